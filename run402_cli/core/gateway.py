@@ -1,0 +1,50 @@
+"""The running gateway: settings, connection pool, content store. One object, reachable as `request.app.state.gateway`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+from starlette.requests import Request
+
+from run402_cli.core.settings import Settings
+from run402_cli.core.store import ContentStore
+
+Connection = AsyncConnection[Any]
+
+
+class Gateway:
+    """Settings plus the two stores behind every handler."""
+
+    def __init__(self, settings: Settings, database_url: str) -> None:
+        self.settings = settings
+        self.database_url = database_url
+        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            database_url, min_size=1, max_size=10, open=False, kwargs={"autocommit": True}
+        )
+        self.store = ContentStore(settings.content_dir)
+
+    async def open(self) -> None:
+        """Connect, and create or upgrade roles, schemas and bookkeeping tables."""
+        from run402_cli.core.bootstrap import bootstrap
+
+        await self.pool.open(wait=True, timeout=30)
+        async with self.connection() as conn:
+            await bootstrap(conn)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A pooled connection as the owner role, in autocommit mode; use `conn.transaction()` for more than one statement."""
+        async with self.pool.connection() as conn:
+            yield conn
+
+
+def gateway_of(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway

@@ -1,0 +1,27 @@
+"""Configuration of one gateway process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the gateway listens and keeps its data. Secrets are made once per data directory."""
+
+    data_dir: Path
+    jwt_secret: str
+    signed_read_secret: str
+    host: str = "127.0.0.1"
+    port: int = 4020
+    database_url: str | None = None  # None: the embedded PostgreSQL below data_dir
+    max_object_bytes: int = 5 * 1024**3
+
+    @property
+    def public_url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def content_dir(self) -> Path:
+        return self.data_dir / "content"
