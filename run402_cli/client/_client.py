@@ -1,0 +1,209 @@
+"""The sync HTTP kernel: base URL, client headers, credentials, error mapping. Services go through `Client.request`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from run402_cli import output
+from run402_cli.client import _auth
+from run402_cli.client._httpx import httpx
+from run402_cli.client._transport import LazyTransport
+from run402_cli.errors import ApiError, NetworkError, no_allowance
+from run402_cli.state import sessions
+from run402_cli.state.profile import Profile, current
+
+CLIENT_HEADER = 'surface="cli"'
+_TIMEOUT = httpx.Timeout(300.0, connect=30.0)
+_READS = ("GET", "HEAD", "OPTIONS")
+
+Json = Any
+
+
+class Client:
+    """Requests on behalf of one profile. Use as a context manager, or close it.
+
+    Every method that sends raises ApiError (non-2xx answer) or NetworkError (no answer).
+    """
+
+    def __init__(self, profile: Profile | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.profile = profile or current()
+        self._transport = transport
+        self._http: httpx.Client | None = None
+
+    @property
+    def api_base(self) -> str:
+        return self.profile.target.api_base
+
+    @property
+    def is_core(self) -> bool:
+        return self.profile.target.is_core
+
+    @property
+    def http(self) -> httpx.Client:
+        """The underlying httpx client; ours for gateway calls, shared with uploads to presigned URLs."""
+        if self._http is None:
+            self._http = httpx.Client(
+                transport=self._transport or LazyTransport(), trust_env=False, timeout=_TIMEOUT, follow_redirects=True
+            )
+        return self._http
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
+
+    # -- credentials ------------------------------------------------------------------------------------------------
+
+    def delegate_token(self) -> str | None:
+        return os.environ.get("RUN402_DELEGATE_TOKEN", "").strip() or None
+
+    def principal(self, *, capability: str | None = None, target: dict[str, str] | None = None) -> httpx.Auth | None:
+        """The caller's own credential: delegate token, else wallet, else control-plane session, else none.
+
+        `capability` and `target` name the write that a human's approval must cover when the session is used.
+        """
+        if token := self.delegate_token():
+            return _auth.Bearer(token)
+        if self.profile.allowance is not None:
+            return _auth.Siwx(self.profile.allowance)
+        if (session := sessions.control_plane_session()) is not None:
+            approval = None
+            if capability and target:
+                approval = sessions.write_auth_token(
+                    session, api_origin=self._origin(), action=capability, target=target
+                )
+            return _auth.Bearer(session.token, write_auth=approval)
+        return None
+
+    def _origin(self) -> str:
+        parts = urlsplit(self.api_base)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def require_wallet(self) -> None:
+        """CommandError NO_ALLOWANCE unless the wallet has a key."""
+        if self.profile.allowance is None:
+            raise no_allowance()
+
+    def service_key(self, project_id: str, *, apikey: bool = False) -> httpx.Auth:
+        """The project's cached service key. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND without one."""
+        key = self.profile.keys.require(project_id).get("service_key")
+        if not isinstance(key, str) or not key:
+            raise self.profile.keys.not_found(project_id)
+        return _auth.service_key(key, apikey=apikey)
+
+    def anon_key(self, project_id: str, *, bearer: bool = False) -> httpx.Auth:
+        """The project's cached anon key as `apikey` (and bearer). Raises PROJECT_CREDENTIAL_NOT_FOUND without one."""
+        key = self.profile.keys.require(project_id).get("anon_key")
+        if not isinstance(key, str) or not key:
+            raise self.profile.keys.not_found(project_id)
+        return _auth.anon_key(key, bearer=bearer)
+
+    def deploy_reader(self, project_id: str | None) -> httpx.Auth | None:
+        """Credential of deploy reads: the principal, plus the project's anon key when cached and no delegate acts."""
+        principal = self.principal()
+        if self.delegate_token() or project_id is None:
+            return principal
+        key = (self.profile.keys.get(project_id) or {}).get("anon_key")
+        return _auth.anon_key(key, principal=principal) if isinstance(key, str) and key else principal
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        context: str,
+        auth: httpx.Auth | None = None,
+        body: Json = None,
+        content: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Send one request and return the parsed body.
+
+        `path` starts with / and may hold a query string (see `with_query`); `body` is sent as JSON, `content` as it
+        is; `context` is a verb phrase for error messages ("listing projects"). A JSON answer that does not parse is
+        None, a non-JSON answer its text.
+        """
+        response = self.send(method, path, context=context, auth=auth, body=body, content=content, headers=headers)
+        return parse_body(response)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        context: str,
+        auth: httpx.Auth | None = None,
+        body: Json = None,
+        content: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        base: str | None = None,
+    ) -> httpx.Response:
+        """Like `request`, but returns the response (already read). `base` overrides the API base of the profile."""
+        url = (base or self.api_base) + path
+        merged = {"Run402-Client": CLIENT_HEADER, **(headers or {})}
+        if body is not None:
+            content = output.dumps(body, compact=True).encode()
+            merged.setdefault("Content-Type", "application/json")
+        try:
+            request = self.http.build_request(
+                method, url, content=content, headers=merged, extensions={_auth.SIGNED_URI: url}
+            )
+        except httpx.InvalidURL as exc:
+            raise NetworkError(f"Cannot call {url}: {exc}", read=True) from exc
+        with self._network_errors(method, context):
+            response = self.http.send(request, auth=auth or _NO_AUTH)
+        if not response.is_success:
+            raise ApiError(response.status_code, parse_body(response), context=context)
+        return response
+
+    @contextlib.contextmanager
+    def _network_errors(self, method: str, context: str) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
+            reason = str(exc) or type(exc).__name__
+            where = urlsplit(self.api_base).netloc
+            raise NetworkError(
+                f"No answer from {where} while {context}: {reason}", read=method.upper() in _READS
+            ) from exc
+
+
+_NO_AUTH = httpx.Auth()
+SAFE_QUERY = "!'()*~-._"
+
+
+def parse_body(response: httpx.Response) -> Json:
+    """JSON value for application/json (None when it does not parse), the text for everything else."""
+    if "application/json" not in response.headers.get("content-type", ""):
+        return response.text
+    try:
+        return json.loads(response.content, parse_constant=_reject)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reject(constant: str) -> Json:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def segment(value: str) -> str:
+    """A value percent-encoded as one path segment."""
+    return quote(value, safe=SAFE_QUERY)
+
+
+def with_query(path: str, **query: Any) -> str:
+    """`path?x=1&y=2`; entries that are None are left out, order is kept."""
+    pairs = [(key, str(value)) for key, value in query.items() if value is not None]
+    return f"{path}?{urlencode(pairs, quote_via=quote, safe=SAFE_QUERY)}" if pairs else path

@@ -1,0 +1,146 @@
+"""Options and value checks that several commands share, declared once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from run402_cli.errors import CommandError, FlagError, UsageError, project_required
+from run402_cli.state.profile import Profile
+
+ProjectOpt = Annotated[
+    str | None,
+    typer.Option("--project", metavar="ID", help="Project id. Default: RUN402_PROJECT_ID, then the active project."),
+]
+QuietOpt = Annotated[bool, typer.Option("--quiet", help="No progress events on stderr.")]
+Words = Annotated[list[str] | None, typer.Argument(show_default=False)]
+
+_INTEGER = re.compile(r"-?\d+")
+_MAX_SAFE = 2**53 - 1
+
+
+def resolve_project(profile: Profile, flag: str | None) -> str:
+    """`--project`, else RUN402_PROJECT_ID, else the active project; PROJECT_REQUIRED without any."""
+    if flag is not None:
+        return flag
+    project = os.environ.get("RUN402_PROJECT_ID") or profile.active.get()
+    if not project:
+        raise project_required()
+    return project
+
+
+def take_project(
+    profile: Profile, flag: str | None, words: list[str], *, reject_bare: bool = False
+) -> tuple[str, list[str]]:
+    """Resolve the project, where an older form takes it as a leading `prj_...` word; returns it and the other words.
+
+    `reject_bare`: the command takes no other word, so a first word that is no project id is BAD_PROJECT_ID.
+    """
+    if words and words[0].startswith("prj_"):
+        if flag is not None and flag != words[0]:
+            raise UsageError(
+                f"--project {flag} and the argument {words[0]} name different projects.",
+                hint="Give only one of them.",
+                details={"project_flag": flag, "positional": words[0]},
+            )
+        return words[0], words[1:]
+    if words and reject_bare:
+        raise bad_project_id(words[0])
+    return resolve_project(profile, flag), words
+
+
+def bad_project_id(value: str) -> CommandError:
+    return CommandError(
+        f"{value!r} is not a project id.",
+        code="BAD_PROJECT_ID",
+        hint="Project ids start with prj_. List yours: run402 projects list",
+        details={"value": value, "expected_prefix": "prj_"},
+    )
+
+
+def integer(flag: str, text: str | None, *, low: int = 1, high: int | None = None) -> int | None:
+    """The value of an integer flag, or None when absent. FlagError (BAD_FLAG) unless low <= value <= high."""
+    if text is None:
+        return None
+    if not _INTEGER.fullmatch(text) or abs(int(text)) > _MAX_SAFE:
+        raise FlagError(f"{flag} takes a whole number, not {text!r}.", details={"flag": flag, "value": text})
+    value = int(text)
+    if value < low:
+        raise FlagError(f"{flag} must be at least {low}.", details={"flag": flag, "value": value, "min": low})
+    if high is not None and value > high:
+        raise FlagError(f"{flag} must be at most {high}.", details={"flag": flag, "value": value, "max": high})
+    return value
+
+
+def regular_file(flag: str, name: str) -> Path:
+    """The path of an existing regular file; FILE_NOT_FOUND or NOT_A_FILE naming the flag otherwise."""
+    path = Path(name)
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as exc:
+        raise CommandError(
+            f"{flag}: there is no file {name!r}.",
+            code="FILE_NOT_FOUND",
+            hint="Check the path; it is relative to the current directory.",
+            field=flag,
+        ) from exc
+    if not stat.S_ISREG(mode):
+        raise CommandError(f"{flag}: {name!r} is not a regular file.", code="NOT_A_FILE", field=flag)
+    return path
+
+
+def read_text_file(flag: str, name: str) -> str:
+    """The UTF-8 text of a file, or of stdin for `-`. BAD_FILE when it cannot be read or is not text."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else regular_file(flag, name).read_bytes()
+    except OSError as exc:
+        raise CommandError(
+            f"{flag}: cannot read {name!r}: {exc.strerror or exc}.", code="BAD_FILE", field=flag
+        ) from exc
+    return decode_text(flag, name, data)
+
+
+def decode_text(flag: str, name: str, data: bytes) -> str:
+    """Bytes as UTF-8 without NUL (no PostgreSQL text can hold one). BAD_FILE otherwise."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise CommandError(
+            f"{flag}: {name!r} is not UTF-8 text (byte {exc.start}).",
+            code="BAD_FILE",
+            hint="Save it as UTF-8 and try again.",
+            field=flag,
+        ) from exc
+    if "\0" in text:
+        raise CommandError(f"{flag}: {name!r} is binary: it holds a NUL character.", code="BAD_FILE", field=flag)
+    return text
+
+
+def parse_json_flag(flag: str, text: str) -> Any:
+    """The JSON value of a flag; BAD_JSON_FLAG otherwise."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise CommandError(
+            f"{flag} is not valid JSON: {exc}.",
+            code="BAD_JSON_FLAG",
+            hint="Quote the JSON so that the shell passes it as one word.",
+            details={"flag": flag, "value_preview": text[:32], "parse_error": str(exc)},
+        ) from exc
+
+
+def one_of(flag: str, value: str | None, allowed: tuple[str, ...], *, key: str = "field") -> str | None:
+    """The value when it is absent or allowed; BAD_FLAG with `key` (field or flag), value and allowed otherwise."""
+    if value is not None and value not in allowed:
+        raise FlagError(
+            f"{flag} must be one of {', '.join(allowed)}, not {value!r}.",
+            details={key: flag, "value": value, "allowed": list(allowed)},
+        )
+    return value

@@ -1,0 +1,319 @@
+"""Every failure of run402, as one exception tree. The process edge (main.py) alone prints them and picks the exit code.
+
+    Run402Error                 anything that ends in an error envelope on stderr and exit code `exit_code`
+    ├── CommandError            found by the CLI itself: arguments, files, local state       (envelope shape A)
+    │   ├── UsageError          BAD_USAGE: wrong, missing or extra argument
+    │   ├── FlagError           BAD_FLAG: a flag's value is missing or wrong
+    │   └── EnvironmentFault    BAD_ENV: an environment variable or stored setting is unusable
+    ├── ValidationError         a value refused before any request by the service layer      (envelope shape B)
+    ├── ApiError                the gateway answered with a non-2xx status                   (envelope shape C)
+    ├── NetworkError            no answer at all                                             (envelope shape B)
+    └── DeployError             a deploy step failed, local or remote                        (envelope shape D)
+    Interrupted                 SIGINT or SIGTERM; a BaseException, so that no `except Exception` swallows it
+
+The shapes are written down in docs/protocol/errors.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Envelope = dict[str, Any]
+NextActions = Sequence[Mapping[str, Any]]
+
+INITIALIZE_WALLET = {"type": "initialize_wallet", "command": "run402 init"}
+CREATE_PROJECT = {"type": "create_project", "command": "run402 projects provision"}
+SELECT_PROJECT = {"type": "edit_request", "command": "run402 projects use <project_id>"}
+
+
+class Run402Error(Exception):
+    """Base of all expected failures. `envelope()` is what stderr shows; nothing secret may be in it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def envelope(self) -> Envelope:
+        raise NotImplementedError
+
+
+class CommandError(Run402Error):
+    """A failure that the CLI found itself, before or without HTTP."""
+
+    code = "BAD_USAGE"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        details: Any = None,
+        field: str | None = None,
+        next_actions: NextActions = (),
+        retryable: bool = False,
+        safe_to_retry: bool = True,
+        exit_code: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.code = code or self.code
+        self.hint = hint
+        self.details = details
+        self.field = field
+        self.next_actions = [dict(action) for action in next_actions]
+        self.retryable = retryable
+        self.safe_to_retry = safe_to_retry
+        self.exit_code = exit_code
+
+    def envelope(self) -> Envelope:
+        out: Envelope = {
+            "status": "error",
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+            "safe_to_retry": self.safe_to_retry,
+        }
+        if self.hint is not None:
+            out["hint"] = self.hint
+        if self.details is not None:
+            out["details"] = self.details
+        if self.field is not None:
+            out["field"] = self.field
+        out["next_actions"] = self.next_actions
+        out["trace_id"] = None
+        return out
+
+
+class UsageError(CommandError):
+    """BAD_USAGE."""
+
+
+class FlagError(CommandError):
+    """BAD_FLAG."""
+
+    code = "BAD_FLAG"
+
+
+class EnvironmentFault(CommandError):
+    """BAD_ENV."""
+
+    code = "BAD_ENV"
+
+
+class ValidationError(Run402Error):
+    """A value refused by the service layer before any request; `code` LOCAL_ERROR unless the value has its own."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "LOCAL_ERROR",
+        details: Any = None,
+        next_actions: NextActions | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+        self.next_actions = next_actions
+
+    def envelope(self) -> Envelope:
+        out: Envelope = {"status": "error", "code": self.code, "message": self.message}
+        if self.details is not None:
+            out["details"] = self.details
+        if self.next_actions is not None:
+            out["next_actions"] = [dict(action) for action in self.next_actions]
+        return {**out, "category": "local", "retryable": False}
+
+
+class NetworkError(Run402Error):
+    """No answer: refused, reset, timed out, or the name did not resolve. `read` marks requests that change nothing."""
+
+    def __init__(self, message: str, *, read: bool, extra: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.read = read
+        self.extra = dict(extra or {})
+
+    def envelope(self) -> Envelope:
+        out: Envelope = {
+            "status": "error",
+            "message": self.message,
+            "code": "NETWORK_ERROR",
+            "category": "network",
+            "retryable": True,
+        }
+        if self.read:
+            out["safe_to_retry"] = True
+        return {**out, **self.extra}
+
+
+# Body keys that belong to the classified error and may be filled in when the gateway left them out.
+_WRITE_AUTH = {"WRITE_AUTH_REQUIRED", "WRITE_AUTH_BINDING_MISMATCH", "WRITE_AUTH_SESSION_INVALID"}
+
+
+class ApiError(Run402Error):
+    """The gateway answered with a non-2xx status. Its JSON body is passed through whole.
+
+    `http` is the status, `body` the parsed JSON object, the text, or None; `context` a verb phrase that names the
+    operation ("fetching service health"). `extra` fills keys that the body does not have.
+    """
+
+    def __init__(self, http: int, body: Any, *, context: str, extra: Mapping[str, Any] | None = None) -> None:
+        self.http = http
+        self.body = body
+        self.context = context
+        self.extra = dict(extra or {})
+        super().__init__(self._message())
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return self.body if isinstance(self.body, dict) else {}
+
+    @property
+    def code(self) -> str:
+        code = self.fields.get("code")
+        return code if isinstance(code, str) and code else self._defaults()[0]
+
+    @property
+    def retryable(self) -> bool:
+        value = self.fields.get("retryable")
+        return value if isinstance(value, bool) else False
+
+    @property
+    def needs_operator_approval(self) -> bool:
+        return self.http == 403 and self.code in _WRITE_AUTH
+
+    def _message(self) -> str:
+        for key in ("message", "error"):
+            value = self.fields.get(key)
+            if isinstance(value, str) and value:
+                return value
+        return f"The gateway refused {self.context} (HTTP {self.http})."
+
+    def _defaults(self) -> tuple[str, str]:
+        """Default code and category for the status (docs/protocol/errors.md, "Status to code")."""
+        code = self.fields.get("code")
+        if self.http == 402:
+            return "PAYMENT_REQUIRED", "payment_required"
+        if self.http in (401, 403):
+            return "UNAUTHORIZED", "auth"
+        if self.http == 409 and code == "PROJECT_HAS_PENDING_TRANSFER":
+            return "PROJECT_HAS_PENDING_TRANSFER", "validation"
+        return "API_ERROR", "api"
+
+    def envelope(self) -> Envelope:
+        code, category = self._defaults()
+        out: Envelope = {"status": "error", "http": self.http}
+        if isinstance(self.body, dict):
+            out.update({key: value for key, value in self.body.items() if value is not None})
+        elif isinstance(self.body, str):
+            out["body_preview"] = self.body[:500]
+        if not out.get("message"):
+            out["message"] = self.message
+        defaults = {"code": code, "category": category, "retryable": False, **self.extra, **self._synthesized()}
+        for key, value in defaults.items():
+            if value is not None:
+                out.setdefault(key, value)
+        if "hint" not in out and (hint := self._hint(out)):
+            out["hint"] = hint
+        out["status"] = "error"
+        out["http"] = self.http
+        return out
+
+    def _synthesized(self) -> dict[str, Any]:
+        if self.fields.get("next_actions") is not None:
+            return {}
+        if self.code == "AUTH_REQUIRED":
+            why = "This call needs a signed-in caller."
+            return {"next_actions": [{"type": "authenticate", "auth": "SIWX", "why": why}]}
+        return {}
+
+    def _hint(self, out: Envelope) -> str | None:
+        if out["code"] == "NOT_AUTHORIZED":
+            return _not_authorized_hint(out.get("details"))
+        if out["code"] == "PROJECT_CREDENTIAL_PROJECT_MISMATCH":
+            return (
+                "The service key belongs to another project. Import the right one: "
+                "run402 credentials project-keys import --project <id> --service-key-stdin"
+            )
+        if out["code"] in ("PROJECT_CREDENTIAL_INVALID", "PROJECT_CREDENTIAL_EXPIRED"):
+            return (
+                "The server rejected the cached key. Import a current one with "
+                "`run402 credentials project-keys import`, or rotate it with `run402 credentials rotate`."
+            )
+        return None
+
+
+def _not_authorized_hint(details: Any) -> str:
+    needs = []
+    if isinstance(details, dict):
+        if isinstance(details.get("required_role"), str):
+            needs.append(f"role {details['required_role']}")
+        if isinstance(details.get("required_capability"), str):
+            needs.append(f"capability {details['required_capability']}")
+    wanted = f"It needs {' and '.join(needs)}. " if needs else ""
+    return (
+        f"You are signed in but not allowed to do this. {wanted}Roles: owner > admin > developer > billing > viewer, or "
+        "a grant on the project; owner for high-stakes operations. A project that does not exist gives the same answer: "
+        "check the id."
+    )
+
+
+class DeployError(Run402Error):
+    """A deploy step failed. `fields` are the envelope's own keys; `http` only for answers without a code.
+
+    Keys on top of status, code, message: phase, resource, operation_id, plan_id, fix, logs, details, retryable
+    (default false), rolled_back (default false), attempts, max_retries, last_retry_code.
+    """
+
+    def __init__(self, message: str, *, code: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.fields = {key: value for key, value in fields.items() if value is not None}
+
+    @property
+    def retryable(self) -> bool:
+        return self.fields.get("retryable") is True
+
+    def envelope(self) -> Envelope:
+        out: Envelope = {"status": "error", "code": self.code, "message": self.message}
+        out.update(self.fields)
+        out.setdefault("retryable", False)
+        out.setdefault("rolled_back", False)
+        return {**out, "status": "error", "code": self.code}
+
+
+class Interrupted(BaseException):
+    """SIGINT (exit 130) or SIGTERM (exit 143). `resume` is the command that continues what was interrupted."""
+
+    def __init__(self, signal_name: str, exit_code: int, *, resume: str | None = None) -> None:
+        super().__init__(signal_name)
+        self.message = f"Stopped by {signal_name} before the command finished."
+        self.exit_code = exit_code
+        self.resume = resume
+
+    def envelope(self) -> Envelope:
+        actions = [{"type": "retry", "command": self.resume}] if self.resume else []
+        shape = CommandError(self.message, code="INTERRUPTED", retryable=True, next_actions=actions)
+        return shape.envelope()
+
+
+def no_allowance() -> CommandError:
+    """The command must sign, and this wallet has no key."""
+    return CommandError(
+        "This command signs its request, and the active wallet has no key.",
+        code="NO_ALLOWANCE",
+        hint="Create one: run402 allowance create",
+        next_actions=[INITIALIZE_WALLET],
+    )
+
+
+def project_required() -> CommandError:
+    return CommandError(
+        "No project is selected.",
+        code="PROJECT_REQUIRED",
+        hint="Pass --project <id>, set RUN402_PROJECT_ID, or run: run402 projects use <project_id>",
+        next_actions=[SELECT_PROJECT],
+    )

@@ -1,0 +1,273 @@
+"""The process edge: version and help without imports, wallet selection, dispatch, error boundary, exit codes.
+
+The only place that exits. Everything third-party is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_WALLET_FLAGS = ("--wallet", "--profile")
+_HELP = ("--help", "-h")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Console script. Exits 0 on success, 1 on an error envelope, 2 on a negative verdict, 130/143 on a signal."""
+    args = sys.argv[1:] if argv is None else argv
+    if args and args[0] in ("--version", "-v"):
+        from run402_cli import __version__
+
+        sys.stdout.write(__version__ + "\n")
+        return
+    sys.exit(_guarded(args))
+
+
+def _guarded(args: list[str]) -> int:
+    from run402_cli import output
+    from run402_cli.errors import Interrupted, Run402Error
+
+    try:
+        _dispatch(args)
+        return 0
+    except (Run402Error, Interrupted) as exc:
+        return _report(exc.envelope(), exc.exit_code)
+    except KeyboardInterrupt:
+        interrupted = Interrupted("SIGINT", 130)
+        return _report(interrupted.envelope(), interrupted.exit_code)
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 1 if exc.code else 0
+    except BrokenPipeError:
+        # The reader has gone. Give the interpreter a stdout that it can flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as exc:
+        if os.environ.get("RUN402_DEBUG"):
+            raise
+        return _report(_unexpected(exc), 1)
+
+
+def _report(envelope: dict[str, object], exit_code: int) -> int:
+    from run402_cli import output
+
+    try:
+        output.error(envelope)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    return exit_code
+
+
+def _unexpected(exc: Exception) -> dict[str, object]:
+    """Envelope for a failure that nobody planned; an exception's text may hold a secret, so only OS errors show it."""
+    from run402_cli.errors import EnvironmentFault
+
+    if isinstance(exc, OSError):
+        where = f" ({exc.filename})" if exc.filename else ""
+        return EnvironmentFault(
+            f"The system refused: {exc.strerror or type(exc).__name__}{where}.",
+            hint="Check the permissions and free space of that path, then retry.",
+        ).envelope()
+    frame = exc.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else "unknown"  # noqa: PTH119
+    return EnvironmentFault(
+        f"run402 failed unexpectedly ({type(exc).__name__} at {place}). This is a defect of run402.",
+        hint="Run the command again with RUN402_DEBUG=1 to see the full traceback, and report it.",
+    ).envelope()
+
+
+def _dispatch(args: list[str]) -> None:
+    from run402_cli import output
+    from run402_cli.registry import GROUPS
+
+    if not args or args[0] in _HELP:
+        output.emit_text(root_help())
+        return
+    args, wallet_flag, wallet_error = _take_wallet_flag(args)
+    name = args[0] if args else ""
+    group = GROUPS.get(name)
+    if group is None:
+        raise _unknown_command(name)
+    rest = args[1:]
+    if group.commands:
+        path, rest = _take_subcommand(name, rest)
+        if path is None:
+            output.emit_text(group_help(name))
+            return
+    else:
+        path = name
+    if not any(token in _HELP for token in rest):
+        if wallet_error is not None:
+            raise wallet_error
+        _select_wallet(name, wallet_flag, rest)
+    _run(group.module, name, path, rest)
+
+
+def _run(module: str, name: str, path: str, rest: list[str]) -> None:
+    import importlib
+    import signal
+
+    from run402_cli.commands import _command
+    from run402_cli.errors import Interrupted
+
+    def stop(_number: int, _frame: object) -> None:
+        raise Interrupted("SIGTERM", 143)
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interrupted("SIGINT", 130)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, interrupt)
+    app = importlib.import_module(f"run402_cli.commands.{module}").app
+    prog = f"run402 {name}" if path == name else f"run402 {name} {path}"
+    _command.run(app.find(path), rest, prog=prog)
+
+
+def _take_wallet_flag(
+    args: list[str],
+) -> tuple[list[str], tuple[str, str] | None, Exception | None]:
+    """Remove every `--wallet`/`--profile` wherever it stands; the last one wins. A missing value is reported later."""
+    from run402_cli.errors import FlagError
+
+    kept: list[str] = []
+    chosen: tuple[str, str] | None = None
+    problem: Exception | None = None
+    i = 0
+    while i < len(args):
+        flag, equals, value = args[i].partition("=")
+        i += 1
+        if flag not in _WALLET_FLAGS:
+            kept.append(args[i - 1])
+            continue
+        if not equals:
+            value = args[i] if i < len(args) and not args[i].startswith("-") else ""
+            i += 1 if value else 0
+        if value:
+            chosen = (flag, value)
+        else:
+            problem = FlagError(f"{flag} needs a wallet name.", hint="run402 wallets list", details={"flag": flag})
+    return kept, chosen, problem
+
+
+def _take_subcommand(name: str, rest: list[str]) -> tuple[str | None, list[str]]:
+    """The subcommand path and the arguments after it; None means: show the group's help."""
+    from run402_cli.registry import GROUPS
+
+    group = GROUPS[name]
+    if not rest or rest[0] in _HELP:
+        return None, []
+    for length in (2, 1):
+        path = " ".join(rest[:length])
+        if len(rest) >= length and (path in group.commands or path in group.aliases):
+            return path, rest[length:]
+    if any(token in _HELP for token in rest):
+        return None, []
+    heads = sorted({path.split()[0] for path in group.commands})
+    nested = sorted(path.split()[1] for path in group.commands if path.startswith(rest[0] + " "))
+    if nested and len(rest) == 1:
+        return None, []
+    if nested:
+        raise _unknown_subcommand(f"{name} {rest[0]}", rest[1], nested)
+    raise _unknown_subcommand(name, rest[0], heads)
+
+
+def _select_wallet(name: str, flag: tuple[str, str] | None, rest: list[str]) -> None:
+    from run402_cli.registry import GROUPS
+    from run402_cli.state import profile
+
+    selection = profile.select(flag)
+    profile.check(selection, needs_wallet=GROUPS[name].needs_wallet, allow_conflict=name == "wallets")
+    active = profile.activate(selection)
+    if (
+        os.environ.get("RUN402_WALLET_PROVENANCE") == "1"
+        and active.name != profile.DEFAULT
+        and name != "wallets"
+        and "--quiet" not in rest
+    ):
+        _print_provenance(active)
+
+
+def _print_provenance(active: object) -> None:
+    from run402_cli import output
+    from run402_cli.state.profile import Profile
+
+    assert isinstance(active, Profile)
+    address = str(active.meta.get("address") or (active.allowance.address if active.allowance else ""))
+    short = f" ({address[:6]}...{address[-4:]})" if address else ""
+    output.notice(f"wallet {active.name}{short}, from {active.selection.detail or active.selection.source}")
+
+
+def _unknown_command(word: str) -> Exception:
+    from run402_cli.errors import CommandError
+    from run402_cli.registry import GROUPS
+    from run402_cli.suggest import closest, did_you_mean
+
+    near = closest(word, GROUPS)
+    return CommandError(
+        f"Unknown command {word!r}.{did_you_mean(near)}",
+        code="UNKNOWN_COMMAND",
+        hint="run402 --help lists the commands.",
+        details={"command": word, "closest": near},
+    )
+
+
+def _unknown_subcommand(label: str, word: str, known: list[str]) -> Exception:
+    from run402_cli.errors import CommandError
+    from run402_cli.suggest import closest, did_you_mean
+
+    near = closest(word, known)
+    return CommandError(
+        f"Unknown subcommand {word!r} of {label}.{did_you_mean(near)}",
+        code="UNKNOWN_SUBCOMMAND",
+        hint=f"run402 {label.split()[0]} --help lists the subcommands.",
+        details={"command": label, "subcommand": word, "closest": near, "known_subcommands": known},
+    )
+
+
+def root_help() -> str:
+    """Help of the whole program, from the static table."""
+    from run402_cli import __version__
+    from run402_cli.registry import GROUPS
+
+    width = max(map(len, GROUPS)) + 2
+    rows = [f"  {name:<{width}}{group.summary}" for name, group in GROUPS.items()]
+    return "\n".join(
+        (
+            f"run402 {__version__} - a whole backend from the command line. JSON in, JSON out.",
+            "",
+            "Usage: run402 <command> [subcommand] [arguments] [--wallet NAME]",
+            "",
+            "Commands:",
+            *rows,
+            "",
+            "Every command prints one JSON document on stdout and exits 0, or one JSON error on stderr and fails.",
+            "run402 <command> --help shows a command; run402 --version prints the version.",
+            "",
+            "First steps, offline (needs pipx install 'run402[core]'):",
+            "  run402 core start --use",
+            "  run402 projects provision --name my-app",
+            "  run402 up --yes",
+        )
+    )
+
+
+def group_help(name: str) -> str:
+    """Help of one group, from the static table."""
+    from run402_cli.registry import GROUPS
+
+    group = GROUPS[name]
+    width = max(map(len, group.commands)) + 2
+    rows = [f"  {path:<{width}}{summary}" for path, summary in group.commands.items()]
+    return "\n".join(
+        (
+            f"run402 {name} - {group.summary}",
+            "",
+            f"Usage: run402 {name} <subcommand> [arguments]",
+            "",
+            "Subcommands:",
+            *rows,
+            "",
+            f"run402 {name} <subcommand> --help shows arguments, flags and an example.",
+        )
+    )

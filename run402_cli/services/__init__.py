@@ -1,0 +1,1 @@
+"""One module per API area: plain functions `f(client, ...)`. All HTTP paths live here; nothing prints."""

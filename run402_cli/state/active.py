@@ -1,0 +1,132 @@
+"""state.json: the active project of a wallet, per (API base, wallet, address)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from run402_cli.state.files import locked, now_iso, read_object, refuse_damaged, write_json
+
+if TYPE_CHECKING:
+    from run402_cli.state.profile import Profile
+
+
+class ActiveProjects:
+    """Pointers in state.json, read in this order: (base, wallet, address), principal "unknown", top level."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.path = profile.dir / "state.json"
+
+    def _scope(self, principal: str) -> str:
+        key = {"api_base": self.profile.target.api_base, "profile": self.profile.name, "principal": principal}
+        return json.dumps(key, separators=(",", ":"), ensure_ascii=False)
+
+    def _principal(self) -> str | None:
+        allowance = self.profile.allowance
+        return allowance.address if allowance else None
+
+    def get(self) -> str | None:
+        """The active project id, or None."""
+        self.profile.keys.all()  # a legacy projects.json also holds the pointer
+        state = read_object(self.path)
+        scoped = state.get("active_projects")
+        scoped = scoped if isinstance(scoped, dict) else {}
+        principal = self._principal() if scoped else None
+        for scope in ([principal] if principal else []) + ["unknown"] if scoped else []:
+            entry = scoped.get(self._scope(scope))
+            if isinstance(entry, dict) and _id(entry.get("project_id")):
+                return str(entry["project_id"])
+        return _id(state.get("active_project_id"))
+
+    def ensure_writable(self) -> None:
+        """Fail before a request whose result must be stored, when storing would be refused."""
+        refuse_damaged(self.path)
+
+    def set(self, project_id: str) -> str | None:
+        """Make the project active; returns the previous one when it was another."""
+        previous: str | None = None
+
+        def change(state: dict[str, Any]) -> None:
+            nonlocal previous
+            principal = self._principal()
+            scope = self._scope(principal or "unknown")
+            scoped = state.get("active_projects")
+            scoped = dict(scoped) if isinstance(scoped, dict) else {}
+            old = scoped.get(scope)
+            current = _id(old.get("project_id") if isinstance(old, dict) else None) or _id(
+                state.get("active_project_id")
+            )
+            previous = current if current != project_id else None
+            entry: dict[str, Any] = {"project_id": project_id}
+            if previous:
+                entry["previous_project_id"] = previous
+            scoped[scope] = {
+                **entry,
+                "api_base": self.profile.target.api_base,
+                "principal": principal,
+                "profile": self.profile.name,
+                "updated_at": now_iso(),
+            }
+            state["active_projects"] = scoped
+            top = _id(state.get("active_project_id"))
+            state["active_project_id"] = project_id
+            state.pop("previous_active_project_id", None)
+            if top and top != project_id:
+                state["previous_active_project_id"] = top
+
+        _change(self.path, change)
+        return previous
+
+    def clear(self, project_id: str) -> None:
+        """Forget a deleted project: pointers to it fall back to their previous project, or go."""
+
+        def change(state: dict[str, Any]) -> None:
+            scoped = state.get("active_projects")
+            scoped = scoped if isinstance(scoped, dict) else {}
+            for scope, entry in list(scoped.items()):
+                if isinstance(entry, dict) and entry.get("project_id") == project_id:
+                    fallback = _id(entry.pop("previous_project_id", None))
+                    if fallback and fallback != project_id:
+                        entry.update({"project_id": fallback, "updated_at": now_iso()})
+                    else:
+                        del scoped[scope]
+            if state.get("active_project_id") == project_id:
+                fallback = _id(state.pop("previous_active_project_id", None))
+                state.pop("active_project_id")
+                if fallback and fallback != project_id:
+                    state["active_project_id"] = fallback
+
+        if project_id in _pointers(read_object(self.path)):
+            _change(self.path, change)
+
+
+def record_migration(folder: Path, active: str | None, marker: dict[str, Any]) -> None:
+    """Note in state.json that a legacy projects.json was imported, and take over its active project."""
+
+    def change(state: dict[str, Any]) -> None:
+        if active and not _id(state.get("active_project_id")):
+            state["active_project_id"] = active
+        migrations = state.get("migrations")
+        state["migrations"] = {**(migrations if isinstance(migrations, dict) else {}), "projects_json_import": marker}
+
+    _change(folder / "state.json", change)
+
+
+def _change(path: Path, change: Any) -> None:
+    with locked(path):
+        refuse_damaged(path)
+        state = read_object(path)
+        change(state)
+        write_json(path, {**state, "version": 1}, temp=".state")
+
+
+def _pointers(state: dict[str, Any]) -> set[Any]:
+    scoped = state.get("active_projects")
+    entries = scoped.values() if isinstance(scoped, dict) else []
+    return {state.get("active_project_id"), *(e.get("project_id") for e in entries if isinstance(e, dict))}
+
+
+def _id(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,244 @@
+"""Which wallet is active, and where its files are.
+
+Order: `--wallet` flag > RUN402_WALLET (RUN402_PROFILE when that is undefined) > directory binding > config.json >
+"default".
+See docs/protocol/local-state.md, "Wallet selection".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from run402_cli.errors import CommandError
+from run402_cli.state.files import read_json
+
+if TYPE_CHECKING:
+    from run402_cli.state.active import ActiveProjects
+    from run402_cli.state.allowance import Allowance
+    from run402_cli.state.keys import KeyCache
+    from run402_cli.state.target import Target
+
+DEFAULT = "default"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_BINDING_FILES = (".run402.local.json", ".run402.json")
+
+
+def is_wallet_name(name: str) -> bool:
+    return name == DEFAULT or _NAME.fullmatch(name) is not None
+
+
+def base_dir() -> Path:
+    """RUN402_CONFIG_DIR, else ~/.config/run402 on every system."""
+    configured = os.environ.get("RUN402_CONFIG_DIR")
+    return Path(configured) if configured else Path.home() / ".config" / "run402"
+
+
+def profile_dir(name: str) -> Path:
+    """The directory of a wallet; the name is checked so that it cannot leave the config directory."""
+    if not is_wallet_name(name):
+        raise bad_wallet_name(name, "profile")
+    return base_dir() if name == DEFAULT else base_dir() / "profiles" / name
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A `.run402.json` or `.run402.local.json` that ties a directory tree to a wallet."""
+
+    wallet: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The resolved wallet name and why it won. `source` is flag, env, binding, config or default."""
+
+    name: str
+    source: str
+    detail: str | None
+    binding: Binding | None = None
+    env_name: str | None = None
+
+    @property
+    def diverged(self) -> bool:
+        """The environment and the directory binding name different wallets."""
+        return self.env_name is not None and self.binding is not None and self.env_name != self.binding.wallet
+
+    def to_json(self) -> str:
+        """The value of RUN402_ACTIVE_WALLET_JSON for child processes."""
+        binding = {"wallet": self.binding.wallet, "file": self.binding.file} if self.binding else None
+        return json.dumps(
+            {
+                "name": self.name,
+                "source": self.source,
+                "sourceDetail": self.detail,
+                "binding": binding,
+                "envName": self.env_name,
+                "diverged": self.diverged,
+            },
+            separators=(",", ":"),
+        )
+
+
+def select(flag: tuple[str, str] | None) -> Selection:
+    """Resolve the wallet. `flag` is (flag name, value) when `--wallet` or `--profile` was given. Checks nothing."""
+    env_key, env_name = _env_wallet()
+    binding = find_binding(Path.cwd())
+    if flag is not None:
+        return Selection(flag[1], "flag", flag[0], binding, env_name)
+    if env_name is not None:
+        return Selection(env_name, "env", env_key, binding, env_name)
+    if binding is not None:
+        return Selection(binding.wallet, "binding", binding.file, binding)
+    configured = read_json(base_dir() / "config.json")
+    name = configured.get("active_wallet") if isinstance(configured, dict) else None
+    if isinstance(name, str) and is_wallet_name(name) and name != DEFAULT:
+        return Selection(name, "config", "wallets use")
+    return Selection(DEFAULT, "default", None)
+
+
+def check(selection: Selection, *, needs_wallet: bool, allow_conflict: bool) -> None:
+    """Refuse an invalid name, a conflict between environment and binding, or a wallet that does not exist."""
+    if not is_wallet_name(selection.name):
+        origin = selection.detail or selection.source
+        raise bad_wallet_name(selection.name, origin)
+    if selection.diverged and selection.source != "flag" and not allow_conflict:
+        raise _conflict(selection)
+    if needs_wallet and selection.name != DEFAULT and not _has_allowance(selection.name):
+        raise wallet_not_found(selection.name, source=selection.source)
+
+
+def _has_allowance(name: str) -> bool:
+    explicit = os.environ.get("RUN402_ALLOWANCE_PATH")
+    if explicit and Path(explicit).exists():
+        return True
+    folder = profile_dir(name)
+    return (folder / "allowance.json").exists() or (folder / "wallet.json").exists()
+
+
+def _env_wallet() -> tuple[str, str | None]:
+    key = "RUN402_WALLET" if "RUN402_WALLET" in os.environ else "RUN402_PROFILE"
+    return key, os.environ.get(key, "").strip() or None
+
+
+def find_binding(start: Path) -> Binding | None:
+    """The nearest directory binding at or above `start`; unusable files are passed over."""
+    for folder in _upwards(start):
+        for name in _BINDING_FILES:
+            value = read_json(folder / name)
+            wallet = value.get("wallet") if isinstance(value, dict) else None
+            if isinstance(wallet, str) and wallet.strip():
+                return Binding(wallet.strip(), str(folder / name))
+    return None
+
+
+def _upwards(start: Path) -> Iterator[Path]:
+    yield start
+    yield from start.parents
+
+
+def bad_wallet_name(name: str, origin: str | None = None) -> CommandError:
+    details: dict[str, Any] = {"name": name}
+    if origin is not None:
+        details["origin"] = origin
+    return CommandError(
+        f"{name!r} is not a wallet name.",
+        code="BAD_WALLET_NAME",
+        hint="Use lowercase letters, digits, - and _, starting with a letter or digit, at most 64 characters.",
+        details=details,
+    )
+
+
+def wallet_not_found(name: str, *, source: str | None = None) -> CommandError:
+    details: dict[str, Any] = {"name": name} if source is None else {"wallet": name, "source": source}
+    if name.lower().startswith("0x"):
+        hint = "That looks like an address; wallets are chosen by name. List them: run402 wallets list"
+    else:
+        hint = f"List wallets with `run402 wallets list`, or create this one: run402 wallets new {name}"
+    return CommandError(f"There is no wallet named {name!r} here.", code="WALLET_NOT_FOUND", hint=hint, details=details)
+
+
+def _conflict(selection: Selection) -> CommandError:
+    assert selection.binding is not None
+    return CommandError(
+        f"The environment selects wallet {selection.env_name!r}, {selection.binding.file} {selection.binding.wallet!r}.",
+        code="WALLET_SELECTION_CONFLICT",
+        hint=f"Say which one: --wallet {selection.binding.wallet} or --wallet {selection.env_name}; or unset RUN402_WALLET.",
+        details={
+            "env_wallet": selection.env_name,
+            "binding_wallet": selection.binding.wallet,
+            "binding_file": selection.binding.file,
+        },
+    )
+
+
+class Profile:
+    """The active wallet's files, opened on first use. One per process; commands receive it from `current()`."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+        self.name = selection.name
+        self.base = base_dir()
+        self.dir = profile_dir(selection.name)
+
+    @cached_property
+    def target(self) -> Target:
+        """The API base that requests go to, and its kind. Raises EnvironmentFault (BAD_ENV) for an unusable address."""
+        from run402_cli.state.target import resolve_target
+
+        return resolve_target(self.dir)
+
+    @cached_property
+    def allowance(self) -> Allowance | None:
+        """The wallet key, or None. Raises CommandError BAD_ALLOWANCE_FILE when the file has the wrong shape."""
+        from run402_cli.state.allowance import load_allowance
+
+        return load_allowance(self.dir)
+
+    @cached_property
+    def keys(self) -> KeyCache:
+        """The cached project keys of this wallet."""
+        from run402_cli.state.keys import KeyCache
+
+        return KeyCache(self.dir, wallet=self.name)
+
+    @cached_property
+    def active(self) -> ActiveProjects:
+        """The active-project pointers of this wallet."""
+        from run402_cli.state.active import ActiveProjects
+
+        return ActiveProjects(self)
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """meta.json: name, address, label, rail, created. Not secret; empty when absent."""
+        from run402_cli.state.files import read_object
+
+        return read_object(self.dir / "meta.json")
+
+
+_current: Profile | None = None
+
+
+def activate(selection: Selection) -> Profile:
+    """Make the selection the process's profile and pass it on to child processes through the environment."""
+    global _current
+    os.environ["RUN402_WALLET"] = selection.name
+    os.environ["RUN402_ACTIVE_WALLET_JSON"] = selection.to_json()
+    _current = Profile(selection)
+    return _current
+
+
+def current() -> Profile:
+    """The profile of this process; selected from the environment when used as a library."""
+    if _current is None:
+        selection = select(None)
+        check(selection, needs_wallet=False, allow_conflict=False)
+        return activate(selection)
+    return _current
