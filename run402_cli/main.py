@@ -24,7 +24,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _guarded(args: list[str]) -> int:
-    from run402_cli import output
     from run402_cli.errors import Interrupted, Run402Error
 
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from urllib.parse import urlsplit
 
-from run402_cli.client import _siwx
 from run402_cli.client._httpx import httpx
 from run402_cli.state.allowance import Allowance
 
@@ -27,6 +26,8 @@ class Siwx(httpx.Auth):
         self._allowance = allowance
 
     def auth_flow(self, request: httpx.Request) -> Flow:
+        from run402_cli.client import _siwx  # the curve and hash libraries: only a signed request pays for them
+
         uri = request.extensions.get(SIGNED_URI) or str(request.url)
         request.headers["SIGN-IN-WITH-X"] = _siwx.header(
             self._allowance.private_key,

@@ -1,7 +1,8 @@
 """Import httpx without its own command line.
 
 `import httpx` also imports `httpx._main`, which pulls in click, rich and pygments (about 50 ms) when those are
-installed, as they are here. A None in sys.modules makes that one import fail, which httpx handles. Import httpx from here, nowhere else.
+installed, as they are here. A None in sys.modules makes that one import fail, which httpx handles. Import httpx from
+here, nowhere else.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -22,10 +23,20 @@ class Gateway:
     def __init__(self, settings: Settings, database_url: str) -> None:
         self.settings = settings
         self.database_url = database_url
+        # check: a connection that died with its PostgreSQL is replaced before a handler gets it.
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            database_url, min_size=1, max_size=10, open=False, kwargs={"autocommit": True}
+            database_url,
+            min_size=1,
+            max_size=10,
+            timeout=15,
+            open=False,
+            kwargs={"autocommit": True},
+            check=AsyncConnectionPool.check_connection,
         )
         self.store = ContentStore(settings.content_dir)
+        self.started_at = datetime.now(UTC)
+        # Says why the embedded PostgreSQL is away, None while it is up; set by its supervisor.
+        self.database_lost: Callable[[], str | None] = lambda: None
 
     async def open(self) -> None:
         """Connect, and create or upgrade roles, schemas and bookkeeping tables."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# A local gateway has exactly one organization and one tier; the account routes describe both.
+LOCAL_ORG_ID = "00000000-0000-4000-8000-000000000402"
+LOCAL_TIER = "prototype"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
