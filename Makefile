@@ -1,0 +1,49 @@
+# Everything here works on a fresh machine with Python 3.11 or newer and make. Nothing is installed outside the clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: quickstart test lint bench docs clean
+
+## The guestbook example on a local gateway: installs, starts, deploys, prints JSON and the URL.
+quickstart: $(VENV)/.core
+	$(BIN)/python docs/examples/guestbook/quickstart.py --run402 $(BIN)/run402 --home .quickstart
+
+## Lint, types and all tests.
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## Start-up, memory and deploy figures as ratios. A benchmark, not a test.
+bench: $(VENV)/.bench
+	$(VENV)-bench/bin/python tests/bench/bench.py
+
+## Regenerate docs/reference and llms-cli.txt from the command tree.
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) $(VENV)-bench .quickstart build *.egg-info
+
+$(VENV)/.dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -e '.[dev]'
+	touch $(VENV)/.dev $(VENV)/.core
+
+$(VENV)/.core: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -e '.[core]'
+	touch $@
+
+# A user's install: not editable, without the dev tools (some of them slow the start of httpx down).
+$(VENV)/.bench: pyproject.toml $(shell find run402_cli -name '*.py')
+	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip --disable-pip-version-check -q install --force-reinstall --no-deps .
+	$(VENV)-bench/bin/python -m pip --disable-pip-version-check -q install '.[core]'
+	mkdir -p $(VENV) && touch $@
