@@ -94,6 +94,8 @@ def _dispatch(args: list[str]) -> None:
         if path is None:
             output.emit_text(group_help(name))
             return
+    elif rest and rest[0] in group.words:
+        path, rest = rest[0], rest[1:]
     else:
         path = name
     if not any(token in _HELP for token in rest):

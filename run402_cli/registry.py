@@ -21,14 +21,16 @@ class Group(NamedTuple):
     commands: Mapping[str, str] = _NONE
     needs_wallet: bool = True  # a selected, named wallet must exist before the command runs
     aliases: Mapping[str, str] = _NONE  # accepted, not listed: old or second spellings
+    words: Mapping[str, str] = _NONE  # subcommands of a command that also runs without one, and takes any other first word
 
 
 GROUPS: dict[str, Group] = {
     "up": Group(
         "up",
         "Make the project ready, deploy the directory, check it: one command.",
+        words={"verify": "Run the manifest's HTTP checks again without deploying."},
     ),
-    "init": Group("init", "Point this wallet at a gateway: init --api-base URL.", needs_wallet=False),
+    "init": Group("init", "Set up this wallet, or point it at a gateway: init --api-base URL.", needs_wallet=False),
     "status": Group("status", "Wallet, tier, projects, active project and API target in one document."),
     "wallets": Group(
         "wallets",
@@ -108,6 +110,16 @@ GROUPS: dict[str, Group] = {
         {
             "apply": "Deploy a manifest.",
             "resume": "Continue a deploy operation that stopped.",
+            "rehearse": "Try a stored plan on a contained branch.",
+            "list": "List deploy operations.",
+            "events": "Recorded events of an operation.",
+            "verify": "Whether gateway and edge agree on a release.",
+            "promote": "Make an earlier release live again.",
+            "release get": "What a release holds.",
+            "release active": "What the live release holds.",
+            "release diff": "What changed between two releases.",
+            "diagnose": "How the live release answers a URL.",
+            "resolve": "The same, by URL or by host and path.",
         },
     ),
     "sites": Group(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -13,7 +13,7 @@ from run402_cli import output
 from run402_cli.client import _auth
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import LazyTransport
-from run402_cli.errors import ApiError, NetworkError, no_allowance
+from run402_cli.errors import ApiError, EnvironmentFault, NetworkError, no_allowance
 from run402_cli.state import sessions
 from run402_cli.state.profile import Profile, current
 
@@ -126,7 +126,7 @@ class Client:
         context: str,
         auth: httpx.Auth | None = None,
         body: Json = None,
-        content: bytes | str | None = None,
+        content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
         """Send one request and return the parsed body.
@@ -146,7 +146,7 @@ class Client:
         context: str,
         auth: httpx.Auth | None = None,
         body: Json = None,
-        content: bytes | str | None = None,
+        content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         base: str | None = None,
     ) -> httpx.Response:
@@ -168,10 +168,29 @@ class Client:
             raise ApiError(response.status_code, parse_body(response), context=context)
         return response
 
+    def download(self, path: str, *, context: str, auth: httpx.Auth | None = None) -> Iterator[bytes]:
+        """GET `path` and yield the body in chunks, so that its size does not matter. Errors as in `request`."""
+        url = self.api_base + path
+        headers = {"Run402-Client": CLIENT_HEADER}
+        request = self.http.build_request("GET", url, headers=headers, extensions={_auth.SIGNED_URI: url})
+        with self._network_errors("GET", context):
+            response = self.http.send(request, auth=auth or _NO_AUTH, stream=True)
+            with contextlib.closing(response):
+                if not response.is_success:
+                    response.read()
+                    raise ApiError(response.status_code, parse_body(response), context=context)
+                yield from response.iter_bytes()
+
     @contextlib.contextmanager
     def _network_errors(self, method: str, context: str) -> Iterator[None]:
         try:
             yield
+        except httpx.LocalProtocolError:
+            # Its text would repeat the header, which may be a key.
+            raise EnvironmentFault(
+                f"A credential for {context} holds a character that HTTP cannot carry, such as a line break.",
+                hint="Check RUN402_DELEGATE_TOKEN, or import the project key again: run402 credentials project-keys import",
+            ) from None
         except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
             reason = str(exc) or type(exc).__name__
             where = urlsplit(self.api_base).netloc
@@ -203,7 +222,7 @@ def segment(value: str) -> str:
     return quote(value, safe=SAFE_QUERY)
 
 
-def with_query(path: str, **query: Any) -> str:
+def with_query(path: str, /, **query: Any) -> str:
     """`path?x=1&y=2`; entries that are None are left out, order is kept."""
     pairs = [(key, str(value)) for key, value in query.items() if value is not None]
     return f"{path}?{urlencode(pairs, quote_via=quote, safe=SAFE_QUERY)}" if pairs else path

@@ -53,6 +53,11 @@ class Command(TyperCommand):
             tokens = self._checked(ctx, tokens)
         return super().parse_args(ctx, tokens)
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage line without hidden arguments, which only older forms have."""
+        shown = [param for param in self.get_params(ctx) if not getattr(param, "hidden", False)]
+        return ["[OPTIONS]", *(piece for param in shown for piece in param.get_usage_pieces(ctx))]
+
     def _options(self) -> dict[str, click.Option]:
         return {
             name: param

@@ -1,4 +1,4 @@
-"""The one error that gateway code raises; app.py turns it into the JSON error body."""
+"""The two errors of the gateway: one answers a request, the other stops a command before there is a gateway."""
 
 from __future__ import annotations
 
@@ -21,3 +21,37 @@ class GatewayError(Exception):
 
     def body(self) -> dict[str, Any]:
         return {"error": self.error, "message": self.message, **self.fields}
+
+
+class CoreProcessError(Exception):
+    """Starting, stopping or finding the gateway failed. `code` is CORE_*; `details` never holds a secret."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: dict[str, Any] | None = None,
+        next_actions: list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.details = details or {}
+        self.next_actions = next_actions or []
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "details": self.details,
+            "next_actions": self.next_actions,
+        }
+
+
+def run_command(command: str) -> dict[str, Any]:
+    """A next action: what to type."""
+    return {"type": "run_command", "command": command}

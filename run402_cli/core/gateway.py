@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
 from run402_cli.core.store import ContentStore
 
@@ -51,9 +52,27 @@ class Gateway:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A pooled connection as the owner role, in autocommit mode; use `conn.transaction()` for more than one statement."""
+        """A pooled connection as the owner role, in autocommit mode; use `conn.transaction()` for more than one statement.
+
+        503 database_unavailable while the embedded PostgreSQL cannot be brought back.
+        """
+        lost = self.database_lost()
+        if lost is not None:
+            raise database_unavailable(lost)
         async with self.pool.connection() as conn:
             yield conn
+
+
+def database_unavailable(reason: str) -> GatewayError:
+    """503: PostgreSQL is away. The embedded one is restarted by its supervisor, so a retry soon succeeds."""
+    return GatewayError(
+        503,
+        "database_unavailable",
+        f"PostgreSQL does not answer: {reason} Repeat in a few seconds; `run402 core logs` has the details.",
+        code="DATABASE_UNAVAILABLE",
+        retryable=True,
+        retry_after_seconds=2,
+    )
 
 
 def gateway_of(request: Request) -> Gateway:

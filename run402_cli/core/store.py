@@ -14,8 +14,8 @@ from typing import IO
 
 from run402_cli.core.errors import GatewayError
 
-SHA256 = re.compile(r"^[0-9a-f]{64}$")
-PROJECT_ID = re.compile(r"^prj_[a-z0-9_]{1,96}$")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 
 # Abandoned temporary files are only those of a killed gateway or of a client that went away for good.
 ABANDONED_AFTER_SECONDS = 48 * 3600
@@ -34,12 +34,12 @@ class ContentStore:
         self.root = root
 
     def path(self, sha256: str) -> Path:
-        if not SHA256.match(sha256):
+        if not SHA256.fullmatch(sha256):
             raise ValueError(f"not a SHA-256 in lower-case hex: {sha256!r}")
         return self.root / "cas" / sha256[:2] / sha256
 
     def ref_path(self, project_id: str, sha256: str) -> Path:
-        if not PROJECT_ID.match(project_id):
+        if not PROJECT_ID.fullmatch(project_id):
             raise ValueError(f"not a project id: {project_id!r}")
         return self.root / "refs" / project_id / sha256[:2] / sha256
 
@@ -95,7 +95,7 @@ class ContentStore:
 
     def forget_project(self, project_id: str) -> None:
         """Drop the project's references; the bytes stay, other projects may hold them."""
-        if not PROJECT_ID.match(project_id):
+        if not PROJECT_ID.fullmatch(project_id):
             raise ValueError(f"not a project id: {project_id!r}")
         shutil.rmtree(self.root / "refs" / project_id, ignore_errors=True)
 

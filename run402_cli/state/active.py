@@ -80,26 +80,34 @@ class ActiveProjects:
         return previous
 
     def clear(self, project_id: str) -> None:
-        """Forget a deleted project: pointers to it fall back to their previous project, or go."""
+        """Forget a deleted project: pointers to it fall back to their previous project, or go; it is no fallback either."""
 
         def change(state: dict[str, Any]) -> None:
             scoped = state.get("active_projects")
             scoped = scoped if isinstance(scoped, dict) else {}
             for scope, entry in list(scoped.items()):
-                if isinstance(entry, dict) and entry.get("project_id") == project_id:
-                    fallback = _id(entry.pop("previous_project_id", None))
-                    if fallback and fallback != project_id:
-                        entry.update({"project_id": fallback, "updated_at": now_iso()})
-                    else:
-                        del scoped[scope]
-            if state.get("active_project_id") == project_id:
-                fallback = _id(state.pop("previous_active_project_id", None))
-                state.pop("active_project_id")
-                if fallback and fallback != project_id:
-                    state["active_project_id"] = fallback
+                if isinstance(entry, dict) and not _drop(entry, project_id, "project_id", "previous_project_id"):
+                    del scoped[scope]
+            _drop(state, project_id, "active_project_id", "previous_active_project_id")
 
         if project_id in _pointers(read_object(self.path)):
             _change(self.path, change)
+
+
+def _drop(pointers: dict[str, Any], project_id: str, current: str, previous: str) -> bool:
+    """Take a project out of a pair of pointers; False when no current project is left where it was the current one."""
+    if pointers.get(previous) == project_id:
+        del pointers[previous]
+    if pointers.get(current) != project_id:
+        return True
+    del pointers[current]
+    fallback = _id(pointers.pop(previous, None))
+    if fallback is None:
+        return False
+    pointers[current] = fallback
+    if "updated_at" in pointers:
+        pointers["updated_at"] = now_iso()
+    return True
 
 
 def record_migration(folder: Path, active: str | None, marker: dict[str, Any]) -> None:
@@ -122,10 +130,12 @@ def _change(path: Path, change: Any) -> None:
         write_json(path, {**state, "version": 1}, temp=".state")
 
 
-def _pointers(state: dict[str, Any]) -> set[Any]:
+def _pointers(state: dict[str, Any]) -> set[str]:
     scoped = state.get("active_projects")
-    entries = scoped.values() if isinstance(scoped, dict) else []
-    return {state.get("active_project_id"), *(e.get("project_id") for e in entries if isinstance(e, dict))}
+    entries = [entry for entry in scoped.values() if isinstance(entry, dict)] if isinstance(scoped, dict) else []
+    named = [entry.get(key) for entry in entries for key in ("project_id", "previous_project_id")]
+    named += [state.get(key) for key in ("active_project_id", "previous_active_project_id")]
+    return {project for project in map(_id, named) if project is not None}
 
 
 def _id(value: Any) -> str | None:

@@ -28,10 +28,13 @@ class Allowance:
 
 
 def allowance_path(folder: Path) -> Path:
-    """RUN402_ALLOWANCE_PATH, else allowance.json in the profile directory; a legacy wallet.json is renamed first."""
+    """RUN402_ALLOWANCE_PATH, else the allowance.json of the profile directory."""
     explicit = os.environ.get("RUN402_ALLOWANCE_PATH")
-    if explicit:
-        return Path(explicit)
+    return Path(explicit) if explicit else own_allowance_path(folder)
+
+
+def own_allowance_path(folder: Path) -> Path:
+    """allowance.json in the profile directory; a legacy wallet.json is renamed first."""
     path = folder / "allowance.json"
     legacy = folder / "wallet.json"
     if not path.exists() and legacy.exists():
@@ -41,11 +44,15 @@ def allowance_path(folder: Path) -> Path:
 
 
 def load_allowance(folder: Path) -> Allowance | None:
-    """The wallet of a profile directory; None when the file is missing or not JSON.
+    """The wallet of the active profile's directory, or of RUN402_ALLOWANCE_PATH. See `read_allowance`."""
+    return read_allowance(allowance_path(folder))
+
+
+def read_allowance(path: Path) -> Allowance | None:
+    """The wallet in a file; None when the file is missing or not JSON.
 
     Raises CommandError BAD_ALLOWANCE_FILE when it is JSON of the wrong shape.
     """
-    path = allowance_path(folder)
     if not path.exists():
         return None
     tighten_mode(path)

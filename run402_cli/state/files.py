@@ -52,26 +52,41 @@ def write_json(path: Path, value: Any, *, temp: str, newline: bool = False) -> N
 
     `temp` is the stem of the sibling temporary file, e.g. ".state" gives ".state.<8 hex>.tmp".
     """
-    make_private_dir(path.parent)
     text = json.dumps(value, indent=2, ensure_ascii=False) + ("\n" if newline else "")
     scratch = path.parent / f"{temp}.{secrets.token_hex(4)}.tmp"
     try:
+        make_private_dir(path.parent)
         fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(text.encode("utf-8", "surrogatepass"))
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
-        with contextlib.suppress(OSError):
-            path.chmod(0o600)
-    except OSError as exc:
+    except BaseException as exc:
         with contextlib.suppress(OSError):
             scratch.unlink()
-        raise EnvironmentFault(
-            f"Cannot write {path}: {exc.strerror or exc}.",
-            hint="Nothing was changed. Check its permissions and free space, or set RUN402_CONFIG_DIR.",
-            details={"path": str(path)},
-        ) from exc
+        if isinstance(exc, OSError):
+            raise _unwritable(path, exc) from exc
+        raise
+    with contextlib.suppress(OSError):
+        path.chmod(0o600)
+    _sweep(path.parent, temp)
+
+
+def _sweep(folder: Path, temp: str) -> None:
+    """Remove temporary files that a killed process left behind: they may hold secrets."""
+    with contextlib.suppress(OSError):
+        for leftover in folder.glob(f"{temp}.*.tmp"):
+            if _is_stale(leftover):
+                leftover.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, exc: OSError) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"Cannot write {path}: {exc.strerror or exc}.",
+        hint="Nothing was changed. Check the permissions and free space of that directory, or set RUN402_CONFIG_DIR.",
+        details={"path": str(path)},
+    )
 
 
 @contextlib.contextmanager
@@ -82,14 +97,21 @@ def locked(path: Path) -> Iterator[None]:
     for longer than one read and one write.
     """
     lock = path.with_name(path.name + ".lock")
-    make_private_dir(lock.parent)
+    try:
+        make_private_dir(lock.parent)
+    except OSError as exc:
+        raise _unwritable(path, exc) from exc
     for _ in range(_LOCK_TRIES):
         try:
             lock.mkdir(mode=0o700)
             break
-        except (FileExistsError, PermissionError):  # Windows answers PermissionError while a removal is pending
+        except FileExistsError:
             _drop_stale(lock)
-            time.sleep(_LOCK_WAIT_S)
+        except OSError as exc:
+            # Windows answers PermissionError while a removal is pending; elsewhere it means that we may not write here.
+            if os.name != "nt" or not isinstance(exc, PermissionError):
+                raise _unwritable(path, exc) from exc
+        time.sleep(_LOCK_WAIT_S)
     else:
         raise EnvironmentFault(
             f"Another run402 process holds the lock on {path.name}.",
@@ -109,6 +131,8 @@ def _drop_stale(lock: Path) -> None:
     # One taker at a time, and look again: two waiters could remove the lock that the first one has just taken.
     taker = lock.with_name(lock.name + ".taker")
     with contextlib.suppress(OSError):
+        if _is_stale(taker):
+            taker.rmdir()
         taker.mkdir(mode=0o700)
         try:
             if _is_stale(lock):

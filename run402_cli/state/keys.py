@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ class KeyCache:
         if self.get(project_id) is not None:
             self._write(project_id, lambda old: {"cached_at": now_iso(), **old, **fields} if old is not None else None)
 
+    def rewrite(self, project_id: str, change: Callable[[Entry | None], Entry]) -> None:
+        """Replace the entry by `change(old entry or None)` in one locked step."""
+        self._write(project_id, change)
+
     def remove(self, project_id: str) -> bool:
         """Delete the entry; True when it existed."""
         if self.get(project_id) is None:
@@ -62,7 +67,7 @@ class KeyCache:
         self._write(project_id, lambda _old: None)
         return True
 
-    def _write(self, project_id: str, change: Any) -> None:
+    def _write(self, project_id: str, change: Callable[[Entry | None], Entry | None]) -> None:
         self._migrate()
         with locked(self.path):
             refuse_damaged(self.path)

@@ -88,12 +88,12 @@ class Selection:
 
 def select(flag: tuple[str, str] | None) -> Selection:
     """Resolve the wallet. `flag` is (flag name, value) when `--wallet` or `--profile` was given. Checks nothing."""
-    env_key, env_name = _env_wallet()
+    env_name = _env_wallet()
     binding = find_binding(Path.cwd())
     if flag is not None:
         return Selection(flag[1], "flag", flag[0], binding, env_name)
     if env_name is not None:
-        return Selection(env_name, "env", env_key, binding, env_name)
+        return Selection(env_name, "env", "RUN402_WALLET", binding, env_name)
     if binding is not None:
         return Selection(binding.wallet, "binding", binding.file, binding)
     configured = read_json(base_dir() / "config.json")
@@ -122,9 +122,9 @@ def _has_allowance(name: str) -> bool:
     return (folder / "allowance.json").exists() or (folder / "wallet.json").exists()
 
 
-def _env_wallet() -> tuple[str, str | None]:
+def _env_wallet() -> str | None:
     key = "RUN402_WALLET" if "RUN402_WALLET" in os.environ else "RUN402_PROFILE"
-    return key, os.environ.get(key, "").strip() or None
+    return os.environ.get(key, "").strip() or None
 
 
 def find_binding(start: Path) -> Binding | None:

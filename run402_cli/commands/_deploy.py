@@ -1,0 +1,65 @@
+"""What the deploy commands share: events, the update notice's place, errors of the manifest, who may run."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from run402_cli import output
+from run402_cli.errors import CommandError
+from run402_cli.release.errors import ReleaseError
+from run402_cli.state import sessions
+
+if TYPE_CHECKING:
+    from run402_cli.client import Client
+    from run402_cli.deploy import Emit
+
+
+def events(quiet: bool) -> Emit:
+    """Where deploy events go: one line each on stderr, or nowhere."""
+    from run402_cli.deploy import silent
+
+    return silent if quiet else output.event
+
+
+def as_command_error(error: ReleaseError) -> CommandError:
+    """A problem with the manifest itself, found before the deploy begins."""
+    return CommandError(error.message, code=error.code, hint=error.hint, details=error.details)
+
+
+@contextlib.contextmanager
+def command_errors() -> Iterator[None]:
+    """ReleaseErrors raised inside are reported as the command's own."""
+    try:
+        yield
+    except ReleaseError as exc:
+        raise as_command_error(exc) from exc
+
+
+@contextlib.contextmanager
+def deploy_errors() -> Iterator[None]:
+    """ReleaseErrors raised inside are reported in the shape of deploy errors."""
+    from run402_cli.deploy._errors import from_release
+
+    try:
+        yield
+    except ReleaseError as exc:
+        raise from_release(exc) from exc
+
+
+def require_deployer(client: Client, *, core: bool = False, session: bool = False) -> None:
+    """NO_ALLOWANCE unless a delegate token, a wallet, or (where allowed) a Core target or operator session acts."""
+    if client.delegate_token() or (core and client.is_core):
+        return
+    if session and sessions.control_plane_session() is not None:
+        return
+    client.require_wallet()
+
+
+def this_command(prog: str) -> str:
+    """The command line of this process under the program's own name, to run it again."""
+    import shlex
+
+    return shlex.join(["run402", *sys.argv[1:]]) if len(sys.argv) > 1 else prog

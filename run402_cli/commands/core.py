@@ -1,0 +1,185 @@
+"""run402 core: the embedded local gateway as a background process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from run402_cli import output
+from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._options import integer
+from run402_cli.errors import CommandError
+
+app = CommandGroup()
+
+_INSTALL = "pipx install 'run402[core]'"
+_INJECT = "pipx inject run402 'run402[core]'"
+_DEFAULT_LINES = 200
+
+DataDirOpt = Annotated[
+    str | None,
+    typer.Option("--data-dir", metavar="DIR", help="Default: RUN402_CORE_DATA_DIR, then the user data directory."),
+]
+
+
+@app.command("start", example=["run402 core start --use", "run402 core start --port 4021 --data-dir ./gateway"])
+def start(
+    port: Annotated[
+        str | None, typer.Option("--port", metavar="N", help="Port on 127.0.0.1. Default: 4020; 0 takes a free one.")
+    ] = None,
+    data_dir: DataDirOpt = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option("--database-url", metavar="URL", help="Use this PostgreSQL (15 or newer), not the embedded one."),
+    ] = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay in the foreground until Ctrl-C or SIGTERM.")
+    ] = False,
+    use: Annotated[
+        bool, typer.Option("--use", help="Also point the active wallet at it, as init --api-base does.")
+    ] = False,
+) -> None:
+    """Start the local gateway with its PostgreSQL; return when it is healthy. A second start reports the running one."""
+    number = integer("--port", port, low=0, high=65535)
+
+    def ready(state: dict[str, Any]) -> None:
+        output.emit({**state, "use": _point_at(state)} if use else state)
+
+    with _core_errors(database_url):
+        from run402_cli.core import process
+
+        options = process.StartOptions(
+            port=process.DEFAULT_PORT if number is None else number,
+            data_dir=_path(data_dir),
+            database_url=database_url,
+        )
+        if foreground:
+            process.run_foreground(options, ready)
+        else:
+            ready(process.start(options))
+
+
+@app.command("stop", example="run402 core stop")
+def stop(data_dir: DataDirOpt = None) -> None:
+    """Stop the local gateway and its PostgreSQL. Harmless when nothing runs."""
+    with _core_errors():
+        from run402_cli.core import process
+
+        output.emit(process.stop(_path(data_dir)))
+
+
+@app.command("status", example="run402 core status | jq .running")
+def status(data_dir: DataDirOpt = None) -> None:
+    """Whether the local gateway runs, is healthy, and where. Changes nothing."""
+    with _core_errors():
+        from run402_cli.core import process
+
+        output.emit(process.status(_path(data_dir)))
+
+
+@app.command("logs", example="run402 core logs --lines 50 | jq -r '.lines[]'")
+def logs(
+    data_dir: DataDirOpt = None,
+    lines: Annotated[
+        str | None, typer.Option("--lines", metavar="N", help=f"How many lines. Default: {_DEFAULT_LINES}.")
+    ] = None,
+    postgres: Annotated[bool, typer.Option("--postgres", help="The log of its PostgreSQL instead.")] = False,
+) -> None:
+    """The last lines of the gateway's log."""
+    count = integer("--lines", lines)
+    with _core_errors():
+        from run402_cli.core import process
+
+        source: Any = "postgres" if postgres else "gateway"
+        output.emit(process.logs(_path(data_dir), lines=_DEFAULT_LINES if count is None else count, source=source))
+
+
+@app.command("reset", example="run402 core reset --yes")
+def reset(
+    data_dir: DataDirOpt = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm: every project, row and file is deleted.")] = False,
+) -> None:
+    """Stop the local gateway and delete all of its data. Only what the gateway made is deleted."""
+    if not yes:
+        raise CommandError(
+            "This deletes every project, row and file of the local gateway.",
+            code="CONFIRMATION_REQUIRED",
+            hint="If that is what you want: run402 core reset --yes",
+            details={"flag": "--yes"},
+            next_actions=[{"type": "run_command", "command": "run402 core reset --yes"}],
+        )
+    with _core_errors():
+        from run402_cli.core import process
+
+        output.emit(process.reset(_path(data_dir)))
+
+
+def _path(data_dir: str | None) -> Path | None:
+    return None if data_dir is None else Path(data_dir)
+
+
+def _point_at(state: dict[str, Any]) -> dict[str, Any]:
+    from run402_cli.client import Client
+    from run402_cli.services import target
+
+    with Client() as client:
+        # In the foreground this runs inside the gateway's own loop, where a request to it would wait for itself.
+        return target.point_at(client, state["url"], known_healthy=state["healthy"])
+
+
+@contextlib.contextmanager
+def _core_errors(database_url: str | None = None) -> Iterator[None]:
+    """Failures of the gateway's process as command errors; the password of a database URL is taken out of them."""
+    from run402_cli.core.errors import CoreProcessError
+
+    try:
+        yield
+    except ImportError as exc:
+        raise _missing({"missing": [exc.name]}) from exc
+    except CoreProcessError as exc:
+        if exc.code == "CORE_DEPENDENCIES_MISSING":
+            raise _missing(exc.details) from exc
+        hide = _secrets(database_url)
+        raise CommandError(
+            _hidden(exc.message, hide),
+            code=exc.code,
+            hint=_hidden(exc.hint, hide),
+            details=_hidden(exc.details, hide) or None,
+            next_actions=exc.next_actions,
+        ) from None
+
+
+def _missing(details: Any) -> CommandError:
+    return CommandError(
+        "The local gateway is not installed: run402 was installed without its extra `core`.",
+        code="CORE_DEPENDENCIES_MISSING",
+        hint=f"{_INSTALL} (or, when run402 is there already: {_INJECT})",
+        details=details,
+        next_actions=[{"type": "run_command", "command": _INJECT}, {"type": "run_command", "command": _INSTALL}],
+    )
+
+
+def _secrets(database_url: str | None) -> list[str]:
+    """What must not be shown of a database URL: itself, and its password as written and as meant."""
+    if not database_url:
+        return []
+    try:
+        password = urlsplit(database_url).password
+    except ValueError:
+        password = None
+    return [database_url, *(sorted({password, unquote(password)}, key=len, reverse=True) if password else [])]
+
+
+def _hidden(value: Any, hide: list[str]) -> Any:
+    if isinstance(value, str):
+        for secret in hide:
+            value = value.replace(secret, "***")
+        return value
+    if isinstance(value, dict):
+        return {key: _hidden(item, hide) for key, item in value.items()}
+    return [_hidden(item, hide) for item in value] if isinstance(value, list) else value

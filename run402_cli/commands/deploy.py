@@ -1,0 +1,600 @@
+"""run402 deploy: plan, upload and commit a release from a manifest; follow and resume it.
+
+`run402 apply` is `deploy apply`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from run402_cli import output
+from run402_cli.client import Client
+from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
+from run402_cli.commands._options import ProjectOpt, QuietOpt, resolve_project
+from run402_cli.errors import CommandError, UsageError
+from run402_cli.state.profile import Profile
+
+app = CommandGroup()
+
+_TEARDOWN = ("keep", "on_pass", "always")
+_MAX_WORKERS = 64
+
+ManifestOpt = Annotated[
+    list[str] | None, typer.Option("--manifest", metavar="FILE", help="JSON manifest; - reads standard input.")
+]
+SpecOpt = Annotated[list[str] | None, typer.Option("--spec", metavar="JSON", help="Inline manifest.")]
+DirOpt = Annotated[list[str] | None, typer.Option("--dir", metavar="PATH", help="Astro build output directory.")]
+AllowWarningOpt = Annotated[
+    list[str] | None, typer.Option("--allow-warning", metavar="CODE", help="Go on despite this warning. Repeatable.")
+]
+AllowWarningsOpt = Annotated[bool, typer.Option("--allow-warnings", help="Go on despite every warning.")]
+FinalOnlyOpt = Annotated[bool, typer.Option("--final-only", help="The same as --quiet.")]
+OperationArg = Annotated[str, typer.Argument(metavar="OPERATION_ID", show_default=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What `deploy apply` should do: check, printSpec, plan, rehearse, applyReviewed or (default) apply."""
+
+    name: str = "apply"
+    plan_id: str | None = None
+
+
+def _apply(
+    manifest: ManifestOpt = None,
+    spec: SpecOpt = None,
+    directory: DirOpt = None,
+    project: ProjectOpt = None,
+    check: Annotated[bool, typer.Option("--check", help="Stop after reading the manifest; no request.")] = False,
+    print_spec: Annotated[bool, typer.Option("--print-spec", help="Print the normalized spec; no request.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Store a plan for review; nothing is deployed.")] = False,
+    rehearse: Annotated[bool, typer.Option("--rehearse", help="Try the plan on a contained branch first.")] = False,
+    teardown: Annotated[
+        str | None,
+        typer.Option("--teardown", metavar="WHEN", help="The branch afterwards: keep (default), on_pass, always."),
+    ] = None,
+    commit: Annotated[bool, typer.Option("--commit", help="With --rehearse: deploy when it passed.")] = False,
+    require_plan: Annotated[
+        str | None, typer.Option("--require-plan", metavar="PLAN_ID", help="Deploy exactly this reviewed plan.")
+    ] = None,
+    plan_fingerprint: Annotated[
+        str | None,
+        typer.Option("--plan-fingerprint", metavar="FP", help="With --require-plan: the plan's fingerprint."),
+    ] = None,
+    allow_warning: AllowWarningOpt = None,
+    allow_warnings: AllowWarningsOpt = False,
+    concurrency: Annotated[
+        str | None, typer.Option("--concurrency", metavar="N", help="Parallel uploads, 1 to 64. Default: 8.")
+    ] = None,
+    quiet: QuietOpt = False,
+    final_only: FinalOnlyOpt = False,
+) -> None:
+    """Deploy a manifest: plan it, send the content that is missing, commit, follow until it is live.
+
+    The manifest comes from --manifest, --spec or standard input. Progress events are JSON lines on stderr, the result
+    is one document on stdout. Plan warnings that need a decision stop the deploy before anything is uploaded.
+    """
+    _check_teardown(teardown)
+    mode = _mode(check=check, print_spec=print_spec, plan=plan, rehearse=rehearse, require_plan=require_plan)
+    _check_combinations(mode, commit=commit, fingerprint=plan_fingerprint, allows=bool(allow_warning) or allow_warnings)
+    source = _source(_once("--manifest", manifest), _once("--spec", spec), _once("--dir", directory))
+    workers = _count("--concurrency", concurrency, _MAX_WORKERS) or 8
+    with Client() as client:
+        document, base_dir = _read(source)
+        normalized, project_id = _normalize(client.profile, document, base_dir, source, project)
+        if mode.name == "check":
+            path = str(Path(source.path).absolute()) if source.path else None
+            output.emit({"ok": True, "mode": "check", "project_id": project_id, "manifest_path": path})
+            return
+        if mode.name == "printSpec":
+            from run402_cli.release.manifest import printable
+
+            output.emit(printable(normalized.spec))
+            return
+        from run402_cli import deploy
+
+        options = deploy.ApplyOptions(
+            allow_warnings=allow_warnings,
+            allow_warning_codes=tuple(allow_warning or ()),
+            require_plan=mode.plan_id,
+            plan_fingerprint=plan_fingerprint,
+            concurrency=workers,
+            teardown=teardown or "keep",
+            commit_rehearsed=commit,
+            command=this_command("run402 deploy apply"),
+        )
+        if mode.name != "plan":
+            from run402_cli.deploy import _scan
+
+            _scan.require_clean(document, base_dir)
+        require_deployer(client, core=True, session=True)
+        _run(client, mode, normalized, options, events(quiet or final_only))
+
+
+_EXAMPLE = ["run402 deploy apply --manifest app.json", "run402 deploy apply --manifest app.json --plan | jq .diff"]
+app.command("apply", example=_EXAMPLE)(_apply)
+
+
+def _run(client: Client, mode: Mode, normalized: Any, options: Any, emit: Any) -> None:
+    from run402_cli import deploy
+
+    if mode.name == "plan":
+        output.emit(deploy.plan(client, normalized, options))
+    elif mode.name == "rehearse":
+        result = deploy.rehearse(client, normalized, options, emit)
+        output.emit(result)
+        if not result["ok"]:
+            raise SystemExit(1)
+    else:
+        output.emit(deploy.apply(client, normalized, options, emit))
+
+
+def _check_teardown(value: str | None) -> None:
+    if value is not None and value not in _TEARDOWN:
+        raise UsageError(
+            f"--teardown must be one of {', '.join(_TEARDOWN)}, not {value!r}.",
+            details={"flag": "--teardown", "value": value},
+        )
+
+
+def _mode(*, check: bool, print_spec: bool, plan: bool, rehearse: bool, require_plan: str | None) -> Mode:
+    """The one mode that the flags ask for; BAD_USAGE when they ask for two."""
+    flags = (
+        ("--check", check, "check"),
+        ("--print-spec", print_spec, "printSpec"),
+        ("--plan", plan, "plan"),
+        ("--rehearse", rehearse, "rehearse"),
+        ("--require-plan", require_plan is not None, "applyReviewed"),
+    )
+    chosen = [(flag, Mode(name, require_plan if name == "applyReviewed" else None)) for flag, on, name in flags if on]
+    if len(chosen) > 1:
+        first, second = chosen[0], chosen[1]
+        existing: Any = first[1].name
+        if first[1].plan_id is not None:
+            existing = {"kind": existing, "planId": first[1].plan_id}
+        raise UsageError(
+            f"{first[0]} and {second[0]} ask for different things.",
+            hint="Give one of --check, --print-spec, --plan, --rehearse and --require-plan.",
+            details={"existing_mode": existing, "flag": second[0]},
+        )
+    return chosen[0][1] if chosen else Mode()
+
+
+def _check_combinations(mode: Mode, *, commit: bool, fingerprint: str | None, allows: bool) -> None:
+    if fingerprint is not None and mode.plan_id is None:
+        raise UsageError(
+            "--plan-fingerprint belongs to --require-plan.",
+            hint="Add --require-plan <plan_id>.",
+            details={"flag": "--plan-fingerprint"},
+        )
+    if mode.plan_id is not None and allows:
+        raise UsageError(
+            "A reviewed plan has its warnings accepted already.",
+            hint="Leave --allow-warning and --allow-warnings out.",
+            details={"flag": "--require-plan"},
+        )
+    if commit and mode.name != "rehearse":
+        raise UsageError(
+            "--commit says what to do after a rehearsal.",
+            hint="Add --rehearse, or leave --commit out: a plain apply commits anyway.",
+            details={"flag": "--commit"},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the manifest comes from: `kind` is manifest, spec, dir or stdin; `directory` is the Astro build to merge."""
+
+    kind: str
+    path: str | None = None
+    text: str | None = None
+    directory: str | None = None
+
+
+def _once(flag: str, values: list[str] | None) -> str | None:
+    if values and len(values) > 1:
+        raise UsageError(f"{flag} is given twice.", hint="Give it once.", details={"flag": flag})
+    return values[0] if values else None
+
+
+def _source(manifest: str | None, spec: str | None, directory: str | None) -> Source:
+    if manifest is not None and spec is not None:
+        raise UsageError(
+            "--manifest and --spec both name a manifest.",
+            hint="Give one of them.",
+            details={"sources": ["--manifest", "--spec"]},
+        )
+    if manifest is not None and manifest != "-":
+        return Source("manifest", path=manifest, directory=directory)
+    if spec is not None:
+        return Source("spec", text=spec, directory=directory)
+    if manifest is None and directory is not None:
+        return Source("dir", directory=directory)
+    if manifest == "-" or _stdin_is_a_document():
+        return Source("stdin", directory=directory)
+    raise UsageError(
+        "There is no manifest to deploy.",
+        hint="Give --manifest <file>, --spec '<json>', or pipe a manifest into the command.",
+        details={},
+    )
+
+
+def _stdin_is_a_document() -> bool:
+    """A pipe or a file on standard input; a terminal, a socket or /dev/null is none."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _read(source: Source) -> tuple[Any, Path]:
+    """The manifest as written, checked for secrets and emptiness, and the directory its relative paths start from."""
+    from run402_cli.release import discovery
+
+    base_dir = Path.cwd()
+    with command_errors():
+        if source.kind == "manifest":
+            assert source.path is not None
+            base_dir = Path(source.path).absolute().parent
+            if source.directory is not None and Path(source.path).suffix in discovery.EXECUTABLE_EXTENSIONS:
+                raise UsageError(
+                    "--dir cannot be combined with a configuration program.",
+                    hint="Write the manifest as JSON.",
+                    details={"flag": "--dir", "manifest": source.path},
+                )
+            document = discovery.load_apply_manifest(source.path)
+        elif source.kind == "dir":
+            document = {}
+        else:
+            text = source.text if source.text is not None else sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+            document = discovery.load_manifest_text(text, _origin(source))
+        discovery.check_no_secret_values(document, _origin(source))
+        if source.directory is not None:
+            raise _astro_unavailable(source.directory)
+        discovery.require_content(document, _origin(source, absolute=True))
+    return document, base_dir
+
+
+def _origin(source: Source, *, absolute: bool = False) -> Any:
+    from run402_cli.release.discovery import Origin
+
+    path = str(Path(source.path).absolute()) if source.path and absolute else source.path
+    return Origin(source.kind, path)  # type: ignore[arg-type]
+
+
+def _astro_unavailable(directory: str) -> CommandError:
+    problem = "bundling the server needs the JavaScript package @run402/astro, which this CLI cannot load"
+    return UsageError(
+        f"--dir {directory}: an Astro build cannot be deployed from its directory: {problem}.",
+        hint="For a static build name its directory in the manifest: "
+        '{"site": {"replace": {"__source": "local-dir", "path": "dist"}}}. '
+        "For a server build bundle it to one file and deploy that as a function source.",
+        details={"flag": "--dir", "import_error": problem},
+    )
+
+
+def _normalize(profile: Profile, document: Any, base_dir: Path, source: Source, flag: str | None) -> tuple[Any, str]:
+    from run402_cli.release.manifest import manifest_project, normalize
+
+    with deploy_errors():
+        own = manifest_project(document)
+        if own is not None and flag is not None and own != flag:
+            raise UsageError(
+                f"The manifest is for project {own} and --project says {flag}.",
+                hint="Leave --project out, or change the manifest.",
+                details={"spec_project_id": own, "flag_project_id": flag},
+            )
+        project_id = flag if flag is not None else own or resolve_project(profile, None)
+        return normalize(document, base_dir=base_dir, project=project_id), project_id
+
+
+def _count(flag: str, text: str | None, high: int | None = None) -> int | None:
+    """A positive whole number; this group reports a bad one as BAD_USAGE."""
+    if text is None:
+        return None
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
+    if not 1 <= value <= min(high or 2**53 - 1, 2**53 - 1):
+        most = f" and at most {high}" if high else ""
+        raise UsageError(
+            f"{flag} takes a whole number of at least 1{most}, not {text!r}.", details={"flag": flag, "value": text}
+        )
+    return value
+
+
+@app.command("resume", example="run402 deploy resume op_123")
+def resume(operation_id: OperationArg, project: ProjectOpt = None, quiet: QuietOpt = False) -> None:
+    """Continue a deploy operation that stopped, and follow it to its end."""
+    from run402_cli import deploy
+    from run402_cli.services.apply import require_operation_id
+
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        require_operation_id(operation_id)
+        require_deployer(client)
+        output.emit(deploy.resume(client, project_id, operation_id, events(quiet)))
+
+
+@app.command("rehearse", example="run402 deploy rehearse plan_123 --teardown on_pass")
+def rehearse(
+    plan_id: Annotated[str, typer.Argument(metavar="PLAN_ID", show_default=False)],
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="ID", help="Project that an operator's approval must cover.")
+    ] = None,
+    teardown: Annotated[
+        str | None, typer.Option("--teardown", metavar="WHEN", help="The branch afterwards: keep, on_pass or always.")
+    ] = None,
+) -> None:
+    """Run a stored plan on a contained branch and report. Exits 1 when it did not pass; the project is not touched."""
+    from run402_cli.deploy import _rehearse
+    from run402_cli.services import apply
+
+    _check_teardown(teardown)
+    with Client() as client:
+        require_deployer(client, core=True, session=True)
+        rehearsal = apply.rehearse(client, project, plan_id, {} if teardown is None else {"teardown": teardown})
+    ok = _rehearse.passed(rehearsal)
+    output.emit({"ok": ok, "rehearsal": rehearsal, "commit_command": _rehearse.commit_command(plan_id)})
+    if not ok:
+        raise SystemExit(1)
+
+
+@app.command("promote", example="run402 deploy promote rel_123 && run402 deploy verify <operation_id> --wait")
+def promote(
+    release_id: Annotated[str | None, typer.Argument(metavar="RELEASE_ID", show_default=False)] = None,
+    project: ProjectOpt = None,
+    allow_warning: AllowWarningOpt = None,
+    allow_warnings: Annotated[
+        bool, typer.Option("--allow-warnings", help="Go on although migrations are not reversed.")
+    ] = False,
+    quiet: QuietOpt = False,
+    final_only: FinalOnlyOpt = False,
+) -> None:
+    """Make an earlier release the live one again. Database migrations are not undone."""
+    from run402_cli.services import apply
+
+    if release_id is None:
+        raise UsageError(
+            "Which release?", hint="run402 deploy promote rel_...", details={"example": "run402 deploy promote rel_123"}
+        )
+    if not release_id.startswith("rel_"):
+        raise UsageError(
+            f"{release_id!r} is not a release id: they start with rel_.",
+            hint="See the live one: run402 deploy release active",
+            details={"release_id": release_id},
+        )
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        require_deployer(client)
+        codes = ["MIGRATIONS_NOT_REVERSIBLE"] if allow_warnings else list(allow_warning or ())
+        answer = apply.promote(client, project_id, release_id, allow_warning_codes=codes)
+    if isinstance(answer, dict):
+        keys = ("release_id", "previous_release_id", "operation_id", "warnings")
+        events(quiet or final_only)({"type": "promote.committed", **{key: answer.get(key) for key in keys}})
+    output.emit(answer)
+
+
+@app.command("list", example="run402 deploy list --limit 10")
+def list_operations(
+    project: ProjectOpt = None,
+    limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="At most this many.")] = None,
+) -> None:
+    """Deploy operations of the project, newest first."""
+    from run402_cli.services import apply
+
+    number = _count("--limit", limit)
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        if client.delegate_token():
+            raise CommandError(
+                "A delegate token cannot list operations.",
+                code="DELEGATE_SCOPE_INSUFFICIENT",
+                hint="Read one operation by its id, or unset RUN402_DELEGATE_TOKEN.",
+                details={
+                    "command": "deploy list",
+                    "credential": "delegate",
+                    "route": "GET /apply/v1/operations",
+                },
+                next_actions=[{"type": "run_command", "command": "run402 deploy events <operation_id>"}],
+            )
+        client.require_wallet()
+        output.emit(apply.operations(client, project_id, limit=number))
+
+
+@app.command("events", example="run402 deploy events op_123 | jq .events[].phase")
+def operation_events(operation_id: OperationArg, project: ProjectOpt = None) -> None:
+    """Recorded events of a deploy operation."""
+    from run402_cli.services import apply
+
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        apply.require_operation_id(operation_id)
+        require_deployer(client)
+        output.emit(apply.operation_events(client, project_id, operation_id))
+
+
+@app.command("verify", example="run402 deploy verify op_123 --wait --timeout 120")
+def verify(
+    operation_id: Annotated[str | None, typer.Argument(metavar="OPERATION_ID", show_default=False)] = None,
+    operation: Annotated[
+        str | None, typer.Option("--operation", metavar="ID", help="The same as the argument.")
+    ] = None,
+    project: ProjectOpt = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Ask once a second until coherent.")] = False,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="SECONDS", help="With --wait: give up after. Default: 60.")
+    ] = None,
+) -> None:
+    """Whether gateway and edge agree on the release of an operation. Exits 2 when they do not."""
+    if operation_id is not None and operation is not None and operation_id != operation:
+        raise UsageError(
+            "The argument and --operation name different operations.",
+            hint="Give one of them.",
+            details={"positional": operation_id, "operation": operation},
+        )
+    chosen = operation_id if operation_id is not None else operation
+    if chosen is None:
+        raise UsageError("Which operation?", hint="run402 deploy verify op_...")
+    seconds = _count("--timeout", timeout) or _VERIFY_SECONDS
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        from run402_cli.services.apply import require_operation_id
+
+        require_operation_id(chosen)
+        require_deployer(client)
+        result = _coherence(client, project_id, chosen, seconds if wait else None)
+    output.emit(result)
+    if not result["coherent"]:
+        raise SystemExit(2)
+
+
+_VERIFY_SECONDS = 60
+
+
+def _coherence(client: Client, project_id: str, operation_id: str, timeout_s: int | None) -> dict[str, Any]:
+    from run402_cli.services import apply
+    from run402_cli.up import _edge
+
+    if timeout_s is None:
+        report = apply.edge_coherence(client, project_id, operation_id)
+        attempts, elapsed_ms = 1, 0
+    else:
+        waited = _edge.wait_coherent(client, project_id, operation_id, timeout_s=timeout_s, emit=output.event)
+        report, attempts, elapsed_ms = waited["report"], waited["attempts"], waited["elapsedMs"]
+    found = report if isinstance(report, dict) else {}
+    coherent = found.get("coherent") is True
+    return {
+        "status": "coherent" if coherent else "not_coherent",
+        "coherent": coherent,
+        "operation_id": found.get("operation_id", operation_id),
+        "project_id": found.get("project_id", project_id),
+        "attempts": attempts,
+        "elapsed_ms": elapsed_ms,
+        "report": report,
+    }
+
+
+SiteLimitOpt = Annotated[
+    str | None, typer.Option("--site-limit", metavar="N", help="At most this many site paths. Gateway default: 5000.")
+]
+
+
+@app.command("release get", example="run402 deploy release get rel_123")
+def release_get(
+    release_id: Annotated[str, typer.Argument(metavar="RELEASE_ID", show_default=False)],
+    project: ProjectOpt = None,
+    site_limit: SiteLimitOpt = None,
+) -> None:
+    """What a release holds: site paths, functions, secrets, subdomains, routes, migrations."""
+    _print_release(release_id, project, site_limit)
+
+
+@app.command("release active", example="run402 deploy release active | jq .release.site.paths")
+def release_active(project: ProjectOpt = None, site_limit: SiteLimitOpt = None) -> None:
+    """What the live release holds."""
+    _print_release("active", project, site_limit)
+
+
+def _print_release(release_id: str, project: str | None, site_limit: str | None) -> None:
+    from run402_cli.services import apply
+
+    limit = _count("--site-limit", site_limit)
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        output.emit({"release": apply.release(client, project_id, release_id, site_limit=limit)})
+
+
+@app.command("release diff", example="run402 deploy release diff --from rel_122 --to active")
+def release_diff(
+    old: Annotated[
+        str | None, typer.Option("--from", metavar="RELEASE", help="Release id, active or empty. Required.")
+    ] = None,
+    new: Annotated[str | None, typer.Option("--to", metavar="RELEASE", help="Release id or active. Required.")] = None,
+    project: ProjectOpt = None,
+    limit: Annotated[
+        str | None, typer.Option("--limit", metavar="N", help="At most this many site paths per kind of change.")
+    ] = None,
+) -> None:
+    """What changed between two releases."""
+    from run402_cli.services import apply
+
+    number = _count("--limit", limit)
+    if old is None or new is None:
+        raise UsageError(
+            "--from and --to are both needed.",
+            hint="run402 deploy release diff --from empty --to active",
+            details={"flag": "--from" if old is None else "--to"},
+        )
+    if new == "empty":
+        raise UsageError(
+            "--to cannot be empty: compare from empty to a release.", details={"flag": "--to", "value": "empty"}
+        )
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        output.emit({"diff": apply.release_diff(client, project_id, old=old, new=new, limit=number)})
+
+
+MethodOpt = Annotated[str | None, typer.Option("--method", metavar="METHOD", help="HTTP method. Default: GET.")]
+
+
+@app.command("diagnose", example="run402 deploy diagnose https://my-app.run402.com/about --method GET")
+def diagnose(
+    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    project: ProjectOpt = None,
+    method: MethodOpt = None,
+) -> None:
+    """How the live release answers a public URL, and why. Exits 0 also when it would not be served."""
+    _diagnose(project, url=url, host=None, path=None, method=method)
+
+
+@app.command("resolve", example="run402 deploy resolve --host my-app.run402.com --path /about")
+def resolve(
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Absolute http(s) URL.")] = None,
+    host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="Host name, instead of --url.")] = None,
+    path: Annotated[str | None, typer.Option("--path", metavar="PATH", help="With --host: absolute path.")] = None,
+    project: ProjectOpt = None,
+    method: MethodOpt = None,
+) -> None:
+    """The same as diagnose, by URL or by host and path."""
+    if url is not None and (host is not None or path is not None):
+        raise UsageError(
+            "--url says host and path already.",
+            hint="Give --url, or --host with --path.",
+            details={"url": True, "host": host is not None, "path": path is not None},
+        )
+    if url is None and host is None:
+        raise UsageError("Which address?", hint="Give --url <url>, or --host <name> with --path <path>.")
+    _diagnose(project, url=url, host=host, path=path, method=method)
+
+
+def _diagnose(project: str | None, *, url: str | None, host: str | None, path: str | None, method: str | None) -> None:
+    from run402_cli.deploy import diagnosis
+    from run402_cli.services import apply
+
+    with Client() as client:
+        project_id = resolve_project(client.profile, project)
+        try:
+            if url is not None:
+                address = diagnosis.from_url(url, method)
+            else:
+                address = diagnosis.from_host(host or "", path, method)
+        except diagnosis.BadAddress as exc:
+            given = {"project": project_id, "host": host, "path": path, "method": method}
+            if url is not None:
+                given["url"] = diagnosis.without_credentials(url)
+            details = {"input": {key: value for key, value in given.items() if value is not None}}
+            raise UsageError(f"Cannot look up that address. {exc}", details=details) from exc
+        resolution = apply.resolve(client, project_id, host=address.host, path=address.path, method=address.method)
+    if not isinstance(resolution, dict):
+        raise CommandError(
+            "The gateway's answer is no resolution.", code="INTERNAL_ERROR", hint="Retry, or run: run402 service health"
+        )
+    output.emit(diagnosis.report(project_id, address, resolution))

@@ -1,0 +1,21 @@
+"""run402 status: the whole account state."""
+
+from __future__ import annotations
+
+from run402_cli import output
+from run402_cli.client import Client
+from run402_cli.commands._command import CommandGroup
+from run402_cli.services import status as service
+
+app = CommandGroup()
+
+
+@app.command("status", example="run402 status | jq .projects")
+def status() -> None:
+    """Wallet, balances, tier, projects, active project and API target in one document.
+
+    Best effort: what cannot be read is null, and the exit code is 0. Without a wallet nothing is sent.
+    """
+    with Client() as client:
+        document = service.status(client)
+        output.emit(document, compact=document["wallet"] is None)

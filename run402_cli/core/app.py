@@ -1,0 +1,190 @@
+"""The application: one route table, JSON error envelopes, the guard. See docs/local-gateway.md."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import re
+import time
+from collections.abc import Iterator
+
+import psycopg
+import psycopg.errors
+from psycopg_pool import PoolTimeout
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Gateway, database_unavailable
+from run402_cli.core.guard import Cors, Guard
+from run402_cli.core.http import reply
+
+log = logging.getLogger("run402.core")
+
+# The first match wins, so modules with fixed paths stand before modules with parameters in the same place.
+ROUTE_MODULES = (
+    "health",
+    "auth",
+    "rest",
+    "sql",
+    "schema",
+    "expose",
+    "credentials",
+    "account",
+    "content",
+    "apply",
+    "operations",
+    "releases",
+    "resolve",
+    "project_routes",
+    "static",
+)
+# SQLSTATE classes: connection lost, server shutting down or starting, out of connections.
+LOST_CONNECTION = re.compile(r"08|57P0|53300")
+# Rollback (serialization, deadlock), lock not available, cancelled by a timeout.
+CONTENTION = re.compile(r"40|55P03|57014")
+UNAVAILABLE = {
+    "/ssr": "astro.ssr",
+    "/export": "export.project-archive",
+    "/auth/oauth": "auth.hosted-oauth",
+    "/jobs": "cloud.fleet-scheduling",
+}
+
+
+def routes() -> Iterator[BaseRoute]:
+    """Every route of the gateway."""
+    for name in ROUTE_MODULES:
+        yield from importlib.import_module(f"run402_cli.core.{name}").ROUTES
+
+
+def create_app(gateway: Gateway) -> Starlette:
+    """The ASGI application around an opened gateway."""
+    app = Starlette(
+        routes=list(routes()),
+        middleware=[Middleware(AccessLog), Middleware(Cors), Middleware(Envelope), Middleware(Guard)],
+        exception_handlers={GatewayError: _gateway_error, HTTPException: _http_error},
+    )
+    app.router.redirect_slashes = False
+    app.state.gateway = gateway
+    return app
+
+
+class AccessLog:
+    """One line per request: method, path (never the query: it may carry a signature), status, milliseconds."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting_status)
+        finally:
+            elapsed = (time.perf_counter() - started) * 1000
+            log.info("%s %r %s %.0fms", scope["method"], scope["path"], status or "aborted", elapsed)
+
+
+class Envelope:
+    """Whatever goes wrong below becomes one JSON answer; the process never ends because of a request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_noting_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting_start)
+        except ClientDisconnect:
+            return
+        except Exception as exc:
+            error = exc if isinstance(exc, GatewayError) else envelope_of(exc, scope["app"].state.gateway)
+            if error.status >= 500:
+                log.error("%s %r failed", scope["method"], scope["path"], exc_info=exc)
+            if started:
+                # The status line is out: closing the connection is the only way left to say that it failed.
+                raise
+            await reply(error.body(), error.status)(scope, receive, send)
+
+
+def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:
+    """The answer to an exception that no handler expected."""
+    if isinstance(exc, psycopg.errors.DiskFull) or (isinstance(exc, OSError) and exc.errno == errno.ENOSPC):
+        return GatewayError(
+            507,
+            "storage_full",
+            f"The disk under {gateway.settings.data_dir} is full: nothing was stored. Free space and repeat.",
+            code="STORAGE_FULL",
+            retryable=True,
+        )
+    if isinstance(exc, PoolTimeout | psycopg.InterfaceError) or (
+        isinstance(exc, psycopg.OperationalError) and (exc.sqlstate is None or LOST_CONNECTION.match(exc.sqlstate))
+    ):
+        lines = str(exc).strip().splitlines()
+        return database_unavailable(f"{lines[0] if lines else type(exc).__name__}.")
+    if isinstance(exc, psycopg.Error) and CONTENTION.match(exc.sqlstate or ""):
+        return GatewayError(
+            503,
+            "database_busy",
+            f"Another request held what this one needed: {exc.diag.message_primary}. Nothing was changed; repeat it.",
+            code="DATABASE_BUSY",
+            retryable=True,
+        )
+    return GatewayError(
+        500,
+        "internal_error",
+        f"The gateway failed on this request ({type(exc).__name__}). `run402 core logs` has the details.",
+        code="INTERNAL_ERROR",
+    )
+
+
+async def _gateway_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, GatewayError)
+    return reply(exc.body(), exc.status)
+
+
+async def _http_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    path = request.url.path
+    if exc.status_code == 405:
+        allowed = ", ".join(sorted(_methods_at(request)))
+        error = GatewayError(405, "method_not_allowed", f"{path} answers {allowed}, not {request.method}.")
+        return reply(error.body(), 405, {"Allow": allowed})
+    if exc.status_code == 404:
+        for prefix, capability in UNAVAILABLE.items():
+            if path == prefix or path.startswith(prefix + "/"):
+                message = f"A local gateway has no {capability}. Use a cloud project for it."
+                return reply(GatewayError(422, "unsupported_capability", message, capability=capability).body(), 422)
+        message = f"This gateway has no route {request.method} {path}. GET /capabilities/v1 lists what it can do."
+        return reply(GatewayError(404, "not_found", message).body(), 404)
+    return reply(GatewayError(exc.status_code, "http_error", str(exc.detail)).body(), exc.status_code)
+
+
+def _methods_at(request: Request) -> set[str]:
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return methods

@@ -1,0 +1,67 @@
+"""What this gateway can do, in the shape of the capability document. See docs/local-gateway.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from run402_cli import __version__
+
+RUNTIME_CONTRACT = "run402-runtime-kernel-v1"
+
+SUPPORTED = (
+    "projects.create.local",
+    "projects.inspect.local",
+    "projects.list.local",
+    "projects.rename.local",
+    "projects.delete.local",
+    "apply.plan.supported-static-rest-slice",
+    "apply.commit.supported-static-rest-slice",
+    "database.migrations.inline-sql",
+    "database.migrations.sql_ref",
+    "database.expose",
+    "database.rest.postgrest",
+    "auth.jwt.local-test-tokens",
+    "rls.claim-mapping",
+    "site.patch",
+    "site.static.explicit-public-paths",
+    "site.static.implicit-public-paths",
+    "site.static.exact-alias-routes",
+    "site.static.route-manifest",
+)
+UNSUPPORTED = (
+    "functions.node",
+    "functions.streaming",
+    "functions.websockets",
+    "functions.hostile-code-isolation",
+    "functions.external-npm-dependencies",
+    "storage.objects.local",
+    "storage.s3-compatible",
+    "assets.images",
+    "astro.ssr",
+    "domains.custom",
+    "export.project-archive",
+    "cloud-import.project-archive",
+    "archives.import.local-new-project",
+    "archives.import.existing-project-merge",
+    "auth.hosted-oauth",
+    "cloud.billing",
+    "cloud.fleet-scheduling",
+    "cloud.managed-backups",
+    "cloud.monitoring",
+    "cloud.abuse-controls",
+)
+
+
+def capability_document() -> dict[str, Any]:
+    """The document of GET /capabilities/v1, also part of every project object."""
+    return {
+        "runtime_contract_version": RUNTIME_CONTRACT,
+        "release_spec_version": "run402.release_spec.v1",
+        "planner_semantics_version": "run402.release_planner.v1",
+        "supported_features": list(SUPPORTED),
+        "unsupported_features": [{"feature": name, "error": "unsupported_capability"} for name in UNSUPPORTED],
+        "components": {"gateway": {"name": "run402", "version": __version__}},
+        "functions_runtime": {"capability": "core-functions", "status": "unsupported"},
+        "astro_ssr_runtime": {"capability": "core-astro-ssr", "status": "unsupported"},
+        "portable_archives": {"format_versions": ["run402-project-archive.v1"], "local_import": False},
+    }

@@ -1,0 +1,188 @@
+"""Who may touch what in a project's schema: nothing for the public roles unless exposed, everything for service_role.
+
+Only differences are granted and revoked, so that a repeated run writes nothing. See docs/expose.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from psycopg import sql
+
+from run402_cli.core.expose import signatures
+from run402_cli.core.expose.catalog import read_functions
+from run402_cli.core.expose.model import Manifest
+from run402_cli.core.expose.policies import ANON, USER, raw, table_grants
+from run402_cli.core.gateway import Connection
+
+PUBLIC_ROLES = ("PUBLIC", ANON, USER, "project_admin")
+_EVERYTHING = {
+    "TABLE": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}),
+    "SEQUENCE": frozenset({"USAGE", "SELECT", "UPDATE"}),
+    "ROUTINE": frozenset({"EXECUTE"}),
+}
+
+_RELATIONS = """
+SELECT c.oid::int8, CASE WHEN c.relkind = 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relname,
+       coalesce(r.rolname, CASE WHEN acl.grantee = 0 THEN 'PUBLIC' END), acl.privilege_type
+FROM pg_class c
+LEFT JOIN LATERAL aclexplode(c.relacl) acl ON true
+LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+ORDER BY c.oid
+"""
+_ROUTINES = """
+SELECT p.oid::int8, 'ROUTINE', p.oid::regprocedure::text, p.proname,
+       coalesce(r.rolname, CASE WHEN acl.grantee = 0 THEN 'PUBLIC' END), acl.privilege_type
+FROM pg_proc p
+LEFT JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) acl ON true
+LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE p.pronamespace = to_regnamespace(quote_ident(%s))
+ORDER BY p.oid
+"""
+_COLUMN_GRANTS = """
+SELECT DISTINCT a.attrelid::int8, coalesce(r.rolname, 'PUBLIC')
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
+CROSS JOIN LATERAL aclexplode(a.attacl) acl
+LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE c.relnamespace = to_regnamespace(quote_ident(%s))
+"""
+# A serial column owns its sequence; a hand-written nextval() default only depends on it.
+_SEQUENCES = """
+SELECT d.adrelid::int8, dep.refobjid::int8
+FROM pg_attrdef d
+JOIN pg_class t ON t.oid = d.adrelid
+JOIN pg_depend dep ON dep.classid = 'pg_attrdef'::regclass AND dep.objid = d.oid AND dep.refclassid = 'pg_class'::regclass
+JOIN pg_class s ON s.oid = dep.refobjid AND s.relkind = 'S'
+WHERE t.relnamespace = to_regnamespace(quote_ident(%s))
+"""
+_POLICY_ROLES = """
+SELECT c.relname, p.polcmd::text, coalesce(r.rolname, 'PUBLIC')
+FROM pg_policy p
+JOIN pg_class c ON c.oid = p.polrelid
+CROSS JOIN LATERAL unnest(p.polroles) AS roles(oid)
+LEFT JOIN pg_roles r ON r.oid = roles.oid
+WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) AND p.polpermissive
+"""
+_COMMAND = {
+    "r": frozenset({"SELECT"}),
+    "a": frozenset({"INSERT"}),
+    "w": frozenset({"UPDATE"}),
+    "d": frozenset({"DELETE"}),
+    "*": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
+}
+
+Wanted = dict[int, dict[str, frozenset[str]]]
+
+
+@dataclass(slots=True)
+class _Object:
+    kind: str
+    shown: str
+    name: str
+    has: dict[str, set[str]] = field(default_factory=dict)
+    column_roles: set[str] = field(default_factory=set)
+
+
+async def converge_privileges(conn: Connection, slot: str, manifest: Manifest, hidden: Iterable[str] = ()) -> None:
+    """Make the privileges of every object in the schema what the manifest says. `hidden`: declared names to keep dark."""
+    objects = await _objects(conn, slot)
+    wanted = await _wanted(conn, slot, manifest, objects, set(hidden))
+    statements: list[sql.Composable] = await _schema_usage(conn, slot)
+    for oid, item in objects.items():
+        statements.extend(_differences(item, wanted.get(oid, {})))
+    if statements:
+        await conn.execute(sql.SQL("; ").join(statements))
+
+
+async def _objects(conn: Connection, slot: str) -> dict[int, _Object]:
+    objects: dict[int, _Object] = {}
+    for query in (_RELATIONS, _ROUTINES):
+        for oid, kind, shown, name, role, privilege in await (await conn.execute(query, (slot,))).fetchall():
+            item = objects.setdefault(oid, _Object(kind, shown, name))
+            if role is not None:
+                item.has.setdefault(role, set()).add(privilege)
+    for oid, role in await (await conn.execute(_COLUMN_GRANTS, (slot,))).fetchall():
+        if oid in objects:
+            objects[oid].column_roles.add(role)
+    return objects
+
+
+async def _wanted(
+    conn: Connection, slot: str, manifest: Manifest, objects: dict[int, _Object], hidden: set[str]
+) -> Wanted:
+    by_name = {item.name: oid for oid, item in objects.items() if item.kind == "TABLE"}
+    wanted: Wanted = {}
+    custom = await _custom_grants(conn, slot)
+    for table in manifest.tables:
+        if table.expose and table.name in by_name and table.name not in hidden:
+            grants = custom.get(table.name, {}) if table.policy == "custom" else table_grants(table)
+            wanted[by_name[table.name]] = grants
+    for view in manifest.views:
+        if view.expose and view.name in by_name and view.name not in hidden:
+            wanted[by_name[view.name]] = {role: frozenset({"SELECT"}) for role in (ANON, USER)}
+    for table_oid, sequence_oid in await (await conn.execute(_SEQUENCES, (slot,))).fetchall():
+        for role, privileges in wanted.get(table_oid, {}).items():
+            if "INSERT" in privileges and sequence_oid in objects:
+                wanted.setdefault(sequence_oid, {})[role] = frozenset({"USAGE"})
+    functions = await read_functions(conn, slot)
+    for rpc in manifest.rpcs:
+        named = [function for function in functions if function.name == rpc.name]
+        fitting = signatures.matching(rpc.signature, [function.signature for function in named])
+        if len(fitting) == 1:
+            oid = next(function.oid for function in named if function.signature == fitting[0])
+            roles = {role: frozenset({"EXECUTE"}) for role in rpc.grant_to if role != "service_role"}
+            wanted[oid] = wanted.get(oid, {}) | roles
+    return wanted
+
+
+async def _custom_grants(conn: Connection, slot: str) -> dict[str, dict[str, frozenset[str]]]:
+    """Table -> role -> the commands that its permissive policies name."""
+    grants: dict[str, dict[str, frozenset[str]]] = {}
+    for table, command, role in await (await conn.execute(_POLICY_ROLES, (slot,))).fetchall():
+        for name in (ANON, USER) if role == "PUBLIC" else (role,):
+            if name in PUBLIC_ROLES:
+                roles = grants.setdefault(table, {})
+                roles[name] = roles.get(name, frozenset()) | _COMMAND[command]
+    return grants
+
+
+async def _schema_usage(conn: Connection, slot: str) -> list[sql.Composable]:
+    missing: list[sql.Composable] = []
+    for role in (ANON, USER, "service_role"):
+        row = await (
+            await conn.execute("SELECT has_schema_privilege(%s, quote_ident(%s), 'USAGE')", (role, slot))
+        ).fetchone()
+        if row is not None and not row[0]:
+            missing.append(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(slot), sql.Identifier(role)))
+    return missing
+
+
+def _differences(item: _Object, wanted: dict[str, frozenset[str]]) -> list[sql.Composable]:
+    found: list[sql.Composable] = []
+    for role in PUBLIC_ROLES:
+        has = frozenset(item.has.get(role, ()))
+        want = wanted.get(role, frozenset())
+        if role in item.column_roles:
+            found.append(_statement("REVOKE", frozenset({"ALL"}), item, role))
+            has = frozenset()
+        if has - want:
+            found.append(_statement("REVOKE", has - want, item, role))
+        if want - has:
+            found.append(_statement("GRANT", want - has, item, role))
+    if not item.has.get("service_role", set()) >= _EVERYTHING[item.kind]:
+        found.append(_statement("GRANT", frozenset({"ALL"}), item, "service_role"))
+    return found
+
+
+def _statement(verb: str, privileges: frozenset[str], item: _Object, role: str) -> sql.Composable:
+    return sql.SQL("{} {} ON {} {} {} {}").format(
+        raw(verb),
+        raw(", ".join(sorted(privileges))),
+        raw(item.kind),
+        raw(item.shown),
+        raw("TO" if verb == "GRANT" else "FROM"),
+        raw(role) if role == "PUBLIC" else sql.Identifier(role),
+    )

@@ -1,0 +1,97 @@
+"""HTTP routes of the expose manifest. See docs/expose.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio.to_thread
+import psycopg
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.auth import require_service_key
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.expose.applying import apply, current, validate, validate_alone
+from run402_cli.core.expose.model import ExposeReport
+from run402_cli.core.gateway import gateway_of
+from run402_cli.core.http import read_json, read_object, reply
+
+_ATTEMPTS = 4
+_TRY_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.InternalError_)
+
+
+async def post_expose(request: Request) -> Response:
+    """POST /projects/v1/admin/{project_id}/expose, the manifest as the body: `{status, project_id, applied, dropped}`."""
+    project_id = request.path_params["project_id"]
+    async with gateway_of(request).connection() as conn:
+        project = await require_service_key(conn, request, project_id)
+        manifest = await read_json(request)
+        for attempt in range(_ATTEMPTS):
+            try:
+                async with conn.transaction():
+                    result = await apply(conn, project, manifest)
+                break
+            except _TRY_AGAIN:
+                # A migration or another statement changed the same tables at the same time.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+    return reply({"status": "ok", "project_id": project_id, **result})
+
+
+async def get_expose(request: Request) -> Response:
+    """GET /projects/v1/admin/{project_id}/expose: `{status, project_id, source: applied|introspected, manifest}`."""
+    project_id = request.path_params["project_id"]
+    async with gateway_of(request).connection() as conn:
+        project = await require_service_key(conn, request, project_id)
+        found = await current(conn, project)
+    return reply({"status": "ok", "project_id": project_id, **found})
+
+
+async def validate_for_project(request: Request) -> Response:
+    """POST /projects/v1/admin/{project_id}/expose/validate `{manifest, migration_sql?}`: `{hasErrors, errors, warnings}`."""
+    async with gateway_of(request).connection() as conn:
+        project = await require_service_key(conn, request, request.path_params["project_id"])
+        manifest, migration_sql = await _validation_input(request)
+        if isinstance(manifest, ExposeReport):
+            return reply(manifest.body())
+        report = await validate(conn, project, manifest, migration_sql)
+    return reply(report.body())
+
+
+async def validate_without_project(request: Request) -> Response:
+    """POST /projects/v1/expose/validate: the same, against nothing but the migration SQL in the body."""
+    manifest, migration_sql = await _validation_input(request)
+    if isinstance(manifest, ExposeReport):
+        return reply(manifest.body())
+    report = await anyio.to_thread.run_sync(validate_alone, manifest, migration_sql)
+    return reply(report.body())
+
+
+async def _validation_input(request: Request) -> tuple[Any, str | None]:
+    body = await read_object(request)
+    if "manifest" not in body:
+        raise GatewayError(
+            400, "invalid_request", 'The body has no manifest. Send {"manifest": {...}, "migration_sql": "..."}.'
+        )
+    migration_sql = body.get("migration_sql")
+    if migration_sql is not None and not isinstance(migration_sql, str):
+        raise GatewayError(400, "invalid_request", "migration_sql must be a string of SQL.")
+    manifest = body["manifest"]
+    if isinstance(manifest, str):
+        try:
+            manifest = json.loads(manifest)
+        except (ValueError, RecursionError) as exc:
+            report = ExposeReport()
+            report.error("schema-shape", f"The manifest is not valid JSON: {exc}.", "Send a JSON object.")
+            return report, migration_sql
+    return manifest, migration_sql
+
+
+ROUTES = [
+    Route("/projects/v1/admin/{project_id}/expose", post_expose, methods=["POST"]),
+    Route("/projects/v1/admin/{project_id}/expose", get_expose, methods=["GET"]),
+    Route("/projects/v1/admin/{project_id}/expose/validate", validate_for_project, methods=["POST"]),
+    Route("/projects/v1/expose/validate", validate_without_project, methods=["POST"]),
+]

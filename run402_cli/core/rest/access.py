@@ -1,0 +1,106 @@
+"""Who is calling REST: the anon key, a user's token, or the service key. See docs/local-gateway.md."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from run402_cli.core.auth import bearer_of, key_holder, presented_key, same_secret, verify_token
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Connection
+from run402_cli.core.projects import Project
+from run402_cli.core.rest.execute import Role
+from run402_cli.core.settings import Settings
+
+Caller = tuple[Project, Role, dict[str, str]]
+
+
+async def caller(conn: Connection, settings: Settings, request: Request) -> Caller:
+    """`/rest/v1`: the anon key in `apikey`, and optionally a user's token as bearer.
+
+    401 authentication_required; 403 admin_required for a service key, project_token_mismatch, role_forbidden.
+    """
+    key = request.headers.get("apikey", "")
+    holder = await key_holder(conn, key) if key else None
+    if holder is None:
+        said = "The apikey header holds no key of this gateway" if key else "The apikey header is missing"
+        raise _unauthenticated(f"{said}. Send the project's anon key in it; `run402 projects keys` prints it.")
+    project, kind = holder
+    if kind == "service":
+        raise _admin_required()
+    anonymous = _claims(project, "anon")
+    if "authorization" not in request.headers:
+        return project, "anon", anonymous
+    token = bearer_of(request)
+    if token is None:
+        raise _unauthenticated(
+            "The Authorization header is not `Bearer <token>`. Send a user's token, or no such header."
+        )
+    if same_secret(token, key):
+        return project, "anon", anonymous
+    if token.count(".") != 2:
+        return await _key_as_bearer(conn, project, token)
+    return _user(project, verify_token(settings, token))
+
+
+async def _key_as_bearer(conn: Connection, project: Project, token: str) -> Caller:
+    holder = await key_holder(conn, token)
+    if holder is None:
+        raise _unauthenticated("The bearer token is neither a token nor a key of this gateway.")
+    if holder[1] == "service":
+        raise _admin_required()
+    if holder[0].project_id != project.project_id:
+        raise _mismatch(project)
+    return project, "anon", _claims(project, "anon")
+
+
+def _user(project: Project, claims: dict[str, str]) -> Caller:
+    if claims.get("project_id") != project.project_id:
+        raise _mismatch(project)
+    role = claims.get("role")
+    if role == "anon":
+        return project, "anon", claims
+    if role == "authenticated":
+        return project, "authenticated", claims
+    raise GatewayError(
+        403,
+        "role_forbidden",
+        f"A token with role {role!r} may not call /rest/v1: only anon and authenticated may. "
+        "Use /admin/v1/rest with the service key.",
+        code="ADMIN_REQUIRED" if role == "service_role" else "ROLE_FORBIDDEN",
+    )
+
+
+async def service_caller(conn: Connection, request: Request) -> Caller:
+    """`/admin/v1/rest`: the service key, which row-level security does not bind. 401 for anything else."""
+    key = presented_key(request)
+    holder = await key_holder(conn, key) if key else None
+    if holder is None or holder[1] != "service":
+        raise _unauthenticated("/admin/v1/rest needs the project's service key in the apikey header.")
+    return holder[0], "service_role", {**_claims(holder[0], "service_role"), "sub": "service"}
+
+
+def _claims(project: Project, role: Role) -> dict[str, str]:
+    return {"iss": "run402-core", "project_id": project.project_id, "role": role}
+
+
+def _unauthenticated(message: str) -> GatewayError:
+    return GatewayError(401, "authentication_required", message)
+
+
+def _admin_required() -> GatewayError:
+    return GatewayError(
+        403,
+        "admin_required",
+        "A service key may not call /rest/v1, where row-level security decides. "
+        "Call /admin/v1/rest with it, or send the anon key.",
+        code="ADMIN_REQUIRED",
+    )
+
+
+def _mismatch(project: Project) -> GatewayError:
+    return GatewayError(
+        403,
+        "project_token_mismatch",
+        f"The bearer token belongs to another project than the apikey, which is of {project.project_id}.",
+        code="PROJECT_TOKEN_MISMATCH",
+    )

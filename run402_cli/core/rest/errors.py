@@ -1,0 +1,155 @@
+"""REST errors: `{code, details, hint, message}`, from our own checks or from PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+
+from run402_cli.core.projects import Project
+
+# PostgREST's table: SQLSTATE, or its first two characters, to HTTP status. The rest is 400.
+_EXACT = {
+    "23503": 409,
+    "23505": 409,
+    "25006": 405,
+    "42883": 404,
+    "42P01": 404,
+    "42P17": 500,
+    "53400": 500,
+    "P0001": 400,
+}
+_CLASS = {
+    "08": 503,
+    "09": 500,
+    "0L": 403,
+    "0P": 403,
+    "25": 500,
+    "28": 403,
+    "2D": 500,
+    "38": 500,
+    "39": 500,
+    "3B": 500,
+    "40": 500,
+    "53": 503,
+    "54": 500,
+    "55": 500,
+    "57": 500,
+    "58": 500,
+    "F0": 500,
+    "HV": 500,
+    "P0": 500,
+    "XX": 500,
+}
+
+
+class RestError(Exception):
+    """One REST error answer. `code` is a PGRST code or a SQLSTATE; `extra` are further keys of the body."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Any = None,
+        hint: str | None = None,
+        headers: dict[str, str] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.hint = hint
+        self.headers = headers or {}
+        self.extra = extra or {}
+
+    def body(self) -> dict[str, Any]:
+        return {"code": self.code, "details": self.details, "hint": self.hint, "message": self.message, **self.extra}
+
+
+def parse_error(where: str, text: str, position: int, expected: str) -> RestError:
+    """PGRST100: a part of the query string does not follow the grammar. `position` counts characters from 0."""
+    shown = text if len(text) <= 200 else text[:200] + "..."
+    seen = f'"{text[position]}"' if position < len(text) else "the end"
+    return RestError(
+        400,
+        "PGRST100",
+        f"Cannot read {where}: {json.dumps(shown, ensure_ascii=False)}",
+        details=f"At character {position + 1}: found {seen}, expected {expected}.",
+    )
+
+
+def is_outage(error: psycopg.Error) -> bool:
+    """Did the connection or the server go away, rather than the statement fail?"""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(("08", "57P"))
+
+
+def from_database(error: psycopg.Error, role: str) -> RestError:
+    """What PostgreSQL said, with PostgREST's status for its SQLSTATE. `role` is the role the statement ran as."""
+    state = error.sqlstate
+    if state is None:
+        return RestError(400, "22021", f"PostgreSQL cannot take a value of this request: {error}")
+    diag = error.diag
+    message = diag.message_primary or str(error)
+    if state == "PGRST":
+        return _raised_answer(message, diag.message_detail)
+    if state.startswith("PT") and state[2:].isdigit():
+        # RAISE ... USING ERRCODE = 'PT402' is how a function picks its own status.
+        status = int(state[2:])
+        return RestError(
+            status if 200 <= status <= 599 else 500,
+            state,
+            message,
+            details=diag.message_detail,
+            hint=diag.message_hint,
+        )
+    headers = {}
+    if state == "42501":
+        status = 401 if role == "anon" else 403
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+    else:
+        status = _EXACT.get(state) or _CLASS.get(state[:2], 400)
+    return RestError(status, state, message, details=diag.message_detail, hint=diag.message_hint, headers=headers)
+
+
+def _raised_answer(message: str, detail: str | None) -> RestError:
+    """RAISE sqlstate 'PGRST': the message is the JSON body, the detail is `{"status": ..., "headers": {...}}`."""
+    try:
+        body, answer = json.loads(message), json.loads(detail or "")
+        return RestError(
+            int(answer["status"]),
+            str(body["code"]),
+            str(body["message"]),
+            details=body.get("details"),
+            hint=body.get("hint"),
+            headers={str(k): str(v) for k, v in answer.get("headers", {}).items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return RestError(
+            500,
+            "PGRST121",
+            "A function raised SQLSTATE 'PGRST' with a message or detail that is not the expected JSON.",
+            hint='Raise MESSAGE \'{"code":"...","message":"..."}\' with DETAIL \'{"status":402,"headers":{}}\'.',
+        )
+
+
+def unknown_relation(project: Project, name: str, known: list[str]) -> RestError:
+    """PGRST205: no table or view of that name in the project's schema."""
+    close = closest(name, known)
+    hint = f"Perhaps you meant the table '{project.schema_slot}.{close}'" if close else None
+    message = f"Could not find the table '{project.schema_slot}.{name}' in the schema cache"
+    return RestError(404, "PGRST205", message, hint=hint)
+
+
+def closest(name: str, known: list[str]) -> str | None:
+    from difflib import get_close_matches
+
+    found = get_close_matches(name[:200], known, n=1, cutoff=0.6)
+    return found[0] if found else None

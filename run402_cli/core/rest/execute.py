@@ -1,0 +1,158 @@
+"""Runs one compiled statement as the caller's role and reads its answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg import AsyncRawCursor
+from psycopg.sql import SQL, Composable, Composed, Identifier
+from starlette.requests import Request
+
+from run402_cli.core.gateway import Connection
+from run402_cli.core.projects import Project
+from run402_cli.core.rest.compile import Parameters
+from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.preferences import Answer
+
+Role = Literal["anon", "authenticated", "service_role"]
+
+STATEMENT_TIMEOUT_MS = 30_000
+_SECRET_HEADERS = frozenset({"authorization", "apikey", "cookie", "proxy-authorization"})
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
+
+_ENTER = """
+SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
+  pg_catalog.set_config('statement_timeout', %(timeout)s, true),
+  pg_catalog.set_config('transaction_read_only', %(read_only)s, true),
+  pg_catalog.set_config('request.jwt.claims', %(claims)s, true),
+  pg_catalog.set_config('request.method', %(method)s, true),
+  pg_catalog.set_config('request.path', %(path)s, true),
+  pg_catalog.set_config('request.headers', %(headers)s, true),
+  pg_catalog.set_config('response.headers', '', true),
+  pg_catalog.set_config('response.status', '', true),
+  pg_catalog.set_config('role', %(role)s, true)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`rows` counts what the body holds (or what a write touched); `total` what the filters match, if asked for."""
+
+    body: str
+    rows: int
+    total: int | None
+    keys: Any
+    status: int | None
+    headers: list[tuple[str, str]]
+
+
+async def enter_role(
+    conn: Connection, request: Request, project: Project, role: Role, claims: dict[str, str], *, read_only: bool
+) -> None:
+    """From here to the end of the transaction everything runs as `role`, with the claims where auth.uid() looks."""
+    headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
+    schema = Identifier(project.schema_slot).as_string(None)
+    await conn.execute(
+        _ENTER,
+        {
+            "search_path": f"{schema}, public, auth, extensions",
+            "timeout": str(STATEMENT_TIMEOUT_MS),
+            "read_only": "on" if read_only else "off",
+            "claims": json.dumps(claims),
+            "method": request.method,
+            "path": "/" + request.path_params.get("path", "").replace("\0", ""),
+            "headers": json.dumps(headers),
+            "role": role,
+        },
+    )
+
+
+def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable:
+    """The expression that turns the rows of `pgrst_x` into the answer's text.
+
+    `single` is for functions that give one value; `scalar` names the only column when bare values are wanted.
+    """
+    if answer.format == "csv":
+        # record_out doubles every backslash, which CSV does not.
+        line = SQL("substring(pgrst_x::text, 2, length(pgrst_x::text) - 2)")
+        lines = SQL(r"string_agg(replace({}, '\\', '\'), E'\n')").format(line)
+        return SQL("json_build_array(json_agg(pgrst_x.*) -> 0, {})").format(lines)
+    rows = SQL("json_agg({})").format(Identifier("pgrst_x", scalar) if scalar else SQL("pgrst_x.*"))
+    if single or answer.format == "object":
+        rows = SQL("COALESCE({} -> 0, 'null')").format(rows)
+    else:
+        rows = SQL("COALESCE({}, '[]')").format(rows)
+    return SQL("json_strip_nulls({})").format(rows) if answer.strip_nulls else rows
+
+
+async def run(
+    conn: Connection,
+    parameters: Parameters,
+    *,
+    body: Composable,
+    rows: Composable,
+    count: Composable,
+    total: Composable,
+    keys: Composable | None = None,
+    source: Composable | None = None,
+) -> Result:
+    """`WITH pgrst_source AS (source) SELECT body, count, total, keys ... FROM (rows) AS pgrst_x`.
+
+    `count` and `total` are expressions for the numbers of Result; `total` may be NULL.
+    """
+    statement = SQL(
+        "SELECT ({})::text, {}, {}, {}, current_setting('response.status', true), "
+        "current_setting('response.headers', true) FROM ({}) AS pgrst_x"
+    ).format(body, count, total, keys or SQL("NULL"), rows)
+    if source is not None:
+        statement = SQL("WITH pgrst_source AS ({}) {}").format(source, statement)
+    found = await fetch(conn, statement, parameters.values)
+    text, row_count, all_count, key_values, status, headers = found
+    return Result(text or "", row_count, all_count, key_values, _status(status), _headers(headers))
+
+
+async def planned_rows(conn: Connection, rows: Composable, parameters: Parameters) -> int:
+    """How many rows the planner expects."""
+    (plan,) = await fetch(conn, SQL("EXPLAIN (FORMAT JSON) {}").format(rows), parameters.values)
+    return int(plan[0]["Plan"]["Plan Rows"])
+
+
+async def fetch(conn: Connection, statement: Composable, values: Sequence[Any]) -> tuple[Any, ...]:
+    async with AsyncRawCursor(conn) as cursor:
+        await cursor.execute(Composed([statement]), values, prepare=False)
+        row = await cursor.fetchone()
+    assert row is not None
+    return tuple(row)
+
+
+def _status(text: str | None) -> int | None:
+    """`response.status`, which a function may set."""
+    if not text:
+        return None
+    if not re.fullmatch("[2-5][0-9]{2}", text):
+        raise RestError(500, "PGRST112", f"response.status is {text[:50]!r}: a function must set it to 200..599.")
+    return int(text)
+
+
+def _headers(text: str | None) -> list[tuple[str, str]]:
+    """`response.headers`, which a function may set: `[{"Name": "value"}, ...]`."""
+    if not text:
+        return []
+    try:
+        pairs = [(str(name), str(value)) for entry in json.loads(text) for name, value in entry.items()]
+    except (ValueError, TypeError, AttributeError) as exc:
+        raise _bad_headers() from exc
+    if any(not _HEADER_NAME.fullmatch(name) or not value.isprintable() for name, value in pairs):
+        raise _bad_headers()
+    return [(name, value) for name, value in pairs if name.lower() not in _FRAMING_HEADERS and value.isascii()]
+
+
+def _bad_headers() -> RestError:
+    return RestError(
+        500, "PGRST111", 'response.headers must be a JSON array such as [{"X-Name": "value"}] of printable headers.'
+    )

@@ -1,0 +1,306 @@
+"""The gateway process: `python -m run402_cli.core.serve --data-dir <dir> --port <n>`. See docs/local-gateway.md.
+
+Prints one JSON line when it is ready, or one with the reason why not; `core start` waits for that line. An external
+database comes in RUN402_CORE_DATABASE_URL, because arguments of a process can be read by everybody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+import psycopg
+import uvicorn
+from psycopg_pool import PoolTimeout
+
+from run402_cli import __version__
+from run402_cli.core import datadir
+from run402_cli.core.app import create_app
+from run402_cli.core.errors import CoreProcessError, run_command
+from run402_cli.core.gateway import Gateway
+from run402_cli.core.postgres import EmbeddedPostgres, cluster_directory
+from run402_cli.core.settings import Settings
+from run402_cli.core.supervisor import Supervisor
+
+log = logging.getLogger("run402.core")
+
+HOST = "127.0.0.1"
+LOG_BYTES = 2_000_000
+OLDEST_POSTGRES = 15
+DRAIN_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    data_dir: Path
+    port: int
+    database_url: str | None = None
+    log_to_stderr: bool = False
+
+
+def run(options: ServeOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until SIGINT or SIGTERM. Raises CoreProcessError when the gateway cannot start."""
+    if sys.platform == "win32":
+        # psycopg's async mode cannot use the default loop there.
+        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+    asyncio.run(_Process(options, on_ready).run())
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the process's business: uvicorn would raise them again after the shutdown."""
+        yield
+
+
+class _Process:
+    def __init__(self, options: ServeOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
+        self.options = options
+        self.on_ready = on_ready
+        self.data_dir = options.data_dir
+        self.server: _Server | None = None
+        self.stop_requested = False
+
+    async def run(self) -> None:
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._request_stop)
+        lock = datadir.FileLock(self.data_dir / datadir.RUN_LOCK)
+        if not lock.acquire(0):
+            raise CoreProcessError(
+                "CORE_ALREADY_RUNNING",
+                f"Another gateway process uses {self.data_dir}.",
+                hint="Run: run402 core status. If it answers nothing useful: run402 core stop",
+                next_actions=[run_command("run402 core status"), run_command("run402 core stop")],
+            )
+        try:
+            set_up_logging(self.options)
+            with contextlib.closing(bind(self.options.port)) as listener:
+                await self._serve(listener)
+        finally:
+            lock.release()
+
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
+        self.stop_requested = True
+        if self.server is not None:
+            self.server.should_exit = True
+
+    async def _serve(self, listener: socket.socket) -> None:
+        secrets = datadir.load_secrets(self.data_dir)
+        settings = Settings(
+            data_dir=self.data_dir,
+            jwt_secret=secrets.jwt_secret,
+            signed_read_secret=secrets.signed_read_secret,
+            port=listener.getsockname()[1],
+            database_url=self.options.database_url,
+        )
+        async with self._database(secrets) as (url, postgres):
+            gateway = Gateway(settings, url)
+            await open_gateway(gateway)
+            try:
+                async with supervised(postgres, gateway):
+                    await self._answer(gateway, listener)
+            finally:
+                await gateway.close()
+                log.info("gateway stopped")
+
+    @contextlib.asynccontextmanager
+    async def _database(self, secrets: datadir.Secrets) -> AsyncIterator[tuple[str, EmbeddedPostgres | None]]:
+        if self.options.database_url:
+            await check_external(self.options.database_url)
+            yield self.options.database_url, None
+            return
+        directory = cluster_directory(self.data_dir)
+        directory.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        postgres = EmbeddedPostgres(directory, password=secrets.postgres_password)
+        try:
+            await asyncio.to_thread(postgres.start)
+            yield postgres.url(), postgres
+        finally:
+            await asyncio.to_thread(postgres.stop)
+
+    async def _answer(self, gateway: Gateway, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            create_app(gateway),
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        self.server = _Server(config)
+        self.server.should_exit = self.stop_requested
+        serving = asyncio.create_task(self.server.serve(sockets=[listener]))
+        while not self.server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        state = describe(gateway)
+        state_path = self.data_dir / datadir.STATE
+        with datadir.reporting_os_errors(self.data_dir):
+            datadir.write_private(state_path, state)
+        try:
+            log.info("gateway %s ready on %s", __version__, gateway.settings.public_url)
+            self.on_ready(state)
+            await serving
+        finally:
+            state_path.unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def supervised(postgres: EmbeddedPostgres | None, gateway: Gateway) -> AsyncIterator[None]:
+    """Restart the embedded PostgreSQL whenever it dies during the block."""
+    if postgres is None:
+        yield
+        return
+    supervisor = Supervisor(postgres, gateway)
+    task = asyncio.create_task(supervisor.run())
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        await task
+
+
+async def open_gateway(gateway: Gateway) -> None:
+    """Connect and bootstrap. CORE_DATABASE_UNUSABLE with PostgreSQL's words when that fails."""
+    try:
+        await gateway.open()
+    except (psycopg.Error, PoolTimeout) as exc:
+        await gateway.close()
+        raise CoreProcessError(
+            "CORE_DATABASE_UNUSABLE",
+            f"The database cannot be prepared: {str(exc).strip()}",
+            hint="The gateway's database role must be allowed to create roles (with BYPASSRLS) and schemas: a superuser.",
+        ) from exc
+
+
+async def check_external(url: str) -> None:
+    """Is this a PostgreSQL that we can use? CORE_DATABASE_UNUSABLE otherwise."""
+    try:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10) as conn:
+            version = conn.info.server_version // 10000
+    except (psycopg.Error, UnicodeError) as exc:
+        # A parse error quotes the connection string, password included; this text also goes to the log.
+        readable = isinstance(exc, psycopg.OperationalError)
+        reason = str(exc).strip() if readable else "it is not a connection string that PostgreSQL can read"
+        raise CoreProcessError(
+            "CORE_DATABASE_UNUSABLE",
+            f"The database of --database-url does not answer: {reason}.",
+            hint="Check host, port, user and database name: postgresql://user@host:5432/name",
+        ) from exc
+    if version < OLDEST_POSTGRES:
+        raise CoreProcessError(
+            "CORE_DATABASE_UNUSABLE",
+            f"PostgreSQL {version} is too old; {OLDEST_POSTGRES} or newer is needed.",
+            hint="Leave --database-url out to use the embedded PostgreSQL.",
+        )
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket on loopback; port 0 takes any free one. CORE_PORT_IN_USE names a free port."""
+    # The protocol must be named: asyncio turns Nagle's algorithm off (40 ms per answer) only on sockets that say TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if sys.platform == "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        # Without it a restart has to wait for old connections to time out.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(512)
+    except OSError as exc:
+        listener.close()
+        free = free_port_after(port)
+        raise CoreProcessError(
+            "CORE_PORT_IN_USE",
+            f"Port {port} of {HOST} cannot be used: {exc.strerror or exc}.",
+            hint=f"Stop what listens there, or run: run402 core start --port {free}",
+            details={"port": port, "free_port": free},
+            next_actions=[run_command(f"run402 core start --port {free}")],
+        ) from exc
+    return listener
+
+
+def free_port_after(port: int) -> int:
+    """A port near `port` that nobody listens on right now."""
+    for candidate in (*range(port + 1, min(port + 50, 65536)), 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, candidate))
+            found: int = probe.getsockname()[1]
+            return found
+    return 0
+
+
+def describe(gateway: Gateway) -> dict[str, Any]:
+    """The state file: enough to find this very process again, also after its pid went to another one."""
+    settings = gateway.settings
+    return {
+        "pid": os.getpid(),
+        "process_created": psutil.Process().create_time(),
+        "port": settings.port,
+        "url": settings.public_url,
+        "started_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "version": __version__,
+        "data_dir": str(settings.data_dir),
+        "database": "external" if settings.database_url else "embedded",
+    }
+
+
+def set_up_logging(options: ServeOptions) -> None:
+    """One file of bounded size, plus stderr in the foreground."""
+    # A full disk must not turn every log line into a traceback on stderr.
+    logging.raiseExceptions = False
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(
+            options.data_dir / datadir.LOG, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+        )
+    ]
+    if options.log_to_stderr:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    logging.basicConfig(
+        level=logging.INFO, handlers=handlers, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def main() -> int:
+    """The daemon's entry point. The only line on stdout is `{"ready": ...}` or `{"error": ...}`."""
+    parser = argparse.ArgumentParser(prog="run402_cli.core.serve")
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    url = os.environ.pop("RUN402_CORE_DATABASE_URL", None) or None
+    try:
+        run(ServeOptions(arguments.data_dir, arguments.port, url), lambda state: _report({"ready": state}))
+    except CoreProcessError as exc:
+        log.error("%s: %s", exc.code, exc.message)
+        _report({"error": exc.as_dict()})
+        return 1
+    return 0
+
+
+def _report(line: dict[str, Any]) -> None:
+    """Tell the waiting `core start`, then let go of its pipe: it is gone in a moment."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Which admin SQL is refused: a guard against accidents, not a boundary. Pure. See docs/local-gateway.md.
+
+Works on tokens, so that a word in a comment, a string or a quoted identifier never counts as a keyword.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["word", "quoted", "string", "symbol"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: Kind
+    text: str  # words are lower-cased; quoted identifiers are unescaped
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """What was found, and what to do instead."""
+
+    statement: str
+    hint: str
+
+
+_SPACE = re.compile(r"\s+|--[^\n\r]*")
+_WORD = re.compile(r"[^\W\d][\w$]*")
+_NUMBER = re.compile(r"\d[\w.]*")
+_DOLLAR_TAG = re.compile(r"\$(?:[^\W\d]\w*)?\$")
+_PARAMETER = re.compile(r"\$\d+")
+_QUOTED = re.compile(r'"(?:[^"]|"")*(?:"|\Z)')
+_STRING = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
+_ESCAPE_STRING = re.compile(r"[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)", re.DOTALL)
+_PREFIXED = re.compile(r"(?:[uU]&|[bBxXnN])(?=')")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+
+_EXPOSE_HINT = "Tables are opened to anon and signed-in users by an expose manifest: run402 projects apply-expose."
+_SCHEMA_HINT = "A project has one schema, which is already on the search path: create tables without a schema name."
+_PATH_HINT = "The search path is fixed to the project's schema: use unqualified names."
+_ROLE_HINT = "SQL runs with every right in the project's schema. Test what users see over /rest/v1 with a dev token."
+
+# Sequences of words that are refused wherever they stand in a statement.
+_SEQUENCES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("create", "extension"), "Extensions cannot be added here; gen_random_uuid() and full-text search are built in."),
+    (("alter", "system"), "Server settings are fixed; use SET LOCAL for settings of one transaction."),
+    (("set", "search_path"), _PATH_HINT),
+    (("set", "local", "search_path"), _PATH_HINT),
+    (("set", "session", "search_path"), _PATH_HINT),
+    (("set", "schema"), _PATH_HINT),
+    (("set", "role"), _ROLE_HINT),
+    (("set", "local", "role"), _ROLE_HINT),
+    (("set", "session", "role"), _ROLE_HINT),
+    (("set", "session", "authorization"), _ROLE_HINT),
+    (("set", "local", "session", "authorization"), _ROLE_HINT),
+    (("reset", "role"), _ROLE_HINT),
+    (("reset", "session", "authorization"), _ROLE_HINT),
+    (("create", "schema"), _SCHEMA_HINT),
+    (("drop", "schema"), "To remove everything, delete the project: run402 projects delete --confirm"),
+    (("alter", "schema"), _SCHEMA_HINT),
+    (("grant",), _EXPOSE_HINT),
+    (("revoke",), _EXPOSE_HINT),
+    (("create", "role"), _EXPOSE_HINT),
+    (("drop", "role"), _EXPOSE_HINT),
+)
+# Refused only where a statement begins: these words are common as column names.
+_BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("copy",), "COPY reads and writes files of the server: use INSERT, or POST rows to /rest/v1/<table>."),
+    (("create", "user"), _EXPOSE_HINT),
+    (("create", "group"), _EXPOSE_HINT),
+    (("drop", "user"), _EXPOSE_HINT),
+    (("drop", "group"), _EXPOSE_HINT),
+    (("alter", "role"), _ROLE_HINT),
+    (("alter", "user"), _ROLE_HINT),
+    (("alter", "group"), _ROLE_HINT),
+    (("drop", "owned"), _SCHEMA_HINT),
+    (("reassign", "owned"), _SCHEMA_HINT),
+    (("create", "database"), _SCHEMA_HINT),
+    (("alter", "database"), _SCHEMA_HINT),
+    (("drop", "database"), _SCHEMA_HINT),
+    (("load",), "Server libraries cannot be loaded here."),
+    (("create", "event", "trigger"), "Event triggers act on all projects: use a trigger on the table."),
+)
+_DATA_STATEMENTS = frozenset({"insert", "update", "merge", "with", "explain", "prepare"})
+_RESERVED_SCHEMA = re.compile(r"internal|postgrest|auth|project_[0-9a-f]{16}")
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """The SQL tokens of a text, without comments. Never raises: unterminated things run to the end."""
+    position = 0
+    while position < len(text):
+        if match := _SPACE.match(text, position):
+            position = match.end()
+        elif text.startswith("/*", position):
+            position = _end_of_comment(text, position)
+        elif match := _ESCAPE_STRING.match(text, position) or _STRING.match(text, position):
+            yield Token("string", match.group())
+            position = match.end()
+        elif match := _PREFIXED.match(text, position):
+            position = match.end()
+        elif match := _QUOTED.match(text, position):
+            yield Token("quoted", match.group()[1:].removesuffix('"').replace('""', '"'))
+            position = match.end()
+        elif match := _WORD.match(text, position):
+            yield Token("word", match.group().lower())
+            position = match.end()
+        elif match := _DOLLAR_TAG.match(text, position):
+            end = text.find(match.group(), match.end())
+            end = len(text) if end < 0 else end + len(match.group())
+            yield Token("string", text[position:end])
+            position = end
+        elif match := _PARAMETER.match(text, position) or _NUMBER.match(text, position):
+            yield Token("symbol", match.group())
+            position = match.end()
+        else:
+            yield Token("symbol", text[position])
+            position += 1
+
+
+def _end_of_comment(text: str, start: int) -> int:
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, start):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    return len(text)
+
+
+def statements(text: str) -> Iterator[list[Token]]:
+    """The tokens of each non-empty statement."""
+    current: list[Token] = []
+    for token in tokens(text):
+        if token == Token("symbol", ";"):
+            if current:
+                yield current
+            current = []
+        else:
+            current.append(token)
+    if current:
+        yield current
+
+
+def find_blocked(text: str) -> Blocked | None:
+    """The first thing in the text that admin SQL may not do, or None."""
+    for statement in statements(text):
+        found = _blocked_words(statement) or _blocked_schema(statement)
+        if found is not None:
+            return found
+    return None
+
+
+def _blocked_words(statement: list[Token]) -> Blocked | None:
+    words = tuple(token.text if token.kind == "word" else "" for token in statement)
+    for sequence, hint in _BEGINNINGS:
+        if words[: len(sequence)] == sequence:
+            return Blocked(" ".join(sequence).upper(), hint)
+    for start, sequence, hint in ((i, sequence, hint) for i in range(len(words)) for sequence, hint in _SEQUENCES):
+        if words[start : start + len(sequence)] != sequence:
+            continue
+        # `UPDATE members SET role = ...` is about a column, and so is anything after a dot.
+        if (sequence[0] == "set" and words[0] in _DATA_STATEMENTS) or (start and statement[start - 1].text == "."):
+            continue
+        return Blocked(" ".join(sequence).upper(), hint)
+    return None
+
+
+def _blocked_schema(statement: list[Token]) -> Blocked | None:
+    for before, token, after in zip([None, *statement], statement, statement[1:], strict=False):
+        if after != Token("symbol", ".") or token.kind not in ("word", "quoted"):
+            continue
+        if before == Token("symbol", ".") or not _RESERVED_SCHEMA.fullmatch(token.text):
+            continue
+        hint = _PATH_HINT
+        if token.text == "auth":
+            hint = "The functions of auth are on the search path: write uid(), role(), jwt_claim('email')."
+        return Blocked(f"{token.text}.", hint)
+    return None

@@ -1,0 +1,65 @@
+"""The apply engine: plan, upload, commit, follow, resume. See docs/deploy.md.
+
+Progress goes out through `emit`, called with one event object at a time from the caller's thread; nothing is printed
+here. Every function raises DeployError, ValidationError, ApiError or NetworkError; Interrupted passes through with
+the command that continues.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from run402_cli.deploy._options import ApplyOptions, Emit, silent
+
+if TYPE_CHECKING:
+    from run402_cli.client import Client
+    from run402_cli.release.manifest import NormalizedManifest
+
+__all__ = ["ApplyOptions", "Emit", "apply", "dry_run", "plan", "rehearse", "resume", "silent"]
+
+
+def apply(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
+    """Make the manifest the live release: plan, warnings gate, upload, commit, follow until it is ready.
+
+    Speaks the Core dialect to a Core gateway unless `options.cloud_dialect`. A base that moved meanwhile is planned
+    anew, up to 3 attempts. Returns {release_id, operation_id, urls, diff, warnings, subdomain_bindings?, edge?,
+    restore_point?, assets?}.
+    """
+    from run402_cli.deploy import _apply
+
+    return _apply.run(client, manifest, options, emit)
+
+
+def plan(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit = silent) -> dict[str, Any]:
+    """A reviewed plan: stored by the gateway, nothing uploaded or committed.
+
+    Returns the plan response with `diff`.
+    """
+    from run402_cli.deploy import _apply
+
+    return _apply.reviewed_plan(client, manifest, options, emit)
+
+
+def dry_run(client: Client, manifest: NormalizedManifest, options: ApplyOptions) -> dict[str, Any]:
+    """A plan that the gateway does not store: `plan_id` and `operation_id` are null. Returns the plan response."""
+    from run402_cli.deploy import _apply
+
+    return _apply.dry_run(client, manifest, options)
+
+
+def rehearse(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
+    """Plan, upload, run the plan on a contained branch; with `options.commit_rehearsed` commit it when it passed.
+
+    Returns {ok, project_id, plan, rehearsal, commit_command | commit} or, not passed, {ok: false, project_id,
+    plan_id, ...}.
+    """
+    from run402_cli.deploy import _rehearse
+
+    return _rehearse.run(client, manifest, options, emit)
+
+
+def resume(client: Client, project_id: str, operation_id: str, emit: Emit) -> dict[str, Any]:
+    """Push a stopped operation forward and follow it. Returns the apply result with an empty diff and no warnings."""
+    from run402_cli.deploy import _follow
+
+    return _follow.resume(client, project_id, operation_id, emit)

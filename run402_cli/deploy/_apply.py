@@ -1,0 +1,239 @@
+"""A full deploy, step by step: validate and hash, plan, warnings, upload, commit, follow."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from run402_cli.client import Client
+from run402_cli.deploy import _assets, _core, _follow, _plans, _tier, _warnings
+from run402_cli.deploy._errors import continued_by_rerun
+from run402_cli.deploy._options import ApplyOptions, Emit, silent
+from run402_cli.deploy._upload import missing_entries, send_missing
+from run402_cli.errors import DeployError, Interrupted, NetworkError
+from run402_cli.release.routes import readonly_wildcard_warning
+from run402_cli.release.wire import Dialect, WireRelease, to_wire
+from run402_cli.services import apply as apply_service
+
+if TYPE_CHECKING:
+    from run402_cli.release.manifest import NormalizedManifest
+
+_ATTEMPTS = 3
+_FIRST_DELAY_MS = 250
+_MAX_DELAY_MS = 2000
+_JITTER_MS = 100
+
+
+@dataclass
+class Apply:
+    """One deploy on its way. `release` and `plan` are filled in by the steps and made anew for each attempt."""
+
+    client: Client
+    manifest: NormalizedManifest
+    options: ApplyOptions
+    emit: Emit
+    core: bool
+    release: WireRelease = field(default_factory=lambda: WireRelease({}, {}, []))
+    plan: _plans.Plan = field(default_factory=dict)
+
+    @property
+    def project(self) -> str:
+        return self.manifest.project
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return self.options.idempotency_key or self.manifest.idempotency_key
+
+
+def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
+    """See `run402_cli.deploy.apply`."""
+    state = Apply(client, manifest, options, emit, client.is_core and not options.cloud_dialect)
+    with continued_by_rerun(options.command):
+        attempt = 1
+        while True:
+            try:
+                return _attempt(state)
+            except DeployError as exc:
+                if not _base_moved(exc, manifest.spec.get("base")):
+                    raise
+                if attempt == _ATTEMPTS:
+                    exc.fields |= {
+                        "attempts": _ATTEMPTS,
+                        "max_retries": _ATTEMPTS - 1,
+                        "last_retry_code": exc.code,
+                    }
+                    raise
+                _announce_and_wait(state, exc, attempt)
+                attempt += 1
+
+
+def reviewed_plan(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
+    """See `run402_cli.deploy.plan`."""
+    state = Apply(client, manifest, options, emit, core=False)
+    with continued_by_rerun(options.command):
+        prepare(state)
+        return _normalized(
+            state, _plans.request(client, state.project, state.release, core=False, mode="reviewed_plan")
+        )
+
+
+def dry_run(client: Client, manifest: NormalizedManifest, options: ApplyOptions) -> dict[str, Any]:
+    """See `run402_cli.deploy.dry_run`."""
+    state = Apply(client, manifest, options, silent, core=False)
+    with continued_by_rerun(options.command):
+        prepare(state)
+        return _normalized(state, _plans.request(client, state.project, state.release, core=False, dry_run=True))
+
+
+def prepare(state: Apply) -> None:
+    """Validate the spec, hash everything it names, and check functions against the tier."""
+    state.release = to_wire(state.manifest.spec, Dialect.CORE if state.core else Dialect.CLOUD)
+    if not state.core:
+        _tier.check(state.client, state.project, state.manifest.spec)
+
+
+def request_plan(state: Apply) -> None:
+    """Ask for an ordinary plan and keep it."""
+    answer = _plans.request(
+        state.client,
+        state.project,
+        state.release,
+        core=state.core,
+        idempotency_key=state.idempotency_key,
+        required_plan=state.options.required_plan,
+    )
+    state.plan = _normalized(state, answer)
+
+
+def upload(state: Apply) -> None:
+    """Send what the plan says is missing (Cloud dialect)."""
+    entries = missing_entries(state.plan, state.release.objects, state.emit)
+    send_missing(
+        state.client,
+        state.project,
+        entries,
+        state.release.objects,
+        workers=state.options.concurrency,
+        emit=state.emit,
+    )
+
+
+def commit(state: Apply, plan_id: str, *, required_plan: dict[str, str] | None) -> dict[str, Any]:
+    """Send the commit. From here on the gateway may have the operation even when no answer arrives."""
+    body: dict[str, Any] = {}
+    if state.idempotency_key is not None:
+        body["idempotency_key"] = state.idempotency_key
+    if required_plan is not None:
+        body["required_plan"] = required_plan
+    raw = state.plan.get("operation_id")
+    operation_id = raw if isinstance(raw, str) and raw else None
+    resume = _follow.resume_command(operation_id, state.project) if operation_id else None
+    try:
+        answer = apply_service.commit(state.client, state.project, plan_id, body, operation_id=operation_id)
+    except Interrupted as exc:
+        exc.resume = resume
+        raise
+    except NetworkError as exc:
+        actions = [{"type": "retry", "command": state.options.command, "why": _RERUN_WHY}]
+        if resume:
+            actions.insert(0, {"type": "resume_deploy", "command": resume, "why": _RESUME_WHY})
+        exc.extra["next_actions"] = actions
+        raise
+    if not isinstance(answer, dict):
+        raise DeployError(
+            "The gateway's commit answer is not a JSON object.",
+            code="INTERNAL_ERROR",
+            phase="commit",
+            plan_id=plan_id,
+            operation_id=operation_id,
+        )
+    return answer
+
+
+_RESUME_WHY = "Continues the operation when the gateway had taken the commit."
+_RERUN_WHY = "Otherwise run the deploy again: it sends only what is missing and applies nothing twice."
+
+
+def _attempt(state: Apply) -> dict[str, Any]:
+    state.emit({"type": "plan.started"})
+    prepare(state)
+    request_plan(state)
+    _announce_plan(state)
+    if state.options.require_plan is None:
+        _warnings.gate(
+            state.plan["warnings"],
+            allow_all=state.options.allow_warnings,
+            allowed=state.options.allow_warning_codes,
+        )
+    plan_id = _plans.committable(state.plan, core=state.core)
+    if state.core:
+        return _core.finish(state, plan_id)
+    upload(state)
+    announce_commit(state)
+    answer = commit(state, plan_id, required_plan=state.options.required_plan)
+    return followed(state, answer, plan_id)
+
+
+def announce_commit(state: Apply) -> None:
+    slices = {"slice_kinds": state.release.slice_kinds} if state.release.slice_kinds else {}
+    state.emit({"type": "commit.phase", "phase": "validate", "status": "started", **slices})
+
+
+def followed(state: Apply, answer: dict[str, Any], plan_id: str) -> dict[str, Any]:
+    """Follow a Cloud-shaped commit answer to the end and make the result."""
+    snapshot = _follow.follow_commit(
+        state.client,
+        state.project,
+        answer,
+        plan_id=plan_id,
+        emit=state.emit,
+        slice_kinds=state.release.slice_kinds,
+    )
+    out = _follow.result(
+        snapshot, operation_id=str(answer["operation_id"]), diff=state.plan["diff"], warnings=state.plan["warnings"]
+    )
+    assets = _assets.manifest(state.client, state.project, state.release, state.plan)
+    return out if assets is None else {**out, "assets": assets}
+
+
+def _normalized(state: Apply, answer: Any) -> _plans.Plan:
+    return _plans.normalized(answer, readonly_wildcard_warning(state.manifest.spec))
+
+
+def _announce_plan(state: Apply) -> None:
+    state.emit({"type": "plan.diff", "diff": state.plan["diff"]})
+    if state.plan["warnings"]:
+        state.emit({"type": "plan.warnings", "warnings": state.plan["warnings"]})
+    payment = state.plan.get("payment_required")
+    if isinstance(payment, dict):
+        state.emit({"type": "payment.required", **payment})
+
+
+def _base_moved(exc: DeployError, base: Any) -> bool:
+    return (
+        exc.code.upper() == "BASE_RELEASE_CONFLICT"
+        and exc.fields.get("safe_to_retry") is True
+        and base in (None, {"release": "current"})
+    )
+
+
+def _announce_and_wait(state: Apply, exc: DeployError, attempt: int) -> None:
+    delay_ms = min(_FIRST_DELAY_MS * 2 ** (attempt - 1), _MAX_DELAY_MS) + random.randint(0, _JITTER_MS)
+    state.emit(
+        {
+            "type": "deploy.retry",
+            "attempt": attempt,
+            "nextAttempt": attempt + 1,
+            "maxAttempts": _ATTEMPTS,
+            "delayMs": delay_ms,
+            "code": exc.code,
+            "phase": exc.fields.get("phase"),
+            "resource": exc.fields.get("resource"),
+            "operationId": exc.fields.get("operation_id"),
+            "planId": exc.fields.get("plan_id"),
+            "message": exc.message,
+        }
+    )
+    time.sleep(delay_ms / 1000)

@@ -1,0 +1,78 @@
+"""Content read for sending, checked to be what was hashed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from run402_cli.deploy._workers import Stopped
+from run402_cli.release.errors import ContentChangedError
+
+if TYPE_CHECKING:
+    from run402_cli.release.wire import ContentObject
+
+PIECE_BYTES = 192 * 1024
+_UNCHANGED = "its content is not what it was, although its size and time are"
+
+
+class Content:
+    """One object's bytes, in pieces. The file is opened for each pass and must still be the one that was hashed."""
+
+    def __init__(self, item: ContentObject, stop: threading.Event) -> None:
+        self.item = item
+        self._stop = stop
+
+    def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """`length` bytes from `start`, at most PIECE_BYTES at a time. A pass over everything also compares the
+        digest.
+
+        Raises ContentChangedError, and Stopped when another upload failed.
+        """
+        left = self.item.size if length is None else length
+        whole = hashlib.sha256() if (start, left) == (0, self.item.size) else None
+        with self.item.source.open() as handle:
+            handle.seek(start)
+            while left:
+                if self._stop.is_set():
+                    raise Stopped
+                data = handle.read(min(PIECE_BYTES, left))
+                if not data:
+                    raise ContentChangedError(self.item.label, "it is shorter than it was")
+                left -= len(data)
+                if whole is not None:
+                    whole.update(data)
+                if not left:
+                    self._finish(whole)
+                yield data
+
+    def _finish(self, whole: hashlib._Hash | None) -> None:
+        # Before the last piece leaves: an upload that lacks it is never accepted.
+        self.item.source.verify_unchanged()
+        if whole is not None and whole.hexdigest() != self.item.sha256:
+            raise ContentChangedError(self.item.label, _UNCHANGED)
+
+    def checksum(self, start: int, length: int, whole: hashlib._Hash) -> str:
+        """Base64 SHA-256 of a range; its bytes are also added to `whole`."""
+        part = hashlib.sha256()
+        for data in self.pieces(start, length):
+            part.update(data)
+            whole.update(data)
+        return base64.b64encode(part.digest()).decode()
+
+    def check_whole(self, whole: hashlib._Hash) -> None:
+        """Compare the digest collected over all parts. Raises ContentChangedError."""
+        if whole.hexdigest() != self.item.sha256:
+            raise ContentChangedError(self.item.label, _UNCHANGED)
+
+
+class Body:
+    """A request body that can be sent again: each iteration reads anew."""
+
+    def __init__(self, pieces: Callable[[], Iterator[bytes]]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces()

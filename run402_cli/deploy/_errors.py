@@ -1,0 +1,56 @@
+"""Errors of the release package in the envelopes of this program, and what every failed deploy says about going on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from run402_cli.deploy import _warnings
+from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError, Run402Error, ValidationError
+from run402_cli.release.errors import ReleaseError
+
+_WHY = "A second run sends only what is missing and applies nothing twice."
+
+
+def from_release(error: ReleaseError) -> Run402Error:
+    """ValidationError for the manifest and the files it names, DeployError for a spec that cannot be planned."""
+    if error.phase is None:
+        return ValidationError(error.message, code=error.code, details=error.details)
+    return DeployError(
+        error.message,
+        code=error.code,
+        phase=error.phase,
+        resource=error.resource,
+        details=dict(error.details) if error.details else None,
+        fix=dict(error.fix) if error.fix else None,
+        hint=error.hint,
+        **dict(error.body or {}),
+    )
+
+
+@contextlib.contextmanager
+def continued_by_rerun(command: str) -> Iterator[None]:
+    """Failures inside end in our errors; those that a second run can cure name `command`."""
+    actions = [{"type": "retry", "command": command, "why": _WHY}]
+    try:
+        yield
+    except ReleaseError as exc:
+        error = from_release(exc)
+        if isinstance(error, DeployError) and exc.code == "CONTENT_CHANGED":
+            error.fields["next_actions"] = actions
+        raise error from exc
+    except Interrupted as exc:
+        exc.resume = exc.resume or command
+        raise
+    except NetworkError as exc:
+        exc.extra.setdefault("next_actions", actions)
+        raise
+    except ApiError as exc:
+        if exc.retryable or exc.http >= 500:
+            exc.extra.setdefault("next_actions", actions)
+        raise
+    except DeployError as exc:
+        _warnings.add_guidance(exc)
+        if exc.retryable and not exc.fields.get("next_actions"):
+            exc.fields["next_actions"] = actions
+        raise

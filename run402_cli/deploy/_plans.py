@@ -1,0 +1,100 @@
+"""The plan request, and its answer in one shape for both dialects and for older gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from run402_cli.client import Client
+from run402_cli.deploy._options import silent
+from run402_cli.deploy._upload import send_missing
+from run402_cli.errors import DeployError
+from run402_cli.release.wire import WireRelease, is_oversized, manifest_object, oversized_error
+from run402_cli.services import apply as apply_service
+
+_DIFF_KEYS = (
+    *("is_noop", "summary", "warnings", "migrations", "site", "functions", "secrets", "subdomains", "routes"),
+    "static_assets",
+)
+
+Plan = dict[str, Any]
+
+
+def request(
+    client: Client,
+    project_id: str,
+    release: WireRelease,
+    *,
+    core: bool,
+    idempotency_key: str | None = None,
+    mode: str | None = None,
+    required_plan: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+) -> Any:
+    """Send the plan request, by way of a stored manifest when the spec is too large for a request body."""
+    body: dict[str, Any] = {"spec": release.spec}
+    if idempotency_key is not None:
+        body["idempotency_key"] = idempotency_key
+    if mode is not None:
+        body["mode"] = mode
+    if required_plan is not None:
+        body["required_plan"] = dict(required_plan)
+    if is_oversized(body):
+        if core:
+            raise oversized_error("DRY_RUN_REQUIRES_INLINE_SPEC")
+        if dry_run or mode is not None or required_plan is not None:
+            raise oversized_error("PLAN_REQUIRES_INLINE_SPEC")
+        body = {
+            **body,
+            "spec": {"project_id": project_id},
+            "manifest_ref": _store_manifest(client, project_id, release),
+        }
+    return apply_service.plan(client, project_id, body, dry_run=dry_run)
+
+
+def _store_manifest(client: Client, project_id: str, release: WireRelease) -> dict[str, Any]:
+    item = manifest_object(release.spec)
+    send_missing(client, project_id, [item.entry()], {item.sha256: item}, workers=1, emit=silent)
+    return item.entry()
+
+
+def normalized(answer: Any, client_warning: Mapping[str, Any] | None) -> Plan:
+    """The plan response with `warnings`, `missing_content`, `diff` and `payment_required` always there.
+
+    `client_warning` is added unless the gateway gave one with the same code for the same things.
+    """
+    if not isinstance(answer, dict):
+        raise DeployError("The gateway's plan is not a JSON object.", code="INTERNAL_ERROR", phase="plan")
+    plan = dict(answer)
+    for key in ("warnings", "missing_content"):
+        if not isinstance(plan.get(key), list):
+            plan[key] = []
+    if plan.get("kind") == "plan_response":
+        plan["diff"] = {key: plan[key] for key in _DIFF_KEYS if plan.get(key) is not None}
+        plan.setdefault("payment_required", None)
+    elif not isinstance(plan.get("diff"), dict):
+        plan["diff"] = {}
+    if client_warning is not None and not any(_same(warning, client_warning) for warning in plan["warnings"]):
+        plan["warnings"] = [*plan["warnings"], dict(client_warning)]
+    return plan
+
+
+def _same(warning: Any, other: Mapping[str, Any]) -> bool:
+    return (
+        isinstance(warning, dict)
+        and warning.get("code") == other["code"]
+        and warning.get("affected") == other["affected"]
+    )
+
+
+def committable(plan: Plan, *, core: bool) -> str:
+    """The plan's id. Raises DeployError DRY_RUN_PLAN_NOT_COMMITTABLE when the gateway did not store the plan."""
+    plan_id, operation_id = plan.get("plan_id"), plan.get("operation_id")
+    if isinstance(plan_id, str) and plan_id and (core or (isinstance(operation_id, str) and operation_id)):
+        return plan_id
+    raise DeployError(
+        "The gateway answered with a plan that it did not store, so it cannot be committed.",
+        code="DRY_RUN_PLAN_NOT_COMMITTABLE",
+        phase="plan",
+        plan_id=plan_id or None,
+    )

@@ -1,0 +1,182 @@
+"""Plan warnings: which of them stop a deploy, and what to do about each. See docs/deploy.md, "Warnings"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from run402_cli.errors import DeployError
+
+MISSING_SECRET = "MISSING_REQUIRED_SECRET"
+_UNNAMED = "DEPLOY_WARNING_REQUIRES_CONFIRMATION"
+
+Warning_ = Mapping[str, Any]
+
+
+class Guidance(NamedTuple):
+    """A hint and (type, command or None, why) per next action."""
+
+    hint: str
+    actions: tuple[tuple[str, str | None, str], ...]
+
+
+def _do(why: str, command: str | None = None) -> tuple[str, str | None, str]:
+    return ("edit_request", command, why)
+
+
+_ACTIVE = "run402 deploy release active"
+_ACCEPT = ("retry", "run402 deploy apply --allow-warnings", "Retry when this is what you want.")
+_READONLY = "WILDCARD_ROUTE_EXCLUDES_MUTATION_METHODS"
+
+ROUTE_GUIDANCE: dict[str, Guidance] = {
+    "PUBLIC_ROUTED_FUNCTION": Guidance(
+        "The route lets any browser call the function. Direct calls need the project key, routed ones do not.",
+        (
+            _do("Check that the function authenticates its callers."),
+            _do("Protect requests that rely on cookies against CSRF."),
+            _do("Answer CORS preflight (OPTIONS) as intended."),
+            _ACCEPT,
+        ),
+    ),
+    "ROUTE_TARGET_CARRIED_FORWARD": Guidance(
+        "A route of the base release stays and still targets one of its functions.",
+        (
+            _do("See the routes that are live.", _ACTIVE),
+            _do("Deploy routes.replace to change the table.", "run402 deploy apply --manifest <path>"),
+        ),
+    ),
+    "ROUTE_SHADOWS_STATIC_PATH": Guidance(
+        "A function route answers a path that the site also has as a file; the file is no longer reachable there.",
+        (
+            _do("Look at the affected paths in the warning's details."),
+            _do("Compare with what is live.", _ACTIVE),
+            _ACCEPT,
+        ),
+    ),
+    "WILDCARD_ROUTE_SHADOWS_STATIC_PATHS": Guidance(
+        "A wildcard route covers static files; they are no longer reachable.",
+        (_do("Look at the affected paths."), _do("Narrow the route, or move the files elsewhere."), _ACCEPT),
+    ),
+    "METHOD_SPECIFIC_ROUTE_ALLOWS_GET_STATIC_FALLBACK": Guidance(
+        "Methods that the route does not list fall back to the static file of that path.",
+        (
+            _do("Confirm that GET should serve the file."),
+            _do("Add the missing methods to the route, or remove the file."),
+        ),
+    ),
+    _READONLY: Guidance(
+        "The wildcard function route takes only GET and HEAD: other methods are refused before the function runs.",
+        (
+            _do("Add the methods that the function handles."),
+            _do("Leave methods out to route all of them."),
+            _do("Set acknowledge_readonly: true on the route when it is read-only on purpose."),
+            ("retry", f"run402 deploy apply --allow-warning {_READONLY}", "Retry as it is."),
+        ),
+    ),
+    "ROUTE_TABLE_NEAR_LIMIT": Guidance(
+        "The route table is close to its size limit.",
+        (_do("Merge routes that share a prefix."), _do("Remove routes that nothing uses.")),
+    ),
+    "ROUTES_NOT_ENABLED": Guidance(
+        "Web routes are not enabled for this project. Direct function calls need a key: browsers cannot make them.",
+        (
+            _do("Deploy without routes, or ask for routes to be enabled."),
+            _do("Keep the functions' direct calls protected."),
+        ),
+    ),
+    "STATIC_ALIAS_SHADOWS_STATIC_PATH": Guidance(
+        "A static route serves another file at a path that the site has itself.",
+        (_do("Look at both files."), _do("Keep the route only when it should win.")),
+    ),
+    "STATIC_ALIAS_RELATIVE_ASSET_RISK": Guidance(
+        "The page refers to assets by relative URLs, which resolve differently under the route's path.",
+        (_do("Open the page under the route's path."), _do("Use absolute asset URLs.")),
+    ),
+    "STATIC_ALIAS_DUPLICATE_CANONICAL_URL": Guidance(
+        "The same content is reachable under two URLs.",
+        (_do("Choose the one to keep."), _do("Link to that one only.")),
+    ),
+    "STATIC_ALIAS_EXTENSIONLESS_NON_HTML": Guidance(
+        "A route without a file extension serves something that is no HTML.",
+        (_do("Check the file's content type."), _do("Route to an HTML file, or keep the extension.")),
+    ),
+    "STATIC_ALIAS_TABLE_NEAR_LIMIT": Guidance(
+        "Static routes count toward the route limit, which is close.",
+        (_do("Merge routes."), _do("Let the site's own paths serve pages instead of one route for each.")),
+    ),
+}
+
+
+def gate(warnings: Sequence[Any], *, allow_all: bool, allowed: Sequence[str]) -> None:
+    """Raise DeployError unless every blocking warning is acknowledged; nothing has been uploaded yet."""
+    blocking = [warning for warning in warnings if isinstance(warning, dict) and _blocks(warning)]
+    left = [] if allow_all else [warning for warning in blocking if warning.get("code") not in allowed]
+    if not left:
+        return
+    codes = [str(warning.get("code") or _UNNAMED) for warning in left]
+    code = MISSING_SECRET if MISSING_SECRET in codes else codes[0]
+    texts = [str(warning.get("message") or warning.get("code")) for warning in left]
+    raise DeployError(
+        f"The plan needs your decision before anything is uploaded: {' '.join(texts)}",
+        code=code,
+        phase="plan",
+        resource="warnings",
+        retryable=False,
+        fix={"action": "review_warnings", "path": "warnings"},
+        warnings=blocking,
+        unacknowledged_warnings=left,
+        unacknowledged_warning_codes=sorted(set(codes)),
+        allowed_warning_codes=sorted(set(allowed)),
+    )
+
+
+def _blocks(warning: Warning_) -> bool:
+    return warning.get("requires_confirmation") is True or warning.get("code") == MISSING_SECRET
+
+
+def add_guidance(error: DeployError) -> None:
+    """Give an error about plan warnings or routes a hint and next actions, where it has none of its own."""
+    raw = error.fields.get("warnings")
+    warnings = [warning for warning in raw if isinstance(warning, dict)] if isinstance(raw, list) else []
+    codes = [str(warning.get("code")) for warning in warnings] if isinstance(raw, list) else [error.code]
+    route = next((ROUTE_GUIDANCE[code] for code in codes if code in ROUTE_GUIDANCE), None)
+    if not isinstance(raw, list) and error.code != MISSING_SECRET and route is None:
+        return
+    if route is not None:
+        hint, actions = route.hint, [_action(*action) for action in route.actions]
+    else:
+        hint, actions = _general_hint(error.code), _general_actions(error, warnings)
+    error.fields.setdefault("hint", hint)
+    if not error.fields.get("next_actions"):
+        error.fields["next_actions"] = actions
+
+
+def _general_hint(code: str) -> str:
+    if code == MISSING_SECRET:
+        return "Set the values of the missing secrets, then retry."
+    return "Read the warnings. To go on as it is, retry with --allow-warning for each code."
+
+
+def _general_actions(error: DeployError, warnings: Sequence[Warning_]) -> list[dict[str, str]]:
+    affected = sorted(
+        {
+            str(key)
+            for warning in warnings
+            if warning.get("code") == MISSING_SECRET and isinstance(warning.get("affected"), list)
+            for key in warning["affected"]
+        }
+    )
+    codes = error.fields.get("unacknowledged_warning_codes") or ["<code>"]
+    allow = " ".join(f"--allow-warning {code}" for code in codes)
+    actions = []
+    if any(isinstance(warning.get("affected"), list) for warning in warnings):
+        why = f"Set the values of: {', '.join(affected)}." if affected else "Set the secrets that the warnings name."
+        actions.append(_action("edit_request", "run402 secrets set <project> <KEY> --stdin", why))
+    actions.append(_action("retry", "run402 deploy apply", "Retry after the cause is gone."))
+    actions.append(_action("edit_request", f"run402 deploy apply {allow}", "Accept exactly these warnings."))
+    actions.append(_action("edit_request", "run402 deploy apply --allow-warnings", "Accept every warning."))
+    return actions
+
+
+def _action(kind: str, command: str | None, why: str) -> dict[str, str]:
+    return {"type": kind, **({"command": command} if command else {}), "why": why}

@@ -1,0 +1,242 @@
+"""Finding and reading manifest files, and the checks made on them before normalization.
+
+See docs/protocol/releases.md, "Manifest files".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+from run402_cli.release.errors import ReleaseError, os_failure
+
+CANDIDATES: Final = ("run402.json", "run402.deploy.json", "app.json")
+EXECUTABLE_EXTENSIONS: Final = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs")
+MEANINGFUL_KEYS: Final = (
+    *("database", "site", "functions", "secrets", "subdomains", "routes", "checks", "i18n", "assets"),
+)
+
+_EXECUTABLE_CANDIDATES: Final = tuple(f"run402.deploy{extension}" for extension in EXECUTABLE_EXTENSIONS)
+_APP_SCHEMA: Final = "https://run402.com/schemas/run402-app.v1.schema.json"
+_APP_KEYS: Final = ("spec_version", "app", "release", "resources", "build", "lifecycle")
+_STARTER: Final = {"site": {"replace": {"__source": "local-dir", "path": "site"}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a manifest's text came from: `kind` as the error details name it, `path` as the user typed it."""
+
+    kind: Literal["manifest", "spec", "stdin", "dir"]
+    path: str | None = None
+
+    def details(self, **more: Any) -> dict[str, Any]:
+        return {"source": self.kind} | ({} if self.path is None else {"path": self.path}) | more
+
+
+def load_manifest_text(text: str, source: Origin, *, code: str = "BAD_USAGE") -> Any:
+    """The JSON value of a manifest's text.
+
+    Raises ReleaseError with `code` (details `{source, parse_error}`) for text that is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        problem = "it is nested too deeply"
+    except ValueError as error:
+        problem = str(error)
+    raise ReleaseError(
+        f"The {source.kind} {source.path or 'text'} is not valid JSON: {problem}.",
+        code=code,
+        details={"source": source.kind, "parse_error": problem},
+    )
+
+
+def load_apply_manifest(path: str) -> Any:
+    """The manifest file of `deploy apply --manifest`, read and parsed; its extension does not matter.
+
+    Raises ReleaseError: BAD_USAGE when it cannot be read (details `{flag, path}`) or parsed (details
+    `{source, parse_error}`), EXECUTABLE_CONFIG_LOAD_FAILED for JavaScript and TypeScript.
+    """
+    refuse_executable(Path(path))
+    try:
+        text = Path(path).read_text("utf-8-sig", errors="replace")
+    except (OSError, ValueError) as error:
+        raise ReleaseError(
+            f"Cannot read the manifest {path}: {getattr(error, 'strerror', None) or error}. Check the path.",
+            code="BAD_USAGE",
+            details={"flag": "--manifest", "path": path},
+        ) from error
+    return load_manifest_text(text, Origin("manifest", path))
+
+
+def load_up_manifest(path: Path) -> Any:
+    """The manifest file of `up`, which must be JSON and say so.
+
+    Raises ReleaseError: UNSUPPORTED_DEPLOY_MANIFEST_EXTENSION, EXECUTABLE_CONFIG_LOAD_FAILED, the operating system's
+    error name, LOCAL_ERROR for text that is not JSON (APP_SPEC_INVALID for run402.json).
+    """
+    refuse_executable(path)
+    if path.suffix.lower() != ".json":
+        raise ReleaseError(
+            f"{path.name} is not a .json file. Write the manifest as JSON and pass that file.",
+            code="UNSUPPORTED_DEPLOY_MANIFEST_EXTENSION",
+            details={"path": str(path), "extension": path.suffix},
+        )
+    try:
+        text = path.read_text("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise os_failure(error, str(path), "the manifest") from error
+    try:
+        return load_manifest_text(text, Origin("manifest", str(path)), code="LOCAL_ERROR")
+    except ReleaseError as error:
+        if path.name == CANDIDATES[0]:
+            error.code, error.details = "APP_SPEC_INVALID", {"path": str(path)}
+        raise
+
+
+def refuse_executable(path: Path) -> None:
+    """Refuse a JavaScript or TypeScript config: running one needs Node and its own loader.
+
+    Raises ReleaseError EXECUTABLE_CONFIG_LOAD_FAILED (details `{path, extension}`).
+    """
+    if path.suffix.lower() in EXECUTABLE_EXTENSIONS:
+        raise ReleaseError(
+            f"{path} is a program, and this CLI does not run configuration programs. Print its value as JSON "
+            f'(for example with node: JSON.stringify) into app.json, then pass "--manifest app.json".',
+            code="EXECUTABLE_CONFIG_LOAD_FAILED",
+            details={"path": str(path), "extension": path.suffix},
+        )
+
+
+def discover(workspace: Path) -> Path:
+    """The manifest that `up` uses in `workspace`: run402.json, run402.deploy.json, else app.json.
+
+    Raises ReleaseError: EXECUTABLE_CONFIG_REQUIRES_EXPLICIT_MANIFEST when there is only a program, else
+    UP_MANIFEST_REQUIRED. Their next actions are inside `details`.
+    """
+    for name in CANDIDATES:
+        if (workspace / name).is_file():
+            return workspace / name
+    executable = [workspace / name for name in _EXECUTABLE_CANDIDATES if (workspace / name).is_file()]
+    if executable:
+        argv = ["run402", "up", "--manifest", str(executable[0]), "--check"]
+        raise ReleaseError(
+            f"{executable[0].name} is a program and is never run unasked. Name it with --manifest to use it.",
+            code="EXECUTABLE_CONFIG_REQUIRES_EXPLICIT_MANIFEST",
+            details={
+                "dir": str(workspace),
+                "manifest_path": str(executable[0]),
+                "next_actions": [{"type": "retry", "command": " ".join(argv), "argv": argv}],
+            },
+        )
+    raise ReleaseError(
+        f"No manifest in {workspace}. Create app.json there; {', '.join(CANDIDATES)} are looked for.",
+        code="UP_MANIFEST_REQUIRED",
+        details={
+            "dir": str(workspace),
+            "candidates": list(CANDIDATES),
+            "executable_candidates": list(_EXECUTABLE_CANDIDATES),
+            "next_actions": [
+                {
+                    "type": "create_manifest",
+                    "why": "A manifest says what to deploy; this one deploys the directory site/.",
+                    "path": "app.json",
+                    "content": json.dumps(_STARTER, indent=2),
+                },
+                {
+                    "type": "retry",
+                    "command": "run402 up -y",
+                    "argv": ["run402", "up", "-y"],
+                    "why": "Deploy what the manifest describes.",
+                },
+            ],
+        },
+    )
+
+
+def is_app_manifest(document: Any) -> bool:
+    """Whether the content of run402.json is an app manifest rather than a deploy manifest."""
+    return isinstance(document, Mapping) and (
+        document.get("$schema") == _APP_SCHEMA or any(key in document for key in _APP_KEYS)
+    )
+
+
+def check_no_secret_values(manifest: Any, source: Origin) -> None:
+    """Refuse a manifest that carries secret values: they do not belong in a file that is committed.
+
+    Raises ReleaseError UNSAFE_SECRET_MANIFEST, details `{source, path?, field, legacy_shape?}`. A value is never
+    repeated in the message.
+    """
+    secrets = manifest.get("secrets") if isinstance(manifest, Mapping) else None
+    found: dict[str, Any] | None = None
+    if isinstance(secrets, list) and secrets:
+        found = {"field": "secrets", "legacy_shape": "array"}
+    elif isinstance(secrets, Mapping):
+        found = next(({"field": f"secrets.{key}"} for key in ("set", "replace_all") if key in secrets), None)
+    if found is not None:
+        raise ReleaseError(
+            f"The manifest sets secret values under {found['field']}. Set each with "
+            '"run402 secrets set <project> <KEY> --stdin" and only list the names: "secrets": {"require": ["KEY"]}.',
+            code="UNSAFE_SECRET_MANIFEST",
+            details=source.details(**found),
+        )
+
+
+def require_content(manifest: Any, source: Origin) -> None:
+    """The emptiness check of `deploy apply`, made on the manifest as written.
+
+    Raises ReleaseError MANIFEST_EMPTY, details `{field, path?, meaningful_keys}`.
+    """
+    if isinstance(manifest, Mapping) and any(_says_something(key, manifest) for key in MEANINGFUL_KEYS):
+        return
+    details: dict[str, Any] = {"field": source.kind}
+    if source.path is not None:
+        details["path"] = source.path
+    raise _empty({**details, "meaningful_keys": list(MEANINGFUL_KEYS)})
+
+
+def require_deployable(spec: Mapping[str, Any], manifest_path: str | None) -> None:
+    """The emptiness check of `up`, made on the ReleaseSpec; null counts as content.
+
+    Raises ReleaseError MANIFEST_EMPTY, details `{manifest_path}`.
+    """
+    if not any(key in spec and (spec[key] is None or _says_something(key, spec)) for key in MEANINGFUL_KEYS):
+        raise _empty({"manifest_path": manifest_path})
+
+
+def _says_something(key: str, document: Mapping[str, Any]) -> bool:
+    if key not in document:
+        return False
+    value = document[key]
+    if key == "routes" and isinstance(value, Mapping) and isinstance(value.get("replace"), list):
+        return True
+    return (key == "i18n" and value is None) or _has_content(value)
+
+
+def _has_content(value: Any) -> bool:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Mapping):
+            pending += item.values()
+        elif isinstance(item, (list, str, bytes)):
+            if item:
+                return True
+        elif item is not None:
+            return True
+    return False
+
+
+def _empty(details: dict[str, Any]) -> ReleaseError:
+    return ReleaseError(
+        f"The manifest deploys nothing. Fill at least one of {', '.join(MEANINGFUL_KEYS)}.",
+        code="MANIFEST_EMPTY",
+        details=details,
+    )
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,335 @@
+"""Projects: provision, select, read, query, change, delete. See docs/projects.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from run402_cli.client import Client, _auth, segment, with_query
+from run402_cli.errors import CommandError, Run402Error, ValidationError, no_allowance
+from run402_cli.state import sessions
+
+_DESTROYS = ["schemas", "functions", "subdomains", "mailbox", "blobs", "secrets"]
+REST_METHODS = ("GET", "POST", "PATCH", "DELETE")
+KEY_TYPES = ("anon", "service")
+
+Json = Any
+
+
+def _project(project_id: str) -> str:
+    return f"/projects/v1/{segment(project_id)}"
+
+
+def _admin(project_id: str, what: str) -> str:
+    return f"/projects/v1/admin/{segment(project_id)}/{what}"
+
+
+def _senseless(what: str) -> ValidationError:
+    return ValidationError(
+        f"The gateway answered {what} with something that is not the documented JSON.",
+        code="INTERNAL_ERROR",
+        details={"hint": "Check that the API base is a Run402 gateway: run402 service health"},
+    )
+
+
+# -- control plane: the caller's own credential -------------------------------------------------------------------------
+
+
+def quote_tiers(client: Client) -> Json:
+    """GET /tiers/v1 -> {tiers: {name: {price ("$0.10"), lease_days, storage_mb, api_calls, max_functions, description}}}."""
+    return client.request("GET", "/tiers/v1", context="reading tier prices")
+
+
+def provision(
+    client: Client,
+    *,
+    tier: str | None = None,
+    name: str | None = None,
+    org_id: str | None = None,
+    idempotency_key: str | None = None,
+    derive_key: bool = True,
+) -> dict[str, Json]:
+    """POST /projects/v1 {tier, name?, org_id?}: create a project, cache its keys, make it the active one.
+
+    Returns the gateway's answer (project_id, anon_key, service_key, schema_slot, ...) and, when another project was active,
+    `note` and `previous_active_project_id`. A named project has the idempotency key `provision:<name>` unless one is given:
+    the same call again returns the same project (`derive_key=False`: every call makes a new one).
+
+    Raises CommandError NO_ALLOWANCE without any credential for a Cloud target.
+    """
+    _require_caller(client)
+    client.profile.keys.ensure_writable()
+    client.profile.active.ensure_writable()
+    body = {"tier": tier or "prototype"}
+    if name is not None:
+        body["name"] = name
+    if org_id is not None:
+        body["org_id"] = org_id
+    key = idempotency_key or (_derived_key(name) if derive_key and name is not None else None)
+    answer = client.request(
+        "POST",
+        "/projects/v1",
+        context="creating the project",
+        auth=client.principal(
+            capability="org.project.create" if org_id else None, target={"org_id": org_id} if org_id else None
+        ),
+        body=body,
+        headers={"Idempotency-Key": key} if key else None,
+    )
+    if not isinstance(answer, dict) or not isinstance(answer.get("project_id"), str) or not answer["project_id"]:
+        raise _senseless("the creation of the project")
+    return {**answer, **_remember(client, answer)}
+
+
+def _require_caller(client: Client) -> None:
+    if client.is_core or client.delegate_token() or client.profile.allowance is not None:
+        return
+    if sessions.control_plane_session() is None:
+        raise no_allowance()
+
+
+def _derived_key(name: str) -> str:
+    """A header holds visible ASCII only; other names are percent-encoded, so that equal names still give equal keys."""
+    plain = name.isascii() and name.isprintable() and name == name.strip()
+    return "provision:" + (name if plain else quote(name.encode("utf-8", "surrogatepass"), safe=" "))
+
+
+def _remember(client: Client, answer: dict[str, Json]) -> dict[str, str]:
+    """Cache the new project's keys and make it active; returns what the answer says about the project active before."""
+    project_id = answer["project_id"]
+    endpoints = answer.get("endpoints")
+    entry = {
+        "anon_key": answer.get("anon_key") or "",
+        "service_key": answer.get("service_key") or "",
+        "site_url": endpoints.get("static_base_url") if isinstance(endpoints, dict) else None,
+    }
+    try:
+        client.profile.keys.upsert(project_id, entry)
+        previous = client.profile.active.set(project_id)
+    except CommandError as exc:
+        raise CommandError(
+            f"Project {project_id} was created, but this machine could not save it: {exc.message}",
+            code=exc.code,
+            hint="Solve that, then run the same command with the same --name again: it returns the same project.",
+            details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
+        ) from exc
+    if previous is None:
+        return {}
+    return {
+        "note": f"The active project changed from {previous} to {project_id}. Go back: run402 projects use {previous}",
+        "previous_active_project_id": previous,
+    }
+
+
+def use(client: Client, project_id: str) -> dict[str, Json]:
+    """GET /projects/v1/{id}, then make it the active project: {active_project_id, set}. A refusal changes nothing."""
+    client.profile.active.ensure_writable()
+    get(client, project_id)
+    client.profile.active.set(project_id)
+    return {"active_project_id": project_id, "set": True}
+
+
+def list_projects(client: Client, *, org_id: str | None = None, everything: bool = False) -> dict[str, Json]:
+    """GET /projects/v1[?org_id] (all wallets of the operator: GET /agent/v1/operator/projects).
+
+    Returns {projects: [{project_id, name, active, site_url, custom_domains, org_id, status}], scope?, has_more?,
+    next_cursor?}.
+    """
+    if everything:
+        session = sessions.operator_session()
+        auth = _auth.Bearer(session.token) if session else client.principal()
+        answer = client.request("GET", "/agent/v1/operator/projects", context="listing all projects", auth=auth)
+    else:
+        path = with_query("/projects/v1", org_id=org_id)
+        answer = client.request("GET", path, context="listing projects", auth=client.principal())
+    rows = answer.get("projects") if isinstance(answer, dict) else answer
+    if not isinstance(rows, list):
+        raise _senseless("the list of projects")
+    active = client.profile.active.get()
+    result: dict[str, Json] = {"projects": [_row(row, active) for row in rows if isinstance(row, dict)]}
+    extra = answer if isinstance(answer, dict) else {}
+    result.update({key: extra[key] for key in ("scope", "has_more", "next_cursor") if extra.get(key) is not None})
+    return result
+
+
+def _row(row: dict[str, Json], active: str | None) -> dict[str, Json]:
+    project_id = row.get("id") or row.get("project_id") or ""
+    status = row.get("status")
+    return {
+        "project_id": project_id,
+        "name": row.get("name"),
+        "active": bool(project_id) and project_id == active,
+        "site_url": row.get("site_url"),
+        "custom_domains": row.get("custom_domains") or [],
+        "org_id": row.get("org_id"),
+        "status": row.get("effective_status") if status is None else status,
+    }
+
+
+def get(client: Client, project_id: str) -> Json:
+    """GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes), ...}.
+
+    A project that does not exist and one that the caller may not see are the same 403.
+    """
+    return client.request("GET", _project(project_id), context="reading the project", auth=client.principal())
+
+
+def current(client: Client) -> dict[str, Json]:
+    """The active project and what the server says: {active_project_id, source, validation, project?}. A refusal is data."""
+    project_id = client.profile.active.get()
+    result: dict[str, Json] = {"active_project_id": project_id, "source": "profile_state"}
+    if project_id is None:
+        return {**result, "validation": {"checked": False, "ok": False}}
+    try:
+        project = get(client, project_id)
+    except Run402Error as exc:
+        envelope = exc.envelope()
+        reason = {"code": envelope.get("code"), "message": envelope.get("message")}
+        return {**result, "validation": {"checked": True, "ok": False, **reason}}
+    return {**result, "validation": {"checked": True, "ok": True}, "project": project}
+
+
+def rename(client: Client, project_id: str, name: str) -> dict[str, Json]:
+    """PATCH /projects/v1/{id} {name}: {project_id, name, renamed}. The server allows 1-200 characters."""
+    answer = client.request(
+        "PATCH", _project(project_id), context="renaming the project", auth=client.principal(), body={"name": name}
+    )
+    said = answer if isinstance(answer, dict) else {}
+    return {"project_id": said.get("project_id") or project_id, "name": said.get("name") or name, "renamed": True}
+
+
+def tenant_payments(
+    client: Client, project_id: str, *, limit: int | None = None, after: str | None = None, status: str | None = None
+) -> Json:
+    """GET /projects/v1/{id}/tenant-payments -> {project_id, payments: [...], has_more, next_cursor}; amounts in USD micros."""
+    path = with_query(f"{_project(project_id)}/tenant-payments", limit=limit, after=after, status=status)
+    return client.request("GET", path, context="listing payments", auth=client.principal())
+
+
+def costs(client: Client, project_id: str, *, window: str) -> Json:
+    """GET /admin/api/finance/project/{id}?window=24h|7d|30d|90d: revenue, direct cost and margin in USD micros.
+
+    For platform admins. RUN402_ADMIN_COOKIE, when set, is sent as the cookie (a bare value as run402_admin=<value>).
+    """
+    cookie = os.environ.get("RUN402_ADMIN_COOKIE", "").strip()
+    if cookie and "=" not in cookie:
+        cookie = f"run402_admin={cookie}"
+    path = with_query(f"/admin/api/finance/project/{segment(project_id)}", window=window)
+    auth = _auth.AdminMode(client.principal(), cookie=cookie or None)
+    return client.request("GET", path, context="reading project costs", auth=auth)
+
+
+# -- data plane: the project's keys -------------------------------------------------------------------------------------
+
+
+def sql(client: Client, project_id: str, text: str, params: list[Json] | None = None) -> Json:
+    """POST /projects/v1/admin/{id}/sql: the statements as text, or {sql, params} with parameters for $1, $2, ...
+
+    Returns {status, schema, rows, row_count, fields: [{name, type}]}. Row-level security does not apply. A failing
+    statement is an ApiError with PostgreSQL's message, position and hint in its body.
+    """
+    auth = client.service_key(project_id)
+    path, context = _admin(project_id, "sql"), "running SQL"
+    if params:
+        answer = client.request("POST", path, context=context, auth=auth, body={"sql": text, "params": params})
+    else:
+        headers = {"Content-Type": "text/plain"}
+        answer = client.request("POST", path, context=context, auth=auth, content=text, headers=headers)
+    if isinstance(answer, dict) and "rowCount" in answer and "row_count" not in answer:
+        return {"row_count" if key == "rowCount" else key: value for key, value in answer.items()}
+    return answer
+
+
+def rest_query(
+    client: Client,
+    project_id: str,
+    table: str,
+    *,
+    query: str | None = None,
+    params: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: Json = None,
+    body_text: str | None = None,
+    key_type: str = "anon",
+) -> Json:
+    """{method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
+
+    `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a mapping.
+    `body_text` is JSON text, sent as it is; `body` a value. Methods other than GET ask for the changed rows
+    (Prefer: return=representation). Returns the parsed body, or "" for an empty answer. With the anon key, row-level security
+    applies; with the service key it does not.
+    """
+    service = key_type == "service"
+    auth = client.service_key(project_id, apikey=True) if service else client.anon_key(project_id, bearer=True)
+    path = ("/admin/v1/rest/" if service else "/rest/v1/") + _rest_target(table)
+    text = (query or "").removeprefix("?").replace("#", "%23")
+    if text:
+        path += f"?{text}"
+    elif params:
+        path = with_query(path, **params)
+    headers = {} if method == "GET" else {"Prefer": "return=representation"}
+    if body is not None and body_text is None:
+        body_text = json.dumps(body, ensure_ascii=False)
+    if body_text is not None:
+        headers["Content-Type"] = "application/json"
+    content = body_text.encode() if body_text is not None else None
+    return client.request(method, path, context=f"querying {table}", auth=auth, content=content, headers=headers)
+
+
+def _rest_target(table: str) -> str:
+    head, slash, function = table.partition("/")
+    return f"rpc/{segment(function)}" if head == "rpc" and slash else segment(table)
+
+
+def usage(client: Client, project_id: str) -> Json:
+    """GET /projects/v1/admin/{id}/usage -> {api_calls, api_calls_limit, storage_bytes, storage_limit_bytes, ...}."""
+    auth = client.service_key(project_id)
+    return client.request("GET", _admin(project_id, "usage"), context="reading usage", auth=auth)
+
+
+def schema(client: Client, project_id: str) -> Json:
+    """GET /projects/v1/admin/{id}/schema -> {schema, tables: [{name, columns, constraints, rls_enabled, policies}]}."""
+    auth = client.service_key(project_id)
+    return client.request("GET", _admin(project_id, "schema"), context="reading the schema", auth=auth)
+
+
+def promote_user(client: Client, project_id: str, email: str) -> dict[str, Json]:
+    """POST /projects/v1/admin/{id}/promote-user {email}: give a user of the project the role project_admin."""
+    _role(client, project_id, "promote-user", email)
+    return {"project_id": project_id, "email": email, "promoted": True}
+
+
+def demote_user(client: Client, project_id: str, email: str) -> dict[str, Json]:
+    """POST /projects/v1/admin/{id}/demote-user {email}: take the role project_admin away."""
+    _role(client, project_id, "demote-user", email)
+    return {"project_id": project_id, "email": email, "demoted": True}
+
+
+def _role(client: Client, project_id: str, what: str, email: str) -> None:
+    auth = client.service_key(project_id)
+    client.request("POST", _admin(project_id, what), context="changing a user's role", auth=auth, body={"email": email})
+
+
+def delete(client: Client, project_id: str, *, confirmed: bool) -> dict[str, Json]:
+    """DELETE /projects/v1/{id} with the service key; then forget its cached keys and the pointers to it.
+
+    Returns {project_id, deleted}. Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409
+    PROJECT_HAS_PENDING_TRANSFER while a transfer is open.
+    """
+    if not confirmed:
+        raise CommandError(
+            f"Deleting {project_id} destroys its database, functions, files, subdomains, mailbox and secrets for good.",
+            code="CONFIRMATION_REQUIRED",
+            hint=f"run402 projects delete --project {project_id} --confirm",
+            details={"project_id": project_id, "destroys": _DESTROYS},
+        )
+    auth = client.service_key(project_id)
+    client.profile.keys.ensure_writable()
+    client.profile.active.ensure_writable()
+    client.request("DELETE", _project(project_id), context="deleting the project", auth=auth)
+    client.profile.keys.remove(project_id)
+    client.profile.active.clear(project_id)
+    return {"project_id": project_id, "deleted": True}

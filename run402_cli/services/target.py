@@ -1,0 +1,62 @@
+"""Pointing a wallet at a gateway. See docs/local-gateway.md, "Pointing run402 at a gateway"."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from run402_cli.client import Client
+from run402_cli.client._client import CLIENT_HEADER, parse_body
+from run402_cli.client._httpx import httpx
+from run402_cli.state.target import CLOUD_API_BASE, checked_base, save_target
+
+_TIMEOUT = httpx.Timeout(10.0)
+_CREATE = {
+    "type": "create_project",
+    "command": 'run402 projects provision --name "my-app"',
+    "why": "The gateway is set; a project holds the database, the site and the keys.",
+}
+
+
+def point_at(client: Client, api_base: str, *, known_healthy: bool = False) -> dict[str, Any]:
+    """GET {api_base}/health without credentials, then save the gateway in target.json of the active wallet.
+
+    Returns {config_dir, api_base, api_base_source, target: {kind, health_status | health_error}, payment_required,
+    next_actions, next_step}. A gateway that does not answer is saved too. `known_healthy`: the caller has just started this
+    local gateway, so nobody is asked. Raises EnvironmentFault (BAD_ENV) unless it is an http(s) URL.
+    """
+    base = checked_base(api_base, "--api-base")
+    profile = client.profile
+    is_core, health = (True, {"health_status": "ok"}) if known_healthy else _probe(client, base)
+    kind = "core" if is_core or _origin(base) != _origin(CLOUD_API_BASE) else "cloud"
+    save_target(profile.dir, api_base=base, kind=kind, health=health)
+    profile.__dict__.pop("target", None)  # read it again: the profile keeps what it has seen
+    return {
+        "config_dir": str(profile.dir),
+        "api_base": base,
+        "api_base_source": "profile",
+        "target": {"kind": kind, **health},
+        "payment_required": kind == "cloud",
+        "next_actions": [_CREATE],
+        "next_step": _CREATE["command"],
+    }
+
+
+def _probe(client: Client, base: str) -> tuple[bool, dict[str, str]]:
+    """(the gateway calls itself core, {health_status} or {health_error})."""
+    try:
+        response = client.http.get(base + "/health", headers={"Run402-Client": CLIENT_HEADER}, timeout=_TIMEOUT)
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        return False, {"health_error": str(exc) or type(exc).__name__}
+    body = parse_body(response)
+    fields = body if isinstance(body, dict) else {}
+    if not response.is_success:
+        texts = [fields.get("message"), fields.get("error"), f"HTTP {response.status_code}"]
+        return False, {"health_error": next(text for text in texts if isinstance(text, str) and text)}
+    status = fields.get("status")
+    return fields.get("mode") == "core", {"health_status": status if isinstance(status, str) else "ok"}
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,127 @@
+""".run402/project.json: which project a working directory deploys to. Written by `up`, not secret.
+
+See docs/protocol/local-state.md, "Workspace link".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from run402_cli.errors import EnvironmentFault, ValidationError
+from run402_cli.state.files import now_iso, write_json
+
+SCHEMA_VERSION = "run402.workspace-project.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceLink:
+    """One link. `target_kind` is cloud, core, unknown or None."""
+
+    project_id: str
+    name: str | None = None
+    target_kind: str | None = None
+    api_base: str | None = None
+    created_at: str | None = None
+
+    @property
+    def identity(self) -> tuple[str | None, ...]:
+        """What must not change between reading a link and replacing it."""
+        return (self.project_id, self.name, self.target_kind, self.api_base)
+
+
+def link_path(workspace: Path) -> Path:
+    return workspace / ".run402" / "project.json"
+
+
+def read_link(workspace: Path) -> WorkspaceLink | None:
+    """The link of a workspace, or None. Raises ValidationError RUN402_WORKSPACE_LINK_INVALID for a damaged file."""
+    path = link_path(workspace)
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise _invalid(path, exc.strerror or str(exc)) from exc
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise _invalid(path, "it is not JSON") from exc
+    if not isinstance(value, dict) or value.get("schema_version") != SCHEMA_VERSION:
+        raise _invalid(path, f"schema_version is not {SCHEMA_VERSION}")
+    project_id = value.get("project_id")
+    if not isinstance(project_id, str) or not project_id:
+        raise _invalid(path, "project_id is missing")
+    target = value.get("target")
+    target = target if isinstance(target, dict) else {}
+    return WorkspaceLink(
+        project_id,
+        _text(value.get("name")),
+        _text(target.get("kind")),
+        _text(target.get("api_base")),
+        _text(value.get("created_at")),
+    )
+
+
+def write_link(workspace: Path, link: WorkspaceLink, *, replaces: WorkspaceLink | None) -> Path:
+    """Write the link (0600) and return its path; `replaces` is the link as it was read before.
+
+    Raises ValidationError RUN402_WORKSPACE_LINK_SYMLINK when a symlink would be followed, and
+    RUN402_WORKSPACE_LINK_CONFLICT when another process changed the link meanwhile.
+    """
+    path = link_path(workspace)
+    for part in (path.parent, path):
+        if part.is_symlink():
+            raise ValidationError(
+                f"{part} is a symbolic link; the workspace link is never written through one. Remove it: rm '{part}'",
+                code="RUN402_WORKSPACE_LINK_SYMLINK",
+                details={"path": str(path), "symlink": str(part)},
+            )
+    current = read_link(workspace)
+    if (current and current.identity) != (replaces and replaces.identity):
+        raise ValidationError(
+            f"{path} was changed by another process while this command ran. Run the command again.",
+            code="RUN402_WORKSPACE_LINK_CONFLICT",
+            details={
+                "path": str(path),
+                "expected_project_id": replaces.project_id if replaces else None,
+                "current_project_id": current.project_id if current else None,
+            },
+        )
+    _write(path, _document(link, created_at=current.created_at if current else None))
+    return path
+
+
+def _document(link: WorkspaceLink, *, created_at: str | None) -> dict[str, Any]:
+    stamp = now_iso()
+    fields: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "project_id": link.project_id}
+    if link.name is not None:
+        fields["name"] = link.name
+    return {**fields, "target": {"kind": link.target_kind}, "created_at": created_at or stamp, "updated_at": stamp}
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, document, temp=".project", newline=True)
+    except (OSError, EnvironmentFault) as exc:
+        reason = exc.message if isinstance(exc, EnvironmentFault) else f"Cannot create {path.parent}: {exc.strerror}."
+        raise EnvironmentFault(
+            reason,
+            hint="Make the workspace directory writable and run the command again.",
+            details={"path": str(path)},
+        ) from exc
+
+
+def _invalid(path: Path, reason: str) -> ValidationError:
+    return ValidationError(
+        f"The workspace link {path} cannot be used: {reason}. Remove it and link again: run402 up --project <id> --yes",
+        code="RUN402_WORKSPACE_LINK_INVALID",
+        details={"path": str(path)},
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,89 @@
+"""What the caller of `up` decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from run402_cli.client import Client
+from run402_cli.errors import ValidationError
+from run402_cli.state.workspace import WorkspaceLink
+from run402_cli.up._steps import Step, StepLog
+
+Confirm = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """`mode` is apply, check, printSpec, plan, applyReviewed or legacyDryRun.
+
+    `confirm` asks the person at the terminal; None when there is nobody to ask. `directory` is the value of --dir, and
+    `command` the command line that was typed: errors name it as the way to continue.
+    """
+
+    source: str = "."
+    directory: str | None = None
+    name: str | None = None
+    project: str | None = None
+    manifest: str | None = None
+    tier: str | None = None
+    idempotency_key: str | None = None
+    yes: bool = False
+    confirm: Confirm | None = None
+    mode: str = "apply"
+    require_plan: str | None = None
+    plan_fingerprint: str | None = None
+    allow_warnings: bool = False
+    allow_warning_codes: tuple[str, ...] = ()
+    propagation_budget_s: float = 120.0
+    propagation_wait: bool = True
+    verify_edge: bool = False
+    command: str = "run402 up"
+
+    @property
+    def dry_run(self) -> bool:
+        return self.mode == "legacyDryRun"
+
+    @property
+    def shown_mode(self) -> Any:
+        """The mode as the result names it."""
+        if self.mode != "applyReviewed":
+            return self.mode
+        reviewed = {"kind": "applyReviewed", "planId": self.require_plan}
+        return reviewed if self.plan_fingerprint is None else {**reviewed, "planFingerprint": self.plan_fingerprint}
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of `up`: who asks, what was decided, what was done so far."""
+
+    client: Client
+    options: UpOptions
+    log: StepLog
+    workspace: Path
+    link: WorkspaceLink | None = None
+
+    @property
+    def target(self) -> str:
+        return "core" if self.client.is_core else "cloud"
+
+    @property
+    def may_ask(self) -> bool:
+        return self.options.yes or self.options.confirm is not None
+
+    def approve(self, step: Step, question: str) -> None:
+        """Let the user agree to a mutation; --yes agrees to all. Raises ValidationError RUN402_APPROVAL_REQUIRED."""
+        if self.options.yes or (self.options.confirm is not None and self.options.confirm(question)):
+            return
+        self.refuse(step, question, [step.action])
+
+    def refuse(self, step: Step, question: str, mutations: list[str]) -> None:
+        """Block a step for want of approval."""
+        step.to("blocked", approval_required=True, mutations=mutations)
+        raise ValidationError(
+            f"{question} Nobody agreed to that. Run it with --yes to agree: {self.options.command} --yes",
+            code="RUN402_APPROVAL_REQUIRED",
+            details={"step": step.id, "mutations": mutations},
+        )

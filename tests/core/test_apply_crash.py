@@ -1,0 +1,152 @@
+"""A gateway killed with SIGKILL in the middle of a deploy: nothing is lost, nothing runs twice, resume finishes it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from deploy_kit import migration, plan, ref, stage, upload
+
+GATEWAY = """
+import asyncio, sys
+from pathlib import Path
+import uvicorn
+from run402_cli.core.app import create_app
+from run402_cli.core.gateway import Gateway
+from run402_cli.core.settings import Settings
+
+async def main(url, port, data):
+    settings = Settings(data_dir=Path(data), jwt_secret="j" * 40, signed_read_secret="s" * 40, port=port, database_url=url)
+    gateway = Gateway(settings, url)
+    await gateway.open()
+    config = uvicorn.Config(create_app(gateway), port=port, log_level="warning", lifespan="off", access_log=False)
+    await uvicorn.Server(config).serve()
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+"""
+
+
+class Killable:
+    """A gateway in a process of its own, on the same database and data directory after every restart."""
+
+    def __init__(self, database_url: str, data_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.arguments = [sys.executable, "-c", GATEWAY, database_url, str(self.port), str(data_dir)]
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.arguments)
+        for _ in range(600):
+            try:
+                self.client.get("/health")
+                return
+            except httpx.TransportError:
+                assert self.process.poll() is None, "the gateway did not start"
+                threading.Event().wait(0.05)
+        raise AssertionError("the gateway did not answer")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def killable(database_url: str, tmp_path: Path) -> Iterator[Killable]:
+    (tmp_path / "data").mkdir()
+    gateway = Killable(database_url, tmp_path / "data")
+    yield gateway
+    gateway.kill()
+    gateway.client.close()
+
+
+def commit_in_background(gateway: Killable, planned: dict[str, Any]) -> threading.Thread:
+    def send() -> None:
+        url = f"http://127.0.0.1:{gateway.port}/apply/v1/plans/{planned['plan_id']}/commit"
+        with contextlib.suppress(httpx.TransportError):
+            httpx.post(url, json={}, timeout=60, trust_env=False)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def wait_until(database_url: str, query: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        for _ in range(600):
+            row = admin.execute(query.encode()).fetchone()
+            if row and row[0]:
+                return
+            threading.Event().wait(0.02)
+    raise AssertionError(f"never became true: {query}")
+
+
+@pytest.mark.parametrize("finish", ["resume", "second apply"])
+def test_killed_during_a_migration(killable: Killable, database_url: str, finish: str) -> None:
+    client = killable.client
+    project = client.post("/projects/v1", json={"name": "crash"}).json()
+    first = migration("1", "create table kept (n int); insert into kept values (1);")
+    slow = migration("2", "insert into kept values (2); select pg_sleep(3);")
+    spec = {
+        "project_id": project["project_id"],
+        "database": {"migrations": [first, slow]},
+        "site": {"replace": {"index.html": ref(b"<p>up</p>", "text/html")}},
+    }
+    planned = plan(client, spec, idempotency_key="once").json()
+    upload(client, project, b"<p>up</p>")
+    sending = commit_in_background(killable, planned)
+    wait_until(database_url, "SELECT count(*) FROM internal.core_operation_events WHERE message = 'Running 2'")
+    killable.kill()
+    sending.join()
+    killable.start()
+    snapshot = client.get(f"/apply/v1/operations/{planned['operation_id']}").json()
+    assert (snapshot["status"], snapshot["release_id"]) == ("migrating", None)
+    if finish == "resume":
+        done = client.post(f"/apply/v1/operations/{planned['operation_id']}/resume").json()
+    else:
+        again = plan(client, spec, idempotency_key="once").json()
+        assert again["plan_id"] == planned["plan_id"]
+        assert [entry["present"] for entry in again["missing_content"]] == [True]
+        done = client.post(f"/apply/v1/plans/{again['plan_id']}/commit", json={"idempotency_key": "once"}).json()
+    assert (done["status"], done["release_id"]) == ("ready", planned["target_release_id"])
+    assert client.get(f"/projects/v1/{project['project_id']}/static/").content == b"<p>up</p>"
+    with psycopg.connect(database_url) as admin:
+        rows = admin.execute(f"SELECT n FROM {project['schema_slot']}.kept ORDER BY n".encode()).fetchall()
+    assert rows == [(1,), (2,)]
+
+
+def test_killed_during_an_upload_keeps_what_was_stored_and_no_half_object(killable: Killable, tmp_path: Path) -> None:
+    client = killable.client
+    project = client.post("/projects/v1", json={"name": "crash"}).json()
+    stage(client, project, b"kept")
+    big = b"x" * (4 << 20)
+    body = {"content": [ref(big)], "project_id": project["project_id"]}
+    url = client.post("/content/v1/plans", json=body).json()["missing"][0]["parts"][0]["url"]
+    with socket.create_connection(("127.0.0.1", killable.port)) as line:
+        target = url.partition(str(killable.port))[2]
+        head = f"PUT {target} HTTP/1.1\r\nHost: 127.0.0.1:{killable.port}\r\nContent-Length: {len(big)}\r\n\r\n"
+        line.sendall(head.encode() + big[: 3 << 20])
+        content = tmp_path / "data" / "content"
+        for _ in range(600):
+            if any(path.stat().st_size for path in (content / "tmp").glob("*")):
+                break
+            threading.Event().wait(0.02)
+        killable.kill()
+    killable.start()
+    listed = client.post(
+        "/content/v1/plans", json={"content": [ref(big), ref(b"kept")], "project_id": project["project_id"]}
+    ).json()
+    assert [entry["missing"] for entry in listed["entries"]] == [True, False]
+    assert [path.read_bytes() for path in (content / "cas").glob("*/*")] == [b"kept"]
+    upload(client, project, big)

@@ -1,0 +1,47 @@
+"""`make quickstart` does what the README says: the guestbook answers with a page and a row."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.e2e
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "guestbook" / "quickstart.py"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The console script of this environment, as a user would call it."""
+    path = Path(sys.executable).parent / ("run402.exe" if os.name == "nt" else "run402")
+    assert path.exists(), "the package is not installed in this environment"
+    return path
+
+
+def test_the_guestbook_answers_and_takes_an_entry(tmp_path: Path, program: Path) -> None:
+    home = tmp_path / "home"
+    command = [sys.executable, str(SCRIPT), "--run402", str(program), "--home", str(home)]
+    env = {**os.environ, "RUN402_CONFIG_DIR": str(home / "config"), "RUN402_CORE_DATA_DIR": str(home / "data")}
+    try:
+        first = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+        assert first["page_title"] == "Guestbook"
+        assert first["first_row"]["message"] == "Hello from a real PostgreSQL."
+        page = httpx.get(first["url"]).text
+        assert "guestbook.js" in page
+        config = httpx.get(first["url"] + "config.js").text
+        settings = json.loads(config.split("=", 1)[1].strip().rstrip(";"))
+        entry = {"author": "Ada", "message": "Hi"}
+        headers = {"apikey": settings["anonKey"], "Origin": first["gateway"]}
+        made = httpx.post(f"{settings['restUrl']}/entries", json=entry, headers=headers)
+        assert made.status_code == 201
+        again = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+        assert again["project_id"] == first["project_id"]
+        rows = httpx.get(f"{settings['restUrl']}/entries?select=author&order=id", headers=headers).json()
+        assert rows == [{"author": "run402"}, {"author": "Ada"}]
+    finally:
+        subprocess.run([str(program), "core", "stop"], env=env, capture_output=True, check=False, timeout=60)

@@ -1,0 +1,365 @@
+"""`up` with a release manifest: steps, project, link, deploy, events, output."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import httpx
+import pytest
+
+from run402_cli.up._options import UpOptions
+from run402_cli.up._prerequisites import idempotency_root
+from up_kit import BASE, SITE, CoreGateway, Workspace
+
+DEPLOYED = [
+    ("app.source.resolve", "succeeded"),
+    ("deploy.discover", "succeeded"),
+    ("tier.set", "skipped"),
+    ("project.resolve", "succeeded"),
+]
+
+
+def test_the_idempotency_root_of_a_run_is_a_digest_of_what_was_asked_for() -> None:
+    assert idempotency_root(UpOptions(name="foo", yes=True)) == "up:8c2de512319adb24f541454e"
+    assert idempotency_root(UpOptions(name="foo", idempotency_key="mine")) == "mine"
+
+
+def test_without_a_manifest_the_error_says_how_to_write_one(workspace: Workspace) -> None:
+    done = workspace.run("up")
+    assert (done.code, done.envelope["code"]) == (1, "UP_MANIFEST_REQUIRED")
+    assert {"dir", "candidates", "executable_candidates", "next_actions", "steps"} <= set(done.envelope["details"])
+    assert done.steps == [("app.source.resolve", "succeeded"), ("deploy.discover", "failed")]
+
+
+def test_check_sends_nothing_and_names_a_placeholder_project(workspace: Workspace) -> None:
+    workspace.manifest()
+    done = workspace.run("up", "--check").json
+    assert (done["mode"], done["dry_run"], done["target"]) == ("check", True, "core")
+    assert done["result"] == {
+        "project_id": "prj_up_preflight_placeholder",
+        "manifest_path": str(workspace.path / "run402.deploy.json"),
+    }
+    assert not workspace.link.exists()
+
+
+def test_print_spec_prints_the_release_itself(workspace: Workspace) -> None:
+    workspace.manifest(project="prj_1", routes=None)
+    assert workspace.run("up", "--print-spec").json == {"project": "prj_1", "routes": None}
+
+
+def test_discovery_takes_run402_json_before_the_others(workspace: Workspace) -> None:
+    for name in ("app.json", "run402.deploy.json", "run402.json"):
+        workspace.manifest(name)
+    assert workspace.run("up", "--check").json["result"]["manifest_path"].endswith("/run402.json")
+
+
+def test_an_app_manifest_is_refused_by_name(workspace: Workspace) -> None:
+    workspace.manifest("run402.json", spec_version=1, app={"id": "x"}, release={})
+    done = workspace.run("up", "--check")
+    assert (done.code, done.envelope["code"]) == (1, "UNSUPPORTED_RESOURCE_KIND")
+
+
+def test_an_explicit_project_is_deployed_to_and_linked(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    done = workspace.run("up", "--project", "prj_1", "--yes").json
+    assert done["result"]["deploy"]["release_id"] == "rel_1"
+    assert done["result"]["workspace_link_path"] == str(workspace.link)
+    assert [(step["action"], step["state"]) for step in done["steps"]] == [
+        *DEPLOYED,
+        ("workspace.link.write", "succeeded"),
+        ("deploy.apply", "succeeded"),
+    ]
+    link = json.loads(workspace.link.read_text())
+    assert (link["project_id"], link["target"]) == ("prj_1", {"kind": "core"})
+    if os.name == "posix":
+        assert stat.S_IMODE(workspace.link.stat().st_mode) == 0o600
+
+
+def test_the_second_run_follows_the_link_and_writes_nothing(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    workspace.run("up", "--project", "prj_1", "--yes")
+    before = workspace.link.read_bytes()
+    done = workspace.run("up").json
+    assert [(step["action"], step["state"]) for step in done["steps"]] == [*DEPLOYED, ("deploy.apply", "succeeded")]
+    assert done["steps"][3]["details"]["source"] == "workspace_link"
+    assert "workspace_link_path" not in done["result"]
+    assert workspace.link.read_bytes() == before
+
+
+def test_the_manifests_project_needs_no_link(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    workspace.keys("prj_1")
+    done = workspace.run("up").json
+    assert done["steps"][3]["details"]["source"] == "manifest"
+    assert not workspace.link.exists()
+
+
+def test_linking_asks_first_and_without_anybody_to_ask_it_is_refused(workspace: Workspace) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    done = workspace.run("up", "--project", "prj_1")
+    details = done.envelope["details"]
+    assert (done.code, done.envelope["code"]) == (1, "RUN402_APPROVAL_REQUIRED")
+    assert details["mutations"] == ["workspace.link.write"]
+    assert done.steps[-1] == ("workspace.link.write", "blocked")
+    assert not workspace.link.exists()
+
+
+def test_the_active_project_is_not_deployed_to_unasked(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    workspace.active("prj_1")
+    done = workspace.run("up")
+    assert (done.envelope["code"], done.envelope["details"]["mutations"]) == ("RUN402_APPROVAL_REQUIRED", [])
+    assert gateway.sent() == []
+    assert workspace.run("up", "-y").json["steps"][3]["details"]["source"] == "active"
+
+
+def test_run402_project_id_is_not_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.manifest()
+    monkeypatch.setenv("RUN402_PROJECT_ID", "prj_1")
+    assert workspace.run("up", "-y").envelope["code"] == "RUN402_PROJECT_REQUIRED"
+
+
+def test_link_and_manifest_must_name_one_project(workspace: Workspace) -> None:
+    workspace.manifest(project="prj_2", site={"replace": {"index.html": "x"}})
+    workspace.linked("prj_1")
+    details = workspace.run("up", "-y").envelope["details"]
+    assert (details["resolved_project_id"], details["resolved_source"]) == ("prj_1", "workspace_link")
+
+
+@pytest.mark.parametrize(
+    ("link", "args", "reason"),
+    [
+        ({"target": {"kind": "cloud"}}, [], "target_mismatch"),
+        ({}, ["--name", "shop"], "name_missing"),
+        ({"name": "shop"}, ["--name", "blog"], "name_mismatch"),
+    ],
+)
+def test_a_link_that_contradicts_the_run_is_a_conflict(
+    workspace: Workspace, link: dict[str, object], args: list[str], reason: str
+) -> None:
+    workspace.manifest()
+    workspace.linked("prj_1", **link)
+    done = workspace.run("up", "-y", *args)
+    assert (done.envelope["code"], done.envelope["details"]["reason"]) == ("RUN402_WORKSPACE_LINK_CONFLICT", reason)
+
+
+def test_a_link_with_the_same_name_is_followed(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    workspace.linked("prj_1", name="shop", target={"kind": "core"})
+    assert workspace.run("up", "-y", "--name", "shop").json["result"]["project_id"] == "prj_1"
+
+
+def test_a_damaged_link_is_reported_and_kept(workspace: Workspace) -> None:
+    workspace.manifest()
+    workspace.linked("")
+    before = workspace.link.read_bytes()
+    done = workspace.run("up", "-y")
+    assert (done.envelope["code"], done.envelope["details"]["path"]) == (
+        "RUN402_WORKSPACE_LINK_INVALID",
+        str(workspace.link),
+    )
+    assert workspace.link.read_bytes() == before
+
+
+def test_a_name_alone_does_not_create_a_project_behind_an_address_from_the_environment(
+    workspace: Workspace, gateway: CoreGateway
+) -> None:
+    workspace.manifest()
+    assert workspace.run("up", "-y", "--name", "shop").envelope["code"] == "RUN402_CORE_PROJECT_REQUIRED"
+    assert gateway.sent() == []
+
+
+def test_a_name_creates_a_project_on_the_saved_local_gateway(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.target("core")
+    assert workspace.run("up", "--name", "shop").envelope["code"] == "RUN402_CORE_PROJECT_REQUIRED"
+    done = workspace.run("up", "--name", "shop", "--yes").json
+    assert done["result"]["project_id"] == "prj_new"
+    assert done["steps"][3]["details"]["source"] == "created"
+    assert json.loads(workspace.link.read_text())["name"] == "shop"
+    assert workspace.run("up", "--name", "shop", "--yes").json["steps"][3]["details"]["source"] == "workspace_link"
+    assert gateway.sent().count("POST /projects/v1") == 1
+    assert json.loads((workspace.config / "state.json").read_text())["active_project_id"] == "prj_new"
+
+
+def test_a_taken_name_is_a_collision_with_both_ways_out(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.target("core")
+    gateway.projects = [
+        {"id": "prj_0", "name": "shop", "status": "deleted"},
+        {"id": "prj_9", "name": " SHOP ", "site_url": "https://shop"},
+    ]
+    details = workspace.run("up", "--name", "shop", "--yes").envelope["details"]
+    assert (details["existing_project_id"], details["existing_site_url"]) == ("prj_9", "https://shop")
+    assert [action["type"] for action in details["next_actions"]] == ["use_existing_project", "choose_new_name"]
+
+
+def test_a_project_without_cached_keys_is_not_deployed_to(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    done = workspace.run("up", "--project", "prj_1", "-y")
+    assert (done.envelope["code"], done.steps[-1]) == ("RUN402_PROJECT_KEYS_REQUIRED", ("deploy.apply", "failed"))
+    assert gateway.sent() == []
+
+
+def test_a_refusal_of_the_gateway_keeps_its_own_envelope_and_gets_the_steps(
+    workspace: Workspace, gateway: CoreGateway
+) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    refusal = {"code": "SQL_FAILED", "message": "relation missing", "details": {"line": 3}, "resource": "database"}
+    gateway.plan = httpx.Response(422, json=refusal)
+    envelope = workspace.run("up", "--project", "prj_1", "-y").envelope
+    assert (envelope["code"], envelope["message"], envelope["resource"]) == (
+        "SQL_FAILED",
+        "relation missing",
+        "database",
+    )
+    assert (envelope["details"]["line"], envelope["details"]["steps"][-1]["state"]) == (3, "failed")
+
+
+def test_a_link_to_a_project_that_the_gateway_lost_says_so(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    workspace.linked("prj_1")
+    gateway.plan = httpx.Response(404, json={"error": "project_not_found", "message": "no such project"})
+    envelope = workspace.run("up").envelope
+    assert str(workspace.link) in envelope["next_actions"][0]["command"]
+
+
+def test_plan_changes_nothing_and_says_how_to_deploy_it(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.keys("prj_1")
+    gateway.plan = httpx.Response(
+        201,
+        json={
+            "kind": "plan_response",
+            "plan_id": "plan_7",
+            "operation_id": "op_7",
+            "plan_fingerprint": "fp_7",
+            "warnings": [],
+        },
+    )
+    done = workspace.run("up", "--project", "prj_1", "--plan").json
+    action = done["result"]["plan"]["next_actions"][0]
+    assert action["argv"][-4:] == ["--require-plan", "plan_7", "--plan-fingerprint", "fp_7"]
+    assert gateway.sent() == ["POST /apply/v1/plans"]
+    assert not workspace.link.exists()
+
+
+def test_a_reviewed_plan_is_named_in_the_mode_and_sent(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    workspace.keys("prj_1")
+    done = workspace.run("up", "--require-plan", "plan_1", "--plan-fingerprint", "fp").json
+    assert done["mode"] == {"kind": "applyReviewed", "planId": "plan_1", "planFingerprint": "fp"}
+    sent = json.loads(gateway.mock.get_requests()[0].content)
+    assert sent["required_plan"] == {"plan_id": "plan_1", "plan_fingerprint": "fp"}
+
+
+def test_dry_run_shows_the_steps_and_changes_nothing(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.target("core")
+    done = workspace.run("up", "--name", "shop", "--yes", "--dry-run").json
+    assert (done["mode"], done["dry_run"], done["result"]["project_id"]) == ("legacyDryRun", True, "prj_planned")
+    assert [step["state"] for step in done["steps"][4:]] == ["planned", "planned", "planned"]
+    assert gateway.sent() == []
+    assert not workspace.link.exists()
+
+
+def test_events_go_to_stderr_and_show_the_deploy(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    workspace.keys("prj_1")
+    events = [json.loads(line) for line in workspace.run("up").err.splitlines()]
+    assert {event["type"] for event in events} == {"action.step"}
+    deploy = [event["step"]["details"] for event in events if event["step"]["action"] == "deploy.apply"]
+    assert [details.get("deploy_event") for details in deploy if "deploy_event" in details][0] == "plan.started"
+    assert any(details.get("deploy_phase") == "validate" for details in deploy)
+
+
+def test_quiet_prints_the_result_only(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    workspace.keys("prj_1")
+    for flag in ("--quiet", "--final-only"):
+        assert workspace.run("up", flag).err == ""
+
+
+def test_json_stream_prints_events_and_the_result_as_lines(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    workspace.keys("prj_1")
+    done = workspace.run("up", "--json-stream")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert {line["type"] for line in lines[:-1]} == {"action.event"}
+    assert lines[-1]["type"] == "run402.up.result"
+    assert lines[-1]["result"]["result"]["deploy"]["release_id"] == "rel_1"
+    assert done.err == ""
+
+
+def test_human_says_where_the_site_is(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    workspace.keys("prj_1")
+    assert workspace.run("up", "--human").out.splitlines() == [f"Deployed: {SITE}", "Release rel_1"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "detail"),
+    [
+        (["a", "b"], "BAD_USAGE", None),
+        ([".", "--dir", "."], "BAD_USAGE", "dir"),
+        (["--tier", "gold"], "BAD_FLAG", "allowed"),
+        (["--build-mode", "moon"], "BAD_FLAG", "allowed"),
+        (["--max-spend-usd", "-1"], "BAD_FLAG", "value"),
+        (["--propagation-budget-s", "soon"], "BAD_FLAG", "value"),
+        (["--propagation-budget-s", "nan"], "BAD_FLAG", "value"),
+        (["--plan-fingerprint", "x"], "BAD_USAGE", None),
+        (["--check", "--plan"], "BAD_USAGE", "modes"),
+        (["--human", "--json"], "BAD_USAGE", "flags"),
+        (["--human", "--json-stream"], "BAD_USAGE", "flags"),
+        (["--dry-run", "--check"], "BAD_USAGE", "flag"),
+        (["--verify", "--plan"], "BAD_USAGE", "mode"),
+        (["--verify", "--dry-run"], "BAD_USAGE", "mode"),
+        (["--require-plan", "p", "--allow-warnings"], "BAD_USAGE", "flag"),
+        (["--nam", "x"], "UNKNOWN_FLAG", "closest"),
+        (["--name"], "BAD_FLAG", "flag"),
+        (["--name="], "BAD_PROJECT_NAME", "field"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_found_before_anything_happens(
+    workspace: Workspace, args: list[str], code: str, detail: str | None
+) -> None:
+    workspace.manifest()
+    done = workspace.run("up", *args)
+    assert (done.code, done.envelope["code"]) == (1, code)
+    assert detail is None or detail in done.envelope["details"]
+    assert len(done.err.splitlines()) == 1
+
+
+def test_the_directory_may_be_named_either_way(workspace: Workspace) -> None:
+    folder = workspace.path / "app"
+    folder.mkdir()
+    Workspace(folder, workspace.config, workspace.capsys).manifest()
+    for args in (["app"], ["--dir", "app"]):
+        assert workspace.run("up", *args, "--check").json["result"]["manifest_path"] == str(
+            folder / "run402.deploy.json"
+        )
+    assert workspace.run("up", "nowhere", "--check").envelope["code"] == "RUN402_SOURCE_INVALID"
+
+
+def test_an_unusable_address_fails_before_any_step(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUN402_API_BASE", "ftp://x")
+    assert workspace.run("up").envelope["code"] == "BAD_ENV"
+
+
+def test_a_lost_gateway_is_a_retryable_network_error_with_the_steps(workspace: Workspace) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    workspace.keys("prj_1")
+    envelope = workspace.run("up").envelope
+    assert (envelope["code"], envelope["retryable"]) == ("NETWORK_ERROR", True)
+    assert envelope["details"]["steps"][-1]["state"] == "failed"
+    assert BASE.removeprefix("http://") in envelope["message"]
