@@ -20,7 +20,7 @@ def commands(name: str) -> dict[str, click.Command]:
     group = GROUPS[name]
     app: CommandGroup = importlib.import_module(f"run402_cli.commands.{group.module}").app
     if not group.commands:
-        return {name: app.find(name)}
+        return {name: app.find(name), **{f"{name} {word}": app.find(word) for word in group.words}}
     return {f"{name} {path}": app.find(path) for path in group.commands}
 
 

@@ -21,7 +21,9 @@ class Group(NamedTuple):
     commands: Mapping[str, str] = _NONE
     needs_wallet: bool = True  # a selected, named wallet must exist before the command runs
     aliases: Mapping[str, str] = _NONE  # accepted, not listed: old or second spellings
-    words: Mapping[str, str] = _NONE  # subcommands of a command that also runs without one, and takes any other first word
+    words: Mapping[str, str] = (
+        _NONE  # subcommands of a command that also runs without one, and takes any other first word
+    )
 
 
 GROUPS: dict[str, Group] = {

@@ -10,7 +10,7 @@ import pytest
 from run402_cli.commands._command import CommandGroup
 from run402_cli.registry import GROUPS
 
-COMMANDS = [(name, path) for name, group in GROUPS.items() for path in (group.commands or {name: ""})]
+COMMANDS = [(name, path) for name, group in GROUPS.items() for path in (group.commands or {name: "", **group.words})]
 
 
 def module_app(name: str) -> CommandGroup:

@@ -432,7 +432,9 @@ def _check_commit(plan: Plan, body: Mapping[str, Any]) -> None:
             phase="commit",
         )
     required = body.get("required_plan")
-    if isinstance(required, dict):
+    if required is not None:
+        if not isinstance(required, dict):
+            raise _invalid("required_plan must be {plan_id, plan_fingerprint?}.", "required_plan")
         check_required(plan, required)
     key = body.get("idempotency_key")
     if key is not None and plan.idempotency_key is not None and key != plan.idempotency_key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ class Gateway:
             check=AsyncConnectionPool.check_connection,
         )
         self.store = ContentStore(settings.content_dir)
+        # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
+        self.sql_slots = asyncio.Semaphore(20)
         self.started_at = datetime.now(UTC)
         # Says why the embedded PostgreSQL is away, None while it is up; set by its supervisor.
         self.database_lost: Callable[[], str | None] = lambda: None

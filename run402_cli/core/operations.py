@@ -18,7 +18,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, reply
 from run402_cli.core.projects import Project
-from run402_cli.core.releases import release_urls
+from run402_cli.core.releases import query_limit, release_urls
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_operations (
@@ -133,7 +133,7 @@ async def get_operation(request: Request) -> Response:
 
 async def list_operations(request: Request) -> Response:
     """GET /apply/v1/operations?limit&cursor: {operations, cursor}, newest first. docs/local-gateway.md"""
-    limit = positive(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    limit = query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     cursor = request.query_params.get("cursor")
     async with gateway_of(request).connection() as conn:
         project = await caller_project(conn, request, request.query_params.get("project_id"))
@@ -155,7 +155,7 @@ async def list_events(request: Request) -> Response:
 
     {events: [commit.phase.detail], cursor?}; `cursor` is present while there are more. docs/local-gateway.md
     """
-    limit = positive(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    limit = query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     cursor = request.query_params.get("cursor", "0")
     if not re.fullmatch(r"[0-9]{1,18}", cursor):
         raise GatewayError(400, "invalid_request", "cursor must be the id of an event.", code="INVALID_REQUEST")
@@ -212,18 +212,6 @@ async def visible(conn: Connection, request: Request) -> tuple[Operation, Projec
     """The operation of the path; a key of another project does not see it."""
     operation = await fetch(conn, request.path_params["operation_id"])
     return operation, await caller_project(conn, request, operation.project_id)
-
-
-def positive(request: Request, name: str, default: int, maximum: int) -> int:
-    """A query parameter as a whole number of 1 or more, capped. 400 invalid_request otherwise."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise GatewayError(
-            400, "invalid_request", f"{name} must be a whole number of 1 or more.", code="INVALID_REQUEST"
-        )
-    return min(int(text), maximum)
 
 
 def _event(

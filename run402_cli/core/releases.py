@@ -201,7 +201,7 @@ async def bindings(conn: Connection, project_id: str) -> list[dict[str, Any]]:
 
 async def get_active(request: Request) -> Response:
     """GET /apply/v1/releases/active?site_limit: inventory of what is live; release_id null when nothing is."""
-    limit = _limit(request, "site_limit", SITE_LIMIT, MAX_SITE_LIMIT)
+    limit = query_limit(request, "site_limit", SITE_LIMIT, MAX_SITE_LIMIT)
     async with gateway_of(request).connection() as conn:
         project = await caller_project(conn, request, request.query_params.get("project_id"))
         if project.active_release_id is None:
@@ -212,7 +212,7 @@ async def get_active(request: Request) -> Response:
 
 async def get_release(request: Request) -> Response:
     """GET /apply/v1/releases/{release_id}?site_limit: inventory of one release. 404 release_not_found."""
-    limit = _limit(request, "site_limit", SITE_LIMIT, MAX_SITE_LIMIT)
+    limit = query_limit(request, "site_limit", SITE_LIMIT, MAX_SITE_LIMIT)
     release_id = request.path_params["release_id"]
     async with gateway_of(request).connection() as conn:
         project = await caller_project(conn, request, await _owner(conn, request, release_id))
@@ -224,7 +224,7 @@ async def get_diff(request: Request) -> Response:
 
     `from` is empty, active or an id, `to` active or an id; `limit` bounds each site list. 404 release_not_found.
     """
-    limit = _limit(request, "limit", DIFF_LIMIT, MAX_SITE_LIMIT)
+    limit = query_limit(request, "limit", DIFF_LIMIT, MAX_SITE_LIMIT)
     names = [request.query_params.get(key, "") for key in ("from", "to")]
     if not all(names) or names[1] == "empty":
         raise GatewayError(
@@ -397,7 +397,8 @@ async def _applied(conn: Connection, project: Project, entries: Iterable[Mapping
     ]
 
 
-def _limit(request: Request, name: str, default: int, maximum: int) -> int:
+def query_limit(request: Request, name: str, default: int, maximum: int) -> int:
+    """A query parameter as a whole number of 1 or more, capped. 400 invalid_request otherwise."""
     text = request.query_params.get(name)
     if text is None:
         return default

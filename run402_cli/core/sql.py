@@ -28,8 +28,8 @@ from run402_cli.core.sql_values import decode, encode_parameter, type_name
 JSON_OIDS = (114, 3802)
 # Statements that neither create, drop nor change an object, so privileges need no second look.
 PLAIN_COMMANDS = frozenset(
-    ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXPLAIN", "SET", "RESET", "SHOW"]
-    + ["BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"]
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXPLAIN", "SET", "RESET", "SHOW"}
+    | {"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 )
 DISCONNECTED = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown, psycopg.errors.CannotConnectNow)
 
@@ -97,25 +97,26 @@ async def execute(gateway: Gateway, project: Project, statement: Statement) -> d
     """Run the text on a connection of its own and return the answer of the route."""
     # The search path and claims are start-up options of a connection that is closed afterwards: COMMIT, ROLLBACK, RESET
     # ALL or DISCARD ALL inside the text fall back to them, and temporary tables or locks never reach another request.
-    conn: Connection = await AsyncConnection.connect(
-        gateway.database_url,
-        autocommit=True,
-        prepare_threshold=None,
-        options=session_options(project),
-        application_name="run402-sql",
-    )
-    async with conn:
-        await conn.execute("BEGIN")
-        with _reporting_sql_errors(conn, statement):
-            answer, commands = await _run(conn, project, statement)
-        if commands - PLAIN_COMMANDS and conn.pgconn.transaction_status == TransactionStatus.INTRANS:
-            await _restore_privileges(conn, project)
-        with _reporting_sql_errors(conn, statement):
-            await _finish(conn)
-        if commands - PLAIN_COMMANDS and "COMMIT" in commands:
-            # The text committed by itself, so there was no transaction of ours left to do it in.
-            async with conn.transaction():
+    async with gateway.sql_slots:
+        conn: Connection = await AsyncConnection.connect(
+            gateway.database_url,
+            autocommit=True,
+            prepare_threshold=None,
+            options=session_options(project),
+            application_name="run402-sql",
+        )
+        async with conn:
+            await conn.execute("BEGIN")
+            with _reporting_sql_errors(conn, statement):
+                answer, commands = await _run(conn, project, statement)
+            if commands - PLAIN_COMMANDS and conn.pgconn.transaction_status == TransactionStatus.INTRANS:
                 await _restore_privileges(conn, project)
+            with _reporting_sql_errors(conn, statement):
+                await _finish(conn)
+            if commands - PLAIN_COMMANDS and "COMMIT" in commands:
+                # The text committed by itself, so there was no transaction of ours left to do it in.
+                async with conn.transaction():
+                    await _restore_privileges(conn, project)
     return answer
 
 

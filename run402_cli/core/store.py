@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import time
 from pathlib import Path
 from typing import IO
@@ -92,12 +91,6 @@ class ContentStore:
         folders = {self.path(d).parent for d in digests} | {self.ref_path(project_id, d).parent for d in digests}
         for folder in sorted(folders):
             sync_folder(folder)
-
-    def forget_project(self, project_id: str) -> None:
-        """Drop the project's references; the bytes stay, other projects may hold them."""
-        if not PROJECT_ID.fullmatch(project_id):
-            raise ValueError(f"not a project id: {project_id!r}")
-        shutil.rmtree(self.root / "refs" / project_id, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove temporary files that nobody will finish."""

@@ -1,4 +1,4 @@
-"""The organization's tier. See docs/protocol/tiers.md."""
+"""The organization's tier. See docs/protocol/payments.md."""
 
 from __future__ import annotations
 

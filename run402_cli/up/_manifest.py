@@ -8,22 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli.errors import Envelope, Run402Error, ValidationError
+from run402_cli.deploy._errors import from_release
+from run402_cli.errors import ValidationError
 from run402_cli.release import discovery
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.manifest import PLACEHOLDER_PROJECT, NormalizedManifest, manifest_project, normalize
 from run402_cli.up._options import Run
-
-
-class ManifestError(Run402Error):
-    """A manifest that cannot be deployed; its envelope is the release layer's own."""
-
-    def __init__(self, cause: ReleaseError) -> None:
-        super().__init__(cause.message)
-        self.cause = cause
-
-    def envelope(self) -> Envelope:
-        return self.cause.envelope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +25,12 @@ class Found:
     project: str | None
 
     def normalized(self, project: str) -> NormalizedManifest:
-        """The ReleaseSpec for a project. Raises ManifestError, MANIFEST_EMPTY included."""
+        """The ReleaseSpec for a project. Raises ValidationError or DeployError, MANIFEST_EMPTY included."""
         try:
             manifest = normalize(self.document, base_dir=self.path.parent, project=project)
             discovery.require_deployable(manifest.spec, str(self.path))
         except ReleaseError as exc:
-            raise ManifestError(exc) from exc
+            raise from_release(exc) from exc
         return manifest
 
 
@@ -61,7 +51,7 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest]:
 
 
 def find(run: Run) -> Found:
-    """Locate and read the manifest. Raises ManifestError, and ValidationError for an app manifest."""
+    """Locate and read the manifest. Raises ValidationError, also for an app manifest."""
     try:
         given = run.options.manifest
         path = discovery.discover(run.workspace) if given is None else Path(os.path.abspath(run.workspace / given))  # noqa: PTH100
@@ -71,7 +61,7 @@ def find(run: Run) -> Found:
         discovery.check_no_secret_values(document, discovery.Origin("manifest", str(path)))
         return Found(path, document, manifest_project(document))
     except ReleaseError as exc:
-        raise ManifestError(exc) from exc
+        raise from_release(exc) from exc
 
 
 def _app_manifest(path: Path) -> ValidationError:

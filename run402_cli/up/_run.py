@@ -7,6 +7,7 @@ from typing import Any
 
 from run402_cli import deploy
 from run402_cli.client import Client
+from run402_cli.deploy._errors import from_release
 from run402_cli.errors import CommandError, Interrupted, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.manifest import NormalizedManifest
@@ -66,7 +67,7 @@ def _as_run402(exc: Run402Error | ReleaseError | OSError) -> Run402Error:
     if isinstance(exc, Run402Error):
         return exc
     if isinstance(exc, ReleaseError):
-        return _manifest.ManifestError(exc)
+        return from_release(exc)
     where = f" ({exc.filename})" if exc.filename else ""
     return CommandError(f"The system refused: {exc.strerror or exc}{where}.", code="LOCAL_ERROR")
 

@@ -255,11 +255,3 @@ class TestStore:
         os.utime(old, (1, 1))
         store.sweep()
         assert (old.exists(), young.exists()) == (False, True)
-
-    def test_forgetting_a_project_keeps_the_bytes_of_others(self, tmp_path: Path) -> None:
-        store = ContentStore(tmp_path)
-        for project_id in ("prj_a", "prj_b"):
-            store.put(project_id, sha256(DATA), DATA)
-        store.forget_project("prj_a")
-        assert store.project_size("prj_a", sha256(DATA)) is None
-        assert store.project_size("prj_b", sha256(DATA)) == len(DATA)

@@ -19,7 +19,7 @@ from run402_cli.core.static import HostRoute
 
 Send = Callable[..., httpx.Response]
 
-CONTROL_REQUESTS = [
+CONTROL_REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", "/projects/v1", {"name": "evil"}),
     ("GET", "/projects/v1", None),
     ("GET", "/projects/v1/{id}", None),

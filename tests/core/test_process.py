@@ -231,10 +231,10 @@ def test_a_killed_backend_is_survived(start: Start, data_dir: Path) -> None:
     headers = {"apikey": project["service_key"]}
     found = httpx.post(sql_url, content="select pg_backend_pid() as pid", headers=headers, trust_env=False).json()
     assert found["rows"][0]["pid"] > 0
+    running = postmaster(data_dir)
+    assert running is not None
     backend = next(
-        child
-        for child in psutil.Process((postmaster(data_dir) or pytest.fail("down")).pid).children()
-        if "postgres run402" in " ".join(child.cmdline())
+        child for child in psutil.Process(running.pid).children() if "postgres run402" in " ".join(child.cmdline())
     )
     backend.kill()
     until(lambda: httpx.get(f"{state['url']}/projects/v1", trust_env=False, timeout=60).status_code == 200)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -146,6 +147,12 @@ def test_nothing_of_a_session_reaches_the_next_request(run: Sql) -> None:
     run.ok("select pg_sleep(0.05)")
     assert run.error("select * from mine")["sqlstate"] == "42P01"
     assert run.ok("select pg_try_advisory_lock(1) as free")["rows"] == [{"free": True}]
+
+
+def test_many_requests_at_once_all_get_a_connection(run: Sql) -> None:
+    with ThreadPoolExecutor(80) as pool:
+        answers = list(pool.map(lambda n: run.send(f"select pg_sleep(0.05), {n} as n"), range(80)))
+    assert [answer.json()["rows"][0]["n"] for answer in answers] == list(range(80))
 
 
 def test_two_statements_with_parameters_are_refused(run: Sql) -> None:

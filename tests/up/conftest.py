@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock
-
 from up_kit import BASE, CoreGateway, Workspace
 
 

@@ -8,10 +8,10 @@ import stat
 
 import httpx
 import pytest
+from up_kit import BASE, SITE, CoreGateway, Workspace
 
 from run402_cli.up._options import UpOptions
 from run402_cli.up._prerequisites import idempotency_root
-from up_kit import BASE, SITE, CoreGateway, Workspace
 
 DEPLOYED = [
     ("app.source.resolve", "succeeded"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from up_kit import SITE, CoreGateway, Workspace
 
 from run402_cli.up._verify import fresh_hosts, site_url
-from up_kit import SITE, CoreGateway, Workspace
 
 PAGE = f"{SITE}/about.html"
 

@@ -1,4 +1,4 @@
-"""Who is calling REST: the anon key, a user's token, or the service key. See docs/local-gateway.md."""
+"""Who is calling REST: the anon key, a user's token, or the service key. See docs/rest.md."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -42,6 +44,10 @@ _CLASS = {
     "P0": 500,
     "XX": 500,
 }
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
 class RestError(Exception):
@@ -101,9 +107,9 @@ def from_database(error: psycopg.Error, role: str) -> RestError:
         return _raised_answer(message, diag.message_detail)
     if state.startswith("PT") and state[2:].isdigit():
         # RAISE ... USING ERRCODE = 'PT402' is how a function picks its own status.
-        status = int(state[2:])
+        number = int(state[2:])
         return RestError(
-            status if 200 <= status <= 599 else 500,
+            number if 200 <= number <= 599 else 500,
             state,
             message,
             details=diag.message_detail,
@@ -124,20 +130,36 @@ def _raised_answer(message: str, detail: str | None) -> RestError:
     try:
         body, answer = json.loads(message), json.loads(detail or "")
         return RestError(
-            int(answer["status"]),
+            checked_status(str(answer["status"])),
             str(body["code"]),
             str(body["message"]),
             details=body.get("details"),
             hint=body.get("hint"),
-            headers={str(k): str(v) for k, v in answer.get("headers", {}).items()},
+            headers=dict(checked_headers(answer.get("headers", {}).items())),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return RestError(
             500,
             "PGRST121",
             "A function raised SQLSTATE 'PGRST' with a message or detail that is not the expected JSON.",
             hint='Raise MESSAGE \'{"code":"...","message":"..."}\' with DETAIL \'{"status":402,"headers":{}}\'.',
         )
+
+
+def checked_status(text: str) -> int:
+    """A status that a function chose. ValueError unless it is 200..599."""
+    if not re.fullmatch("[2-5][0-9]{2}", text, re.ASCII):
+        raise ValueError(f"{text[:50]!r} is not a status from 200 to 599")
+    return int(text)
+
+
+def checked_headers(pairs: Iterable[tuple[object, object]]) -> list[tuple[str, str]]:
+    """Headers that a function chose, without those that frame the message. ValueError for one that could break out."""
+    found = [(str(name), str(value)) for name, value in pairs]
+    for name, value in found:
+        if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            raise ValueError(f"{name[:50]!r} is not a header of printable ASCII")
+    return [(name, value) for name, value in found if name.lower() not in _FRAMING_HEADERS]
 
 
 def unknown_relation(project: Project, name: str, known: list[str]) -> RestError:

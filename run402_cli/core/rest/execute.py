@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,15 +14,13 @@ from starlette.requests import Request
 from run402_cli.core.gateway import Connection
 from run402_cli.core.projects import Project
 from run402_cli.core.rest.compile import Parameters
-from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
 from run402_cli.core.rest.preferences import Answer
 
 Role = Literal["anon", "authenticated", "service_role"]
 
 STATEMENT_TIMEOUT_MS = 30_000
 _SECRET_HEADERS = frozenset({"authorization", "apikey", "cookie", "proxy-authorization"})
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 
 _ENTER = """
 SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
@@ -36,6 +33,11 @@ SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
   pg_catalog.set_config('response.headers', '', true),
   pg_catalog.set_config('response.status', '', true),
   pg_catalog.set_config('role', %(role)s, true)
+"""
+
+# What a function can leave behind in the session, where the next request (or the gateway itself) would meet it.
+_LEAVE = """
+RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP; SELECT pg_catalog.pg_advisory_unlock_all()
 """
 
 
@@ -70,6 +72,13 @@ async def enter_role(
             "role": role,
         },
     )
+
+
+async def leave_role(conn: Connection) -> None:
+    """After the transaction: SET LOCAL is gone by itself, a function's own `SET`, temporary tables and locks are not."""
+    if not conn.closed:
+        # Several statements at once cannot be prepared, which psycopg would try for a frequent query.
+        await conn.execute(_LEAVE, prepare=False)
 
 
 def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable:
@@ -132,27 +141,20 @@ async def fetch(conn: Connection, statement: Composable, values: Sequence[Any]) 
 
 def _status(text: str | None) -> int | None:
     """`response.status`, which a function may set."""
-    if not text:
-        return None
-    if not re.fullmatch("[2-5][0-9]{2}", text):
-        raise RestError(500, "PGRST112", f"response.status is {text[:50]!r}: a function must set it to 200..599.")
-    return int(text)
+    try:
+        return checked_status(text) if text else None
+    except ValueError as exc:
+        raise RestError(500, "PGRST112", f"A function set response.status, but {exc}.") from exc
 
 
 def _headers(text: str | None) -> list[tuple[str, str]]:
     """`response.headers`, which a function may set: `[{"Name": "value"}, ...]`."""
-    if not text:
-        return []
     try:
-        pairs = [(str(name), str(value)) for entry in json.loads(text) for name, value in entry.items()]
-    except (ValueError, TypeError, AttributeError) as exc:
-        raise _bad_headers() from exc
-    if any(not _HEADER_NAME.fullmatch(name) or not value.isprintable() for name, value in pairs):
-        raise _bad_headers()
-    return [(name, value) for name, value in pairs if name.lower() not in _FRAMING_HEADERS and value.isascii()]
-
-
-def _bad_headers() -> RestError:
-    return RestError(
-        500, "PGRST111", 'response.headers must be a JSON array such as [{"X-Name": "value"}] of printable headers.'
-    )
+        return checked_headers(pair for entry in json.loads(text or "[]") for pair in entry.items())
+    except (ValueError, TypeError, AttributeError, RecursionError) as exc:
+        raise RestError(
+            500,
+            "PGRST111",
+            "A function set response.headers to something else than headers of printable ASCII.",
+            hint='Set it to a JSON array such as [{"X-Name": "value"}].',
+        ) from exc

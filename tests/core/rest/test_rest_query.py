@@ -160,7 +160,7 @@ def test_mistakes_are_parse_errors_that_point_at_the_place(key: str, value: str)
 
 _GRAMMAR = st.lists(
     st.sampled_from(
-        list('().,:!*"\\->{} ') + ["::", "->>", "not.", "eq.", "in.(", "or(", "and", "is.null", "rel(", "a", "count()"]
+        [*list('().,:!*"\\->{} '), "::", "->>", "not.", "eq.", "in.(", "or(", "and", "is.null", "rel(", "a", "count()"]
     ),
     max_size=30,
 ).map("".join)

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import jwt
+import psycopg
 import pytest
 
 from tests.core.rest.conftest import Library
@@ -54,8 +55,10 @@ def test_insert_only_table_takes_minimal_inserts(library: Library) -> None:
 
 
 def test_column_privileges_hold(library: Library) -> None:
-    library.sql("CREATE TABLE partly (id int PRIMARY KEY, shown text, hidden text); GRANT SELECT (id, shown) ON partly TO anon;"
-                "GRANT INSERT (id, shown) ON partly TO anon")  # fmt: skip
+    library.sql(
+        "CREATE TABLE partly (id int PRIMARY KEY, shown text, hidden text);"
+        "GRANT SELECT (id, shown), INSERT (id, shown) ON partly TO anon"
+    )
     try:
         made = library.anon.post("/partly?select=id,shown", json={"id": 1, "shown": "s"})
         assert made.json() == [{"id": 1, "shown": "s"}]
@@ -89,6 +92,27 @@ def test_nothing_of_a_request_is_left_for_the_next(library: Library) -> None:
         assert library.user_a.get("/rpc/who").json()["uid"] == "user-a"
         assert library.anon.get("/rpc/who").json()["uid"] is None
         assert library.anon.get("/books?select=nope").status_code == 400
+
+
+def test_what_a_function_sets_in_its_session_ends_with_the_request(library: Library) -> None:
+    library.sql(
+        """CREATE FUNCTION litter() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+             CREATE TEMP TABLE books (id int); PERFORM pg_advisory_lock(402);
+             PERFORM set_config('search_path', 'pg_catalog', false), set_config('statement_timeout', '1', false);
+             PERFORM set_config('request.jwt.claims', '{"sub": "user-b"}', false), set_config('role', 'anon', false);
+           END $$;
+           GRANT EXECUTE ON FUNCTION litter() TO authenticated"""
+    )
+    try:
+        for _ in range(12):
+            assert library.user_a.post("/rpc/litter").status_code == 204
+            assert library.user_a.get("/rpc/who").json()["uid"] == "user-a"
+            assert len(library.user_a.post("/rpc/books_over", json={"minimum": 0}).json()) == 3
+        with psycopg.connect(library.database_url, autocommit=True) as conn:
+            row = conn.execute("SELECT pg_try_advisory_lock(402)").fetchone()
+        assert row == (True,)
+    finally:
+        library.sql("DROP FUNCTION litter()")
 
 
 # keys and tokens
@@ -215,6 +239,45 @@ def test_function_errors_choose_their_answer(library: Library) -> None:
     tea = library.anon.post("/rpc/teapot")
     assert (tea.status_code, tea.headers["x-tea"], tea.json()) == (218, "green", "tea")
     assert library.anon.post("/rpc/shout", json={"words": "x"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("response.status", "99", "PGRST112"),
+        ("response.status", "200 OK", "PGRST112"),
+        ("response.headers", '[{"X": "a\\\\r\\\\nSet-Cookie: b"}]', "PGRST111"),
+        ("response.headers", '[{"X y": "a"}]', "PGRST111"),
+        ("response.headers", "[1]", "PGRST111"),
+        ("response.headers", "nonsense", "PGRST111"),
+    ],
+)
+def test_answers_that_a_function_may_not_shape(library: Library, name: str, value: str, code: str) -> None:
+    library.sql(
+        f"CREATE FUNCTION shape() RETURNS int LANGUAGE sql AS $$ SELECT set_config('{name}', E'{value}', true); SELECT 1 $$"
+    )
+    try:
+        response = library.service.post("/rpc/shape")
+        assert (response.status_code, response.json()["code"]) == (500, code)
+    finally:
+        library.sql("DROP FUNCTION shape()")
+
+
+def test_raised_json_is_the_answer(library: Library) -> None:
+    library.sql(
+        """CREATE FUNCTION refuse(status text, header text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+             RAISE sqlstate 'PGRST' USING message = '{"code": "PAY", "message": "pay first", "hint": "soon"}',
+               detail = format('{"status": %s, "headers": {"X-Why": "%s"}}', status, header); END $$"""
+    )
+    try:
+        response = library.service.post("/rpc/refuse", json={"status": "402", "header": "because"})
+        assert (response.status_code, response.headers["x-why"]) == (402, "because")
+        assert response.json() == {"code": "PAY", "details": None, "hint": "soon", "message": "pay first"}
+        for status, header in (("99", "x"), ('"no"', "x"), ("402", "a\\nb")):
+            broken = library.service.post("/rpc/refuse", json={"status": status, "header": header})
+            assert (broken.status_code, broken.json()["code"]) == (500, "PGRST121")
+    finally:
+        library.sql("DROP FUNCTION refuse(text, text)")
 
 
 def test_unknown_forbidden_and_ill_called_functions(library: Library) -> None:

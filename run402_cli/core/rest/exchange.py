@@ -1,0 +1,160 @@
+"""One REST request on its way through its transaction, and the answers that all kinds of requests share."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+
+from psycopg.sql import SQL, Composable
+from starlette.requests import Request
+from starlette.responses import Response
+
+from run402_cli.core.gateway import Connection
+from run402_cli.core.projects import Project
+from run402_cli.core.rest.compile import Parameters, Read
+from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.execute import Result, Role, enter_role, planned_rows
+from run402_cli.core.rest.nodes import Query, Window
+from run402_cli.core.rest.preferences import (
+    Answer,
+    Preferences,
+    content_range,
+    parse_accept,
+    parse_prefer,
+    parse_range,
+)
+from run402_cli.core.rest.query import parse_pairs
+
+PRIVATE = {"Cache-Control": "private, no-store"}
+# Above this many expected rows count=estimated trusts the planner.
+_ESTIMATE_FROM = 1000
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way through the transaction."""
+
+    conn: Connection
+    project: Project
+    role: Role
+    claims: dict[str, str]
+    request: Request
+    raw: bytes
+
+    @property
+    def reading(self) -> bool:
+        return self.request.method in ("GET", "HEAD")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return parse_pairs(self.request.scope.get("query_string", b""))
+
+    @property
+    def prefer(self) -> Preferences:
+        return parse_prefer(self.request.headers.getlist("prefer"))
+
+    @property
+    def accept(self) -> Answer:
+        return parse_accept(self.request.headers.get("accept"))
+
+    def window(self, query: Query) -> Window:
+        header = self.request.headers.get("range") if self.reading else None
+        return parse_range(header, query.window_at(()))
+
+    async def enter(self, *, read_only: bool) -> None:
+        await enter_role(self.conn, self.request, self.project, self.role, self.claims, read_only=read_only)
+
+    async def total(self, read: Read, parameters: Parameters, source: Composable | None = None) -> Composable:
+        """The expression for the number of all rows, as `Prefer: count` wants it."""
+        wanted = self.prefer.count
+        if wanted is None:
+            return SQL("NULL::int8")
+        if wanted != "exact" and source is None:
+            planned = await planned_rows(self.conn, read.all_rows, parameters)
+            if wanted == "planned" or planned > _ESTIMATE_FROM:
+                return SQL("{}::int8").format(planned)
+        return SQL("(SELECT count(*) FROM ({}) AS pgrst_c)").format(read.counted)
+
+    def read_answer(self, result: Result, window: Window, prefer: Preferences, accept: Answer) -> Response:
+        total = result.total
+        if total is not None and window.offset > total:
+            raise RestError(
+                416,
+                "PGRST103",
+                "Requested range not satisfiable",
+                details=f"An offset of {window.offset} was requested, but there are only {total} rows.",
+                headers={"Content-Range": f"*/{total}"},
+            )
+        self.refuse_plural(accept, result.rows)
+        headers = {
+            "Content-Range": content_range(window.offset, result.rows, total),
+            **prefer.applied({"count", "handling", "max-affected"}),
+        }
+        status = 206 if total is not None and result.rows < total else 200
+        return self.finish(result, status, render(result, accept), accept, headers)
+
+    def refuse_plural(self, accept: Answer, rows: int) -> None:
+        if accept.format == "object" and rows != 1:
+            raise RestError(
+                406,
+                "PGRST116",
+                "Cannot coerce the result to a single JSON object",
+                details=f"The result contains {rows} rows",
+            )
+
+    def refuse_excess(self, prefer: Preferences, rows: int) -> None:
+        if prefer.strict and prefer.max_affected is not None and rows > prefer.max_affected:
+            raise RestError(
+                400,
+                "PGRST124",
+                "Query result exceeds max-affected preference constraint",
+                details=f"The query affects {rows} rows",
+            )
+
+    def finish(self, result: Result, status: int, content: bytes, accept: Answer, headers: dict[str, str]) -> Response:
+        own = {name: value for name, value in result.headers if name.lower() != "content-type"}
+        own_type = next((value for name, value in result.headers if name.lower() == "content-type"), None)
+        return respond(
+            self.request,
+            result.status or status,
+            content,
+            own_type or accept.content_type,
+            {**headers, **PRIVATE, **own},
+        )
+
+
+def render(result: Result, accept: Answer) -> bytes:
+    """The body's bytes; CSV gets its header line from the keys of the first row."""
+    if accept.format != "csv":
+        return result.body.encode()
+    first, lines = json.loads(result.body)
+    if first is None:
+        return b""
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(first)
+    return f"{header.getvalue()}{lines}".encode()
+
+
+def error_response(error: RestError, request: Request) -> Response:
+    content = json.dumps(error.body(), ensure_ascii=False, default=str).encode("utf-8", "replace")
+    headers = {**PRIVATE, **error.headers}
+    if error.code.isalnum() and error.code.isascii():
+        # Clients read the code from here when there is no body, as for HEAD.
+        headers["Proxy-Status"] = f"PostgREST; error={error.code}"
+    return respond(request, error.status, content, "application/json; charset=utf-8", headers)
+
+
+def respond(
+    request: Request, status: int, content: bytes, content_type: str | None, headers: dict[str, str]
+) -> Response:
+    if status in (204, 304):
+        return Response(status_code=status, headers=headers)
+    if request.method == "HEAD":
+        headers = {**headers, "Content-Length": str(len(content))}
+        content = b""
+    response = Response(content, status, headers)
+    if content_type:
+        response.headers["Content-Type"] = content_type
+    return response

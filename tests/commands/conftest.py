@@ -1,0 +1,93 @@
+"""Run a command line in this process, as the console script does, against recorded answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from run402_cli.main import _guarded
+
+BASE = "http://gateway.test"
+ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+PRIVATE_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+
+
+@dataclass
+class Outcome:
+    """What a command line left: exit status, stdout and stderr as text."""
+
+    exit: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.exit == 0, self.err
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The envelope; a failing command prints nothing on stdout."""
+        assert self.exit == 1
+        assert self.out == ""
+        value = json.loads(self.err.strip().splitlines()[-1])
+        assert value["status"] == "error"
+        assert isinstance(value, dict)
+        return value
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """A command installs its own; the test run keeps its own too."""
+    saved = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in saved.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """`run("projects", "list", stdin="...")` in an empty working directory."""
+    folder = tmp_path / "cwd"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    for name in ("RUN402_WALLET", "RUN402_ACTIVE_WALLET_JSON"):
+        monkeypatch.setenv(name, "")  # so that what activation sets is taken back afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RUN402_API_BASE", BASE)
+
+    def call(*args: str, stdin: bytes | str = b"") -> Outcome:
+        for name in ("RUN402_WALLET", "RUN402_ACTIVE_WALLET_JSON"):
+            monkeypatch.delenv(name, raising=False)
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(data)))
+        capfd.readouterr()
+        code = _guarded(list(args))
+        out, err = capfd.readouterr()
+        return Outcome(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def wallet(config_dir: Path) -> Path:
+    """The default wallet with a key, the active project prj_1 and its cached keys."""
+    (config_dir / "allowance.json").write_text(json.dumps({"address": ADDRESS, "privateKey": PRIVATE_KEY}))
+    (config_dir / "credentials").mkdir()
+    keys = {"version": 1, "projects": {"prj_1": {"anon_key": "anon_key_1", "service_key": "svc_key_1"}}}
+    (config_dir / "credentials" / "project-keys.v1.json").write_text(json.dumps(keys))
+    (config_dir / "state.json").write_text(json.dumps({"version": 1, "active_project_id": "prj_1"}))
+    for path in config_dir.rglob("*.json"):
+        path.chmod(0o600)
+    return config_dir
