@@ -118,7 +118,8 @@ def test_argument_errors(args: list[str], code: str, details: object, capsys: py
 
 
 def test_too_many_and_too_few_arguments_show_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Usage: run402 projects use" in str(failure(capsys, "projects", "use")["hint"])
+    assert "Usage: run402 service health" in str(failure(capsys, "service", "health", "extra")["hint"])
+    assert "projects use <project_id>" in str(failure(capsys, "projects", "use")["hint"])
 
 
 @pytest.mark.parametrize("setting", ["ftp://x", "nonsense", "http://"])

@@ -12,6 +12,8 @@ from run402_cli.errors import CommandError
 from run402_cli.release.errors import ReleaseError
 from run402_cli.state import sessions
 
+_LONGEST_WORD = 200
+
 if TYPE_CHECKING:
     from run402_cli.client import Client
     from run402_cli.deploy import Emit
@@ -59,7 +61,8 @@ def require_deployer(client: Client, *, core: bool = False, session: bool = Fals
 
 
 def this_command(prog: str) -> str:
-    """The command line of this process under the program's own name, to run it again."""
+    """The command line of this process, to run it again; `prog` when there is none. Long values are left out."""
     import shlex
 
-    return shlex.join(["run402", *sys.argv[1:]]) if len(sys.argv) > 1 else prog
+    words = [word if len(word) <= _LONGEST_WORD else "..." for word in sys.argv[1:]]
+    return shlex.join(["run402", *words]) if words else prog

@@ -126,7 +126,7 @@ def decode_text(flag: str, name: str, data: bytes) -> str:
 def parse_json_flag(flag: str, text: str) -> Any:
     """The JSON value of a flag; BAD_JSON_FLAG otherwise."""
     try:
-        return json.loads(text)
+        return load_json(text)
     except (ValueError, RecursionError) as exc:
         raise CommandError(
             f"{flag} is not valid JSON: {exc}.",
@@ -134,6 +134,15 @@ def parse_json_flag(flag: str, text: str) -> Any:
             hint="Quote the JSON so that the shell passes it as one word.",
             details={"flag": flag, "value_preview": text[:32], "parse_error": str(exc)},
         ) from exc
+
+
+def load_json(text: str) -> Any:
+    """The JSON value of a text, without NaN and Infinity. ValueError or RecursionError otherwise."""
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def one_of(flag: str, value: str | None, allowed: tuple[str, ...], *, key: str = "field") -> str | None:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +22,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
 from run402_cli.commands._options import ProjectOpt, QuietOpt, resolve_project
 from run402_cli.errors import CommandError, UsageError
-from run402_cli.state.profile import Profile
+from run402_cli.state.profile import current
 
 app = CommandGroup()
 
@@ -87,40 +89,55 @@ def _apply(
     _check_combinations(mode, commit=commit, fingerprint=plan_fingerprint, allows=bool(allow_warning) or allow_warnings)
     source = _source(_once("--manifest", manifest), _once("--spec", spec), _once("--dir", directory))
     workers = _count("--concurrency", concurrency, _MAX_WORKERS) or 8
-    with Client() as client:
-        document, base_dir = _read(source)
-        normalized, project_id = _normalize(client.profile, document, base_dir, source, project)
-        if mode.name == "check":
-            path = str(Path(source.path).absolute()) if source.path else None
-            output.emit({"ok": True, "mode": "check", "project_id": project_id, "manifest_path": path})
-            return
-        if mode.name == "printSpec":
-            from run402_cli.release.manifest import printable
+    document, base_dir = _read(source)
+    normalized, project_id = _normalize(document, base_dir, project)
+    if mode.name == "check":
+        path = str(Path(source.path).absolute()) if source.path else None
+        output.emit({"ok": True, "mode": "check", "project_id": project_id, "manifest_path": path})
+        return
+    if mode.name == "printSpec":
+        from run402_cli.release.manifest import printable
 
-            output.emit(printable(normalized.spec))
-            return
-        from run402_cli import deploy
+        output.emit(printable(normalized.spec))
+        return
+    from run402_cli import deploy
 
-        options = deploy.ApplyOptions(
-            allow_warnings=allow_warnings,
-            allow_warning_codes=tuple(allow_warning or ()),
-            require_plan=mode.plan_id,
-            plan_fingerprint=plan_fingerprint,
-            concurrency=workers,
-            teardown=teardown or "keep",
-            commit_rehearsed=commit,
-            command=this_command("run402 deploy apply"),
-        )
-        if mode.name != "plan":
-            from run402_cli.deploy import _scan
+    options = deploy.ApplyOptions(
+        allow_warnings=allow_warnings,
+        allow_warning_codes=tuple(allow_warning or ()),
+        require_plan=mode.plan_id,
+        plan_fingerprint=plan_fingerprint,
+        concurrency=workers,
+        teardown=teardown or "keep",
+        commit_rehearsed=commit,
+        command=this_command("run402 deploy apply"),
+    )
+    if mode.name != "plan":
+        from run402_cli.deploy import _scan
 
-            _scan.require_clean(document, base_dir)
-        require_deployer(client, core=True, session=True)
+        _scan.require_clean(document, base_dir)
+    with _deployer(project_id) as client:
         _run(client, mode, normalized, options, events(quiet or final_only))
 
 
-_EXAMPLE = ["run402 deploy apply --manifest app.json", "run402 deploy apply --manifest app.json --plan | jq .diff"]
+_EXAMPLE = ["run402 deploy apply --manifest app.json", "run402 apply --manifest app.json --plan | jq .diff"]
 app.command("apply", example=_EXAMPLE)(_apply)
+
+
+@contextlib.contextmanager
+def _deployer(project_id: str) -> Iterator[Client]:
+    """The client that deploys: the CI session in a GitHub Actions job, else whoever is signed in here."""
+    from run402_cli.services import ci_session
+
+    if ci_session.in_github_actions():
+        from run402_cli.deploy import _ci
+
+        with ci_session.CiClient(project_id) as client, _ci.guided():
+            yield client
+        return
+    with Client() as client:
+        require_deployer(client, core=True, session=True)
+        yield client
 
 
 def _run(client: Client, mode: Mode, normalized: Any, options: Any, emit: Any) -> None:
@@ -191,7 +208,7 @@ def _check_combinations(mode: Mode, *, commit: bool, fingerprint: str | None, al
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the manifest comes from: `kind` is manifest, spec, dir or stdin; `directory` is the Astro build to merge."""
+    """Where the manifest comes from: `kind` is manifest, spec, dir or stdin; `directory` is an Astro build to merge."""
 
     kind: str
     path: str | None = None
@@ -282,7 +299,7 @@ def _astro_unavailable(directory: str) -> CommandError:
     )
 
 
-def _normalize(profile: Profile, document: Any, base_dir: Path, source: Source, flag: str | None) -> tuple[Any, str]:
+def _normalize(document: Any, base_dir: Path, flag: str | None) -> tuple[Any, str]:
     from run402_cli.release.manifest import manifest_project, normalize
 
     with deploy_errors():
@@ -293,8 +310,25 @@ def _normalize(profile: Profile, document: Any, base_dir: Path, source: Source, 
                 hint="Leave --project out, or change the manifest.",
                 details={"spec_project_id": own, "flag_project_id": flag},
             )
-        project_id = flag if flag is not None else own or resolve_project(profile, None)
+        project_id = flag if flag is not None else own or _default_project()
         return normalize(document, base_dir=base_dir, project=project_id), project_id
+
+
+def _default_project() -> str:
+    from run402_cli.services.ci_session import in_github_actions
+
+    profile = current()
+    if not in_github_actions():
+        return resolve_project(profile, None)
+    project_id = profile.active.get() or os.environ.get("RUN402_PROJECT_ID")
+    if not project_id:
+        raise CommandError(
+            "No project is selected for this CI deploy.",
+            code="CI_PROJECT_REQUIRED",
+            hint="Pass --project <id> in the workflow, or put project_id into the manifest.",
+            details={"sources": ["--project", "manifest.project_id", "active_project", "RUN402_PROJECT_ID"]},
+        )
+    return project_id
 
 
 def _count(flag: str, text: str | None, high: int | None = None) -> int | None:

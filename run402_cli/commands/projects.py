@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from run402_cli.commands._options import (
     ProjectOpt,
     bad_project_id,
     integer,
+    load_json,
     one_of,
     parse_json_flag,
     read_text_file,
@@ -366,7 +366,7 @@ def _rest_body(method: str, body: str | None, body_file: str | None) -> str | No
         return body
     text = read_text_file("--body-file", body_file or "-")
     try:
-        json.loads(text)
+        load_json(text)
     except (ValueError, RecursionError) as exc:
         raise CommandError(
             f"--body-file is not JSON: {exc}.", code="BAD_JSON", field="--body-file", details={"parse_error": str(exc)}
@@ -405,7 +405,7 @@ def apply_expose(words: ManifestWord = None, project: ProjectOpt = None, file: F
 
 def _manifest(text: str) -> Any:
     try:
-        return json.loads(text)
+        return expose.parse_manifest(text)
     except (ValueError, RecursionError) as exc:
         raise UsageError(
             f"The manifest is not JSON: {exc}.",

@@ -138,7 +138,7 @@ def up(
         propagation_budget_s=_DEFAULT_BUDGET_S if budget is None else budget,
         propagation_wait=not no_propagation_wait,
         verify_edge=verify,
-        command=_typed("up", source or dir_, name=name, project=project, manifest=manifest),
+        command=_typed("up", source or dir_, name=name, project=project, manifest=manifest) + (" --yes" if yes else ""),
     )
     with Client() as client:
         result = run_up(client, options, _emitter(json_stream=json_stream, quiet=quiet))

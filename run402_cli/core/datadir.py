@@ -24,6 +24,7 @@ LOG = "gateway.log"
 STDERR_LOG = "gateway.stderr.log"
 RUN_LOCK = "gateway.lock"
 START_LOCK = "start.lock"
+LOCK_TIMEOUT_SECONDS = 180
 # All that the gateway ever puts here: reset deletes these names and nothing else.
 OWN_ENTRIES = (
     STATE,
@@ -75,25 +76,69 @@ def is_ours(data_dir: Path) -> bool:
         return False
 
 
-def prepare(data_dir: Path) -> None:
-    """Create the directory, or check that it is ours. CORE_DATA_DIR_INVALID, CORE_DISK_FULL."""
+def identity(data_dir: Path) -> str:
+    """The random id in the marker: tells a directory from an earlier one at the same path. CORE_DATA_DIR_INVALID."""
+    try:
+        found = json.loads((data_dir / MARKER).read_text())["id"]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise invalid(data_dir, f"its {MARKER} is damaged") from exc
+    if not isinstance(found, str) or not found.isalnum():
+        raise invalid(data_dir, f"its {MARKER} is damaged")
+    return found
+
+
+@contextlib.contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """One start, stop or reset at a time; inside, the directory exists and is ours.
+
+    Raises CORE_DATA_DIR_INVALID, CORE_DISK_FULL, CORE_BUSY.
+    """
+    lock = FileLock(data_dir / START_LOCK)
     with reporting_os_errors(data_dir):
+        # Before the lock file is put there; and after, because a reset may have removed everything while we waited.
+        _check_claimable(data_dir)
+        acquired = lock.acquire(LOCK_TIMEOUT_SECONDS)
+    if not acquired:
+        raise CoreProcessError(
+            "CORE_BUSY",
+            f"Another `run402 core` command has been working on {data_dir} for {LOCK_TIMEOUT_SECONDS} seconds.",
+            hint="Wait for it or end it, then repeat.",
+        )
+    try:
+        prepare(data_dir)
+        yield
+    finally:
+        lock.release()
+
+
+def prepare(data_dir: Path) -> None:
+    """Create the directory, or check that it is ours. Call it with the lock held."""
+    with reporting_os_errors(data_dir):
+        _check_claimable(data_dir)
         if not is_ours(data_dir):
-            _claim(data_dir)
+            created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            marker = {"kind": "run402-core-data", "format": 1, "id": secrets.token_hex(10), "created_at": created}
+            write_private(data_dir / MARKER, marker)
         # As root, PostgreSQL's own user has to pass through on the way to its cluster; nothing else is readable.
         data_dir.chmod(0o711 if sys.platform != "win32" and os.geteuid() == 0 else 0o700)
         for name in ("private", "content"):
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)
 
 
-def _claim(data_dir: Path) -> None:
+def _check_claimable(data_dir: Path) -> None:
+    """The directory is there, and is ours or empty."""
     if data_dir.exists() and not data_dir.is_dir():
         raise invalid(data_dir, "it is not a directory")
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(entry.name not in {*HARMLESS_ENTRIES, START_LOCK} for entry in data_dir.iterdir()):
+    # Another start may be claiming it: its temporary marker is no stranger, and whatever else it makes comes after the
+    # marker, so then the directory is ours by now.
+    strangers = [
+        entry.name
+        for entry in data_dir.iterdir()
+        if entry.name not in {*HARMLESS_ENTRIES, START_LOCK, MARKER} and not entry.name.startswith(f".{MARKER}.")
+    ]
+    if strangers and not is_ours(data_dir):
         raise invalid(data_dir, f"it holds files that no gateway made (there is no valid {MARKER})")
-    created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    write_private(data_dir / MARKER, {"kind": "run402-core-data", "format": 1, "created_at": created})
 
 
 def invalid(data_dir: Path, reason: str) -> CoreProcessError:

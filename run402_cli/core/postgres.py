@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 import psutil
 
+from run402_cli.core import datadir
 from run402_cli.core.errors import CoreProcessError, run_command
 
 SUPERUSER = "postgres"
@@ -342,8 +343,17 @@ def cluster_directory(data_dir: Path) -> Path:
 
 
 def shared_cluster_directory(data_dir: Path) -> Path:
-    """The place below /var/lib that belongs to exactly this data directory."""
-    return SHARED_ROOT / f"data-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:20]}" / "postgres"
+    """The place below /var/lib for exactly this data directory: a new directory at the same path gets a new place."""
+    return SHARED_ROOT / f"data-{datadir.identity(data_dir)}" / "postgres"
+
+
+def make_cluster_parent(data_dir: Path) -> Path:
+    """cluster_directory(), with its parent in place; below /var/lib a note says which data directory it serves."""
+    directory = cluster_directory(data_dir)
+    if directory.parent != data_dir:
+        directory.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        (directory.parent / "data_dir.txt").write_text(f"{data_dir}\n")
+    return directory
 
 
 def others_can_reach(path: Path) -> bool:

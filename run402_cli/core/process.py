@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +34,6 @@ __all__ = ["CoreProcessError", "StartOptions", "logs", "reset", "run_foreground"
 DEFAULT_PORT = 4020
 START_TIMEOUT_SECONDS = 150
 STOP_TIMEOUT_SECONDS = 45
-LOCK_TIMEOUT_SECONDS = 180
 LIBRARIES = ("psutil", "psycopg", "psycopg_pool", "starlette", "uvicorn", "jwt")
 PRIVATE_STATE = ("process_created",)
 
@@ -57,7 +56,7 @@ def start(options: StartOptions) -> dict[str, Any]:
     """
     _check_options(options)
     data_dir = datadir.resolve(options.data_dir)
-    with _locked(data_dir):
+    with datadir.locked(data_dir):
         running = _running_state(data_dir)
         if running is not None:
             return _report_running(data_dir, running)
@@ -71,7 +70,7 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
     """Be the gateway until SIGINT or SIGTERM; `on_ready` gets what start() would return. Errors as start()."""
     _check_options(options)
     data_dir = datadir.resolve(options.data_dir)
-    with _locked(data_dir):
+    with datadir.locked(data_dir):
         running = _running_state(data_dir)
         if running is not None:
             on_ready(_report_running(data_dir, running))
@@ -90,7 +89,7 @@ def stop(data_dir: Path | None = None) -> dict[str, Any]:
     directory = datadir.resolve(data_dir)
     if not datadir.is_ours(directory):
         return {"stopped": True, "was_running": False, "pid": None, "data_dir": str(directory)}
-    with _locked(directory):
+    with datadir.locked(directory):
         return _stop(directory)
 
 
@@ -154,7 +153,7 @@ def reset(data_dir: Path | None = None) -> dict[str, Any]:
         raise datadir.invalid(
             directory, f"no gateway made it (there is no valid {datadir.MARKER}), so reset does nothing"
         )
-    with _locked(directory):
+    with datadir.locked(directory):
         _stop(directory)
         from run402_cli.core.postgres import shared_cluster_directory
 
@@ -182,27 +181,6 @@ def _check_options(options: StartOptions) -> None:
             details={"missing": missing},
             next_actions=[run_command("pip install 'run402[core]'")],
         )
-
-
-@contextlib.contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
-    """One start, stop or reset of a directory at a time."""
-    lock = datadir.FileLock(data_dir / datadir.START_LOCK)
-    datadir.prepare(data_dir)
-    with datadir.reporting_os_errors(data_dir):
-        acquired = lock.acquire(LOCK_TIMEOUT_SECONDS)
-    if not acquired:
-        raise CoreProcessError(
-            "CORE_BUSY",
-            f"Another `run402 core` command has been working on {data_dir} for {LOCK_TIMEOUT_SECONDS} seconds.",
-            hint="Wait for it or end it, then repeat.",
-        )
-    try:
-        # A reset may have removed everything while we waited.
-        datadir.prepare(data_dir)
-        yield
-    finally:
-        lock.release()
 
 
 def _spawn(options: StartOptions, data_dir: Path) -> dict[str, Any]:

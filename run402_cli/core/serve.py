@@ -33,7 +33,7 @@ from run402_cli.core import datadir
 from run402_cli.core.app import create_app
 from run402_cli.core.errors import CoreProcessError, run_command
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.postgres import EmbeddedPostgres, cluster_directory
+from run402_cli.core.postgres import EmbeddedPostgres, make_cluster_parent
 from run402_cli.core.settings import Settings
 from run402_cli.core.supervisor import Supervisor
 
@@ -125,9 +125,7 @@ class _Process:
             await check_external(self.options.database_url)
             yield self.options.database_url, None
             return
-        directory = cluster_directory(self.data_dir)
-        directory.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        postgres = EmbeddedPostgres(directory, password=secrets.postgres_password)
+        postgres = EmbeddedPostgres(make_cluster_parent(self.data_dir), password=secrets.postgres_password)
         try:
             await asyncio.to_thread(postgres.start)
             yield postgres.url(), postgres

@@ -13,9 +13,12 @@ from run402_cli.deploy._errors import continued_by_rerun
 from run402_cli.deploy._options import ApplyOptions, Emit, silent
 from run402_cli.deploy._upload import missing_entries, send_missing
 from run402_cli.errors import DeployError, Interrupted, NetworkError
+from run402_cli.release.ci_rules import check_ci_spec
 from run402_cli.release.routes import readonly_wildcard_warning
+from run402_cli.release.spec import validate_spec
 from run402_cli.release.wire import Dialect, WireRelease, to_wire
 from run402_cli.services import apply as apply_service
+from run402_cli.services.ci_session import CiClient
 
 if TYPE_CHECKING:
     from run402_cli.release.manifest import NormalizedManifest
@@ -89,8 +92,12 @@ def dry_run(client: Client, manifest: NormalizedManifest, options: ApplyOptions)
 
 def prepare(state: Apply) -> None:
     """Validate the spec, hash everything it names, and check functions against the tier."""
+    in_ci = isinstance(state.client, CiClient)
+    if in_ci:
+        validate_spec(state.manifest.spec)
+        check_ci_spec(state.manifest.spec)
     state.release = to_wire(state.manifest.spec, Dialect.CORE if state.core else Dialect.CLOUD)
-    if not state.core:
+    if not state.core and not in_ci:
         _tier.check(state.client, state.project, state.manifest.spec)
 
 

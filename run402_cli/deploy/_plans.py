@@ -9,8 +9,10 @@ from run402_cli.client import Client
 from run402_cli.deploy._options import silent
 from run402_cli.deploy._upload import send_missing
 from run402_cli.errors import DeployError
+from run402_cli.release.ci_rules import oversized_in_ci
 from run402_cli.release.wire import WireRelease, is_oversized, manifest_object, oversized_error
 from run402_cli.services import apply as apply_service
+from run402_cli.services.ci_session import CiClient
 
 _DIFF_KEYS = (
     *("is_noop", "summary", "warnings", "migrations", "site", "functions", "secrets", "subdomains", "routes"),
@@ -40,6 +42,8 @@ def request(
     if required_plan is not None:
         body["required_plan"] = dict(required_plan)
     if is_oversized(body):
+        if isinstance(client, CiClient):
+            raise oversized_in_ci()
         if core:
             raise oversized_error("DRY_RUN_REQUIRES_INLINE_SPEC")
         if dry_run or mode is not None or required_plan is not None:

@@ -133,7 +133,7 @@ def without_credentials(url: str) -> str:
 
 
 def report(project_id: str, address: Address, resolution: Mapping[str, Any]) -> dict[str, Any]:
-    """The diagnosis: {would_serve, diagnostic_status, match, summary, request, warnings, ..., resolution, next_steps}."""
+    """The diagnosis: {would_serve, diagnostic_status, match, summary, request, warnings, ..., next_steps}."""
     failure = cas_failure(resolution)
     result, match = resolution.get("result"), resolution.get("match")
     serves = (

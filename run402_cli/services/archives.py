@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -102,7 +103,8 @@ def download(client: Client, project_id: str, archive: Archive, output: Path) ->
             details={"path": str(output)},
         ) from exc
     finally:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            scratch.unlink()
 
 
 def _save(chunks: Iterator[bytes], path: Path) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from run402_cli import output
 from run402_cli.client import Client, segment
 from run402_cli.client._httpx import httpx
+from run402_cli.services.ci_session import CiClient
 
 
 def plan(client: Client, project_id: str, entries: Sequence[Mapping[str, Any]]) -> Any:
@@ -24,7 +25,8 @@ def plan(client: Client, project_id: str, entries: Sequence[Mapping[str, Any]]) 
         "/content/v1/plans",
         context="planning the upload",
         auth=client.deploy_reader(project_id),
-        body={"content": list(entries)},
+        # The session alone does not say which of its projects is meant.
+        body={**({"project_id": project_id} if isinstance(client, CiClient) else {}), "content": list(entries)},
     )
 
 

@@ -14,6 +14,15 @@ def _path(project_id: str, tail: str = "") -> str:
     return f"/projects/v1/admin/{segment(project_id)}/expose{tail}"
 
 
+def parse_manifest(text: str) -> Json:
+    """The JSON value of a manifest; ValueError or RecursionError when the text is not JSON."""
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not a JSON value")
+
+
 def apply(client: Client, project_id: str, manifest: Json) -> Json:
     """POST /projects/v1/admin/{id}/expose with the manifest itself: {status, project_id, applied, dropped}.
 
@@ -44,7 +53,7 @@ def validate(
     are data, not an error; text that is not JSON is a finding of type schema-shape and sends nothing.
     """
     try:
-        manifest = json.loads(manifest_text)
+        manifest = parse_manifest(manifest_text)
     except (ValueError, RecursionError) as exc:
         return _result([_not_json(str(exc))], [])
     body = {"manifest": manifest}

@@ -94,7 +94,7 @@ def _require_caller(client: Client) -> None:
 def _derived_key(name: str) -> str:
     """A header holds visible ASCII only; other names are percent-encoded, so that equal names still give equal keys."""
     plain = name.isascii() and name.isprintable() and name == name.strip()
-    return "provision:" + (name if plain else quote(name.encode("utf-8", "surrogatepass"), safe=" "))
+    return "provision:" + (name if plain else quote(name.encode("utf-8", "surrogatepass"), safe=""))
 
 
 def _remember(client: Client, answer: dict[str, Json]) -> dict[str, str]:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from commands.conftest import ADDRESS, BASE, PRIVATE_KEY, Run
 from eth_account import Account
 from pytest_httpx import HTTPXMock
 
+from commands.conftest import ADDRESS, BASE, PRIVATE_KEY, Run
 from run402_cli.state import wallets as disk
 
 LABEL = f"{BASE}/wallets/v1/{ADDRESS}/label"
@@ -129,7 +129,7 @@ def test_errors_have_their_code_and_change_nothing(
 
 
 def test_use_rename_bind_and_rm_work_together(run: Run, silent: None, config_dir: Path) -> None:
-    run("wallets", "new", "alpha").json
+    assert run("wallets", "new", "alpha").exit == 0
     assert run("wallets", "use", "alpha").json == {"local_label": "alpha", "active": True}
     assert run("wallets", "current").json["source"] == "config"
     assert run("wallets", "rename", "alpha", "beta").json == {"from": "alpha", "to": "beta", "renamed": True}
@@ -141,7 +141,7 @@ def test_use_rename_bind_and_rm_work_together(run: Run, silent: None, config_dir
     assert run("wallets", "unbind").json == {"file": ".run402.json", "unbound": True}
     assert run("wallets", "unbind").json["unbound"] is False
     assert "warning" not in run("wallets", "bind").json
-    run("wallets", "unbind").json
+    assert run("wallets", "unbind").exit == 0
     assert run("wallets", "rm", "beta", "--yes").json == {"local_label": "beta", "removed": True}
     assert run("wallets", "current").json["source"] == "default"
 
@@ -161,7 +161,7 @@ def test_current_warns_about_a_conflict_and_a_label_that_drifted(
 
 def test_the_label_is_pushed_signed_by_the_wallet_itself(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(method="POST", url=LABEL, json={"ok": True})
-    run("wallets", "import", "one", "--key", "-", stdin=PRIVATE_KEY).json
+    assert run("wallets", "import", "one", "--key", "-", stdin=PRIVATE_KEY).exit == 0
     request = httpx_mock.get_requests()[0]
     assert json.loads(request.content) == {"label": "one"}
     assert request.headers["SIGN-IN-WITH-X"]

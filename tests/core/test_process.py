@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +267,16 @@ def test_concurrent_starts_make_one_gateway(data_dir: Path) -> None:
     assert sorted(answer["already_running"] for answer in answers) == [False, True, True]
 
 
+def test_concurrent_claims_of_a_new_directory_agree_on_its_identity(tmp_path: Path) -> None:
+    def claim(path: Path) -> str:
+        with datadir.locked(path):
+            return datadir.identity(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        for attempt in range(20):
+            assert len(set(pool.map(claim, [tmp_path / str(attempt)] * 8))) == 1
+
+
 def test_two_gateway_processes_never_share_a_directory(start: Start, data_dir: Path) -> None:
     state = start()
     command = [sys.executable, "-m", "run402_cli.core.serve", "--data-dir", str(data_dir), "--port", "0"]
@@ -277,7 +289,8 @@ def test_two_gateway_processes_never_share_a_directory(start: Start, data_dir: P
 def test_directories_that_are_not_ours_are_left_alone(start: Start, data_dir: Path) -> None:
     data_dir.mkdir()
     (data_dir / "thesis.txt").write_text("precious")
-    for attempt in [start, lambda: process.reset(data_dir)]:
+    attempts: list[Callable[[], object]] = [start, lambda: process.reset(data_dir)]
+    for attempt in attempts:
         with pytest.raises(CoreProcessError) as caught:
             attempt()
         assert caught.value.code == "CORE_DATA_DIR_INVALID"
@@ -344,9 +357,18 @@ def test_as_root_a_closed_parent_stays_closed(open_dir: Path) -> None:
         assert not (path / "postgres").exists()
         process.stop(path)
         assert names(process.start(StartOptions(data_dir=path, port=0))) == ["kept"]
+        place = postgres.shared_cluster_directory(path).parent
+        assert (place / "data_dir.txt").read_text().strip() == str(path)
+        # A new directory at the same path must not find the rows of the old one.
+        process.stop(path)
+        shutil.rmtree(path)
+        assert names(process.start(StartOptions(data_dir=path, port=0))) == []
+        second_place = postgres.shared_cluster_directory(path).parent
+        assert second_place != place
+        shutil.rmtree(place)
     finally:
         process.reset(path)
-    assert not postgres.shared_cluster_directory(path).parent.exists()
+    assert not second_place.exists()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Cli
+from e2e_kit import Cli
 
 pytestmark = pytest.mark.e2e
 

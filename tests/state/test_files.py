@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import tempfile
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -181,10 +182,12 @@ def test_a_lock_left_by_a_killed_process_is_taken_over(tmp_path: Path, dead_take
 
 
 def write_without_permission(folder: str, answer: Connection) -> None:
-    os.setgid(65534)
-    os.setuid(65534)
+    import run402_cli.commands.wallets  # noqa: F401  (before the rights go: the interpreter may be out of reach then)
     from run402_cli.main import _guarded
     from run402_cli.state.keys import KeyCache
+
+    os.setgid(65534)
+    os.setuid(65534)
 
     try:
         KeyCache(Path(folder), wallet="default").upsert("prj_1", {"service_key": "s"})
@@ -204,12 +207,14 @@ def test_a_read_only_config_directory_is_a_clear_error_at_once(
     monkeypatch.setenv("RUN402_WALLET_LABEL_SYNC", "0")
     folder = tmp_path_factory.mktemp("readonly")
     (folder / "credentials").mkdir()
-    for path in (folder, *list(folder.parents)[:2]):
-        path.chmod(0o755)
+    for path in (folder, *folder.parents):
+        if path != Path(tempfile.gettempdir()) and Path(tempfile.gettempdir()) in path.parents:
+            path.chmod(0o755)
     fork = multiprocessing.get_context("fork")
     ours, theirs = fork.Pipe()
     process = fork.Process(target=write_without_permission, args=(str(folder), theirs))
     process.start()
+    theirs.close()  # so that recv ends when the child does
     envelope = ours.recv()
     assert envelope["code"] == "BAD_ENV"
     assert "Permission denied" in envelope["message"]

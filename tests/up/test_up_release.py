@@ -278,7 +278,7 @@ def test_events_go_to_stderr_and_show_the_deploy(workspace: Workspace, gateway: 
     events = [json.loads(line) for line in workspace.run("up").err.splitlines()]
     assert {event["type"] for event in events} == {"action.step"}
     deploy = [event["step"]["details"] for event in events if event["step"]["action"] == "deploy.apply"]
-    assert [details.get("deploy_event") for details in deploy if "deploy_event" in details][0] == "plan.started"
+    assert next(details["deploy_event"] for details in deploy if "deploy_event" in details) == "plan.started"
     assert any(details.get("deploy_phase") == "validate" for details in deploy)
 
 

@@ -87,7 +87,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        return self.relation.name if self.relation else ""
+        return self.relation.name if self.relation else "result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class ReadCompiler:
         self.catalog = catalog
         self.query = query
         self.parameters = parameters
-        self.aliases = 0
+        self.aliases: set[str] = set()
         self.visited: list[Where] = [()]
 
     def table(self, name: str) -> Identifier:
@@ -120,15 +120,25 @@ class ReadCompiler:
 
     def read(self, source: Source, window: Window, *, filtered: bool = True) -> Read:
         """`filtered` is False after a write: its filters chose the rows already."""
-        node = Node(self, source, self.query.select, (), self.alias("t"), filtered)
+        node = Node(self, source, self.query.select, (), self.alias(source.name), filtered)
         body, tail = node.body(), node.tail()
         self._refuse_unused_paths()
         rows = SQL(" ").join([body, *tail, *self.window(window)])
-        return Read(rows, body, node.counted())
+        return Read(rows, SQL(" ").join([body, *tail]), node.counted())
 
-    def alias(self, letter: str) -> str:
-        self.aliases += 1
-        return f"pgrst_{letter}{self.aliases}"
+    def alias(self, wanted: str) -> str:
+        """A table alias of this statement: the wanted name, numbered from its second use on.
+
+        PostgreSQL's messages name it, so it should be a name that the caller knows.
+        """
+        # 63 bytes is all that PostgreSQL keeps of a name.
+        name = short = wanted.encode()[:50].decode(errors="ignore")
+        number = 1
+        while name in self.aliases:
+            number += 1
+            name = f"{short}_{number}"
+        self.aliases.add(name)
+        return name
 
     def window(self, window: Window) -> list[Composable]:
         parts: list[Composable] = []
@@ -188,7 +198,7 @@ class Node:
         """SELECT ... FROM ... WHERE ... GROUP BY, without order and window."""
         parts: list[Composable] = [
             SQL("SELECT"),
-            SQL(", ").join(self.columns) if self.columns else SQL('1 AS "?"'),
+            SQL(", ").join(self.columns),
             SQL("FROM {} AS {}").format(self.source.table, Identifier(self.alias)),
             *self.joins,
         ]
@@ -270,7 +280,7 @@ class Node:
                 details=f"'{self.source.name}' and '{embed.target}' do not form a many-to-one or one-to-one relationship.",
                 hint=f"Write {embed.target}(...) without the dots.",
             )
-        lateral = compiler.alias("e")
+        lateral = compiler.alias("pgrst_e")
         self.embeds.setdefault(embed.key, (lateral, embed, relationship))
         self.embeds.setdefault(embed.target, (lateral, embed, relationship))
         rows = self._embedded_rows(embed, relationship)
@@ -300,7 +310,7 @@ class Node:
         compiler = self.compiler
         where = (*self.where, frozenset({embed.key, embed.target}))
         compiler.visited.append(where)
-        alias = compiler.alias("t")
+        alias = compiler.alias(relationship.target)
         source = compiler.source(compiler.catalog.relations[relationship.target])
         node = Node(compiler, source, embed.items, where, alias, joined=[self._join(relationship, alias)])
         body, tail = node.body(), node.tail()
@@ -315,7 +325,7 @@ class Node:
         junction = relationship.junction
         if junction is None:
             return equal(alias, relationship.target_columns, self.alias, relationship.columns)
-        middle = self.compiler.alias("j")
+        middle = self.compiler.alias(junction.table)
         return SQL("EXISTS (SELECT 1 FROM {} AS {} WHERE {} AND {})").format(
             self.compiler.table(junction.table),
             Identifier(middle),
@@ -419,7 +429,7 @@ class Node:
                 details=f"'{self.source.name}' and '{term.relation}' do not form a many-to-one or one-to-one relationship.",
                 hint=f"Order the embedded rows instead: {term.relation}.order=<column>.",
             )
-        compiler, alias = self.compiler, self.compiler.alias("t")
+        compiler, alias = self.compiler, self.compiler.alias(relationship.target)
         where = (*self.where, frozenset({embed.key, embed.target}))
         source = compiler.source(compiler.catalog.relations[relationship.target])
         node = Node(compiler, source, (), where, alias, joined=[self._join(relationship, alias)])

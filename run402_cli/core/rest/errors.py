@@ -46,6 +46,12 @@ _CLASS = {
 }
 
 
+_DENIED = {
+    "anon": "The anon key reaches what the project's expose manifest opens to anon: see `run402 projects get-expose`. "
+    "Send a user's token as bearer if this needs a user.",
+    "authenticated": "A user reaches what the project's expose manifest and its policies open: "
+    "see `run402 projects get-expose`.",
+}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 
@@ -89,13 +95,6 @@ def parse_error(where: str, text: str, position: int, expected: str) -> RestErro
     )
 
 
-def is_outage(error: psycopg.Error) -> bool:
-    """Did the connection or the server go away, rather than the statement fail?"""
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate.startswith(("08", "57P"))
-
-
 def from_database(error: psycopg.Error, role: str) -> RestError:
     """What PostgreSQL said, with PostgREST's status for its SQLSTATE. `role` is the role the statement ran as."""
     state = error.sqlstate
@@ -116,13 +115,15 @@ def from_database(error: psycopg.Error, role: str) -> RestError:
             hint=diag.message_hint,
         )
     headers = {}
+    hint = diag.message_hint
     if state == "42501":
+        hint = hint or _DENIED.get(role)
         status = 401 if role == "anon" else 403
         if status == 401:
             headers["WWW-Authenticate"] = "Bearer"
     else:
         status = _EXACT.get(state) or _CLASS.get(state[:2], 400)
-    return RestError(status, state, message, details=diag.message_detail, hint=diag.message_hint, headers=headers)
+    return RestError(status, state, message, details=diag.message_detail, hint=hint, headers=headers)
 
 
 def _raised_answer(message: str, detail: str | None) -> RestError:

@@ -88,7 +88,7 @@ def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None)
     """
     if answer.format == "csv":
         # record_out doubles every backslash, which CSV does not.
-        line = SQL("substring(pgrst_x::text, 2, length(pgrst_x::text) - 2)")
+        line = SQL("substring((pgrst_x.*)::text, 2, length((pgrst_x.*)::text) - 2)")
         lines = SQL(r"string_agg(replace({}, '\\', '\'), E'\n')").format(line)
         return SQL("json_build_array(json_agg(pgrst_x.*) -> 0, {})").format(lines)
     rows = SQL("json_agg({})").format(Identifier("pgrst_x", scalar) if scalar else SQL("pgrst_x.*"))

@@ -15,7 +15,7 @@ from run402_cli.core.rest.body import read_body
 from run402_cli.core.rest.calling import Call
 from run402_cli.core.rest.catalog import Catalog, Relation, load_catalog
 from run402_cli.core.rest.compile import Parameters, ReadCompiler
-from run402_cli.core.rest.errors import RestError, from_database, is_outage, unknown_relation
+from run402_cli.core.rest.errors import RestError, from_database, unknown_relation
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
 from run402_cli.core.rest.execute import Role, leave_role, row_body, run
 from run402_cli.core.rest.query import parse_query
@@ -79,7 +79,7 @@ async def serve(
     except RestError as error:
         return error_response(error, request)
     except psycopg.Error as error:
-        if is_outage(error):
+        if conn.closed:
             raise
         return error_response(from_database(error, role), request)
 

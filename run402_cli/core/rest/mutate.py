@@ -13,8 +13,6 @@ from run402_cli.core.rest.errors import RestError, closest
 from run402_cli.core.rest.nodes import Column, Embed, Filter, Item, Query, Star
 from run402_cli.core.rest.preferences import Preferences
 
-TARGET = "pgrst_t"
-
 
 def payload_columns(relation: Relation, query: Query, payload: Payload, prefer: Preferences) -> list[ColumnInfo]:
     """The columns to write, by `columns` or else by the keys of the body. PGRST204 for one the relation lacks."""
@@ -70,7 +68,7 @@ def insert(
     else:
         # A select list without columns leaves every column to its default.
         select = SQL("SELECT FROM {}").format(rows)
-    target = SQL("INSERT INTO {} AS {}").format(Identifier(catalog.schema, relation.name), Identifier(TARGET))
+    target = SQL("INSERT INTO {} AS {}").format(Identifier(catalog.schema, relation.name), Identifier(relation.name))
     return SQL(" ").join([target, select, *([conflict] if conflict else [])])
 
 
@@ -111,20 +109,20 @@ def update(compiler: ReadCompiler, relation: Relation, columns: Sequence[ColumnI
     shape = SQL(", ").join(SQL("{} {}").format(Identifier(c.name), raw(c.type)) for c in columns)
     changes = SQL(", ").join(SQL("{} = {}").format(name, SQL("pgrst_r.{}").format(name)) for name in names)
     return SQL("UPDATE {} AS {} SET {} FROM json_to_record({}) AS pgrst_r({}){}").format(
-        compiler.table(relation.name), Identifier(TARGET), changes, row, shape, _where(compiler, relation)
+        compiler.table(relation.name), Identifier(relation.name), changes, row, shape, _where(compiler, relation)
     )
 
 
 def delete(compiler: ReadCompiler, relation: Relation) -> Composable:
     """DELETE without RETURNING."""
     return SQL("DELETE FROM {} AS {}{}").format(
-        compiler.table(relation.name), Identifier(TARGET), _where(compiler, relation)
+        compiler.table(relation.name), Identifier(relation.name), _where(compiler, relation)
     )
 
 
 def _where(compiler: ReadCompiler, relation: Relation) -> Composable:
     """The root filters; with `limit` or `offset` the rows are picked by primary key in the order asked for."""
-    node = Node(compiler, compiler.source(relation), (), (), TARGET)
+    node = Node(compiler, compiler.source(relation), (), (), relation.name)
     window = compiler.query.window_at(())
     if window.limit is None and not window.offset:
         conditions = [node.condition(c) for c in compiler.query.conditions_at(())]
@@ -136,10 +134,10 @@ def _where(compiler: ReadCompiler, relation: Relation) -> Composable:
             "A 'limit' was applied without an explicit 'order'",
             hint="Add order=<a unique column>, so that it is clear which rows change. The table needs a primary key.",
         )
-    inner = Node(compiler, compiler.source(relation), (), (), compiler.alias("t"))
+    inner = Node(compiler, compiler.source(relation), (), (), compiler.alias(relation.name))
     inner.columns = [Identifier(inner.alias, name) for name in relation.primary_key]
     picked = SQL(" ").join([inner.body(), *inner.tail(), *compiler.window(window)])
-    keys = SQL(", ").join(Identifier(TARGET, name) for name in relation.primary_key)
+    keys = SQL(", ").join(Identifier(relation.name, name) for name in relation.primary_key)
     return SQL(" WHERE ({}) IN ({})").format(keys, picked)
 
 
@@ -147,11 +145,13 @@ def returning(catalog: Catalog, relation: Relation, query: Query) -> Composable:
     """The columns that the answer needs and no others: RETURNING takes the privilege to read them."""
     names = _needed(catalog, relation, query.select)
     if names is None:
-        return SQL("{}.*").format(Identifier(TARGET))
+        return SQL("{}.*").format(Identifier(relation.name))
     names |= {term.field.name for term in query.order_at(()) if term.relation is None}
     if not names:
         return SQL("1 AS pgrst_one")
-    return SQL(", ").join(SQL("{} AS {}").format(Identifier(TARGET, name), Identifier(name)) for name in sorted(names))
+    return SQL(", ").join(
+        SQL("{} AS {}").format(Identifier(relation.name, name), Identifier(name)) for name in sorted(names)
+    )
 
 
 def _needed(catalog: Catalog, relation: Relation, items: Sequence[Item]) -> set[str] | None:

@@ -89,7 +89,7 @@ class Write:
             rows = compiler.read(self._written(), Window(), filtered=False).rows
             body = row_body(accept)
         elif prefer.returning == "headers-only" and self.relation.primary_key:
-            columns = SQL(", ").join(Identifier(mutate.TARGET, name) for name in self.relation.primary_key)
+            columns = SQL(", ").join(Identifier(self.relation.name, name) for name in self.relation.primary_key)
             keys = SQL("(SELECT row_to_json(pgrst_k.*) FROM pgrst_source AS pgrst_k LIMIT 1)")
         else:
             columns = SQL("1 AS pgrst_one")

@@ -269,6 +269,30 @@ def test_aggregates_group_by_the_other_columns(library: Library) -> None:
     ]
 
 
+def test_errors_speak_of_the_relation_and_not_of_our_aliases(library: Library) -> None:
+    assert library.anon.get("/books?nope=eq.1").json()["message"] == "column books.nope does not exist"
+    message = library.anon.get("/books?select=authors(nope)").json()["message"]
+    assert message == "column authors.nope does not exist"
+    assert (
+        library.service.patch("/books?nope=eq.1", json={"stock": 1}).json()["message"].startswith("column books.nope")
+    )
+
+
+def test_a_table_met_twice_in_one_query_keeps_its_rows_apart(library: Library) -> None:
+    select = "name,staff:employees(name,boss:manager_id(name,staff:employees(name)))"
+    boss = library.anon.get(f"/employees?select={select}&id=eq.1&staff.id=eq.2").json()[0]
+    assert boss["staff"] == [{"name": "Left", "boss": {"name": "Boss", "staff": [{"name": "Left"}, {"name": "Right"}]}}]
+
+
+def test_nothing_selected_gives_empty_objects(library: Library) -> None:
+    assert library.anon.get("/authors?select=books()&limit=2").json() == [{}, {}]
+
+
+def test_planned_count_with_parameters_in_order_only(library: Library) -> None:
+    response = library.anon.get("/books?select=id&order=meta->>pages", headers={"Prefer": "count=planned"})
+    assert response.status_code in (200, 206), response.text
+
+
 # representations
 
 

@@ -9,6 +9,7 @@ import jwt
 import psycopg
 import pytest
 
+from run402_cli.core.rest import execute
 from tests.core.rest.conftest import Library
 
 MINIMAL = {"Prefer": "return=minimal"}
@@ -113,6 +114,33 @@ def test_what_a_function_sets_in_its_session_ends_with_the_request(library: Libr
         assert row == (True,)
     finally:
         library.sql("DROP FUNCTION litter()")
+
+
+def test_a_lost_connection_is_503_and_the_next_request_works(library: Library) -> None:
+    library.sql(
+        """CREATE FUNCTION hang_up() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS
+             $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); END $$;
+           CREATE FUNCTION pretend() RETURNS void LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'not really' USING ERRCODE = '57P01'; END $$"""
+    )
+    try:
+        lost = library.service.post("/rpc/hang_up")
+        assert (lost.status_code, lost.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
+        assert library.anon.get("/books?select=id&id=eq.1").json() == [{"id": 1}]
+        raised = library.service.post("/rpc/pretend")
+        assert (raised.status_code, raised.json()["code"]) == (500, "57P01")
+    finally:
+        library.sql("DROP FUNCTION hang_up(), pretend()")
+
+
+def test_slow_statements_are_stopped(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "STATEMENT_TIMEOUT_MS", 50)
+    library.sql("CREATE FUNCTION dream() RETURNS void LANGUAGE sql AS $$ SELECT pg_sleep(20) $$")
+    try:
+        response = library.service.post("/rpc/dream")
+        assert (response.status_code, response.json()["code"]) == (500, "57014")
+    finally:
+        library.sql("DROP FUNCTION dream()")
 
 
 # keys and tokens
