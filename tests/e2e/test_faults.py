@@ -14,6 +14,8 @@ import httpx
 import pytest
 from e2e_kit import Cli
 
+from run402_cli.core.postgres import cluster_directory
+
 pytestmark = pytest.mark.e2e
 
 
@@ -179,9 +181,8 @@ def test_killed_postgres_is_recovered(own_gateway: Cli) -> None:
     cli = own_gateway
     cli.ok("projects", "provision", "--name", "app")
     cli.ok("projects", "sql", "create table kept (id int); insert into kept values (1)")
-    data = Path(cli.ok("core", "status")["data_dir"])
-    pid_file = next(data.rglob("postmaster.pid"))
-    os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
+    directory = cluster_directory(Path(cli.ok("core", "status")["data_dir"]))
+    os.kill(int((directory / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
 
     def answers() -> bool:
         return cli("projects", "sql", "select count(*)::int as n from kept").code == 0
