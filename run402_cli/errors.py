@@ -305,7 +305,7 @@ def no_allowance() -> CommandError:
     return CommandError(
         "This command signs its request, and the active wallet has no key.",
         code="NO_ALLOWANCE",
-        hint="Create one: run402 allowance create",
+        hint="Create one: run402 wallets new main && run402 wallets use main",
         next_actions=[INITIALIZE_WALLET],
     )
 

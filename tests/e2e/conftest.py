@@ -19,7 +19,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     try:
         yield dict(cli("core", "start", "--port", str(free_port())).json)
     finally:
-        cli("core", "stop")
+        cli("core", "reset", "--yes")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def own_gateway(tmp_path: Path) -> Iterator[Cli]:
         made.ok("core", "start", "--use", "--port", str(free_port()))
         yield made
     finally:
-        made("core", "stop")
+        made("core", "reset", "--yes")
 
 
 @pytest.fixture

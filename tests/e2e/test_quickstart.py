@@ -44,4 +44,4 @@ def test_the_guestbook_answers_and_takes_an_entry(tmp_path: Path, program: Path)
         rows = httpx.get(f"{settings['restUrl']}/entries?select=author&order=id", headers=headers).json()
         assert rows == [{"author": "run402"}, {"author": "Ada"}]
     finally:
-        subprocess.run([str(program), "core", "stop"], env=env, capture_output=True, check=False, timeout=60)
+        subprocess.run([str(program), "core", "reset", "--yes"], env=env, capture_output=True, check=False, timeout=60)
