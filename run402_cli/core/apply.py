@@ -24,6 +24,7 @@ from run402_cli.core.migrations import Migration
 from run402_cli.core.plans import Plan
 from run402_cli.core.projects import Project
 from run402_cli.core.promote import promote
+from run402_cli.core.sections import Planned, sections
 from run402_cli.core.store import SHA256
 from run402_cli.core.wire_spec import WireSpec, content_refs, read_spec, release_failure, unsupported
 from run402_cli.release.canonical import (
@@ -54,6 +55,7 @@ class Evaluation:
     missing_content: list[dict[str, Any]]
     warnings: list[dict[str, Any]]
     expose_changes: bool
+    planned: tuple[Planned, ...] = ()
 
 
 async def create_plan(request: Request) -> Response:
@@ -147,10 +149,12 @@ async def evaluate(
     known = await migrations.recorded(conn, project.project_id)
     pending = migrations.pending(wire.migrations, known)
     texts = [(m, await asyncio.to_thread(m.text, gateway.store)) for m in pending]
-    present, missing_content = await _content(gateway, project, wire, pending)
+    planned = tuple([await part.plan(gateway, conn, project, wire, target) for part in sections()])
+    present, missing_content = await _content(gateway, project, wire, pending, planned)
     diff = diffs.compare(base_state, target, present=present)
     warnings = diffs.plan_warnings(base_state, target, diff, texts)
     warnings += await _secret_warnings(conn, project, wire)
+    warnings += [dict(warning) for part in planned for warning in part.warnings]
     expose_changes = await _expose_changes(conn, project, wire)
     if wire.expose is not None and all(text is not None for _, text in texts):
         found = await check_expose(conn, project, wire.expose, [text or "" for _, text in texts])
@@ -170,7 +174,7 @@ async def evaluate(
         target_release_id=base_id if same and base_id else f"rel_{target_digest.partition(':')[2][:24]}",
         target_release_digest=target_digest,
         target_release=target,
-        noop=same and not pending and not expose_changes,
+        noop=same and not pending and not expose_changes and not any(part.changes for part in planned),
         idempotency_key=key,
         plan_fingerprint=None,
         expires_at=None,
@@ -178,7 +182,7 @@ async def evaluate(
         created_at=plans.now(),
     )
     skipped = [m for m in wire.migrations if m not in pending]
-    return Evaluation(plan, diff, texts, skipped, missing_content, warnings, expose_changes)
+    return Evaluation(plan, diff, texts, skipped, missing_content, warnings, expose_changes, planned)
 
 
 async def _base(conn: Connection, project: Project, wire: WireSpec) -> tuple[str | None, dict[str, Any] | None]:
@@ -196,9 +200,11 @@ async def _base(conn: Connection, project: Project, wire: WireSpec) -> tuple[str
 
 
 async def _content(
-    gateway: Gateway, project: Project, wire: WireSpec, pending: list[Migration]
+    gateway: Gateway, project: Project, wire: WireSpec, pending: list[Migration], planned: tuple[Planned, ...]
 ) -> tuple[set[str], list[dict[str, Any]]]:
     wanted = dict(content_refs(wire, pending))
+    for part in planned:
+        wanted |= part.content
     stored = await asyncio.to_thread(gateway.store.sizes, project.project_id, list(wanted))
     present = {sha256 for sha256, size in wanted.items() if stored[sha256] == size}
     listed = [{"sha256": s, "size": wanted[s], "present": s in present} for s in sorted(wanted)]
@@ -336,7 +342,12 @@ def core_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
         "created_at": iso(plan.created_at),
         "operation_id": None if dry_run else plan.operation_id,
         "missing_content": evaluation.missing_content,
+        **_added(evaluation),
     }
+
+
+def _added(evaluation: Evaluation) -> dict[str, Any]:
+    return {key: value for part in evaluation.planned for key, value in part.answer.items()}
 
 
 def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
@@ -365,6 +376,7 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
             "noop": [{"id": m.id, "checksum_hex": m.checksum} for m in evaluation.skipped],
         },
         **evaluation.diff,
+        **_added(evaluation),
     }
     return answer | _review(plan) if plan.plan_fingerprint else answer
 
@@ -393,7 +405,7 @@ async def commit_plan(request: Request) -> Response:
     async with gateway.connection() as conn:
         plan = await plans.fetch(conn, request.path_params["plan_id"])
     _check_commit(plan, body)
-    await commit(gateway, plan)
+    added = await commit(gateway, plan)
     if plan.dialect == "core":
         return reply(
             {
@@ -403,6 +415,7 @@ async def commit_plan(request: Request) -> Response:
                 "release_digest": plan.target_release_digest,
                 "status": "noop" if plan.noop else "committed",
                 "operation_id": plan.operation_id,
+                **added,
             }
         )
     async with gateway.connection() as conn:
@@ -417,6 +430,7 @@ async def commit_plan(request: Request) -> Response:
             "urls": urls,
             "edge": {"state": "not_applicable", "expected_max_lag_seconds": None, "pointer_updates": {}},
             "subdomain_bindings": bindings,
+            **added,
         }
     )
 

@@ -18,42 +18,45 @@ from run402_cli.core.migrations import Migration
 from run402_cli.core.operations import advance
 from run402_cli.core.plans import Plan
 from run402_cli.core.projects import Project
+from run402_cli.core.sections import sections
 from run402_cli.core.wire_spec import content_refs
 
-_running: set[asyncio.Task[None]] = set()
+_running: set[asyncio.Task[dict[str, Any]]] = set()
 
 
-async def commit(gateway: Gateway, plan: Plan) -> None:
+async def commit(gateway: Gateway, plan: Plan) -> dict[str, Any]:
     """Carry a plan to `ready`; returns at once when it is there already. GatewayError says why it is not.
 
-    Goes on even when the client hangs up: a deploy is never left half done by an impatient caller.
+    Goes on even when the client hangs up: a deploy is never left half done by an impatient caller. Returns what the
+    sections have to add to the answer.
     """
-    await _shielded(_commit(gateway, plan))
+    return await _shielded(_commit(gateway, plan))
 
 
-async def _shielded(work: Coroutine[Any, Any, None]) -> None:
+async def _shielded(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     task = asyncio.create_task(work)
     _running.add(task)
     task.add_done_callback(_running.discard)
-    await asyncio.shield(task)
+    return await asyncio.shield(task)
 
 
-async def _commit(gateway: Gateway, plan: Plan) -> None:
+async def _commit(gateway: Gateway, plan: Plan) -> dict[str, Any]:
     async with project_lock(gateway, plan.project_id) as conn:
         operation = await operations.fetch(conn, plan.operation_id)
         if operation.status == "ready":
-            return
+            return {}
         project = await project_by_id(conn, plan.project_id)
         work = _Work(gateway, conn, plan, project)
         try:
             work.check_base(project.active_release_id)
             if plan.noop:
                 await work.finish_noop()
-                return
+                return {}
             await work.check_content()
             await work.check_secrets()
             await work.migrate()
-            await work.activate()
+            await work.stage()
+            return await work.activate()
         except GatewayError as exc:
             await work.fail(exc)
             raise
@@ -97,6 +100,9 @@ class _Work:
         known = await migrations.recorded(self.conn, self.plan.project_id)
         wire = self.plan.wire
         wanted = dict(content_refs(wire, migrations.pending(wire.migrations, known)))
+        for part in sections():
+            planned = await part.plan(self.gateway, self.conn, self.project, wire, self.plan.target_release)
+            wanted |= planned.content
         store, project_id = self.gateway.store, self.plan.project_id
         stored = await asyncio.to_thread(store.sizes, project_id, list(wanted))
         absent = sorted(sha256 for sha256, size in wanted.items() if stored[sha256] != size)
@@ -149,7 +155,13 @@ class _Work:
             )
         return text
 
-    async def activate(self) -> None:
+    async def stage(self) -> None:
+        """What the sections prepare before anything is switched."""
+        self.phase = "stage"
+        for part in sections():
+            await part.stage(self.gateway, self.conn, self.project, self.plan.wire, self.plan.target_release)
+
+    async def activate(self) -> dict[str, Any]:
         """One transaction under a lock on the project row: base, expose, subdomains, release, pointer."""
         self.phase = "activate"
         await self.conn.execute(
@@ -169,9 +181,19 @@ class _Work:
             if self.plan.wire.expose is not None:
                 details["expose"] = await expose.apply(self.conn, self.project, self.plan.wire.expose)
             await releases.activate_plan(self.conn, self.plan)
+            added = await self._sections()
             await self._step("activating", "done", f"Activated {self.plan.target_release_id}", details)
             await self._ready("Release is live")
             await _give_up_others(self.conn, self.plan)
+        return added
+
+    async def _sections(self) -> dict[str, Any]:
+        target = self.plan.target_release
+        added: dict[str, Any] = {}
+        for part in sections():
+            added |= await part.activate(self.gateway, self.conn, self.project, self.plan.wire, target)
+            await part.switched(self.gateway, self.conn, self.plan.project_id, target)
+        return added
 
     async def _ready(self, message: str) -> None:
         await plans.mark_committed(self.conn, self.plan.plan_id)

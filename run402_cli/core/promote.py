@@ -12,12 +12,13 @@ from run402_cli.core import releases
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.content import caller_project
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import Connection, Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.operations import advance
 from run402_cli.core.projects import Project
 from run402_cli.core.releases import Release
+from run402_cli.core.sections import sections
 
 IRREVERSIBLE = "MIGRATIONS_NOT_REVERSIBLE"
 
@@ -44,7 +45,7 @@ async def promote(request: Request) -> Response:
         current = await releases.find(conn, project.project_id, project.active_release_id or "")
         difference, warnings = compare(current.state if current else None, target.state)
         _acknowledged(warnings, allowed)
-        operation_id = await _move(conn, project, target)
+        operation_id = await _move(gateway, conn, project, target)
     return reply(
         {
             "status": "ok",
@@ -131,7 +132,7 @@ def _acknowledged(warnings: list[dict[str, Any]], allowed: list[Any]) -> None:
         )
 
 
-async def _move(conn: Connection, project: Project, target: Release) -> str:
+async def _move(gateway: Gateway, conn: Connection, project: Project, target: Release) -> str:
     operation_id = f"op_{secrets.token_hex(12)}"
     async with conn.transaction():
         await conn.execute(
@@ -150,6 +151,8 @@ async def _move(conn: Connection, project: Project, target: Release) -> str:
             (project.project_id, project.project_id, target.release_id),
         )
         await releases.point_at(conn, project.project_id, target.release_id, target.state["subdomains"]["names"])
+        for part in sections():
+            await part.switched(gateway, conn, project.project_id, target.state)
         message = f"Promoted {target.release_id}"
         await advance(conn, operation_id, "ready", "ready", "done", message, {"release_id": target.release_id})
     return operation_id
