@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -73,10 +74,21 @@ def llms() -> str:
     return "\n".join(lines) + "\n"
 
 
+def completion() -> str:
+    """The options of each command, for shell completion: one line per command."""
+    lines = []
+    for name in GROUPS:
+        for full, command in commands(name).items():
+            flags = sorted({opt for param in command.params for opt in param.opts if opt.startswith("--")} - {"--help"})
+            lines.append(f"  {json.dumps(full)}: {json.dumps(flags)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def pages() -> dict[Path, str]:
     """Every generated file and its content."""
     out = {DOCS / "reference" / f"{name}.md": reference(name) for name in GROUPS}
     out[ROOT / "llms-cli.txt"] = llms()
+    out[ROOT / "run402_cli" / "completion.json"] = completion()
     return out
 
 

@@ -8,8 +8,10 @@
     ├── ValidationError         a value refused before any request by the service layer      (envelope shape B)
     ├── ApiError                the gateway answered with a non-2xx status                   (envelope shape C)
     ├── NetworkError            no answer at all                                             (envelope shape B)
+    ├── PaymentError            a 402 was not paid, or nobody knows whether it was           (envelope shape E)
     └── DeployError             a deploy step failed, local or remote                        (envelope shape D)
     Interrupted                 SIGINT or SIGTERM; a BaseException, so that no `except Exception` swallows it
+    DryRun                      not a failure: --dry-run stopped before the first write; a BaseException as well
 
 The shapes are written down in docs/protocol/errors.md.
 """
@@ -17,6 +19,7 @@ The shapes are written down in docs/protocol/errors.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 Envelope = dict[str, Any]
@@ -31,6 +34,8 @@ class Run402Error(Exception):
     """Base of all expected failures. `envelope()` is what stderr shows; nothing secret may be in it."""
 
     exit_code = 1
+    # Seconds after which the gateway said it would take the request (Retry-After); None when it said nothing.
+    retry_after: float | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -129,12 +134,18 @@ class ValidationError(Run402Error):
 
 
 class NetworkError(Run402Error):
-    """No answer: refused, reset, timed out, or the name did not resolve. `read` marks requests that change nothing."""
+    """No answer: refused, reset, timed out, or the name did not resolve. `read` marks requests that change nothing.
 
-    def __init__(self, message: str, *, read: bool, extra: Mapping[str, Any] | None = None) -> None:
+    `remedy` is what makes the gateway reachable again; it comes before all other next actions.
+    """
+
+    def __init__(
+        self, message: str, *, read: bool, extra: Mapping[str, Any] | None = None, remedy: NextActions = ()
+    ) -> None:
         super().__init__(message)
         self.read = read
         self.extra = dict(extra or {})
+        self.remedy = [dict(action) for action in remedy]
 
     def envelope(self) -> Envelope:
         out: Envelope = {
@@ -146,7 +157,10 @@ class NetworkError(Run402Error):
         }
         if self.read:
             out["safe_to_retry"] = True
-        return {**out, **self.extra}
+        out |= self.extra
+        if self.remedy:
+            out["next_actions"] = [*self.remedy, *out.get("next_actions", ())]
+        return out
 
 
 # Body keys that belong to the classified error and may be filled in when the gateway left them out.
@@ -212,7 +226,9 @@ class ApiError(Run402Error):
             out["body_preview"] = self.body[:500]
         if not out.get("message"):
             out["message"] = self.message
-        defaults = {"code": code, "category": category, "retryable": False, **self.extra, **self._synthesized()}
+        wait = None if self.retry_after is None else ceil(self.retry_after)
+        defaults = {"code": code, "category": category, "retryable": False, "retry_after_seconds": wait}
+        defaults |= {**self.extra, **self._synthesized()}
         for key, value in defaults.items():
             if value is not None:
                 out.setdefault(key, value)
@@ -282,22 +298,83 @@ class DeployError(Run402Error):
         out.update(self.fields)
         out.setdefault("retryable", False)
         out.setdefault("rolled_back", False)
+        if self.retry_after is not None:
+            out.setdefault("retry_after_seconds", ceil(self.retry_after))
         return {**out, "status": "error", "code": self.code}
 
 
+class PaymentError(Run402Error):
+    """A payment that was not made, or whose outcome is unknown. `mutation_state` says which (docs/payments.md, "Faults").
+
+    `fields` are further top-level keys (`phase`, `funds_moved`, a seller's own). Amounts are USD micros.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        category: str = "payment",
+        error: str | None = None,
+        retryable: bool = False,
+        safe_to_retry: bool = True,
+        mutation_state: str = "not_started",
+        details: Mapping[str, Any] | None = None,
+        next_actions: NextActions = (),
+        hint: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.details = dict(details or {})
+        self._shape: Envelope = {
+            "error": error or code,
+            "category": category,
+            "source": "sdk",
+            "retryable": retryable,
+            "safe_to_retry": safe_to_retry,
+            "mutation_state": mutation_state,
+            **({"hint": hint} if hint else {}),
+            "details": self.details,
+            "next_actions": [dict(action) for action in next_actions],
+            **(fields or {}),
+        }
+
+    def envelope(self) -> Envelope:
+        return {"status": "error", "code": self.code, "message": self.message, **self._shape}
+
+
+class DryRun(BaseException):
+    """--dry-run reached the first write: what would have been sent or changed. Exit 0."""
+
+    def __init__(self, *, requests: Sequence[Mapping[str, Any]] = (), files: Sequence[str] = ()) -> None:
+        super().__init__("dry run")
+        self.requests = [dict(request) for request in requests]
+        self.files = list(files)
+
+    def document(self) -> dict[str, Any]:
+        """{dry_run, requests: [{method, url, headers, body}], files}; the writes after the first depend on its answer."""
+        return {"dry_run": True, "requests": self.requests, "files": self.files}
+
+
 class Interrupted(BaseException):
-    """SIGINT (exit 130) or SIGTERM (exit 143). `resume` is the command that continues what was interrupted."""
+    """SIGINT (exit 130) or SIGTERM (exit 143). `resume` is the command that continues what was interrupted.
+
+    `extra` tells what was left behind: operation_id, plan_id, phase.
+    """
 
     def __init__(self, signal_name: str, exit_code: int, *, resume: str | None = None) -> None:
         super().__init__(signal_name)
         self.message = f"Stopped by {signal_name} before the command finished."
         self.exit_code = exit_code
         self.resume = resume
+        self.extra: dict[str, Any] = {}
 
     def envelope(self) -> Envelope:
         actions = [{"type": "retry", "command": self.resume}] if self.resume else []
         shape = CommandError(self.message, code="INTERRUPTED", retryable=True, next_actions=actions)
-        return shape.envelope()
+        return {**self.extra, **shape.envelope()}
 
 
 def no_allowance() -> CommandError:

@@ -20,17 +20,24 @@ def main(argv: list[str] | None = None) -> None:
 
         sys.stdout.write(__version__ + "\n")
         return
+    if args and args[0] == "__complete":
+        from run402_cli.completion import candidates
+
+        sys.stdout.write("".join(f"{word}\n" for word in candidates(args[1:])))
+        return
     sys.exit(_guarded(args))
 
 
 def _guarded(args: list[str]) -> int:
-    from run402_cli.errors import Interrupted, Run402Error
+    from run402_cli.errors import DryRun, Interrupted, Run402Error
 
     try:
         _dispatch(args)
         return 0
     except (Run402Error, Interrupted) as exc:
         return _report(exc.envelope(), exc.exit_code)
+    except DryRun as exc:
+        return _show_dry_run(exc.document())
     except KeyboardInterrupt:
         interrupted = Interrupted("SIGINT", 130)
         return _report(interrupted.envelope(), interrupted.exit_code)
@@ -44,6 +51,13 @@ def _guarded(args: list[str]) -> int:
         if os.environ.get("RUN402_DEBUG"):
             raise
         return _report(_unexpected(exc), 1)
+
+
+def _show_dry_run(document: dict[str, object]) -> int:
+    from run402_cli import output
+
+    output.emit(document)
+    return 0
 
 
 def _report(envelope: dict[str, object], exit_code: int) -> int:
@@ -77,9 +91,10 @@ def _unexpected(exc: Exception) -> dict[str, object]:
 
 
 def _dispatch(args: list[str]) -> None:
-    from run402_cli import output
+    from run402_cli import invocation, output
     from run402_cli.registry import GROUPS
 
+    invocation.reset()
     if not args or args[0] in _HELP:
         output.emit_text(root_help())
         return
@@ -242,6 +257,9 @@ def root_help() -> str:
             "Commands:",
             *rows,
             "",
+            "Global options, on every command:",
+            *_global_rows(),
+            "",
             "Every command prints one JSON document on stdout and exits 0, or one JSON error on stderr and fails.",
             "run402 <command> --help shows a command; run402 --version prints the version.",
             "",
@@ -251,6 +269,13 @@ def root_help() -> str:
             "  run402 up --yes",
         )
     )
+
+
+def _global_rows() -> list[str]:
+    from run402_cli.invocation import OPTIONS
+
+    spelled = {f"{flag} {value}" if value else flag: text for flag, (value, text) in OPTIONS.items()}
+    return [f"  {name:<24}{text}" for name, text in spelled.items()]
 
 
 def group_help(name: str) -> str:

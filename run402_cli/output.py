@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, TextIO
+import threading
+from typing import TYPE_CHECKING, Any, TextIO
+
+from run402_cli import invocation
+
+if TYPE_CHECKING:
+    from run402_cli.progress import Display
 
 
 def emit(value: Any, *, compact: bool = False) -> None:
     """Print the command's result on stdout: one JSON document, two-space indent unless `compact`."""
-    _write(sys.stdout, dumps(value, compact=compact))
+    if invocation.current.reshapes:
+        _reshaped(value)
+    else:
+        _write(sys.stdout, dumps(value, compact=compact))
 
 
 def emit_line(value: Any) -> None:
     """Print one NDJSON line on stdout (streaming commands) and flush it."""
-    _write(sys.stdout, dumps(value, compact=True))
+    if invocation.current.reshapes:
+        _reshaped(value, lines=True)
+    else:
+        _write(sys.stdout, dumps(value, compact=True))
+
+
+def _reshaped(value: Any, *, lines: bool = False) -> None:
+    from run402_cli import projection
+
+    style = (lambda item, compact: dumps(item, compact=True)) if lines else dumps
+    for text in projection.render(value, invocation.current, style):
+        _write(sys.stdout, text)
 
 
 def emit_text(text: str) -> None:
@@ -22,14 +42,53 @@ def emit_text(text: str) -> None:
     _write(sys.stdout, text.rstrip("\n"))
 
 
-def event(value: Any) -> None:
-    """Print one event line on stderr."""
-    _write(sys.stderr, dumps(value, compact=True))
+class _Events:
+    """Progress on stderr, unless --quiet: one JSON line for each event, or drawn when stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self._display: Display | None = None
+        self._lock = threading.RLock()
+
+    def __call__(self, event: Any) -> None:
+        """Print or draw one event."""
+        if invocation.current.quiet:
+            return
+        display = self._drawn()
+        if display is None:
+            _put(sys.stderr, dumps(event, compact=True))
+        elif not (isinstance(event, dict) and display.show(event)):
+            display.line(dumps(event, compact=True))
+
+    def bytes_sent(self, sent: int, total: int, files_done: int, files_total: int) -> None:
+        """Draw how far an upload is; lines of JSON say it file by file."""
+        if not invocation.current.quiet and (display := self._drawn()) is not None:
+            display.bytes_sent(sent, total, files_done, files_total)
+
+    def settle(self) -> None:
+        """Give the terminal back before anything else is written to it."""
+        with self._lock:
+            if self._display is not None:
+                self._display.close()
+                self._display = None
+
+    def _drawn(self) -> Display | None:
+        if not sys.stderr.isatty():
+            return None
+        with self._lock:
+            if self._display is None:
+                from run402_cli.progress import Display
+
+                self._display = Display(sys.stderr)
+            return self._display
+
+
+event = _Events()
 
 
 def notice(text: str) -> None:
-    """Print one plain line on stderr: warnings and one-time-secret notes. Never a secret."""
-    _write(sys.stderr, text)
+    """Print one plain line on stderr, unless --quiet: warnings and one-time-secret notes. Never a secret."""
+    if not invocation.current.quiet:
+        _write(sys.stderr, text)
 
 
 def error(envelope: dict[str, Any]) -> None:
@@ -61,6 +120,11 @@ def _finite(value: Any) -> Any:
 
 
 def _write(stream: TextIO, text: str) -> None:
+    event.settle()
+    _put(stream, text)
+
+
+def _put(stream: TextIO, text: str) -> None:
     # Bytes, so that a C locale or Windows code page cannot refuse or change a character.
     binary = getattr(stream, "buffer", None)
     if binary is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
-SHARED = {"errors", "output", "suggest", "registry", "__init__"}
+SHARED = {"errors", "output", "invocation", "suggest", "registry", "__init__"}
 MAY_IMPORT = {
     "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core"},
     "up": {"deploy", "services", "client", "state", "release"},

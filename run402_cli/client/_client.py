@@ -9,17 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from run402_cli import output
-from run402_cli.client import _auth
+from run402_cli import invocation, output
+from run402_cli.client import _auth, _reading
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import LazyTransport
-from run402_cli.errors import ApiError, EnvironmentFault, NetworkError, no_allowance
+from run402_cli.errors import ApiError, CommandError, EnvironmentFault, NetworkError, no_allowance
 from run402_cli.state import sessions
+from run402_cli.state.allowance import Allowance
+from run402_cli.state.files import now_iso
 from run402_cli.state.profile import Profile, current
 
 CLIENT_HEADER = 'surface="cli"'
 _TIMEOUT = httpx.Timeout(300.0, connect=30.0)
 _READS = ("GET", "HEAD", "OPTIONS")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CORE_PORT = 4020
 
 Json = Any
 
@@ -29,6 +33,9 @@ class Client:
 
     Every method that sends raises ApiError (non-2xx answer) or NetworkError (no answer).
     """
+
+    # Whether a 402 may be answered with money (docs/payments.md).
+    pays = True
 
     def __init__(self, profile: Profile | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
         self.profile = profile or current()
@@ -47,8 +54,13 @@ class Client:
     def http(self) -> httpx.Client:
         """The underlying httpx client; ours for gateway calls, shared with uploads to presigned URLs."""
         if self._http is None:
+            limit = invocation.current.http_timeout
             self._http = httpx.Client(
-                transport=self._transport or LazyTransport(), trust_env=False, timeout=_TIMEOUT, follow_redirects=True
+                transport=self._transport or LazyTransport(),
+                trust_env=False,
+                timeout=_TIMEOUT if limit is None else httpx.Timeout(limit),
+                follow_redirects=True,
+                event_hooks=_hooks(),
             )
         return self._http
 
@@ -162,24 +174,68 @@ class Client:
             )
         except httpx.InvalidURL as exc:
             raise NetworkError(f"Cannot call {url}: {exc}", read=True) from exc
+        asked_at = now_iso()
         with self._network_errors(method, context):
-            response = self.http.send(request, auth=auth or _NO_AUTH)
+            response = self.http.send(request, auth=auth or _NO_AUTH, stream=True)
+            if response.status_code == 402 and base is None:
+                response = self._answer_402(request, response, asked_at, context)
+            _read(response)
         if not response.is_success:
-            raise ApiError(response.status_code, parse_body(response), context=context)
+            raise _refusal(response, context)
         return response
+
+    def _answer_402(
+        self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str
+    ) -> httpx.Response:
+        """The answer after paying, or the 402 itself when it asks for no payment or nobody pays here."""
+        from run402_cli.client import _paywall
+
+        response = _paywall.read_402(response)
+        payer = self.payer() if isinstance(request.stream, httpx.ByteStream) else None
+        if payer is None or not _paywall.carries_challenge(response):
+            return response
+        from run402_cli.client import _payment_errors, _payments
+
+        if payer.rail == "mpp":
+            raise _payment_errors.rail_unsupported({})
+        unpaid = _payments.Unpaid(request, response, asked_at, purpose)
+        return _payments.settle(_payments.Payment(self.http, self.profile, payer, unpaid))
+
+    def payer(self) -> Allowance | None:
+        """The wallet that pays a 402; None without a usable one, for a delegate, and where `pays` is off."""
+        if not self.pays or self.delegate_token():
+            return None
+        try:
+            return self.profile.allowance
+        except CommandError:
+            return None
 
     def download(self, path: str, *, context: str, auth: httpx.Auth | None = None) -> Iterator[bytes]:
         """GET `path` and yield the body in chunks, so that its size does not matter. Errors as in `request`."""
+        with self.stream("GET", path, context=context, auth=auth) as response:
+            yield from response.iter_bytes()
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        context: str,
+        auth: httpx.Auth | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Like `send`, but the body is not read yet. A connection that breaks inside the block is a NetworkError."""
         url = self.api_base + path
-        headers = {"Run402-Client": CLIENT_HEADER}
-        request = self.http.build_request("GET", url, headers=headers, extensions={_auth.SIGNED_URI: url})
-        with self._network_errors("GET", context):
+        merged = {"Run402-Client": CLIENT_HEADER, **(headers or {})}
+        request = self.http.build_request(method, url, headers=merged, extensions={_auth.SIGNED_URI: url})
+        with self._network_errors(method, context):
             response = self.http.send(request, auth=auth or _NO_AUTH, stream=True)
             with contextlib.closing(response):
                 if not response.is_success:
                     response.read()
-                    raise ApiError(response.status_code, parse_body(response), context=context)
-                yield from response.iter_bytes()
+                    raise _refusal(response, context)
+                yield response
 
     @contextlib.contextmanager
     def _network_errors(self, method: str, context: str) -> Iterator[None]:
@@ -195,12 +251,41 @@ class Client:
             reason = str(exc) or type(exc).__name__
             where = urlsplit(self.api_base).netloc
             raise NetworkError(
-                f"No answer from {where} while {context}: {reason}", read=method.upper() in _READS
+                f"No answer from {where} while {context}: {reason}",
+                read=method.upper() in _READS,
+                remedy=self._start_gateway() if isinstance(exc, httpx.ConnectError) else (),
             ) from exc
+
+    def _start_gateway(self) -> list[dict[str, str]]:
+        """How to start the gateway when it is this machine's own."""
+        parts = urlsplit(self.api_base)
+        if not self.is_core or parts.hostname not in _LOOPBACK:
+            return []
+        port = parts.port or 80
+        command = "run402 core start" if port == _CORE_PORT else f"run402 core start --port {port}"
+        why = f"Nothing listens on {parts.netloc}: the local gateway is not running."
+        return [{"type": "run_command", "command": command, "why": why}]
+
+
+def _read(response: httpx.Response) -> None:
+    try:
+        response.read()
+    except BaseException:
+        response.close()
+        raise
 
 
 _NO_AUTH = httpx.Auth()
 SAFE_QUERY = "!'()*~-._"
+
+
+def _refusal(response: httpx.Response, context: str) -> ApiError:
+    hint = _reading.clock_hint(response)
+    error = ApiError(
+        response.status_code, parse_body(response), context=context, extra={"hint": hint} if hint else None
+    )
+    error.retry_after = _reading.retry_after(response)
+    return error
 
 
 def parse_body(response: httpx.Response) -> Json:
@@ -211,6 +296,14 @@ def parse_body(response: httpx.Response) -> Json:
         return json.loads(response.content, parse_constant=_reject)
     except (ValueError, RecursionError):
         return None
+
+
+def _hooks() -> dict[str, list[Any]]:
+    if not (invocation.current.dry_run or invocation.current.verbose):
+        return {}
+    from run402_cli.client import _trace
+
+    return _trace.hooks()
 
 
 def _reject(constant: str) -> Json:

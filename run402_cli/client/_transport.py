@@ -6,17 +6,22 @@ A TLS context costs 20 ms and a plain-http loopback request needs none; the prox
 
 from __future__ import annotations
 
+import threading
 from urllib.request import getproxies, proxy_bypass
 
 from run402_cli.client._httpx import httpx
 
+# As many as uploads may run at a time (`--concurrency`); httpx would close all but 20 after each answer.
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+
 
 class LazyTransport(httpx.BaseTransport):
-    """Route each request to a transport for its scheme and proxy, created once."""
+    """Route each request to a transport for its scheme and proxy, created once. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._transports: dict[tuple[bool, str | None], httpx.HTTPTransport] = {}
         self._proxies = getproxies()
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._transport(request.url).handle_request(request)
@@ -26,9 +31,10 @@ class LazyTransport(httpx.BaseTransport):
         # Without TLS on either hop a context without trusted roots is enough: nothing is ever verified with it.
         tls = url.scheme == "https" or (proxy is not None and proxy.startswith("https"))
         key = (tls, proxy)
-        if key not in self._transports:
-            self._transports[key] = httpx.HTTPTransport(verify=tls, proxy=proxy)
-        return self._transports[key]
+        with self._lock:
+            if key not in self._transports:
+                self._transports[key] = httpx.HTTPTransport(verify=tls, proxy=proxy, limits=_LIMITS)
+            return self._transports[key]
 
     def _proxy(self, url: httpx.URL) -> str | None:
         if not self._proxies or proxy_bypass(url.host):

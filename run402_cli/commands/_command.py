@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command_from_info
 
+from run402_cli import invocation
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.suggest import closest, did_you_mean
 
@@ -79,7 +80,9 @@ class Command(TyperCommand):
                 continue
             option = known.get(token)
             if option is None:
-                if token != "--json":
+                if token in invocation.OPTIONS:
+                    invocation.take(token, _value(token, rest) if invocation.OPTIONS[token][0] else None)
+                elif token != "--json":
                     raise unknown_flag(token, known)
                 continue
             value = None if option.is_flag else _value(token, rest)
@@ -122,7 +125,7 @@ def _value(flag: str, rest: Any) -> str:
 
 def unknown_flag(flag: str, known: Sequence[str] | dict[str, Any]) -> CommandError:
     candidates = [*known, *(name for name in ("--json", *_HELP) if name not in known)]
-    near = closest(flag, candidates)
+    near = closest(flag, candidates) or closest(flag, invocation.OPTIONS)
     return CommandError(
         f"Unknown flag {flag}.{did_you_mean(near)}",
         code="UNKNOWN_FLAG",

@@ -56,6 +56,17 @@ def take_project(
     return resolve_project(profile, flag), words
 
 
+def take_project_and_id(profile: Profile, flag: str | None, words: list[str], *, usage: str) -> tuple[str, str]:
+    """The project and the one id of a command that also takes `<prj_...> <id>`; a lone word is always the id."""
+    lead = words[:1] if len(words) > 1 and words[0].startswith("prj_") else []
+    rest = words[len(lead) :]
+    if not rest:
+        raise UsageError("An id is missing.", hint=usage)
+    if len(rest) > 1:
+        raise UsageError(f"Unexpected argument {rest[1]!r}.", hint=usage)
+    return take_project(profile, flag, lead)[0], rest[0]
+
+
 def bad_project_id(value: str) -> CommandError:
     return CommandError(
         f"{value!r} is not a project id.",
@@ -153,3 +164,19 @@ def one_of(flag: str, value: str | None, allowed: tuple[str, ...], *, key: str =
             details={key: flag, "value": value, "allowed": list(allowed)},
         )
     return value
+
+
+_USD = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?")
+
+
+def micros(flag: str, text: str) -> int:
+    """USD as people write them ("0.05"), in micro-USD. FlagError (BAD_FLAG) for anything else, or more than 2^53-1."""
+    if _USD.fullmatch(text):
+        whole, _, fraction = text.partition(".")
+        value = int(whole[:20]) * 1_000_000 + int(fraction.ljust(6, "0") or 0)
+        if value <= _MAX_SAFE and len(whole) <= 20:
+            return value
+    raise FlagError(
+        f"{flag} takes US dollars with at most six decimals, such as 0.05, not {text!r}.",
+        details={"flag": flag, "value": text},
+    )

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from run402_cli import output
+from run402_cli import invocation, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer
 from run402_cli.errors import CommandError
@@ -46,6 +46,7 @@ def start(
 ) -> None:
     """Start the local gateway with its PostgreSQL; return when it is healthy. A second start reports the running one."""
     number = integer("--port", port, low=0, high=65535)
+    invocation.about_to_write(data_dir or "the gateway's data directory")
 
     def ready(state: dict[str, Any]) -> None:
         output.emit({**state, "use": _point_at(state)} if use else state)
@@ -70,6 +71,7 @@ def stop(data_dir: DataDirOpt = None) -> None:
     with _core_errors():
         from run402_cli.core import process
 
+        invocation.about_to_write(process.status(_path(data_dir))["data_dir"])
         output.emit(process.stop(_path(data_dir)))
 
 
@@ -116,6 +118,7 @@ def reset(
     with _core_errors():
         from run402_cli.core import process
 
+        invocation.about_to_write(process.status(_path(data_dir))["data_dir"])
         output.emit(process.reset(_path(data_dir)))
 
 

@@ -119,15 +119,15 @@ def record_migration(folder: Path, active: str | None, marker: dict[str, Any]) -
         migrations = state.get("migrations")
         state["migrations"] = {**(migrations if isinstance(migrations, dict) else {}), "projects_json_import": marker}
 
-    _change(folder / "state.json", change)
+    _change(folder / "state.json", change, housekeeping=True)
 
 
-def _change(path: Path, change: Any) -> None:
+def _change(path: Path, change: Any, *, housekeeping: bool = False) -> None:
     with locked(path):
         refuse_damaged(path)
         state = read_object(path)
         change(state)
-        write_json(path, {**state, "version": 1}, temp=".state")
+        write_json(path, {**state, "version": 1}, temp=".state", housekeeping=housekeeping)
 
 
 def _pointers(state: dict[str, Any]) -> set[str]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from run402_cli import output
+from run402_cli import invocation, output
 from run402_cli.errors import CommandError, EnvironmentFault
 
 _LOCK_WAIT_S = 0.02
@@ -47,11 +47,14 @@ def make_private_dir(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def write_json(path: Path, value: Any, *, temp: str, newline: bool = False) -> None:
+def write_json(path: Path, value: Any, *, temp: str, newline: bool = False, housekeeping: bool = False) -> None:
     """Replace `path` in one step with 2-space JSON, mode 0600: a reader sees the old file or the new one.
 
-    `temp` is the stem of the sibling temporary file, e.g. ".state" gives ".state.<8 hex>.tmp".
+    `temp` is the stem of the sibling temporary file, e.g. ".state" gives ".state.<8 hex>.tmp". Under --dry-run only
+    `housekeeping` is written: what every command does to old files, whatever it was asked for.
     """
+    if not housekeeping:
+        invocation.about_to_write(path)
     text = json.dumps(value, indent=2, ensure_ascii=False) + ("\n" if newline else "")
     scratch = path.parent / f"{temp}.{secrets.token_hex(4)}.tmp"
     try:

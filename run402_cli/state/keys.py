@@ -103,7 +103,7 @@ class KeyCache:
                 "migrated_at": stamp,
                 "projects": entries,
             }
-            write_json(self.path, store, temp=".project-keys")
+            write_json(self.path, store, temp=".project-keys", housekeeping=True)
         from run402_cli.state.active import record_migration
 
         marker = {

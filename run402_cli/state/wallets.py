@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli.errors import CommandError, EnvironmentFault
+from run402_cli.invocation import about_to_write
 from run402_cli.state.allowance import Allowance, new_allowance_fields, own_allowance_path, read_allowance
 from run402_cli.state.files import locked, make_private_dir, read_object, refuse_damaged, write_json
 from run402_cli.state.profile import DEFAULT, bad_wallet_name, base_dir, is_wallet_name, profile_dir, wallet_not_found
@@ -115,6 +116,7 @@ def create(name: str, *, address: str, private_key: str, rail: str) -> Allowance
     """Store a new wallet: profiles/<name>/ with allowance.json and meta.json. CommandError WALLET_EXISTS when there is one."""
     folder = profile_dir(name)
     path = folder / "allowance.json"
+    about_to_write(path)
     with _disk_errors(folder):
         _private_profile_dir(folder)
         # Locked, so that of two processes creating the same name one gets WALLET_EXISTS and no key is ever replaced.
@@ -165,6 +167,7 @@ def rename(old: str, new: str) -> None:
     require(old)
     if old != new:
         source, target = profile_dir(old), profile_dir(new)
+        about_to_write(source, target)
         try:
             with _writers_paused(source, target):
                 if old == DEFAULT:
@@ -270,6 +273,7 @@ def remove(name: str) -> None:
     The key file goes last: a removal that was cut off leaves a wallet that can be removed again.
     """
     require(name)
+    about_to_write(profile_dir(name))
     with _config() as config:
         if config.get("active_wallet") == name:
             config["active_wallet"] = DEFAULT
@@ -289,6 +293,7 @@ def remove(name: str) -> None:
 def bind(folder: Path, name: str) -> None:
     """Write `.run402.json` in a directory: commands below it use the wallet. Holds no secret and may be committed."""
     path = folder / BINDING_FILE
+    about_to_write(path)
     with _disk_errors(path):
         path.write_text(json.dumps({"wallet": name}, indent=2) + "\n", encoding="utf-8")
 
@@ -296,6 +301,7 @@ def bind(folder: Path, name: str) -> None:
 def unbind(folder: Path) -> bool:
     """Remove `.run402.json` from a directory; False when there was none. Parent directories are not looked at."""
     path = folder / BINDING_FILE
+    about_to_write(path)
     with _disk_errors(path):
         try:
             path.unlink()

@@ -1,0 +1,111 @@
+"""The options that every command takes, as set for this run. See docs/protocol/conventions.md, "Global options".
+
+A command's own option of the same name comes first; a test lists those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from run402_cli.errors import CommandError, DryRun, FlagError
+
+FORMATS = ("json", "jsonl", "text")
+# Spelling: whether it takes a value, and what it does.
+OPTIONS: dict[str, tuple[str | None, str]] = {
+    "--jq": ("EXPR", "Filter the result with a jq expression; one JSON value per output line."),
+    "--fields": ("a,b.c", "Keep only these fields of the result; lists are mapped."),
+    "--format": ("FORMAT", "json (default), jsonl (one line per item) or text (a table for people)."),
+    "--dry-run": (None, "Show the first write instead of sending it; reads are sent. Exit 0."),
+    "--http-timeout": ("SECONDS", "Give up on an HTTP answer after this long."),
+    "--quiet": (None, "No progress events and notes on stderr; errors still appear."),
+    "--verbose": (None, "One NDJSON line on stderr per HTTP request, secrets redacted."),
+}
+
+
+@dataclass(slots=True)
+class Invocation:
+    """Global options of one run; `http_timeout` in seconds."""
+
+    jq: str | None = None
+    fields: tuple[tuple[str, ...], ...] = ()
+    format: str = "json"
+    dry_run: bool = False
+    http_timeout: float | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether stdout is anything else than the plain document."""
+        return bool(self.jq or self.fields or self.format != "json")
+
+
+current = Invocation()
+
+
+def reset() -> None:
+    """Forget the options of the run before (a process may run several commands, as tests and the MCP server do)."""
+    global current
+    current = Invocation()
+
+
+def take(flag: str, value: str | None) -> None:
+    """Set one global option. FlagError or CommandError for a value that cannot be used, before anything is sent."""
+    match flag:
+        case "--dry-run":
+            current.dry_run = True
+        case "--quiet":
+            current.quiet = True
+        case "--verbose":
+            current.verbose = True
+        case "--jq":
+            current.jq = _jq(value or "")
+        case "--fields":
+            current.fields = tuple(tuple(name.strip().split(".")) for name in (value or "").split(",") if name.strip())
+        case "--format":
+            if value not in FORMATS:
+                raise FlagError(
+                    f"--format is one of {', '.join(FORMATS)}, not {value!r}.", details={"flag": flag, "value": value}
+                )
+            current.format = value
+        case "--http-timeout":
+            current.http_timeout = _seconds(flag, value or "")
+
+
+def _jq(expression: str) -> str:
+    try:
+        import jq
+    except ImportError as exc:
+        raise CommandError(
+            "--jq needs the jq library, which has no build for this machine.",
+            code="JQ_UNAVAILABLE",
+            hint="Pipe the output into the jq program instead, or use --fields.",
+        ) from exc
+    try:
+        jq.compile(expression)
+    except ValueError as exc:
+        raise FlagError(
+            f"--jq: {str(exc).strip().splitlines()[0]}",
+            hint="Nothing was sent. Quote the expression for your shell: --jq '.items[].id'",
+            details={"flag": "--jq", "value": expression},
+        ) from exc
+    return expression
+
+
+def _seconds(flag: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 86_400:
+        raise FlagError(
+            f"{flag} takes a number of seconds above 0, at most 86400, not {text!r}.",
+            details={"flag": flag, "value": text},
+        )
+    return value
+
+
+def about_to_write(*paths: object) -> None:
+    """Call before changing local files: under --dry-run this ends the command with the list of them."""
+    if current.dry_run:
+        raise DryRun(files=[str(path) for path in paths])

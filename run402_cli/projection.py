@@ -1,0 +1,101 @@
+"""--jq, --fields and --format: the result in the shape that the caller asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from run402_cli.errors import CommandError
+from run402_cli.invocation import Invocation
+
+Dumps = Callable[..., str]
+
+
+def render(value: Any, options: Invocation, dumps: Dumps) -> Iterator[str]:
+    """The lines or texts to print for one result."""
+    if options.fields:
+        value = select(value, options.fields)
+    values = _filtered(value, options.jq) if options.jq else [value]
+    for item in values:
+        if options.format == "text":
+            yield table(item)
+        elif options.format == "jsonl":
+            yield from (dumps(row, compact=True) for row in rows(item))
+        else:
+            yield dumps(item, compact=options.jq is not None)
+
+
+def select(value: Any, fields: tuple[tuple[str, ...], ...]) -> Any:
+    """Only the named fields. Lists are mapped; a field that is not there is null, so that its absence shows."""
+    if isinstance(value, list):
+        return [select(item, fields) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept: dict[str, Any] = {}
+    for name in dict.fromkeys(path[0] for path in fields):
+        below = tuple(path[1:] for path in fields if path[0] == name and len(path) > 1)
+        inner = value.get(name)
+        whole = any(len(path) == 1 and path[0] == name for path in fields)
+        kept[name] = inner if whole or inner is None else select(inner, below)
+    return kept
+
+
+def rows(value: Any) -> list[Any]:
+    """What one line each is made of: the items of a list, or of the only list of a document."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        lists = [item for item in value.values() if isinstance(item, list)]
+        if len(lists) == 1:
+            return lists[0]
+    return [value]
+
+
+def _filtered(value: Any, expression: str) -> list[Any]:
+    import jq
+
+    try:
+        return list(jq.compile(expression).input_value(value))
+    except ValueError as exc:
+        # The command itself has succeeded, so its result must not get lost.
+        raise CommandError(
+            f"The command succeeded, but --jq failed on its result: {str(exc).strip()}",
+            code="JQ_FAILED",
+            hint="The result is in details.result. Correct the expression; do not repeat a write for it.",
+            details={"result": value},
+            safe_to_retry=False,
+        ) from exc
+
+
+def table(value: Any) -> str:
+    """A plain-text table of a result for people."""
+    import io
+
+    from rich.console import Console
+    from rich.table import Table
+
+    records = rows(value)
+    target = io.StringIO()
+    console = Console(file=target, width=160, no_color=True, highlight=False, emoji=False, markup=False)
+    if records and all(isinstance(row, dict) for row in records):
+        if len(records) == 1 and records[0] is value:
+            grid = Table(show_header=False, box=None, pad_edge=False)
+            for key, item in value.items():
+                grid.add_row(key, _cell(item))
+        else:
+            names = list(dict.fromkeys(name for row in records for name in row))
+            grid = Table(*names, box=None, pad_edge=False)
+            for row in records:
+                grid.add_row(*(_cell(row.get(name)) for name in names))
+        console.print(grid)
+    else:
+        for row in records:
+            console.print(_cell(row))
+    return target.getvalue().rstrip("\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

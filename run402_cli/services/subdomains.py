@@ -1,0 +1,46 @@
+"""Subdomains of run402.com: claim, list, release. All with the project's service key. See docs/domains.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from run402_cli.client import Client, segment
+from run402_cli.errors import CommandError
+
+Json = Any
+
+
+def claim(client: Client, project_id: str, name: str, *, deployment_id: str | None = None) -> Json:
+    """POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at, ...}.
+
+    Without `deployment_id` the last deployment that this machine made is used. Names have 3-63 lowercase letters, digits
+    and hyphens; the gateway checks. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before any request.
+    See docs/domains.md.
+    """
+    auth = client.service_key(project_id)
+    deployment = deployment_id or client.profile.keys.require(project_id).get("last_deployment_id")
+    if not deployment:
+        raise CommandError(
+            f"No deployment of {project_id} is known on this machine.",
+            code="NO_DEPLOYMENT",
+            hint="Deploy first (run402 deploy apply), or name one: --deployment <deployment_id>",
+            details={"project_id": project_id},
+            next_actions=[{"type": "deploy", "command": "run402 deploy apply"}],
+        )
+    body = {"name": name, "deployment_id": deployment}
+    return client.request("POST", "/subdomains/v1", context="claiming the subdomain", auth=auth, body=body)
+
+
+def list_subdomains(client: Client, project_id: str) -> list[Json]:
+    """GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}]."""
+    auth = client.service_key(project_id)
+    answer = client.request("GET", "/subdomains/v1", context="listing subdomains", auth=auth)
+    rows = answer.get("subdomains") if isinstance(answer, dict) else answer
+    return rows if isinstance(rows, list) else []
+
+
+def delete(client: Client, project_id: str, name: str) -> dict[str, Json]:
+    """DELETE /subdomains/v1/{name}: {name, project_id, released}. Anybody may claim the name afterwards."""
+    path = f"/subdomains/v1/{segment(name)}"
+    client.request("DELETE", path, context="releasing the subdomain", auth=client.service_key(project_id))
+    return {"name": name, "project_id": project_id, "released": True}

@@ -1,0 +1,268 @@
+"""The payment journal: one file per attempt to pay, written and synced before anything is sent. See docs/payments.md.
+
+payment-attempts/pat_<32 hex>.json, 0600 in a 0700 directory. A record holds no header, body, query string, key or
+signature. It does hold the numbers of the authorization (EIP-3009): with the wallet key they give the very same signature
+again, so that an attempt whose answer was lost is presented again instead of being paid twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from run402_cli.state.files import locked, make_private_dir, now_iso, read_json
+
+# Money may have moved: nothing new is signed for the same intent until the attempt is resolved.
+UNRESOLVED = ("submitting", "response_received", "intent_pending", "ambiguous")
+_SPENT = (*UNRESOLVED, "completed")
+_NAME = re.compile(r"pat_[0-9a-f]{32}\.json")
+_LOCK_POLL_S = 0.05
+_LOCK_WAIT_S = 330.0
+
+
+class JournalError(Exception):
+    """The journal could not be read, written or locked; nothing was sent."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One record. `fields` is its JSON; unknown keys are kept."""
+
+    path: Path
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return str(self.fields["payment_attempt_id"])
+
+    @property
+    def state(self) -> str:
+        return str(self.fields.get("state"))
+
+    @property
+    def mutation_state(self) -> str:
+        return str(self.fields.get("mutation_state"))
+
+    @property
+    def unresolved(self) -> bool:
+        return self.state in UNRESOLVED
+
+    @property
+    def doubtful(self) -> bool:
+        """Sent, and called failed by the seller only: until the chain confirms it, the authorization may still be used."""
+        return self.state == "failed" and "provider_started_at" in self.fields and "resolved_by" not in self.fields
+
+    @property
+    def may_have_moved(self) -> bool:
+        """Counts as spent."""
+        valid_before = self.fields.get("valid_before")
+        alive = isinstance(valid_before, int) and valid_before > time.time()
+        return self.state in _SPENT or (self.doubtful and alive)
+
+    def update(self, state: str, mutation_state: str, **more: Any) -> None:
+        """Replace the record on disk: temporary file, fsync, rename, fsync of the directory. JournalError on failure."""
+        changed = {key: value for key, value in more.items() if value is not None}
+        fields = {**self.fields, **changed, "state": state, "mutation_state": mutation_state, "updated_at": now_iso()}
+        scratch = self.path.with_name(f"{self.path.name}.{os.getpid()}.{uuid.uuid4()}.tmp")
+        try:
+            try:
+                _write_new(scratch, fields)
+                scratch.replace(self.path)
+            finally:
+                scratch.unlink(missing_ok=True)
+            _sync_dir(self.path.parent)
+        except OSError as exc:
+            raise JournalError(f"{self.path} cannot be written: {exc.strerror or exc}") from exc
+        self.fields = fields
+
+    def note(self, state: str, mutation_state: str, **more: Any) -> None:
+        """Like `update`, after the payment was sent: a failure must not hide the seller's answer."""
+        with contextlib.suppress(JournalError):
+            self.update(state, mutation_state, **more)
+
+
+class Journal:
+    """The attempts of one wallet, in its profile directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "payment-attempts"
+
+    def create(self, **fields: Any) -> Attempt:
+        """A new record in state `intent`: exclusive create, fsync of file and directory. JournalError on failure."""
+        attempt_id = "pat_" + uuid.uuid4().hex
+        stamp = now_iso()
+        record = {
+            "version": 1,
+            "payment_attempt_id": attempt_id,
+            "rail": "x402",
+            "state": "intent",
+            "mutation_state": "not_started",
+            **{key: value for key, value in fields.items() if value is not None},
+            "created_at": stamp,
+            "updated_at": stamp,
+        }
+        path = self.folder / f"{attempt_id}.json"
+        try:
+            self._open()
+            _write_new(path, record)
+            _sync_dir(self.folder)
+        except OSError as exc:
+            raise JournalError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+        return Attempt(path, record)
+
+    def _open(self) -> None:
+        existed = self.folder.is_dir()
+        make_private_dir(self.folder)
+        if os.name == "posix":
+            self.folder.chmod(0o700)
+        if not existed:
+            _sync_dir(self.folder.parent)
+
+    def attempts(self) -> tuple[list[Attempt], list[str]]:
+        """(records from old to new, names of files that are no records)."""
+        found, damaged = [], []
+        with contextlib.suppress(FileNotFoundError):
+            for path in self.folder.iterdir():
+                if not _NAME.fullmatch(path.name):
+                    continue
+                value = read_json(path)
+                if _is_record(value, path):
+                    found.append(Attempt(path, value))
+                else:
+                    damaged.append(path.name)
+        return sorted(found, key=lambda attempt: str(attempt.fields["created_at"])), sorted(damaged)
+
+    def for_intent(self, intent: str) -> list[Attempt]:
+        """Records of the same intent, from new to old."""
+        return [a for a in reversed(self.attempts()[0]) if a.fields.get("intent_sha256") == intent]
+
+    def spent_last_day(self, *, but: Attempt | None = None) -> int:
+        """USD micros of the last 24 hours that moved or may have moved. JournalError when a record cannot be read."""
+        attempts, damaged = self.attempts()
+        if damaged:
+            raise JournalError(f"{self.folder / damaged[0]} is damaged, so the spending of the last day is unknown")
+        since = datetime.now(UTC) - timedelta(days=1)
+        return sum(
+            _amount(attempt)
+            for attempt in attempts
+            if attempt.may_have_moved and (but is None or attempt.id != but.id) and _time(attempt) >= since
+        )
+
+    @contextlib.contextmanager
+    def accounting(self) -> Iterator[None]:
+        """Only one process at a time counts what was spent and adds to it."""
+        self._open()
+        with locked(self.folder / "accounting"):
+            yield
+
+    @contextlib.contextmanager
+    def exclusive(self, intent: str) -> Iterator[None]:
+        """Hold the intent: a second process with the same one waits here. Released by the system when the process dies.
+
+        JournalError when it stays taken for minutes, or cannot be created.
+        """
+        path = self.folder / f".{intent[:32]}.lock"
+        try:
+            self._open()
+            handle = _acquire(path)
+        except OSError as exc:
+            raise JournalError(f"{path} cannot be locked: {exc.strerror or exc}") from exc
+        try:
+            yield
+        finally:
+            _release(path, handle)
+
+
+def intent_sha256(*parts: str | bytes) -> str:
+    """What makes two requests the same purchase: wallet, method, URL, idempotency key, body."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def _is_record(value: Any, path: Path) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.get("payment_attempt_id") == path.name.removesuffix(".json")
+        and all(isinstance(value.get(key), str) for key in ("state", "mutation_state", "created_at"))
+    )
+
+
+def _amount(attempt: Attempt) -> int:
+    value = attempt.fields.get("amount_usd_micros")
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _time(attempt: Attempt) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(attempt.fields.get("provider_started_at") or attempt.fields["created_at"]))
+    except ValueError:
+        return datetime.now(UTC)  # an unreadable date counts as today: the limit errs on the safe side
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _write_new(path: Path, fields: dict[str, Any]) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write((json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_dir(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows cannot open a directory; a rename there is durable once it returned
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _acquire(path: Path) -> int:
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        if _try_lock(fd):
+            with contextlib.suppress(FileNotFoundError):
+                if os.name != "posix" or os.fstat(fd).st_ino == path.stat().st_ino:
+                    return fd  # else its last holder has removed the file, and the lock on it means nothing
+        os.close(fd)
+        if time.monotonic() > deadline:
+            raise TimeoutError(0, "another run402 process is still paying for the same request")
+        time.sleep(_LOCK_POLL_S + secrets.randbelow(20) / 1000)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except OSError:
+        return False
+    return True
+
+
+def _release(path: Path, fd: int) -> None:
+    # Removed while still held: a waiter that opened the old file sees that it is gone and starts over.
+    with contextlib.suppress(OSError):
+        path.unlink()
+    os.close(fd)
