@@ -127,14 +127,16 @@ def _run(module: str, name: str, path: str, rest: list[str]) -> None:
     from run402_cli.commands import _command
     from run402_cli.errors import Interrupted
 
-    def stop(_number: int, _frame: object) -> None:
-        raise Interrupted("SIGTERM", 143)
+    codes = {signal.SIGTERM: ("SIGTERM", 143), signal.SIGINT: ("SIGINT", 130)}
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise Interrupted("SIGINT", 130)
+    def stop(number: int, _frame: object) -> None:
+        # A second Ctrl-C must not cut the error envelope of the first one short.
+        for each in codes:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(*codes[signal.Signals(number)])
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, interrupt)
+    for each in codes:
+        signal.signal(each, stop)
     app = importlib.import_module(f"run402_cli.commands.{module}").app
     prog = f"run402 {name}" if path == name else f"run402 {name} {path}"
     _command.run(app.find(path), rest, prog=prog)
@@ -171,21 +173,22 @@ def _take_subcommand(name: str, rest: list[str]) -> tuple[str | None, list[str]]
     from run402_cli.registry import GROUPS
 
     group = GROUPS[name]
+    if not rest and not group.bare_help:
+        raise _unknown_subcommand(name, None, sorted({path.split()[0] for path in group.commands}))
     if not rest or rest[0] in _HELP:
         return None, []
-    for length in (2, 1):
+    for length in (3, 2, 1):
         path = " ".join(rest[:length])
         if len(rest) >= length and (path in group.commands or path in group.aliases):
             return path, rest[length:]
     if any(token in _HELP for token in rest):
         return None, []
-    heads = sorted({path.split()[0] for path in group.commands})
-    nested = sorted(path.split()[1] for path in group.commands if path.startswith(rest[0] + " "))
-    if nested and len(rest) == 1:
-        return None, []
-    if nested:
-        raise _unknown_subcommand(f"{name} {rest[0]}", rest[1], nested)
-    raise _unknown_subcommand(name, rest[0], heads)
+    paths = [path.split() for path in group.commands]
+    for depth, word in enumerate(rest):
+        known = sorted({path[depth] for path in paths if path[:depth] == rest[:depth] and len(path) > depth})
+        if word not in known:
+            raise _unknown_subcommand(" ".join([name, *rest[:depth]]), word, known)
+    return None, []
 
 
 def _select_wallet(name: str, flag: tuple[str, str] | None, rest: list[str]) -> None:
@@ -228,16 +231,19 @@ def _unknown_command(word: str) -> Exception:
     )
 
 
-def _unknown_subcommand(label: str, word: str, known: list[str]) -> Exception:
+def _unknown_subcommand(label: str, word: str | None, known: list[str]) -> Exception:
     from run402_cli.errors import CommandError
     from run402_cli.suggest import closest, did_you_mean
 
-    near = closest(word, known)
+    near = [] if word is None else closest(word, known)
+    wrong = {} if word is None else {"subcommand": word}
     return CommandError(
-        f"Unknown subcommand {word!r} of {label}.{did_you_mean(near)}",
+        f"{label} needs a subcommand."
+        if word is None
+        else f"Unknown subcommand {word!r} of {label}.{did_you_mean(near)}",
         code="UNKNOWN_SUBCOMMAND",
         hint=f"run402 {label.split()[0]} --help lists the subcommands.",
-        details={"command": label, "subcommand": word, "closest": near, "known_subcommands": known},
+        details={"command": label, **wrong, "closest": near, "known_subcommands": known},
     )
 
 

@@ -20,6 +20,7 @@ class Group(NamedTuple):
     summary: str
     commands: Mapping[str, str] = _NONE
     needs_wallet: bool = True  # a selected, named wallet must exist before the command runs
+    bare_help: bool = True  # without a subcommand the group's help is shown; else that is an error
     aliases: Mapping[str, str] = _NONE  # accepted, not listed: old or second spellings
     words: Mapping[str, str] = (
         _NONE  # subcommands of a command that also runs without one, and takes any other first word
@@ -27,13 +28,27 @@ class Group(NamedTuple):
 
 
 GROUPS: dict[str, Group] = {
+    "identity": Group(
+        "identity",
+        "Public links between this wallet and a Nostr key.",
+        {
+            "link nostr begin": "Sign a challenge and print the text to publish.",
+            "link nostr complete": "Send the signed public event.",
+            "link list": "List your links.",
+            "link show": "The public proof of a link.",
+            "link revoke": "Revoke a link.",
+        },
+        bare_help=False,
+    ),
     "up": Group(
         "up",
         "Make the project ready, deploy the directory, check it: one command.",
         words={"verify": "Run the manifest's HTTP checks again without deploying."},
     ),
     "init": Group("init", "Set up this wallet, or point it at a gateway: init --api-base URL.", needs_wallet=False),
+    "pay": Group("pay", "Call any URL and pay what it asks, within a ceiling."),
     "status": Group("status", "Wallet, tier, projects, active project and API target in one document."),
+    "redeem": Group("redeem", "Credit the organization with a promo code."),
     "wallets": Group(
         "wallets",
         "Named local wallets, each with its own key, key cache and active project.",
@@ -66,6 +81,28 @@ GROUPS: dict[str, Group] = {
             "project-keys export": "Print cached keys in clear.",
             "project-keys remove": "Delete a cached entry.",
         },
+    ),
+    "allowance": Group(
+        "allowance",
+        "The wallet's key, funds, spending limits and payments.",
+        {
+            "status": "Show the local wallet.",
+            "create": "Generate a key pair.",
+            "fund": "Ask the faucet for test funds.",
+            "balance": "Balances on the chains, and prepaid credit.",
+            "export": "Print the address.",
+            "checkout": "Top up the prepaid balance by card.",
+            "history": "Ledger entries of the wallet's organization.",
+            "limits set": "Limit what the wallet pays per payment and per day.",
+            "limits get": "The limits in force.",
+            "limits clear": "Remove the limits.",
+            "ledger": "Every attempt of this wallet to pay.",
+        },
+    ),
+    "tier": Group(
+        "tier",
+        "The organization's tier subscription.",
+        {"status": "Tier, lease, limits and pooled usage.", "set": "Subscribe, renew or upgrade; the wallet pays."},
     ),
     "projects": Group(
         "projects",
@@ -155,6 +192,36 @@ GROUPS: dict[str, Group] = {
         },
     ),
     "events": Group("events", "What happened to a project or an organization, as a feed with a cursor."),
+    "rooms": Group(
+        "rooms",
+        "Who works on the same project, and messages between them.",
+        {
+            "who": "Enter the room and list who is there.",
+            "send": "Post a message to the room.",
+            "list": "Read messages from where this directory stopped.",
+            "get": "Show one message with its whole body.",
+            "ack": "Acknowledge a message.",
+        },
+    ),
+    "escalations": Group(
+        "escalations",
+        "Page the humans of the organization and wait for one.",
+        {
+            "raise": "Page a human.",
+            "list": "List escalations.",
+            "get": "Show one escalation.",
+            "ack": "Take an escalation over.",
+            "resolve": "Close an escalation.",
+            "contacts list": "Who is paged.",
+            "contacts add": "Add somebody to page.",
+            "contacts remove": "Remove somebody.",
+        },
+    ),
+    "claims": Group(
+        "claims",
+        "Advisory claims on what a session is working on.",
+        {"create": "Declare a claim.", "list": "List the claims in the room.", "release": "Release a claim."},
+    ),
     "errors": Group("errors", "Errors of functions by identity, and a gate for releases."),
     "jobs": Group(
         "jobs",
@@ -298,6 +365,82 @@ GROUPS: dict[str, Group] = {
             "wait": "Wait until a domain is ready.",
             "activate": "Switch mailboxes to the domain.",
             "disconnect": "Take a domain off the project.",
+        },
+    ),
+    "apps": Group(
+        "apps",
+        "Browse, fork and publish apps.",
+        {
+            "browse": "List public apps.",
+            "inspect": "Show one published version.",
+            "fork": "Copy a version into a new project.",
+            "publish": "Publish the project as a version.",
+            "versions": "List the published versions of a project.",
+            "update": "Change a version's description and visibility.",
+            "delete": "Delete a published version.",
+        },
+    ),
+    "ai": Group(
+        "ai",
+        "Translation and moderation for a project.",
+        {"translate": "Translate a text.", "moderate": "Moderate a text.", "usage": "Translation quota."},
+    ),
+    "image": Group("image", "AI image generation, paid per call.", {"generate": "Generate an image from a prompt."}),
+    "email": Group(
+        "email",
+        "Mailboxes, messages and e-mail webhooks of a project.",
+        {
+            "create": "Create a mailbox.",
+            "mailboxes": "List mailboxes with roles and readiness.",
+            "defaults": "Show or set which mailboxes send by default.",
+            "update": "Set the footer of outgoing mail.",
+            "info": "Show one mailbox.",
+            "send": "Send one message.",
+            "list": "List messages, sent and received.",
+            "get": "Show one message with its replies.",
+            "get-raw": "Save a received message byte for byte.",
+            "reply": "Answer a received message in its thread.",
+            "delete": "Delete a mailbox with its messages.",
+            "webhooks list": "List webhooks.",
+            "webhooks get": "Show one webhook.",
+            "webhooks register": "Register a webhook.",
+            "webhooks update": "Change a webhook.",
+            "webhooks delete": "Delete a webhook.",
+            "webhooks deliveries": "List deliveries to webhooks.",
+            "webhooks redrive": "Queue a failed delivery again.",
+        },
+        aliases={"status": "info"},
+    ),
+    "auth": Group(
+        "auth",
+        "Users of the project's own application: sign-in, passwords, passkeys, settings.",
+        {
+            "magic-link": "Mail a sign-in link or code.",
+            "verify": "Exchange a link's token or a code for a session.",
+            "create-user": "Create or update a user.",
+            "invite-user": "Create or update a user and mail an invite.",
+            "set-password": "Set, reset or change a user's password.",
+            "settings": "Change how users sign up and sign in.",
+            "passkey-register-options": "Begin to register a passkey.",
+            "passkey-register-verify": "Finish registering a passkey.",
+            "passkey-login-options": "Begin to sign in with a passkey.",
+            "passkey-login-verify": "Finish signing in with a passkey.",
+            "passkeys": "List the user's passkeys.",
+            "delete-passkey": "Delete a passkey.",
+            "providers": "List the project's sign-in methods.",
+            "scaffold-roles": "Print a role table and the gate for functions.",
+        },
+    ),
+    "billing": Group(
+        "billing",
+        "Balance, ledger and card checkouts of an organization.",
+        {
+            "create-email": "Create an organization for an e-mail address.",
+            "link-wallet": "Link a wallet to an organization.",
+            "checkout": "Create a card checkout.",
+            "auto-recharge": "Buy e-mail packs automatically.",
+            "balance": "Balance of an organization.",
+            "history": "Ledger entries of an organization.",
         },
     ),
     "service": Group(

@@ -300,10 +300,11 @@ def parse_body(response: httpx.Response) -> Json:
 
 def _hooks() -> dict[str, list[Any]]:
     if not (invocation.current.dry_run or invocation.current.verbose):
-        return {}
+        return {"request": [_auth.keep_at_home]}
     from run402_cli.client import _trace
 
-    return _trace.hooks()
+    hooks = _trace.hooks()
+    return {**hooks, "request": [_auth.keep_at_home, *hooks.get("request", [])]}
 
 
 def _reject(constant: str) -> Json:

@@ -47,5 +47,10 @@ def personal_sign(private_key: str, text: str) -> str:
     """EIP-191 signature of a text: 0x, r, s, v (27 or 28), lower-case hex."""
     data = text.encode()
     prefix = b"\x19Ethereum Signed Message:\n" + str(len(data)).encode()
-    signature = PrivateKey(bytes.fromhex(private_key[2:])).sign_recoverable(keccak256(prefix + data), hasher=None)
+    return sign_digest(private_key, keccak256(prefix + data))
+
+
+def sign_digest(private_key: str, digest: bytes) -> str:
+    """Signature of a 32-byte digest: deterministic (RFC 6979), low s; 0x, r, s, v (27 or 28), lower-case hex."""
+    signature = PrivateKey(bytes.fromhex(private_key[2:])).sign_recoverable(digest, hasher=None)
     return "0x" + signature[:64].hex() + format(signature[64] + 27, "02x")

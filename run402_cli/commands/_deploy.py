@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from run402_cli import output
 from run402_cli.errors import CommandError
@@ -26,9 +26,15 @@ def events(quiet: bool) -> Emit:
     return silent if quiet else output.event
 
 
-def as_command_error(error: ReleaseError) -> CommandError:
-    """A problem with the manifest itself, found before the deploy begins."""
-    return CommandError(error.message, code=error.code, hint=error.hint, details=error.details)
+class ManifestError(CommandError):
+    """A problem with the manifest itself, found before the deploy begins; `body` holds further envelope keys."""
+
+    def __init__(self, error: ReleaseError) -> None:
+        super().__init__(error.message, code=error.code, hint=error.hint, details=error.details)
+        self._body = dict(error.body or {})
+
+    def envelope(self) -> dict[str, Any]:
+        return {**super().envelope(), **self._body}
 
 
 @contextlib.contextmanager
@@ -37,7 +43,7 @@ def command_errors() -> Iterator[None]:
     try:
         yield
     except ReleaseError as exc:
-        raise as_command_error(exc) from exc
+        raise ManifestError(exc) from exc
 
 
 @contextlib.contextmanager

@@ -9,9 +9,11 @@ import stat
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
+from run402_cli import output
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 
@@ -20,6 +22,10 @@ ProjectOpt = Annotated[
     typer.Option("--project", metavar="ID", help="Project id. Default: RUN402_PROJECT_ID, then the active project."),
 ]
 QuietOpt = Annotated[bool, typer.Option("--quiet", help="No progress events on stderr.")]
+IdempotencyKeyOpt = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", metavar="KEY", help="One purchase per key, however often the command runs."),
+]
 Words = Annotated[list[str] | None, typer.Argument(show_default=False)]
 
 _INTEGER = re.compile(r"-?\d+")
@@ -166,6 +172,35 @@ def one_of(flag: str, value: str | None, allowed: tuple[str, ...], *, key: str =
     return value
 
 
+def webhook_url(flag: str, text: str | None) -> str | None:
+    """The value when it is absent, empty or an absolute https URL; BAD_WEBHOOK_URL otherwise."""
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        scheme = parts.scheme
+        usable = bool(parts.hostname) if scheme in ("http", "https") else bool(scheme)
+    except ValueError:
+        scheme, usable = "", False
+    if usable and scheme == "https":
+        return text
+    details = {"flag": flag, "value": text, **({"scheme": f"{scheme}:"} if usable else {})}
+    problem = f"{flag} must be an https URL, not {scheme}." if usable else f"{flag}: {text!r} is not a URL."
+    raise CommandError(
+        problem,
+        code="BAD_WEBHOOK_URL",
+        hint=f"Webhooks are delivered over TLS only: {flag} https://example.com/hook",
+        field=flag,
+        details=details,
+    )
+
+
+def note_ignored(command: str, words: list[str] | None) -> None:
+    """Say on stderr that a command which takes no further argument was given some; older forms allow them."""
+    if words:
+        output.notice(f"note: run402 {command} ignores {' '.join(words)!r}")
+
+
 _USD = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?")
 
 
@@ -180,3 +215,10 @@ def micros(flag: str, text: str) -> int:
         f"{flag} takes US dollars with at most six decimals, such as 0.05, not {text!r}.",
         details={"flag": flag, "value": text},
     )
+
+
+def checked_key(key: str | None) -> None:
+    """FlagError (BAD_FLAG) for an --idempotency-key that no HTTP header can carry."""
+    if key is not None and not (key.isascii() and key.isprintable()):
+        details = {"flag": "--idempotency-key", "value": key}
+        raise FlagError("--idempotency-key takes printable ASCII.", details=details)

@@ -30,7 +30,8 @@ _TEARDOWN = ("keep", "on_pass", "always")
 _MAX_WORKERS = 64
 
 ManifestOpt = Annotated[
-    list[str] | None, typer.Option("--manifest", metavar="FILE", help="JSON manifest; - reads standard input.")
+    list[str] | None,
+    typer.Option("--manifest", metavar="FILE", help="JSON manifest (- is stdin), or a .js or .ts config."),
 ]
 SpecOpt = Annotated[list[str] | None, typer.Option("--spec", metavar="JSON", help="Inline manifest.")]
 DirOpt = Annotated[list[str] | None, typer.Option("--dir", metavar="PATH", help="Astro build output directory.")]
@@ -81,8 +82,9 @@ def _apply(
 ) -> None:
     """Deploy a manifest: plan it, send the content that is missing, commit, follow until it is live.
 
-    The manifest comes from --manifest, --spec or standard input. Progress events are JSON lines on stderr, the result
-    is one document on stdout. Plan warnings that need a decision stop the deploy before anything is uploaded.
+    The manifest comes from --manifest, --spec or standard input; a JavaScript or TypeScript config is run in Node.js for its
+    value, and --dir adds an Astro build. Progress events are JSON lines on stderr, the result is one document on stdout.
+    Plan warnings that need a decision stop the deploy before anything is uploaded.
     """
     _check_teardown(teardown)
     mode = _mode(check=check, print_spec=print_spec, plan=plan, rehearse=rehearse, require_plan=require_plan)
@@ -115,7 +117,7 @@ def _apply(
     if mode.name != "plan":
         from run402_cli.deploy import _scan
 
-        _scan.require_clean(document, base_dir)
+        _scan.require_clean(document, base_dir, tree=source.directory)
     with _deployer(project_id) as client:
         _run(client, mode, normalized, options, events(quiet or final_only))
 
@@ -257,28 +259,50 @@ def _read(source: Source) -> tuple[Any, Path]:
     """The manifest as written, checked for secrets and emptiness, and the directory its relative paths start from."""
     from run402_cli.release import discovery
 
-    base_dir = Path.cwd()
+    base_dir = Path.cwd() if source.path is None else Path(source.path).absolute().parent
     with command_errors():
-        if source.kind == "manifest":
-            assert source.path is not None
-            base_dir = Path(source.path).absolute().parent
-            if source.directory is not None and Path(source.path).suffix in discovery.EXECUTABLE_EXTENSIONS:
-                raise UsageError(
-                    "--dir cannot be combined with a configuration program.",
-                    hint="Write the manifest as JSON.",
-                    details={"flag": "--dir", "manifest": source.path},
-                )
-            document = discovery.load_apply_manifest(source.path)
-        elif source.kind == "dir":
-            document = {}
-        else:
-            text = source.text if source.text is not None else sys.stdin.buffer.read().decode("utf-8-sig", "replace")
-            document = discovery.load_manifest_text(text, _origin(source))
+        program = source.kind == "manifest" and Path(str(source.path)).suffix.lower() in discovery.EXECUTABLE_EXTENSIONS
+        document = _program(source) if program else _data(source)
         discovery.check_no_secret_values(document, _origin(source))
         if source.directory is not None:
-            raise _astro_unavailable(source.directory)
-        discovery.require_content(document, _origin(source, absolute=True))
+            from run402_cli.release import programs
+
+            document = _said(programs.merge_astro(document, source.directory))
+        if not program:
+            discovery.require_content(document, _origin(source, absolute=True))
     return document, base_dir
+
+
+def _data(source: Source) -> Any:
+    from run402_cli.release import discovery
+
+    if source.kind == "dir":
+        return {}
+    if source.path is not None:
+        return discovery.load_apply_manifest(source.path)
+    text = source.text if source.text is not None else sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+    return discovery.load_manifest_text(text, _origin(source))
+
+
+def _program(source: Source) -> Any:
+    """The value of a configuration program; --dir has no place beside one."""
+    from run402_cli.release import programs
+
+    assert source.path is not None
+    if source.directory is not None:
+        raise UsageError(
+            "--dir cannot be combined with a configuration program.",
+            hint="Write the manifest as JSON, or put the build into the program.",
+            details={"flag": "--dir", "manifest": source.path},
+        )
+    return _said(programs.evaluate(Path(source.path)))
+
+
+def _said(evaluated: Any) -> Any:
+    """The document of a program; what the program printed goes to stderr."""
+    if evaluated.console:
+        output.notice(evaluated.console)
+    return evaluated.document
 
 
 def _origin(source: Source, *, absolute: bool = False) -> Any:
@@ -286,17 +310,6 @@ def _origin(source: Source, *, absolute: bool = False) -> Any:
 
     path = str(Path(source.path).absolute()) if source.path and absolute else source.path
     return Origin(source.kind, path)  # type: ignore[arg-type]
-
-
-def _astro_unavailable(directory: str) -> CommandError:
-    problem = "bundling the server needs the JavaScript package @run402/astro, which this CLI cannot load"
-    return UsageError(
-        f"--dir {directory}: an Astro build cannot be deployed from its directory: {problem}.",
-        hint="For a static build name its directory in the manifest: "
-        '{"site": {"replace": {"__source": "local-dir", "path": "dist"}}}. '
-        "For a server build bundle it to one file and deploy that as a function source.",
-        details={"flag": "--dir", "import_error": problem},
-    )
 
 
 def _normalize(document: Any, base_dir: Path, flag: str | None) -> tuple[Any, str]:
@@ -351,6 +364,7 @@ def resume(operation_id: OperationArg, project: ProjectOpt = None, quiet: QuietO
     from run402_cli.services.apply import require_operation_id
 
     with Client() as client:
+        client.pays = False  # what is resumed was agreed to before
         project_id = resolve_project(client.profile, project)
         require_operation_id(operation_id)
         require_deployer(client)
@@ -405,7 +419,9 @@ def promote(
             hint="See the live one: run402 deploy release active",
             details={"release_id": release_id},
         )
-    with Client() as client:
+    from run402_cli.deploy._errors import continued_by_rerun
+
+    with Client() as client, continued_by_rerun(this_command("run402 deploy promote")):
         project_id = resolve_project(client.profile, project)
         require_deployer(client)
         codes = ["MIGRATIONS_NOT_REVERSIBLE"] if allow_warnings else list(allow_warning or ())

@@ -77,14 +77,16 @@ def up(
         list[str] | None, typer.Option("--allow-warning", metavar="CODE", help="Accept this warning. Repeatable.")
     ] = None,
     allow_warnings: Annotated[bool, typer.Option("--allow-warnings", help="Accept every warning.")] = False,
-    allow_prune: Annotated[bool, typer.Option("--allow-prune", help="App manifests only.")] = False,
+    allow_prune: Annotated[bool, typer.Option("--allow-prune", help="App manifests: recorded as agreed.")] = False,
     max_spend_usd: Annotated[
-        str | None, typer.Option("--max-spend-usd", metavar="USD", help="App manifests only.")
+        str | None, typer.Option("--max-spend-usd", metavar="USD", help="App manifests: stop when it may cost more.")
     ] = None,
     build_mode: Annotated[
-        str | None, typer.Option("--build-mode", metavar="MODE", help="App manifests only: local, remote, sandbox.")
+        str | None, typer.Option("--build-mode", metavar="MODE", help="App manifests: local, remote or sandbox.")
     ] = None,
-    allow_shell_build: Annotated[bool, typer.Option("--allow-shell-build", help="App manifests only.")] = False,
+    allow_shell_build: Annotated[
+        bool, typer.Option("--allow-shell-build", help="App manifests: build commands may run in a shell.")
+    ] = False,
     propagation_budget_s: BudgetOpt = None,
     no_propagation_wait: NoWaitOpt = False,
     verify: Annotated[bool, typer.Option("--verify", help="After the deploy, wait until the edges agree.")] = False,
@@ -105,7 +107,7 @@ def up(
         )
     one_of("--tier", tier, _TIERS, key="flag")
     one_of("--build-mode", build_mode, _BUILD_MODES, key="flag")
-    _amount("--max-spend-usd", max_spend_usd)
+    spend = _amount("--max-spend-usd", max_spend_usd)
     budget = _amount("--propagation-budget-s", propagation_budget_s)
     if plan_fingerprint is not None and require_plan is None:
         raise UsageError("--plan-fingerprint belongs to --require-plan.", hint="Add --require-plan <plan id>.")
@@ -138,6 +140,10 @@ def up(
         propagation_budget_s=_DEFAULT_BUDGET_S if budget is None else budget,
         propagation_wait=not no_propagation_wait,
         verify_edge=verify,
+        allow_prune=allow_prune,
+        max_spend_usd=spend,
+        build_mode=build_mode,
+        allow_shell_build=allow_shell_build,
         command=_typed("up", source or dir_, name=name, project=project, manifest=manifest) + (" --yes" if yes else ""),
     )
     with Client() as client:
@@ -176,11 +182,11 @@ def verify(
         idempotency_key=idempotency_key,
         propagation_budget_s=_DEFAULT_BUDGET_S if budget is None else budget,
         propagation_wait=not no_propagation_wait,
-        command=_typed("up verify", source or dir_, project=project, manifest=manifest),
+        command=_typed("up verify", source or dir_, name=name, project=project, manifest=manifest),
     )
     with Client() as client:
         result = run_verify(client, options, _emitter(json_stream=json_stream, quiet=quiet))
-    _print(result, human=False, json_stream=json_stream)
+    _print(result, human=human and "app_result" in result["result"], json_stream=json_stream)
     _exit(result)
 
 
@@ -262,6 +268,8 @@ def _print(result: dict[str, Any], *, human: bool, json_stream: bool) -> None:
         output.emit_line({"type": "run402.up.result", "result": result})
     elif result["mode"] == "printSpec":
         output.emit(result["result"]["spec"])
+    elif human and "app_result" in result["result"]:
+        output.emit_text(_report(result["result"]["app_result"]))
     elif human and result["mode"] == "apply" and "deploy" in result["result"]:
         output.emit_text(_sentence(result["result"]["deploy"]))
     else:
@@ -275,9 +283,30 @@ def _sentence(deploy: dict[str, Any]) -> str:
     return f"{where}\nRelease {deploy.get('release_id')}"
 
 
+_STATUS_LINES = {
+    "planned": "The plan is ready; nothing was changed.",
+    "blocked": "Blocked: nothing was changed.",
+    "propagation_pending": "Deployed; the address is still spreading.",
+    "deployed_unverified": "Deployed, but a check failed.",
+}
+
+
+def _report(app: dict[str, Any]) -> str:
+    """What came of an app manifest, for a person."""
+    origin = app["project"]["public_origin"]
+    done = f"Installed: {origin}" if origin else "Installed."
+    lines = [_STATUS_LINES.get(app["status"], done)]
+    lines += [f"- {reason['message']}" for reason in app["diagnostics"]]
+    for action in app["next_actions"]:
+        lines.append(f"Next: {action.get('message', '')}")
+        lines += [f"  {action['command']}"] if action.get("command") else []
+    return "\n".join(lines)
+
+
 def _exit(result: dict[str, Any]) -> None:
     outcome = result["result"]
-    if result["mode"] == "apply" and outcome.get("verify", {}).get("status") == "failed":
+    unverified = outcome.get("app_result", {}).get("status") == "deployed_unverified"
+    if result["mode"] == "apply" and (unverified or outcome.get("verify", {}).get("status") == "failed"):
         raise SystemExit(1)
     if outcome.get("edge_coherence", {}).get("coherent") is False:
         raise SystemExit(2)

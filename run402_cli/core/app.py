@@ -39,10 +39,18 @@ ROUTE_MODULES = (
     "account",
     "content",
     "apply",
+    "rehearse",
     "operations",
     "releases",
     "resolve",
     "project_routes",
+    "snapshots",
+    "branches",
+    "subdomains",
+    "domains",
+    "cache",
+    "storage.routes",
+    "functions.routes",
     "static",
 )
 # SQLSTATE classes: connection lost, server shutting down or starting, out of connections.

@@ -26,7 +26,8 @@ from run402_cli.core.projects import Project
 from run402_cli.core.promote import promote
 from run402_cli.core.sections import Planned, sections
 from run402_cli.core.store import SHA256
-from run402_cli.core.wire_spec import WireSpec, content_refs, read_spec, release_failure, unsupported
+from run402_cli.core.wire_spec import WireSpec, content_refs, read_spec, release_failure
+from run402_cli.core.zero_downtime import refuse_downtime
 from run402_cli.release.canonical import (
     REVIEWED_PLAN,
     apply_request_digest,
@@ -41,6 +42,20 @@ DDL = plans.DDL
 SEMANTICS = "run402.release_planner.v1"
 MAX_SPEC_BYTES = 64 * 1024**2
 _NUL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_SNAKE = {
+    "contentType": "content_type",
+    "timeoutSeconds": "timeout_seconds",
+    "memoryMb": "memory_mb",
+    "requireAuth": "require_auth",
+    "requireRole": "require_role",
+    "idColumn": "id_column",
+    "roleColumn": "role_column",
+    "cacheTtl": "cache_ttl",
+    "onDeny": "on_deny",
+    "signInPath": "sign_in_path",
+    "defaultLocale": "default_locale",
+    "unknownLocalePolicy": "unknown_locale_policy",
+}
 EXPECTED_EVENTS = ["commit.phase.detail", "ready"]
 
 
@@ -77,7 +92,7 @@ async def create_plan(request: Request) -> Response:
             key = None if dry_run else _idempotency_key(body, document)
             evaluation = await evaluate(gateway, conn, project, wire, key)
             if not dry_run:
-                evaluation = await _settled(conn, project, evaluation, body)
+                evaluation = await _settled(gateway, conn, project, evaluation, body)
     except ReleaseError as exc:
         raise release_failure(exc, "core" if dialect == "core" else "cloud") from exc
     if wire.dialect == "core":
@@ -149,6 +164,8 @@ async def evaluate(
     known = await migrations.recorded(conn, project.project_id)
     pending = migrations.pending(wire.migrations, known)
     texts = [(m, await asyncio.to_thread(m.text, gateway.store)) for m in pending]
+    if (wire.document.get("database") or {}).get("zero_downtime"):
+        refuse_downtime(texts)
     planned = tuple([await part.plan(gateway, conn, project, wire, target) for part in sections()])
     present, missing_content = await _content(gateway, project, wire, pending, planned)
     diff = diffs.compare(base_state, target, present=present)
@@ -180,6 +197,7 @@ async def evaluate(
         expires_at=None,
         status="planned",
         created_at=plans.now(),
+        remembered={key: value for part in planned for key, value in part.remember.items()},
     )
     skipped = [m for m in wire.migrations if m not in pending]
     return Evaluation(plan, diff, texts, skipped, missing_content, warnings, expose_changes, planned)
@@ -245,11 +263,15 @@ def _expose_warning(issue: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _settled(conn: Connection, project: Project, evaluation: Evaluation, body: Mapping[str, Any]) -> Evaluation:
+async def _settled(
+    gateway: Gateway, conn: Connection, project: Project, evaluation: Evaluation, body: Mapping[str, Any]
+) -> Evaluation:
     """The evaluation as stored: as a new plan, as the reviewed plan it must equal, or as the plan of an earlier try."""
     plan = evaluation.plan
     if body.get("required_plan") is not None:
-        return replace(evaluation, plan=await _required(conn, project, evaluation, body["required_plan"]))
+        required = await _required(conn, project, evaluation, body["required_plan"])
+        await _stage_inline_sql(gateway, evaluation.plan)
+        return replace(evaluation, plan=required)
     if plan.idempotency_key is not None:
         earlier = await plans.repeated(
             conn,
@@ -272,11 +294,32 @@ async def _required(conn: Connection, project: Project, evaluation: Evaluation, 
         raise _invalid("required_plan must be {plan_id, plan_fingerprint?}.", "required_plan")
     plan = await plans.fetch(conn, required["plan_id"])
     check_required(plan, required)
-    if plan.project_id != project.project_id or plan.release_spec_digest != evaluation.plan.release_spec_digest:
+    same = neutral_spec(plan.spec) == neutral_spec(evaluation.plan.spec)
+    if plan.project_id != project.project_id or not same:
         raise _stale("PLAN_MISMATCH", f"The manifest is not the one that {plan.plan_id} was made from.", plan)
     if plan.status == "planned" and plan.base_release_id != project.active_release_id:
         raise _stale("PLAN_STALE", f"Another release was activated after {plan.plan_id} was made.", plan)
     return plan
+
+
+def neutral_spec(document: Any) -> Any:
+    """A spec without what the two dialects write differently: reviewed in one, it may be applied in the other."""
+    if isinstance(document, list):
+        return [neutral_spec(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    if "checksum" in document and "id" in document:
+        return {key: document.get(key) for key in ("id", "checksum", "transaction")}
+    own = ("project", "project_id", "idempotency_key")
+    return {_SNAKE.get(key, key): neutral_spec(value) for key, value in document.items() if key not in own}
+
+
+async def _stage_inline_sql(gateway: Gateway, plan: Plan) -> None:
+    # The reviewed plan may refer to SQL by digest that came inline with this request, and will not be uploaded.
+    for migration in plan.wire.migrations:
+        if migration.sql is not None:
+            verified = migration.text(gateway.store) or ""
+            await asyncio.to_thread(gateway.store.put, plan.project_id, migration.checksum, verified.encode())
 
 
 def check_required(plan: Plan, required: Mapping[str, Any]) -> None:
@@ -366,7 +409,9 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
         "target_release_id": plan.target_release_id,
         "manifest_digest": plan.manifest_digest,
         "is_noop": plan.noop,
-        "summary": diffs.summary(evaluation.diff, len(new), evaluation.expose_changes),
+        "summary": diffs.summary(
+            evaluation.diff, len(new), evaluation.expose_changes, [part.summary for part in evaluation.planned]
+        ),
         "expected_events": EXPECTED_EVENTS,
         "missing_content": evaluation.missing_content,
         "warnings": evaluation.warnings,
@@ -376,6 +421,10 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
             "noop": [{"id": m.id, "checksum_hex": m.checksum} for m in evaluation.skipped],
         },
         **evaluation.diff,
+        "rehearsal": {
+            "available": not dry_run,
+            "rehearse_url": None if dry_run else f"/apply/v1/plans/{plan.plan_id}/rehearse",
+        },
         **_added(evaluation),
     }
     return answer | _review(plan) if plan.plan_fingerprint else answer
@@ -470,7 +519,9 @@ async def resume(request: Request) -> Response:
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
         operation, project = await operations.visible(conn, request)
-        plan = await plans.fetch(conn, operation.plan_id) if operation.plan_id else None
+        # The plan of a finished operation may be gone: nothing of it is needed any more.
+        over = operation.plan_id is None or operation.status == "ready"
+        plan = None if over else await plans.fetch(conn, operation.plan_id or "")
     if operation.status == "planning":
         raise GatewayError(
             409,
@@ -489,18 +540,6 @@ async def resume(request: Request) -> Response:
     return reply(operation.snapshot(urls))
 
 
-async def rehearse(request: Request) -> Response:
-    """POST /apply/v1/plans/{plan_id}/rehearse: 422, for a local gateway has no branches of a project."""
-    async with gateway_of(request).connection() as conn:
-        plan = await plans.fetch(conn, request.path_params["plan_id"])
-    raise unsupported(
-        "apply.rehearse",
-        "plan_id",
-        "A local gateway cannot branch a project for a rehearsal. Review with `run402 deploy apply --plan`, or deploy "
-        f"to a scratch project (`run402 projects provision`). The plan {plan.plan_id} can still be committed.",
-    )
-
-
 def _invalid(message: str, resource: str) -> GatewayError:
     return GatewayError(400, "invalid_request", message, code="INVALID_SPEC", phase="plan", resource=resource)
 
@@ -508,7 +547,6 @@ def _invalid(message: str, resource: str) -> GatewayError:
 ROUTES = [
     Route("/apply/v1/plans", create_plan, methods=["POST"]),
     Route("/apply/v1/plans/{plan_id}/commit", commit_plan, methods=["POST"]),
-    Route("/apply/v1/plans/{plan_id}/rehearse", rehearse, methods=["POST"]),
     Route("/apply/v1/operations/{operation_id}/resume", resume, methods=["POST"]),
     Route("/apply/v1/releases/{release_id}/promote", promote, methods=["POST"]),
 ]

@@ -11,13 +11,21 @@ from run402_cli.core.gateway import Connection
 TABLE_OWNERS = (
     "projects",
     "content",
+    "storage.objects",
     "migrations",
     "releases",
     "operations",
     "plans",
+    "functions.bundles",
+    "functions.logs",
+    "functions.runs",
+    "functions.schedules",
     "expose",
     "credentials",
     "account",
+    "snapshots",
+    "branches",
+    "cache",
 )
 
 # Roles belong to the whole cluster, so another gateway may be creating the same ones right now.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from run402_cli.core import expose, migrations, operations, plans, releases
 from run402_cli.core.auth import project_by_id
+from run402_cli.core.check_spec import Check
+from run402_cli.core.checks import refuse_failed, run_checks
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway
 from run402_cli.core.locks import project_lock
@@ -18,7 +20,9 @@ from run402_cli.core.migrations import Migration
 from run402_cli.core.operations import advance
 from run402_cli.core.plans import Plan
 from run402_cli.core.projects import Project
+from run402_cli.core.restore_points import restore_point
 from run402_cli.core.sections import sections
+from run402_cli.core.sites import Site
 from run402_cli.core.wire_spec import content_refs
 
 _running: set[asyncio.Task[dict[str, Any]]] = set()
@@ -44,7 +48,7 @@ async def _commit(gateway: Gateway, plan: Plan) -> dict[str, Any]:
     async with project_lock(gateway, plan.project_id) as conn:
         operation = await operations.fetch(conn, plan.operation_id)
         if operation.status == "ready":
-            return {}
+            return await _recorded_restore_point(conn, plan)
         project = await project_by_id(conn, plan.project_id)
         work = _Work(gateway, conn, plan, project)
         try:
@@ -56,10 +60,21 @@ async def _commit(gateway: Gateway, plan: Plan) -> dict[str, Any]:
             await work.check_secrets()
             await work.migrate()
             await work.stage()
-            return await work.activate()
+            await work.check()
+            return {**work.restore_point, **await work.activate()}
         except GatewayError as exc:
             await work.fail(exc)
             raise
+
+
+async def _recorded_restore_point(conn: Connection, plan: Plan) -> dict[str, Any]:
+    cur = await conn.execute(
+        "SELECT details FROM internal.core_operation_events WHERE operation_id = %s"
+        " AND details ?| '{restore_point,snapshot_skipped_reason}' ORDER BY id DESC LIMIT 1",
+        (plan.operation_id,),
+    )
+    row = await cur.fetchone()
+    return dict(row[0]) if row else {}
 
 
 @dataclass(slots=True)
@@ -71,6 +86,8 @@ class _Work:
     plan: Plan
     project: Project
     phase: str = "stage"
+    # What the answer says about the snapshot that was taken before the migrations.
+    restore_point: dict[str, Any] = field(default_factory=dict)
 
     def check_base(self, active: str | None) -> None:
         if active == self.plan.base_release_id:
@@ -136,6 +153,10 @@ class _Work:
             await check_expose(self.conn, self.project, wire.expose, list(texts.values()))
         await self._step("gating", "done", "Migrations and expose manifest checked", {"pending": list(texts)})
         self.phase = "migrate"
+        self.restore_point = await restore_point(self.gateway, self.conn, self.project, texts.values())
+        if self.restore_point:
+            taken = "Took a restore point" if "restore_point" in self.restore_point else "Took no restore point"
+            await self._step("migrating", "started", taken, self.restore_point)
         for migration in pending:
             await self._step("migrating", "started", f"Running {migration.id}", {"migration_id": migration.id})
             await migrations.run(self.conn, self.project, migration, texts[migration.id], known.get(migration.id))
@@ -160,6 +181,16 @@ class _Work:
         self.phase = "stage"
         for part in sections():
             await part.stage(self.gateway, self.conn, self.project, self.plan.wire, self.plan.target_release)
+
+    async def check(self) -> None:
+        """422 CHECKS_FAILED unless the staged release answers its declared checks."""
+        wanted = [Check.of(entry) for entry in self.plan.spec.get("checks") or ()]
+        if not wanted:
+            return
+        site = Site.of(self.plan.project_id, self.plan.target_release_id, self.plan.target_release)
+        results = await run_checks(self.gateway, site, wanted)
+        refuse_failed(results)
+        await self._step("gating", "done", f"{len(results)} checks passed", {"checks": results})
 
     async def activate(self) -> dict[str, Any]:
         """One transaction under a lock on the project row: base, expose, subdomains, release, pointer."""
@@ -212,6 +243,7 @@ class _Work:
         exc.fields.setdefault("retryable", False)
         exc.fields["operation_id"] = self.plan.operation_id
         exc.fields["plan_id"] = self.plan.plan_id
+        exc.fields.update(self.restore_point if "restore_point" in self.restore_point else {})
         body = exc.body()
         repair = body.get("code") == "MIGRATION_FAILED" and body.get("rolled_back") is False
         async with self.conn.transaction():

@@ -10,8 +10,9 @@ import hmac
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -104,19 +105,22 @@ async def plan_content(request: Request) -> Response:
         stored = await asyncio.to_thread(gateway.store.sizes, project.project_id, list(wanted))
         plan_id = f"cplan_{secrets.token_hex(12)}"
         expires_at = datetime.now(UTC) + PLAN_LIFETIME
+        begun = await _interrupted(gateway, conn, project, [s for s, size in wanted.items() if stored[s] != size])
         uploads = [
-            Upload(f"cup_{secrets.token_hex(12)}", plan_id, project.project_id, sha256, size, _part_bytes(size))
+            begun.get(sha256)
+            or Upload(f"cup_{secrets.token_hex(12)}", plan_id, project.project_id, sha256, size, _part_bytes(size))
             for sha256, size in wanted.items()
-            if stored[sha256] != size
+            if stored[sha256] != size and (sha256 not in begun or begun[sha256].open_parts)
         ]
         await _store_plan(conn, plan_id, project, wanted, expires_at, uploads)
     signer = _Signer(gateway, f"{public_base(request)}/content/v1/uploads", expires_at)
+    missing = {upload.sha256 for upload in uploads}
     return reply(
         {
             "plan_id": plan_id,
             "expires_at": iso(expires_at),
             "missing": [signer.session(upload) for upload in uploads],
-            "entries": [{"sha256": sha256, "missing": stored[sha256] != size} for sha256, size in wanted.items()],
+            "entries": [{"sha256": sha256, "missing": sha256 in missing} for sha256 in wanted],
         }
     )
 
@@ -132,9 +136,10 @@ async def commit_content(request: Request) -> Response:
     async with gateway.connection() as conn:
         row = await _fetch_plan(conn, plan_id)
         await _check_caller(conn, request, row["project_id"])
-        for upload in await _open_uploads(conn, plan_id):
-            await _finish_multipart(gateway, conn, upload)
         project_id, digests = row["project_id"], [entry["sha256"] for entry in row["entries"]]
+        for upload in await _unfinished(conn, project_id, digests):
+            if not upload.open_parts:
+                await _finish_multipart(gateway, conn, upload)
         stored = await asyncio.to_thread(gateway.store.sizes, project_id, digests)
         absent = [entry["sha256"] for entry in row["entries"] if stored[entry["sha256"]] != entry["size"]]
         if absent:
@@ -176,7 +181,9 @@ async def receive_part(request: Request) -> Response:
             digest = await _receive_slice(gateway, request, upload, part)
     except OSError as exc:
         raise storage_failure(exc) from exc
-    return reply({"upload_id": upload_id, "part_number": part, "sha256": digest}, headers={"ETag": f'"{digest}"'})
+    tag = digest or f"{upload_id}-{part}"
+    body = {"upload_id": upload_id, "part_number": part, "sha256": digest or None}
+    return reply(body, headers={"ETag": f'"{tag}"'})
 
 
 async def caller_project(conn: Connection, request: Request, project_id: object = None) -> Project:
@@ -221,6 +228,12 @@ class Upload:
     sha256: str
     size: int
     part_bytes: int
+    done: frozenset[int] = frozenset()  # parts that are stored
+
+    @property
+    def open_parts(self) -> list[int]:
+        """Numbers of the parts still to be sent."""
+        return [number for number in range(1, self.part_count + 1) if number not in self.done]
 
     @property
     def part_count(self) -> int:
@@ -244,7 +257,7 @@ class _Signer:
         return {
             "sha256": upload.sha256,
             "mode": "single" if upload.part_count == 1 else "multipart",
-            "parts": [self._part(upload, number) for number in range(1, upload.part_count + 1)],
+            "parts": [self._part(upload, number) for number in upload.open_parts],
             "part_size_bytes": upload.part_bytes,
             "part_count": upload.part_count,
             "upload_id": upload.upload_id,
@@ -257,6 +270,9 @@ class _Signer:
         expires = int(self.expires_at.timestamp())
         signature = _signature(self.secret, upload.upload_id, number, expires)
         url = f"{self.base}/{upload.upload_id}/{number}?expires={expires}&signature={signature}"
+        if upload.part_count > 1:
+            # The whole object is compared with its digest in the end; one more pass over each part gains nothing.
+            url += f"&{CHECKSUM_HEADER}=whole"
         return {"part_number": number, "url": url, "byte_start": start, "byte_end": start + length - 1}
 
 
@@ -311,7 +327,7 @@ async def _receive_slice(gateway: Gateway, request: Request, upload: Upload, par
     await asyncio.to_thread(target.touch)
     with await asyncio.to_thread(target.open, "r+b") as handle:
         handle.seek(start)
-        digest = await _copy_body(request, handle, length)
+        digest = await _copy_body(request, handle, length, hashing=CHECKSUM_HEADER in request.headers)
         _check_part(request, digest)
         await asyncio.to_thread(sync_file, handle)
     async with gateway.connection() as conn:
@@ -323,29 +339,47 @@ async def _receive_slice(gateway: Gateway, request: Request, upload: Upload, par
     return digest
 
 
-async def _copy_body(request: Request, handle: Any, length: int) -> str:
-    """Stream the body to `handle`, hashing as it goes; memory stays at one buffer. Exactly `length` bytes."""
+async def receive_to(request: Request, path: Path, limit: int) -> int:
+    """Stream a body of any length up to `limit` bytes to a new, synced file; the bytes received. The rest is not read.
+
+    409 content_size_mismatch when the client hangs up, OSError.
+    """
+    with await asyncio.to_thread(path.open, "wb") as handle:
+        received, _ = await _copy_stream(request, handle, limit, hashing=False)
+        await asyncio.to_thread(sync_file, handle)
+    return min(received, limit)
+
+
+async def _copy_body(request: Request, handle: Any, length: int, *, hashing: bool = True) -> str:
+    """Stream exactly `length` bytes of body to `handle`; their SHA-256, or "" without `hashing`."""
+    received, digest = await _copy_stream(request, handle, length, hashing=hashing)
+    if received != length:
+        raise _size_mismatch(length, received, "")
+    return digest
+
+
+async def _copy_stream(request: Request, handle: Any, limit: int, *, hashing: bool) -> tuple[int, str]:
+    """Stream the body to `handle`, hashing as it goes; memory stays at one buffer. Stops beyond `limit` bytes."""
     sha, received, buffer = hashlib.sha256(), 0, bytearray()
 
     def flush() -> None:
-        sha.update(buffer)
+        if hashing:
+            sha.update(buffer)
         handle.write(buffer)
         buffer.clear()
 
     try:
         async for chunk in request.stream():
             received += len(chunk)
-            if received > length:
+            if received > limit:
                 break
             buffer += chunk
             if len(buffer) >= WRITE_BYTES:
                 await asyncio.to_thread(flush)
     except ClientDisconnect as exc:
-        raise _size_mismatch(length, received, "The connection closed early.") from exc
-    if received != length:
-        raise _size_mismatch(length, received, "")
+        raise _size_mismatch(limit, received, "The connection closed early.") from exc
     await asyncio.to_thread(flush)
-    return sha.hexdigest()
+    return received, sha.hexdigest() if hashing else ""
 
 
 def _check_part(request: Request, digest: str) -> None:
@@ -393,8 +427,8 @@ async def _store_plan(
         )
         await cur.executemany(
             "INSERT INTO internal.core_content_uploads (upload_id, plan_id, project_id, sha256, size_bytes, part_bytes)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            [(u.upload_id, u.plan_id, u.project_id, u.sha256, u.size, u.part_bytes) for u in uploads],
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (upload_id) DO UPDATE SET plan_id = excluded.plan_id",
+            [(u.upload_id, plan_id, u.project_id, u.sha256, u.size, u.part_bytes) for u in uploads],
         )
 
 
@@ -416,15 +450,31 @@ async def _fetch_plan(conn: Connection, plan_id: str) -> dict[str, Any]:
 UPLOAD_COLUMNS = "upload_id, plan_id, project_id, sha256, size_bytes, part_bytes"
 
 
-async def _open_uploads(conn: Connection, plan_id: str) -> list[Upload]:
-    """Multipart uploads whose parts have all arrived and that are not objects yet."""
+async def _unfinished(conn: Connection, project_id: str, digests: list[str]) -> list[Upload]:
+    """Multipart uploads of these objects that are not objects yet; the most complete one of each comes last."""
     cur = await conn.execute(
-        f"SELECT {UPLOAD_COLUMNS}, cardinality(parts_done) FROM internal.core_content_uploads"
-        " WHERE plan_id = %s AND size_bytes > part_bytes AND NOT stored",
-        (plan_id,),
+        f"SELECT {UPLOAD_COLUMNS}, parts_done FROM internal.core_content_uploads WHERE project_id = %s"
+        " AND sha256 = ANY(%s) AND size_bytes > part_bytes AND NOT stored ORDER BY cardinality(parts_done)",
+        (project_id, digests),
     )
-    uploads = [(Upload(*row[:6]), row[6]) for row in await cur.fetchall()]
-    return [upload for upload, done in uploads if done == upload.part_count]
+    return [replace(Upload(*row[:6]), done=frozenset(row[6])) for row in await cur.fetchall()]
+
+
+async def _interrupted(gateway: Gateway, conn: Connection, project: Project, digests: list[str]) -> dict[str, Upload]:
+    """Uploads of an earlier plan that a new one goes on with; one without open parts has just become an object."""
+    found: dict[str, Upload] = {}
+    for upload in await _unfinished(conn, project.project_id, digests):
+        if not upload.done or upload.part_bytes != _part_bytes(upload.size):
+            continue
+        if not gateway.store.temporary(upload.upload_id).exists():
+            continue
+        if not upload.open_parts:
+            try:
+                await _finish_multipart(gateway, conn, upload)
+            except GatewayError:
+                continue
+        found[upload.sha256] = upload
+    return found
 
 
 async def _fetch_upload(conn: Connection, upload_id: str) -> Upload:

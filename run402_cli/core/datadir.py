@@ -33,6 +33,7 @@ OWN_ENTRIES = (
     STDERR_LOG,
     "content",
     "private",
+    "functions",
     "postgres",
     "postgres.new",
     "postgres.pw",

@@ -8,10 +8,12 @@ from typing import Any
 
 from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
 from run402_cli.core.migrations import Migration
+from run402_cli.core.route_warnings import route_warnings
 from run402_cli.release.state import empty_state
 
 CAP = 1000
 _FUNCTION_FIELDS = ("code_hash", "runtime", "timeout_seconds", "memory_mb", "schedule", "triggers", "deps")
+_ENTRYPOINTS = ("index.html", "_worker.js")
 _ROUTE_FIELDS = ("target", "methods", "pricing")
 State = Mapping[str, Any]
 
@@ -38,8 +40,8 @@ def changes_nothing(diff: Mapping[str, Any]) -> bool:
     return not any(bucket.get(key) for bucket in buckets for key in ("added", "removed", "changed"))
 
 
-def summary(diff: Mapping[str, Any], migrations: int, expose: bool) -> str:
-    """One sentence that counts what changes."""
+def summary(diff: Mapping[str, Any], migrations: int, expose: bool, sections: Iterable[str] = ()) -> str:
+    """One sentence that counts what changes; `sections` are what the release sections add to it."""
     parts = [f"{migrations} new migration{'s' * (migrations != 1)}"] if migrations else []
     nouns = {"site": "file", "functions": "function", "secrets": "secret", "subdomains": "subdomain", "routes": "route"}
     for name, noun in nouns.items():
@@ -49,6 +51,7 @@ def summary(diff: Mapping[str, Any], migrations: int, expose: bool) -> str:
             parts.append(f"{noun}s: {', '.join(counts)}")
     if expose:
         parts.append("expose manifest applied")
+    parts += filter(None, sections)
     return "; ".join(parts) if parts else "No changes: the active release is already this one"
 
 
@@ -157,7 +160,13 @@ def plan_warnings(
     before: State | None, after: State, diff: Mapping[str, Any], pending: Iterable[tuple[Migration, str | None]]
 ) -> list[dict[str, Any]]:
     """Warnings of a plan, by code. Those with requires_confirmation stop a deploy until they are acknowledged."""
-    found = [*_site_warnings(before or empty_state(), after, diff)]
+    base = before or empty_state()
+    found = [*_site_warnings(base, after, diff), *route_warnings(base, after, diff)]
+    if base["subdomains"]["names"] and not after["subdomains"]["names"]:
+        found.append(_warning("ZERO_SUBDOMAINS_AFTER", "warn", "The release has no subdomain left.", []))
+    if "totals" in diff["site"]:
+        message = f"Only the first {CAP} entries of each site list are shown; `totals` counts them all."
+        found.append(_warning("DIFF_TRUNCATED", "info", message, []))
     for name, code in (("secrets", "DESTRUCTIVE_SECRET_REMOVAL"), ("subdomains", "DESTRUCTIVE_SUBDOMAIN_REMOVAL")):
         removed = diff[name]["removed"]
         if removed:
@@ -176,10 +185,22 @@ def _site_warnings(before: State, after: State, diff: Mapping[str, Any]) -> Iter
         listed = diff["site"]["removed"][:50]
         message = f"Removes {removed} of {had} site files."
         yield _warning("DESTRUCTIVE_SITE_BULK_REMOVAL", "high", message, listed)
+    entries = [path for path in diff["site"]["removed"] if path in _ENTRYPOINTS]
+    if entries and after["site"]["paths"]:
+        yield _warning(
+            "SITE_ENTRYPOINT_REMOVED", "warn", f"Removes the page that / shows: {', '.join(entries)}.", entries
+        )
+    if _is_explicit(before) and not _is_explicit(after):
+        message = "public_paths goes from explicit to implicit: every file of the site becomes public by its name."
+        yield _warning("PUBLIC_PATH_MODE_WIDENS_TO_IMPLICIT", "warn", message, [], confirm=True)
     files = (after["static_manifest"] or {}).get("files", {})
     if after["site"]["paths"] and not any(entry["cache_class"] == "html" for entry in files.values()):
         message = "No HTML file of the site is publicly reachable."
         yield _warning("SITE_NO_REACHABLE_HTML", "high", message, [], prefix="")
+
+
+def _is_explicit(state: State) -> bool:
+    return (state["static_manifest"] or {}).get("public_path_mode") == "explicit"
 
 
 def _migration_warnings(pending: list[tuple[Migration, str | None]]) -> Iterable[dict[str, Any]]:
@@ -217,6 +238,11 @@ def _disables_rls(tokens: list[Token]) -> bool:
     return "disable" in words and "row" in words and "security" in words
 
 
+def _locks(tokens: list[Token]) -> bool:
+    words = [token.text for token in tokens if token.kind == "word"]
+    return words[:1] == ["create"] and "index" in words[1:3] and "concurrently" not in words
+
+
 def _has(*wanted: str) -> Callable[[list[Token]], bool]:
     def test(tokens: list[Token]) -> bool:
         words = [token.text for token in tokens if token.kind == "word"]
@@ -230,6 +256,14 @@ _SQL_RULES: tuple[tuple[str, str, str, Callable[[list[Token]], bool], bool], ...
     ("MIGRATION_RLS_DISABLED", "high", "Switches row-level security off.", _disables_rls, True),
     ("MIGRATION_POLICY_REMOVAL", "warn", "Removes a row-level security policy.", _has("drop", "policy"), True),
     ("MIGRATION_PUBLIC_GRANT", "warn", "Grants privileges to PUBLIC.", _has("grant", "to", "public"), True),
+    ("MIGRATION_LOCK_RISK", "warn", "Builds an index without CONCURRENTLY: writers wait for it.", _locks, False),
+    (
+        "MIGRATION_SECURITY_DEFINER",
+        "warn",
+        "Makes a function that runs with its owner's rights, past row-level security.",
+        _has("security", "definer"),
+        True,
+    ),
 )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -15,6 +15,9 @@ from starlette.requests import Request
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
 from run402_cli.core.store import ContentStore
+
+if TYPE_CHECKING:
+    from run402_cli.core.functions.runtime import Runtime
 
 Connection = AsyncConnection[Any]
 
@@ -38,9 +41,16 @@ class Gateway:
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
         self.sql_slots = asyncio.Semaphore(20)
+        self.functions = self._functions()
         self.started_at = datetime.now(UTC)
         # Says why the embedded PostgreSQL is away, None while it is up; set by its supervisor.
         self.database_lost: Callable[[], str | None] = lambda: None
+
+    def _functions(self) -> Runtime:
+        # Its modules import this one.
+        from run402_cli.core.functions.runtime import Runtime
+
+        return Runtime(self)
 
     async def open(self) -> None:
         """Connect, and create or upgrade roles, schemas and bookkeeping tables."""
@@ -49,8 +59,10 @@ class Gateway:
         await self.pool.open(wait=True, timeout=30)
         async with self.connection() as conn:
             await bootstrap(conn)
+        self.functions.start()
 
     async def close(self) -> None:
+        await self.functions.close()
         await self.pool.close()
 
     @asynccontextmanager

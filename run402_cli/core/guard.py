@@ -23,6 +23,7 @@ LOOPBACK_HOST = re.compile(r"(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]+\.)*localhost
 # Everything a page may call: REST asks for a key itself, the others serve public bytes only.
 PUBLIC = re.compile(
     r"""/rest/v1(?:/.*)?
+      | /functions/v1/(?!(?:runs|invoke)$)[^/]+
       | /projects/v1/[^/]+/static(?:/.*)?
       | /projects/v1/[^/]+/storage/(?:public|immutable|signed)/.*
       | /health
@@ -32,7 +33,7 @@ PUBLIC = re.compile(
 # Everything else belongs to the gateway; on `<name>.localhost` the remaining paths are the site's own.
 CONTROL_PLANE = re.compile(r"/(?:health|status|admin/api(?:/.*)?|[a-z-]+/v1(?:/.*)?)")
 
-CORS_PATH = re.compile(r"/rest/v1(?:/.*)?")
+CORS_PATH = re.compile(r"/rest/v1(?:/.*)?|/functions/v1/(?!(?:runs|invoke)$)[^/]+")
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Content-Range, Range-Unit, Content-Location, Location, Preference-Applied",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,8 @@ CREATE TABLE IF NOT EXISTS internal.core_operations (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE internal.core_operations ADD COLUMN IF NOT EXISTS kind text NOT NULL DEFAULT 'deploy';
+ALTER TABLE internal.core_operations ADD COLUMN IF NOT EXISTS rehearsal_report jsonb;
 CREATE INDEX IF NOT EXISTS core_operations_project ON internal.core_operations (project_id, created_at);
 CREATE TABLE IF NOT EXISTS internal.core_operation_events (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -53,7 +56,7 @@ UNFINISHED = ("committing", "staging", "gating", "migrating", "schema_settling",
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 COLUMNS = (
     "operation_id, project_id, plan_id, status, base_release_id, target_release_id, release_id, error,"
-    " activate_attempts, last_activate_attempt_at, created_at, updated_at"
+    " activate_attempts, last_activate_attempt_at, created_at, updated_at, rehearsal_report"
 )
 
 
@@ -71,6 +74,7 @@ class Operation:
     last_activate_attempt_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    rehearsal_report: dict[str, Any] | None = None
 
     def snapshot(self, urls: Mapping[str, str] | None) -> dict[str, Any]:
         """The API's operation snapshot; `urls` only once the release serves."""
@@ -89,6 +93,7 @@ class Operation:
             "last_activate_attempt_at": iso(self.last_activate_attempt_at),
             "created_at": iso(self.created_at),
             "updated_at": iso(self.updated_at),
+            **({"rehearsal_report": self.rehearsal_report} if self.rehearsal_report else {}),
         }
 
 
@@ -124,6 +129,26 @@ async def advance(
     )
 
 
+async def record(
+    conn: Connection, kind: str, project_id: str, message: str, *, report: Mapping[str, Any] | None = None
+) -> str:
+    """Note something that is over already and is no deploy (snapshot, restore, branch, rehearsal); its id."""
+    operation_id = f"op_{secrets.token_hex(12)}"
+    async with conn.transaction():
+        await conn.execute(
+            "INSERT INTO internal.core_operations (operation_id, project_id, status, kind, rehearsal_report)"
+            " VALUES (%s, %s, 'ready', %s, %s)",
+            (
+                operation_id,
+                project_id,
+                kind,
+                None if report is None else Jsonb({**report, "operation_id": operation_id}),
+            ),
+        )
+        await advance(conn, operation_id, "ready", kind, "done", message)
+    return operation_id
+
+
 async def get_operation(request: Request) -> Response:
     """GET /apply/v1/operations/{operation_id}: the snapshot. 404 operation_not_found. docs/local-gateway.md"""
     async with gateway_of(request).connection() as conn:
@@ -138,7 +163,8 @@ async def list_operations(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         project = await caller_project(conn, request, request.query_params.get("project_id"))
         cur = await conn.execute(
-            f"SELECT {COLUMNS} FROM internal.core_operations WHERE project_id = %(project)s AND (%(cursor)s::text IS NULL"
+            f"SELECT {COLUMNS} FROM internal.core_operations WHERE project_id = %(project)s AND kind = 'deploy'"
+            " AND (%(cursor)s::text IS NULL"
             " OR (created_at, operation_id) < (SELECT created_at, operation_id FROM internal.core_operations"
             " WHERE operation_id = %(cursor)s AND project_id = %(project)s))"
             " ORDER BY created_at DESC, operation_id DESC LIMIT %(limit)s",

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS internal.core_apply_plans (
   created_at timestamptz NOT NULL DEFAULT now(),
   committed_at timestamptz
 );
+ALTER TABLE internal.core_apply_plans ADD COLUMN IF NOT EXISTS remembered jsonb NOT NULL DEFAULT '{}';
 CREATE INDEX IF NOT EXISTS core_apply_plans_idempotency
   ON internal.core_apply_plans (project_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE TABLE IF NOT EXISTS internal.core_function_secrets (
@@ -52,7 +53,7 @@ REVIEW_LIFETIME = timedelta(hours=24)
 COLUMNS = (
     "plan_id, operation_id, project_id, dialect, spec, release_spec_digest, manifest_digest, base_release_id,"
     " target_release_id, target_release_digest, target_release, noop, idempotency_key, plan_fingerprint, expires_at,"
-    " status, created_at"
+    " status, created_at, remembered"
 )
 
 
@@ -77,10 +78,11 @@ class Plan:
     expires_at: datetime | None
     status: str
     created_at: datetime
+    remembered: dict[str, Any]
 
     @property
     def wire(self) -> WireSpec:
-        return WireSpec(self.dialect, self.project_id, self.spec)
+        return WireSpec(self.dialect, self.project_id, self.spec, self.remembered)
 
 
 def new_ids() -> tuple[str, str]:
@@ -93,7 +95,7 @@ async def insert(conn: Connection, plan: Plan) -> None:
     async with conn.transaction():
         await conn.execute(
             f"INSERT INTO internal.core_apply_plans ({COLUMNS})"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 plan.plan_id,
                 plan.operation_id,
@@ -112,6 +114,7 @@ async def insert(conn: Connection, plan: Plan) -> None:
                 plan.expires_at,
                 plan.status,
                 plan.created_at,
+                Jsonb(plan.remembered),
             ),
         )
         await conn.execute(

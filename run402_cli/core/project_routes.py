@@ -20,6 +20,7 @@ from run402_cli.core.capabilities import capability_document
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
+from run402_cli.core.locks import project_lock
 from run402_cli.core.projects import COLUMNS, Project, drop_project, insert_project, project_from_row
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 
@@ -196,11 +197,13 @@ async def rename_project(request: Request) -> Response:
 async def delete_project(request: Request) -> Response:
     """DELETE /projects/v1/{id}, service key: schema, rows and content references go. `{project_id, status}`."""
     gateway = gateway_of(request)
-    async with gateway.connection() as conn, conn.transaction():
+    async with gateway.connection() as conn:
         project = await require_service_key(conn, request, request.path_params["project_id"])
-        await drop_project(conn, project)
-    references = gateway.settings.content_dir / "refs" / project.project_id
-    await anyio.to_thread.run_sync(lambda: shutil.rmtree(references, ignore_errors=True))
+    # After a deploy that is running, not into it.
+    async with project_lock(gateway, project.project_id) as conn, conn.transaction():
+        gone = await drop_project(conn, await project_by_id(conn, project.project_id))
+    for project_id in gone:
+        await anyio.to_thread.run_sync(gateway.store.forget, project_id)
     return reply({"project_id": project.project_id, "status": "deleted"})
 
 

@@ -90,7 +90,25 @@ async def create_project_schema(conn: Connection, slot: str) -> None:
         )
 
 
-async def drop_project(conn: Connection, project: Project) -> None:
-    """The schema with everything in it, and every bookkeeping row. Call inside a transaction."""
-    await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(project.schema_slot)))
-    await conn.execute("DELETE FROM internal.core_projects WHERE project_id = %s", (project.project_id,))
+async def drop_project(conn: Connection, project: Project) -> list[str]:
+    """Schema, snapshots, branches, every bookkeeping row; the ids of the projects that went. Inside a transaction."""
+    # The row first: whoever is about to write to the schema holds it, and must not meet a schema that is half gone.
+    await conn.execute("SELECT 1 FROM internal.core_projects WHERE project_id = %s FOR UPDATE", (project.project_id,))
+    cursor = await conn.execute(
+        "SELECT branch_project_id FROM internal.core_branches WHERE parent_project_id = %s", (project.project_id,)
+    )
+    gone = [*(row[0] for row in await cursor.fetchall()), project.project_id]
+    for project_id in gone:
+        await _drop_one(conn, project_id)
+    return gone
+
+
+async def _drop_one(conn: Connection, project_id: str) -> None:
+    cursor = await conn.execute(
+        "SELECT schema_slot FROM internal.core_projects WHERE project_id = %(id)s"
+        " UNION ALL SELECT schema_slot FROM internal.core_snapshots WHERE project_id = %(id)s",
+        {"id": project_id},
+    )
+    for (slot,) in await cursor.fetchall():
+        await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(slot)))
+    await conn.execute("DELETE FROM internal.core_projects WHERE project_id = %s", (project_id,))

@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS internal.core_subdomains (
   project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
   claimed_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE internal.core_subdomains ADD COLUMN IF NOT EXISTS updated_at timestamptz NOT NULL DEFAULT now();
+ALTER TABLE internal.core_subdomains ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'release';
 """
 
 SCHEMA_VERSION = "agent-deploy-observability.v1"
@@ -129,8 +131,10 @@ async def activate_plan(conn: Connection, plan: Plan) -> None:
 async def point_at(conn: Connection, project_id: str, release_id: str, subdomains: list[str]) -> None:
     """Move the active pointer and the subdomains with it. 409 SUBDOMAIN_TAKEN when another project has one."""
     await check_subdomains(conn, project_id, subdomains)
+    # A name that was claimed by itself is none of the release's business.
     await conn.execute(
-        "DELETE FROM internal.core_subdomains WHERE project_id = %s AND NOT name = ANY(%s)", (project_id, subdomains)
+        "DELETE FROM internal.core_subdomains WHERE project_id = %s AND origin = 'release' AND NOT name = ANY(%s)",
+        (project_id, subdomains),
     )
     await conn.execute(
         "INSERT INTO internal.core_subdomains (name, project_id) SELECT unnest(%s::text[]), %s ON CONFLICT DO NOTHING",
@@ -182,10 +186,15 @@ async def release_urls(conn: Connection, project: Project, release_id: str | Non
     )
     row = await cur.fetchone()
     if row is not None:
-        scheme, _, host = base.partition("://")
-        port = host.rpartition("]")[2].partition(":")[2]
-        urls["subdomain"] = f"{scheme}://{row[0]}.localhost{':' + port if port else ''}/"
+        urls["subdomain"] = host_url(base, row[0])
     return urls
+
+
+def host_url(base: str, label: str) -> str:
+    """The address of `<label>.localhost` at the gateway whose own URL is `base`."""
+    scheme, _, host = base.partition("://")
+    port = host.rpartition("]")[2].partition(":")[2]
+    return f"{scheme}://{label}.localhost{':' + port if port else ''}/"
 
 
 async def bindings(conn: Connection, project_id: str) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from run402_cli.release.static_manifest import cache_control, static_manifest_sh
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _STATIC_PATH = re.compile(r"/projects/v1/(prj_[a-z0-9_]{1,96})/static(?=/|$)")
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*")
-_STATUS = {"path_error": 400, "none": 404, "route_method_miss": 405, "route_function": 503}
+_STATUS = {"path_error": 400, "none": 404, "route_method_miss": 405}
 
 
 async def resolve(request: Request) -> Response:

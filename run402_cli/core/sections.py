@@ -13,7 +13,7 @@ from run402_cli.core.projects import Project
 from run402_cli.core.wire_spec import WireSpec
 
 # Module below run402_cli.core -> its SECTION. In the order in which they are staged and activated.
-SECTION_MODULES: tuple[str, ...] = ()
+SECTION_MODULES: tuple[str, ...] = ("storage.section", "functions.section")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Planned:
     content: Mapping[str, int] = field(default_factory=dict)  # objects that the commit needs: sha256 to size in bytes
     warnings: tuple[Mapping[str, Any], ...] = ()
     answer: Mapping[str, Any] = field(default_factory=dict)  # further keys of the plan's answer
+    summary: str = ""  # what the plan's one-sentence summary says about it
+    remember: Mapping[str, Any] = field(default_factory=dict)  # kept with the plan: `wire.remembered` at commit
 
 
 class Section:
@@ -48,6 +50,9 @@ class Section:
 
     async def switched(self, gateway: Gateway, conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
         """The active release is now one with this state: after a commit or a promote, in the same transaction."""
+
+    async def branched(self, gateway: Gateway, conn: Connection, project_id: str, branch_id: str) -> None:
+        """Copy what the section keeps for a project beside its release state to a branch of it, in one transaction."""
 
 
 @cache

@@ -34,6 +34,7 @@ from run402_cli.core.app import create_app
 from run402_cli.core.errors import CoreProcessError, run_command
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.postgres import EmbeddedPostgres, make_cluster_parent
+from run402_cli.core.purge import purge
 from run402_cli.core.settings import Settings
 from run402_cli.core.supervisor import Supervisor
 
@@ -113,6 +114,7 @@ class _Process:
             gateway = Gateway(settings, url)
             await open_gateway(gateway)
             try:
+                await purge(gateway)
                 async with supervised(postgres, gateway):
                     await self._answer(gateway, listener)
             finally:

@@ -58,9 +58,10 @@ class Found:
 
 
 def look_up(site: Site, raw_path: str, method: str) -> Found:
-    """Routes that accept the method first, then public files, then routes and files that refuse the method.
+    """The first route that accepts the method, else a public file, else 405 when the path exists for other methods.
 
-    `raw_path` is percent-encoded, as on the request line. docs/local-gateway.md
+    A route that matched is the answer, whatever becomes of it: nothing falls back from there to a file. `raw_path` is
+    percent-encoded, as on the request line. docs/local-gateway.md
     """
     try:
         path = normalize_public_path(raw_path)
@@ -69,23 +70,17 @@ def look_up(site: Site, raw_path: str, method: str) -> Found:
     trimmed = path.rstrip("/") or "/"
     routes = [route for route in site.routes if _covers(route, trimmed)]
     for route in routes:
-        # A static file beats a function route, so only static routes come before the files.
-        if route["target"]["type"] == "static" and method in _methods(route):
-            return _aliased(site, route, trimmed)
-    public, kind = _file_at(site, path, trimmed)
-    if public is not None:
-        if method in READ_METHODS:
-            return Found(kind, trimmed, public, site.files[public])
-        routes = [route for route in routes if method in _methods(route)]
-        if not routes:
-            return Found("route_method_miss", trimmed, public, allow=READ_METHODS)
-    for route in routes:
         if method in _methods(route):
-            return Found("route_function", trimmed, route=route)
-    if routes:
-        allow = sorted({name for route in routes for name in _methods(route)})
-        return Found("route_method_miss", trimmed, route=routes[0], allow=tuple(allow))
-    return Found("none", trimmed)
+            static = route["target"]["type"] == "static"
+            return _aliased(site, route, trimmed) if static else Found("route_function", trimmed, route=route)
+    public, kind = _file_at(site, path, trimmed)
+    if public is not None and method in READ_METHODS:
+        return Found(kind, trimmed, public, site.files[public])
+    if public is None and not routes:
+        return Found("none", trimmed)
+    allow = {name for route in routes for name in _methods(route)}
+    allow.update(READ_METHODS if public is not None else ())
+    return Found("route_method_miss", trimmed, public, route=routes[0] if routes else None, allow=tuple(sorted(allow)))
 
 
 def _covers(route: Mapping[str, Any], path: str) -> bool:

@@ -85,7 +85,7 @@ _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("create", "event", "trigger"), "Event triggers act on all projects: use a trigger on the table."),
 )
 _DATA_STATEMENTS = frozenset({"insert", "update", "merge", "with", "explain", "prepare"})
-_RESERVED_SCHEMA = re.compile(r"internal|postgrest|auth|project_[0-9a-f]{16}")
+_RESERVED_SCHEMA = re.compile(r"internal|postgrest|auth|(?:project|snapshot)_[0-9a-f]{16}")
 
 
 def tokens(text: str) -> Iterator[Token]:

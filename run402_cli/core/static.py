@@ -16,9 +16,11 @@ from starlette.types import Scope
 
 from run402_cli.core.auth import project_by_id, require_service_key
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.routes import call_route
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.guard import CONTROL_PLANE, site_label
 from run402_cli.core.http import reply
+from run402_cli.core.projects import Project
 from run402_cli.core.sites import ALL_METHODS, Found, Site, cache, look_up, project_of_host
 from run402_cli.release.static_manifest import cache_control, static_manifest_sha256
 
@@ -42,7 +44,8 @@ async def serve_project(request: Request) -> Response:
     if not below and site is not None and _is_page_load(request):
         # Without the slash a page's relative links would point beside the site.
         return _redirect(request, raw + b"/")
-    return await serve(request, site, (below or b"/").decode("latin-1"), f"project {project.project_id}")
+    path = (below or b"/").decode("latin-1")
+    return await serve(request, site, path, f"project {project.project_id}", project)
 
 
 async def serve_host(request: Request) -> Response:
@@ -61,8 +64,8 @@ async def serve_host(request: Request) -> Response:
     return await serve(request, site, raw_path(request.scope).decode("latin-1"), f"project {project_id}")
 
 
-async def serve(request: Request, site: Site | None, path: str, owner: str) -> Response:
-    """Answer a request for `path` (percent-encoded) of a site."""
+async def serve(request: Request, site: Site | None, path: str, owner: str, project: Project | None = None) -> Response:
+    """Answer a request for `path` (percent-encoded) of a site; `project` is its project, if it is known already."""
     if site is None:
         raise GatewayError(
             404,
@@ -76,12 +79,7 @@ async def serve(request: Request, site: Site | None, path: str, owner: str) -> R
     if found.kind == "route_method_miss":
         return method_not_allowed(request.method, found)
     if found.kind == "route_function":
-        raise GatewayError(
-            503,
-            "dynamic_runtime_unavailable",
-            f"{found.path} is routed to a function, and this gateway does not run functions.",
-            code="DYNAMIC_RUNTIME_UNAVAILABLE",
-        )
+        return await call_route(request, site, found, path, project)
     if found.entry is None:
         raise GatewayError(
             404,
@@ -121,17 +119,21 @@ def method_not_allowed(method: str, found: Found) -> Response:
 
 
 async def send_file(request: Request, entry: Mapping[str, Any]) -> Response:
-    """The bytes of a manifest entry, from disk, with its headers; answers If-None-Match and one Range."""
-    path = gateway_of(request).store.path(entry["sha256"])
+    """The bytes of a manifest entry, from disk, with its headers."""
+    return await send_stored(request, entry["sha256"], file_headers(entry))
+
+
+async def send_stored(request: Request, sha256: str, headers: dict[str, str]) -> Response:
+    """Stored bytes with the given headers (ETag and Cache-Control among them); answers If-None-Match and one Range."""
+    path = gateway_of(request).store.path(sha256)
     stored = await asyncio.to_thread(_size, path)
     if stored is None:
         raise GatewayError(
             409,
             "content_digest_missing",
-            f"The bytes {entry['sha256']} are gone from the content directory. Deploy the site again to restore them.",
+            f"The bytes {sha256} are gone from the content directory. Deploy them again to restore them.",
             code="CONTENT_DIGEST_MISSING",
         )
-    headers = file_headers(entry)
     if _matches(request.headers.get("if-none-match"), headers["ETag"]):
         kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
         return Response(status_code=304, headers=kept)

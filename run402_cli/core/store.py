@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import time
 from pathlib import Path
 from typing import IO
@@ -91,6 +92,17 @@ class ContentStore:
         folders = {self.path(d).parent for d in digests} | {self.ref_path(project_id, d).parent for d in digests}
         for folder in sorted(folders):
             sync_folder(folder)
+
+    def share(self, project_id: str, other_id: str) -> None:
+        """Let another project see everything that this one staged."""
+        for ref in (self.root / "refs" / project_id).glob("*/*"):
+            copy = self.ref_path(other_id, ref.name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.touch()
+
+    def forget(self, project_id: str) -> None:
+        """Remove what says that a project staged anything; the bytes stay for others until they are swept."""
+        shutil.rmtree(self.root / "refs" / project_id, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove temporary files that nobody will finish."""

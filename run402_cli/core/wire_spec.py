@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from run402_cli.core import check_spec, i18n
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions import spec as functions
 from run402_cli.core.migrations import Migration
+from run402_cli.core.storage import spec as assets
 from run402_cli.release.errors import INVALID_SPEC, ReleaseError
 from run402_cli.release.fields import Fields, is_integer
 
@@ -42,11 +45,15 @@ MAX_MIGRATION_ID: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class WireSpec:
-    """A checked spec. `document` is as sent; `dialect` follows from the key that names the project."""
+    """A checked spec. `document` is as sent; `dialect` follows from the key that names the project.
+
+    `remembered` is what the sections kept with the plan; empty while a plan is being made.
+    """
 
     dialect: Dialect
     project_id: str
     document: dict[str, Any]
+    remembered: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def migrations(self) -> list[Migration]:
@@ -83,45 +90,7 @@ def read_spec(document: Any) -> WireSpec:
     for key, check in _SECTIONS.items():
         if key in spec:
             check(spec[key])
-    refuse_unsupported(spec)
     return WireSpec("core" if names[0] == "project" else "cloud", project_id, spec)
-
-
-def refuse_unsupported(spec: Mapping[str, Any]) -> None:
-    """422 unsupported_capability for sections that this gateway does not run yet; first failure wins."""
-    functions = spec.get("functions") or {}
-    if functions.get("replace") or functions.get("patch"):
-        raise unsupported(
-            "functions.node", "functions", "This gateway does not run functions yet. Remove the `functions` section."
-        )
-    assets = spec.get("assets")
-    if assets is not None:
-        if not any(assets.get(key) for key in ("put", "delete", "sync")):
-            raise GatewayError(
-                409,
-                "asset_spec_empty",
-                "The `assets` section has no put, delete or sync. Fill it in or remove it.",
-                code="ASSET_SPEC_EMPTY",
-                phase="plan",
-                resource="assets",
-            )
-        raise unsupported(
-            "storage.objects.local",
-            "assets",
-            "This gateway does not store assets yet. Put the files into the `site` section.",
-        )
-    if spec.get("i18n") is not None:
-        raise unsupported("i18n.routing", "i18n", "Locale routing is not available here. Remove the `i18n` section.")
-    if (spec.get("database") or {}).get("zero_downtime"):
-        raise unsupported(
-            "database.zero-downtime",
-            "database.zero_downtime",
-            "Zero-downtime migrations are not available here. Remove `zero_downtime` or set it to false.",
-        )
-    if spec.get("checks"):
-        raise unsupported(
-            "apply.checks", "checks", "Checks are not run by this gateway. Remove `checks`; `run402 up` runs `verify`."
-        )
 
 
 def unsupported(capability: str, resource: str, message: str) -> GatewayError:
@@ -156,14 +125,6 @@ def release_failure(exc: ReleaseError, dialect: Dialect) -> GatewayError:
         retryable=False,
         **{key: value for key, value in extra.items() if value is not None},
     )
-
-
-def _optional_object(where: str, *keys: str) -> Callable[[Any], None]:
-    def check(value: Any) -> None:
-        if value is not None:
-            WIRE.known(value, keys, where)
-
-    return check
 
 
 def _check_base(value: Any) -> None:
@@ -302,18 +263,27 @@ def _check_routes(value: Any) -> None:
         WIRE.array(WIRE.known(value, ("replace",), "routes").get("replace"), "routes.replace")
 
 
+def _check_functions(value: Any) -> None:
+    if value is not None:
+        functions.check_functions(value, _check_ref, site_path_problem)
+
+
+def _check_checks(value: Any) -> None:
+    if value is not None:
+        check_spec.check_shape(value)
+
+
 _SECTIONS: Final[dict[str, Callable[[Any], None]]] = {
     "base": _check_base,
     "database": _check_database,
-    "functions": _optional_object("functions", "replace", "patch"),
+    "functions": _check_functions,
     "secrets": _check_secrets,
     "site": _check_site,
     "subdomains": _check_subdomains,
     "routes": _check_routes,
-    "assets": _optional_object("assets", "put", "delete", "sync"),
-    "i18n": _optional_object(
-        "i18n", "defaultLocale", "default_locale", "locales", "detect", "unknownLocalePolicy", "unknown_locale_policy"
-    ),
+    "assets": assets.check,
+    "checks": _check_checks,
+    "i18n": i18n.check_shape,
 }
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from run402_cli.client import Client
 from run402_cli.deploy import _assets, _core, _follow, _plans, _tier, _warnings
-from run402_cli.deploy._errors import continued_by_rerun
+from run402_cli.deploy._errors import continued_by_rerun, curable, left_behind
 from run402_cli.deploy._options import ApplyOptions, Emit, silent
+from run402_cli.deploy._patience import patiently
 from run402_cli.deploy._upload import missing_entries, send_missing
-from run402_cli.errors import DeployError, Interrupted, NetworkError
+from run402_cli.errors import DeployError, NetworkError
 from run402_cli.release.ci_rules import check_ci_spec
 from run402_cli.release.routes import readonly_wildcard_warning
 from run402_cli.release.spec import validate_spec
@@ -46,20 +49,41 @@ class Apply:
         return self.manifest.project
 
     @property
+    def plan_id(self) -> str | None:
+        return _text(self.plan.get("plan_id"))
+
+    @property
+    def operation_id(self) -> str | None:
+        return _text(self.plan.get("operation_id"))
+
+    @property
     def idempotency_key(self) -> str | None:
         return self.options.idempotency_key or self.manifest.idempotency_key
 
 
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
 def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
     """See `run402_cli.deploy.apply`."""
-    state = Apply(client, manifest, options, emit, client.is_core and not options.cloud_dialect)
-    with continued_by_rerun(options.command):
+    return carry_out(start(client, manifest, options, emit))
+
+
+def start(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> Apply:
+    """A deploy that has done nothing yet."""
+    return Apply(client, manifest, options, emit, client.is_core and not options.cloud_dialect)
+
+
+def carry_out(state: Apply) -> dict[str, Any]:
+    """The whole deploy; afterwards `state` has the plan and the release that became live."""
+    with continued_by_rerun(state.options.command):
         attempt = 1
         while True:
             try:
                 return _attempt(state)
             except DeployError as exc:
-                if not _base_moved(exc, manifest.spec.get("base")):
+                if not _base_moved(exc, state.manifest.spec.get("base")):
                     raise
                 if attempt == _ATTEMPTS:
                     exc.fields |= {
@@ -117,14 +141,15 @@ def request_plan(state: Apply) -> None:
 def upload(state: Apply) -> None:
     """Send what the plan says is missing (Cloud dialect)."""
     entries = missing_entries(state.plan, state.release.objects, state.emit)
-    send_missing(
-        state.client,
-        state.project,
-        entries,
-        state.release.objects,
-        workers=state.options.concurrency,
-        emit=state.emit,
-    )
+    with left_behind(phase="upload", operation_id=state.operation_id, plan_id=state.plan_id):
+        send_missing(
+            state.client,
+            state.project,
+            entries,
+            state.release.objects,
+            workers=state.options.concurrency,
+            emit=state.emit,
+        )
 
 
 def commit(state: Apply, plan_id: str, *, required_plan: dict[str, str] | None) -> dict[str, Any]:
@@ -134,33 +159,39 @@ def commit(state: Apply, plan_id: str, *, required_plan: dict[str, str] | None) 
         body["idempotency_key"] = state.idempotency_key
     if required_plan is not None:
         body["required_plan"] = required_plan
-    raw = state.plan.get("operation_id")
-    operation_id = raw if isinstance(raw, str) and raw else None
-    resume = _follow.resume_command(operation_id, state.project) if operation_id else None
-    try:
-        answer = apply_service.commit(state.client, state.project, plan_id, body, operation_id=operation_id)
-    except Interrupted as exc:
-        exc.resume = resume
-        raise
-    except NetworkError as exc:
-        actions = [{"type": "retry", "command": state.options.command, "why": _RERUN_WHY}]
-        if resume:
-            actions.insert(0, {"type": "resume_deploy", "command": resume, "why": _RESUME_WHY})
-        exc.extra["next_actions"] = actions
-        raise
-    if not isinstance(answer, dict):
-        raise DeployError(
-            "The gateway's commit answer is not a JSON object.",
-            code="INTERNAL_ERROR",
+    with left_behind(phase="commit", operation_id=state.operation_id, plan_id=plan_id), _maybe_taken(state):
+        answer = patiently(
+            lambda: apply_service.commit(state.client, state.project, plan_id, body, operation_id=state.operation_id),
             phase="commit",
-            plan_id=plan_id,
-            operation_id=operation_id,
+            emit=state.emit,
         )
+        if not isinstance(answer, dict):
+            raise DeployError("The gateway's commit answer is not a JSON object.", code="INTERNAL_ERROR")
     return answer
 
 
-_RESUME_WHY = "Continues the operation when the gateway had taken the commit."
-_RERUN_WHY = "Otherwise run the deploy again: it sends only what is missing and applies nothing twice."
+@contextlib.contextmanager
+def _maybe_taken(state: Apply) -> Iterator[None]:
+    """Without a usable answer nobody here knows whether the gateway took the commit. Running the deploy again is right
+    in both cases; resuming the operation only when it did.
+    """
+    actions = [{"type": "retry", "command": state.options.command, "why": _RERUN_WHY}]
+    if state.operation_id and _follow.may_resume(state.client):
+        command = _follow.resume_command(state.operation_id, state.project)
+        actions.append({"type": "resume_deploy", "command": command, "why": _RESUME_WHY})
+    try:
+        yield
+    except NetworkError as exc:
+        exc.extra.setdefault("next_actions", actions)
+        raise
+    except DeployError as exc:
+        if curable(exc) and not exc.fields.get("next_actions"):
+            exc.fields["next_actions"] = actions
+        raise
+
+
+_RERUN_WHY = "Sends only what is missing, and applies nothing twice whether or not the gateway took the commit."
+_RESUME_WHY = "Continues this very operation; only when the gateway had taken the commit."
 
 
 def _attempt(state: Apply) -> dict[str, Any]:
@@ -197,6 +228,7 @@ def followed(state: Apply, answer: dict[str, Any], plan_id: str) -> dict[str, An
         plan_id=plan_id,
         emit=state.emit,
         slice_kinds=state.release.slice_kinds,
+        rerun=state.options.command,
     )
     out = _follow.result(
         snapshot, operation_id=str(answer["operation_id"]), diff=state.plan["diff"], warnings=state.plan["warnings"]

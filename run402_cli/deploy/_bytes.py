@@ -18,12 +18,52 @@ PIECE_BYTES = 192 * 1024
 _UNCHANGED = "its content is not what it was, although its size and time are"
 
 
+class Meter:
+    """Bytes that left for the gateway, counted by several threads."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self.sent += count
+
+
 class Content:
     """One object's bytes, in pieces. The file is opened for each pass and must still be the one that was hashed."""
 
-    def __init__(self, item: ContentObject, stop: threading.Event) -> None:
+    def __init__(self, item: ContentObject, stop: threading.Event, meter: Meter | None = None) -> None:
         self.item = item
         self._stop = stop
+        self._meter = meter
+        self._sent = Meter()
+        self._inner = stop
+
+    def within(self, stop: threading.Event) -> Content:
+        """The same object for one of several threads of an attempt that `stop` ends."""
+        other = Content(self.item, self._stop, self._meter)
+        other._sent, other._inner = self._sent, stop
+        return other
+
+    def wait(self, seconds: float) -> None:
+        """Pause before another attempt. Raises Stopped as soon as another upload failed."""
+        if self._stop.wait(seconds):
+            raise Stopped
+
+    def rewind(self) -> None:
+        """Take back what an attempt that failed had counted."""
+        if self._meter is not None:
+            self._meter.add(-self._sent.sent)
+        self._sent = Meter()
+
+    def sending(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """`pieces`, counted as sent."""
+        for data in self.pieces(start, length):
+            yield data
+            if self._meter is not None:
+                self._sent.add(len(data))
+                self._meter.add(len(data))
 
     def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """`length` bytes from `start`, at most PIECE_BYTES at a time. A pass over everything also compares the
@@ -36,7 +76,7 @@ class Content:
         with self.item.source.open() as handle:
             handle.seek(start)
             while left:
-                if self._stop.is_set():
+                if self._stop.is_set() or self._inner.is_set():
                     raise Stopped
                 data = handle.read(min(PIECE_BYTES, left))
                 if not data:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli.client import segment
 from run402_cli.deploy import _apply, _follow
+from run402_cli.deploy._errors import left_behind
 from run402_cli.deploy._upload import missing_entries, stage_all
 from run402_cli.errors import DeployError, Run402Error
 from run402_cli.services import apply as apply_service
@@ -19,7 +20,8 @@ _ENDPOINTS = {"static": "static_base_url", "rest": "rest_url", "storage": "stora
 
 def finish(state: Apply, plan_id: str) -> dict[str, Any]:
     """Stage, commit and report. A gateway that answers the commit in the Cloud shape is followed instead."""
-    _stage(state)
+    with left_behind(phase="upload", operation_id=state.operation_id, plan_id=plan_id):
+        _stage(state)
     _apply.announce_commit(state)
     answer = _apply.commit(state, plan_id, required_plan=state.options.required_plan)
     if not _is_core_answer(answer):

@@ -9,6 +9,7 @@ from run402_cli.deploy import _warnings
 from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
 
+_PASSING = (408, 425, 429)
 _WHY = "A second run sends only what is missing and applies nothing twice."
 
 
@@ -46,11 +47,39 @@ def continued_by_rerun(command: str) -> Iterator[None]:
         exc.extra.setdefault("next_actions", actions)
         raise
     except ApiError as exc:
-        if exc.retryable or exc.http >= 500:
+        if exc.retryable or passes(exc):
             exc.extra.setdefault("next_actions", actions)
         raise
     except DeployError as exc:
         _warnings.add_guidance(exc)
-        if exc.retryable and not exc.fields.get("next_actions"):
+        if curable(exc) and not exc.fields.get("next_actions"):
             exc.fields["next_actions"] = actions
+        raise
+
+
+def passes(error: ApiError) -> bool:
+    """Whether this kind of answer goes away by itself; the envelope then says so, unless the gateway denies it."""
+    if error.http < 500 and error.http not in _PASSING:
+        return False
+    error.extra.setdefault("retryable", True)
+    return True
+
+
+def curable(error: DeployError) -> bool:
+    """Whether going on may help: the error says so, or the answer made no sense, or a store refused the bytes."""
+    refused_bytes = error.code == "CONTENT_UPLOAD_FAILED" and "http" in error.fields
+    return error.retryable or error.code == "INTERNAL_ERROR" or refused_bytes
+
+
+@contextlib.contextmanager
+def left_behind(**known: str | None) -> Iterator[None]:
+    """Failures inside name what they leave behind: `operation_id`, `plan_id`, and the `phase` they happened in."""
+    facts = {key: value for key, value in known.items() if value}
+    try:
+        yield
+    except (NetworkError, ApiError, Interrupted) as exc:
+        exc.extra = {**facts, **exc.extra}
+        raise
+    except DeployError as exc:
+        exc.fields = {**facts, **exc.fields}
         raise

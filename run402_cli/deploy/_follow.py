@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from run402_cli.client import Client
+from run402_cli.deploy._errors import curable, left_behind, passes
 from run402_cli.deploy._options import Emit
+from run402_cli.deploy._patience import patiently
 from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError, Run402Error
 from run402_cli.services import apply as apply_service
 from run402_cli.services._deploy_errors import from_snapshot
@@ -98,13 +100,13 @@ class Phases:
     """Phase events made from the operation's status; a phase is closed when the next one begins."""
 
     def __init__(self, emit: Emit, slice_kinds: Sequence[str]) -> None:
-        self._emit = emit
+        self.emit = emit
         self._slices = {"slice_kinds": list(slice_kinds)} if slice_kinds else {}
         self._status: str | None = None
         self._open: str | None = None
 
     def event(self, phase: str, status: str) -> None:
-        self._emit({"type": "commit.phase", "phase": phase, "status": status, **self._slices})
+        self.emit({"type": "commit.phase", "phase": phase, "status": status, **self._slices})
 
     def close(self, status: str) -> None:
         if self._open is not None:
@@ -126,16 +128,23 @@ class Phases:
         self.event(phase, state)
 
     def ready(self, release_id: str, urls: Mapping[str, Any]) -> None:
-        self._emit({"type": "ready", "releaseId": release_id, "urls": dict(urls), **self._slices})
+        self.emit({"type": "ready", "releaseId": release_id, "urls": dict(urls), **self._slices})
 
 
 def follow_commit(
-    client: Client, project_id: str, answer: Mapping[str, Any], *, plan_id: str, emit: Emit, slice_kinds: Sequence[str]
+    client: Client,
+    project_id: str,
+    answer: Mapping[str, Any],
+    *,
+    plan_id: str,
+    emit: Emit,
+    slice_kinds: Sequence[str],
+    rerun: str,
 ) -> Snapshot:
     """Follow what a commit answered until the operation is ready. Returns the last answer, with release_id and urls.
 
-    Raises DeployError when the operation fails, ends, or takes more than 10 minutes; errors name the operation and
-    how to go on.
+    `rerun` is the command to name where this caller cannot resume an operation. Raises DeployError when the operation
+    fails, ends, or takes more than 10 minutes; errors name the operation and how to go on.
     """
     operation_id = answer.get("operation_id")
     status = answer.get("status")
@@ -152,13 +161,14 @@ def follow_commit(
         )
     phases = Phases(emit, slice_kinds)
     events = RecordedEvents(client, project_id, operation_id, emit)
-    with _continued_by(resume_command(operation_id, project_id), operation_id):
+    command = resume_command(operation_id, project_id) if may_resume(client) else rerun
+    with _continued_by(command, operation_id, phase="commit"):
         if status == "ready":
             snapshot = _checked(dict(answer), operation_id)
             events.drain()
             phases.ready(snapshot["release_id"], snapshot["urls"])
             return snapshot
-        first = _operation(client, project_id, operation_id)
+        first = _operation(client, project_id, operation_id, emit)
         snapshot = _poll(client, project_id, first, phases=phases, events=events)
         return {**{key: answer[key] for key in _COPIED if answer.get(key) is not None}, **snapshot}
 
@@ -166,7 +176,7 @@ def follow_commit(
 def resume(client: Client, project_id: str, operation_id: str, emit: Emit) -> dict[str, Any]:
     """Resume an operation and follow it. See `run402_cli.deploy.resume`."""
     apply_service.require_operation_id(operation_id)
-    with _continued_by(resume_command(operation_id, project_id), operation_id):
+    with _continued_by(resume_command(operation_id, project_id), operation_id, phase="resume"):
         first = apply_service.resume(client, project_id, operation_id)
         if not isinstance(first, dict) or not isinstance(first.get("status"), str):
             raise _nonsense("The gateway's answer to resume has no status.", "resume", operation_id)
@@ -203,11 +213,11 @@ def _poll(client: Client, project_id: str, first: Snapshot, *, phases: Phases, e
         time.sleep(delay)
         if waited > _EASE_OFF_AFTER_SECONDS:
             delay = min(delay * 1.5, _MAX_POLL_SECONDS)
-        snapshot = _operation(client, project_id, operation_id)
+        snapshot = _operation(client, project_id, operation_id, phases.emit)
 
 
-def _operation(client: Client, project_id: str, operation_id: str) -> Snapshot:
-    snapshot = apply_service.operation(client, project_id, operation_id)
+def _operation(client: Client, project_id: str, operation_id: str, emit: Emit) -> Snapshot:
+    snapshot = patiently(lambda: apply_service.operation(client, project_id, operation_id), phase="commit", emit=emit)
     if not isinstance(snapshot, dict) or not isinstance(snapshot.get("status"), str):
         raise _nonsense("The gateway's operation has no status.", "commit", operation_id)
     return {**snapshot, "operation_id": operation_id}
@@ -252,26 +262,34 @@ def _nonsense(message: str, phase: str, operation_id: str) -> DeployError:
     return DeployError(message, code="INTERNAL_ERROR", phase=phase, operation_id=operation_id)
 
 
+def may_resume(client: Client) -> bool:
+    """Whether `run402 deploy resume` would let this caller act: it wants a wallet or a delegate token."""
+    return client.profile.allowance is not None or client.delegate_token() is not None
+
+
 def resume_command(operation_id: str, project_id: str) -> str:
     """The command that continues an operation which the gateway knows."""
     return f"run402 deploy resume {operation_id} --project {project_id}"
 
 
 @contextlib.contextmanager
-def _continued_by(command: str, operation_id: str) -> Iterator[None]:
+def _continued_by(command: str, operation_id: str, *, phase: str) -> Iterator[None]:
     """Failures inside say which operation they left behind and how to go on with it."""
     why = "The operation goes on at the gateway; this follows it to its end."
     actions = [{"type": "resume_deploy", "command": command, "why": why}]
     try:
-        yield
+        with left_behind(phase=phase, operation_id=operation_id):
+            yield
     except Interrupted as exc:
         exc.resume = command
         raise
     except (NetworkError, ApiError) as exc:
-        exc.extra = {"operation_id": operation_id, "next_actions": actions, **exc.extra}
+        exc.extra.setdefault("next_actions", actions)
+        if isinstance(exc, ApiError):
+            passes(exc)
         raise
     except DeployError as exc:
-        if exc.retryable:
+        if curable(exc):
             exc.fields.setdefault("next_actions", actions)
         raise
 

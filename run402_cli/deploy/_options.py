@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 Emit = Callable[[dict[str, Any]], None]
+
+
+@runtime_checkable
+class ByteWatcher(Protocol):
+    """An `emit` that also wants to know, a few times a second during uploads, how many bytes have left."""
+
+    def __call__(self, event: dict[str, Any], /) -> None: ...
+
+    def bytes_sent(self, sent: int, total: int, files_done: int, files_total: int) -> None:
+        """Bytes and objects sent so far, of how many. Called from the thread that emits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

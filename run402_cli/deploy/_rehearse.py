@@ -49,7 +49,13 @@ def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emi
 def _commit(state: _apply.Apply, plan_id: str) -> dict[str, Any]:
     answer = _apply.commit(state, plan_id, required_plan=None)
     snapshot = _follow.follow_commit(
-        state.client, state.project, answer, plan_id=plan_id, emit=state.emit, slice_kinds=()
+        state.client,
+        state.project,
+        answer,
+        plan_id=plan_id,
+        emit=state.emit,
+        slice_kinds=(),
+        rerun=state.options.command,
     )
     return _follow.result(snapshot, operation_id=str(answer["operation_id"]), diff={}, warnings=[])
 

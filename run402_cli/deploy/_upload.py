@@ -7,19 +7,20 @@ After the first final failure no new upload starts and the content plan is not c
 from __future__ import annotations
 
 import base64
-import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from run402_cli.client import Client
+from run402_cli.client import Client, _reading
 from run402_cli.client._httpx import httpx
-from run402_cli.deploy._bytes import Body, Content
-from run402_cli.deploy._options import Emit
-from run402_cli.deploy._workers import Stopped, run_jobs
-from run402_cli.errors import DeployError
+from run402_cli.deploy._bytes import Body, Content, Meter
+from run402_cli.deploy._options import ByteWatcher, Emit
+from run402_cli.deploy._parts import send_parts
+from run402_cli.deploy._patience import LONGEST_SECONDS, patiently, wait_asked
+from run402_cli.deploy._workers import run_jobs
+from run402_cli.errors import ApiError, DeployError
 from run402_cli.services import content as content_service
 
 if TYPE_CHECKING:
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 Contents = Mapping[str, "ContentObject"]
 
 _RETRY_SECONDS = (1.0, 2.0)
+# What our gateway and S3 say about a presigned address after its time. A plain 403 may also mean other things.
+_EXPIRED = ("UPLOAD_URL_EXPIRED", "Request has expired", "ExpiredToken")
 
 
 def missing_entries(plan: Mapping[str, Any], contents: Contents, emit: Emit) -> list[dict[str, Any]]:
     """What the plan says is not stored yet, as entries of a content plan; what is stored is announced as skipped."""
-    entries = [entry for entry in plan.get("missing_content") or [] if isinstance(entry, dict)]
+    listed = [entry for entry in plan.get("missing_content") or [] if isinstance(entry, dict)]
+    # Equal content is one object, however often it is named.
+    entries = list({str(entry.get("sha256")): entry for entry in reversed(listed)}.values())[::-1]
     for entry in entries:
         if entry.get("present") is True:
             sha256 = str(entry.get("sha256"))
@@ -64,19 +69,42 @@ def send_missing(
     workers: int,
     emit: Emit,
 ) -> None:
-    """Plan, upload and commit the given entries; nothing at all happens without entries."""
+    """Plan, upload and commit the given entries; nothing at all happens without entries.
+
+    Addresses that expire on the way are replaced by those of a new content plan, which asks only for what has not
+    arrived.
+    """
     if not entries:
         return
-    plan = content_service.plan(client, project_id, entries)
-    if (
-        not isinstance(plan, dict)
-        or not isinstance(plan.get("plan_id"), str)
-        or not isinstance(plan.get("missing"), list)
-    ):
-        raise _failed("The gateway's upload plan has no plan_id or no missing list.", None)
-    sessions = [_session(value, contents) for value in plan["missing"]]
-    send_sessions(client, sessions, workers=workers, emit=emit, contents=contents)
-    content_service.commit(client, project_id, plan["plan_id"])
+    progress = _Progress(contents, emit)
+    while True:
+        plan_id, sessions = _content_plan(client, project_id, entries, contents, emit)
+        before = progress.done
+        try:
+            send_sessions(client, sessions, workers=workers, progress=progress)
+            break
+        except AddressExpired:
+            # A plan whose first addresses have expired already will not do better the next time.
+            if progress.renewed and progress.done == before:
+                raise
+            progress.renewed = True
+    patiently(lambda: content_service.commit(client, project_id, plan_id), phase="upload", emit=emit)
+
+
+def _content_plan(
+    client: Client, project_id: str, entries: Sequence[Mapping[str, Any]], contents: Contents, emit: Emit
+) -> tuple[str, list[Session]]:
+    plan = patiently(lambda: content_service.plan(client, project_id, entries), phase="upload", emit=emit)
+    plan_id = plan.get("plan_id") if isinstance(plan, dict) else None
+    missing = plan.get("missing") if isinstance(plan, dict) else None
+    if not isinstance(plan_id, str) or not isinstance(missing, list):
+        raise _failed("The gateway's upload plan has no plan_id or no missing list.", None, retryable=True)
+    sessions = [_session(value, contents) for value in missing]
+    return plan_id, list({session.item.sha256: session for session in reversed(sessions)}.values())[::-1]
+
+
+class AddressExpired(DeployError):
+    """The store says that a presigned address has expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,68 +162,93 @@ def _part(value: Mapping[str, Any], size: int) -> Part:
     return Part(value["url"], start, end - start)
 
 
-def send_sessions(client: Client, sessions: Sequence[Session], *, workers: int, emit: Emit, contents: Contents) -> None:
+def send_sessions(client: Client, sessions: Sequence[Session], *, workers: int, progress: _Progress) -> None:
     """Upload every session; a progress event follows each one that is complete."""
     http = client.http
-    progress = _Progress(len(sessions), contents, emit)
+    progress.expect(len(sessions), sum(part.length for session in sessions for part in session.parts))
     run_jobs(
         sessions,
-        lambda session, stop: _send_session(http, session, stop),
+        lambda session, stop: _send_session(http, session, progress.content(session.item, stop)),
         workers=workers,
-        finished=lambda session: progress.done(session.item),
+        finished=lambda session: progress.finished(session.item),
+        tick=progress.tick,
     )
 
 
 class _Progress:
-    def __init__(self, total: int, contents: Contents, emit: Emit) -> None:
-        self._done, self._total, self._contents, self._emit = 0, total, contents, emit
+    """Counts objects for events, and bytes for an `emit` that wants to know about them (see ByteWatcher)."""
 
-    def done(self, item: ContentObject) -> None:
-        self._done += 1
+    def __init__(self, contents: Contents, emit: Emit) -> None:
+        self.done = 0
+        self.renewed = False
+        self._total = 0
+        self._contents, self._emit = contents, emit
+        self._watcher = emit if isinstance(emit, ByteWatcher) else None
+        self._meter = Meter()
+        self._bytes = 0
+
+    def expect(self, objects: int, size: int) -> None:
+        """So many more objects and bytes will be sent."""
+        self._total = self.done + objects
+        self._bytes = self._meter.sent + size
+        self.tick()
+
+    def content(self, item: ContentObject, stop: threading.Event) -> Content:
+        return Content(item, stop, self._meter)
+
+    def tick(self) -> None:
+        if self._watcher is not None:
+            self._watcher.bytes_sent(self._meter.sent, self._bytes, self.done, self._total)
+
+    def finished(self, item: ContentObject) -> None:
+        self.done += 1
         self._emit(
             {
                 "type": "content.upload.progress",
                 **_named(item.sha256, self._contents),
-                "done": self._done,
+                "done": self.done,
                 "total": self._total,
                 **_kind(item.sha256, self._contents),
             }
         )
+        self.tick()
 
 
-def _send_session(http: httpx.Client, session: Session, stop: threading.Event) -> None:
+def _send_session(http: httpx.Client, session: Session, content: Content) -> None:
     """One object, up to three attempts, each from its first byte."""
     for delay in (*_RETRY_SECONDS, None):
         try:
-            _attempt(http, session, stop)
+            _attempt(http, session, content)
             return
+        except AddressExpired:
+            raise
         except DeployError as exc:
             if delay is None or not exc.retryable:
                 raise
-        if stop.wait(delay):
-            raise Stopped
+            content.rewind()
+            asked = min(exc.retry_after or 0.0, LONGEST_SECONDS)
+        content.wait(max(delay, asked))
 
 
-def _attempt(http: httpx.Client, session: Session, stop: threading.Event) -> None:
-    content = Content(session.item, stop)
+def _attempt(http: httpx.Client, session: Session, content: Content) -> None:
     if not session.multipart:
         part = session.parts[0]
         checksum = base64.b64encode(bytes.fromhex(session.item.sha256)).decode()
         _put(http, session.item, part, content, checksum)
         return
-    whole = hashlib.sha256()
-    for part in session.parts:
-        checksum = content.checksum(part.start, part.length, whole)
-        if part is session.parts[-1] and sum(each.length for each in session.parts) == session.item.size:
-            content.check_whole(whole)
-        response = _put(http, session.item, part, content, checksum)
+
+    def send(mine: Content, part: Part, checksum: str) -> None:
+        response = _put(http, session.item, part, mine, checksum)
         if "etag" not in response.headers:
             raise _failed(f"The store accepted a part of {session.item.label} without an ETag.", session.item.label)
+
+    settled = all(content_service.carries_checksum(part.url) for part in session.parts)
+    send_parts(content, session.parts, send, checksums=not settled)
 
 
 def _put(http: httpx.Client, item: ContentObject, part: Part, content: Content, checksum: str) -> httpx.Response:
     where = urlsplit(part.url).netloc.rpartition("@")[2]
-    body = Body(lambda: content.pieces(part.start, part.length)) if part.length else b""
+    body = Body(lambda: content.sending(part.start, part.length)) if part.length else b""
     try:
         response = content_service.put(http, part.url, body, length=part.length, checksum=checksum)
     except (httpx.TransportError, httpx.TooManyRedirects) as exc:
@@ -205,32 +258,59 @@ def _put(http: httpx.Client, item: ContentObject, part: Part, content: Content, 
         ) from exc
     if response.is_success:
         return response
-    raise _failed(
+    raise _refused(response, where, item)
+
+
+def _refused(response: httpx.Response, where: str, item: ContentObject) -> DeployError:
+    """Server errors, 403 and a 429 that names a time may pass; every other refusal is final."""
+    expired = response.status_code == 403 and any(word in response.text for word in _EXPIRED)
+    asked = _reading.retry_after(response)
+    error = (AddressExpired if expired else DeployError)(
         f"{where} refused the upload of {item.label} (HTTP {response.status_code}).",
-        item.label,
-        retryable=response.status_code >= 500 or response.status_code == 403,
+        code="CONTENT_UPLOAD_FAILED",
+        phase="upload",
+        resource=item.label,
+        retryable=response.status_code >= 500 or response.status_code == 403 or asked is not None,
         http=response.status_code,
         body_preview=response.text[:500],
     )
+    error.retry_after = asked
+    return error
 
 
 def stage_all(
     client: Client, project_id: str, items: Sequence[ContentObject], *, workers: int, emit: Emit, contents: Contents
 ) -> None:
     """Stage objects on a Core gateway, whose failures keep the common API shape."""
-    progress = _Progress(len(items), contents, emit)
+    progress = _Progress(contents, emit)
+    progress.expect(len(items), sum(item.size for item in items))
 
     def stage(item: ContentObject, stop: threading.Event) -> None:
-        content_service.stage(
-            client,
-            project_id,
-            Content(item, stop).pieces,
-            sha256=item.sha256,
-            size=item.size,
-            content_type=item.content_type,
-        )
+        _stage(client, project_id, progress.content(item, stop))
 
-    run_jobs(items, stage, workers=workers, finished=progress.done)
+    run_jobs(items, stage, workers=workers, finished=progress.finished, tick=progress.tick)
+
+
+def _stage(client: Client, project_id: str, content: Content) -> None:
+    item, attempt = content.item, 1
+    while True:
+        try:
+            content_service.stage(
+                client,
+                project_id,
+                content.sending,
+                sha256=item.sha256,
+                size=item.size,
+                content_type=item.content_type,
+            )
+            return
+        except ApiError as exc:
+            seconds = wait_asked(exc, attempt)
+            if seconds is None:
+                raise
+        content.rewind()
+        content.wait(seconds)
+        attempt += 1
 
 
 def _named(sha256: str, contents: Contents) -> dict[str, str]:

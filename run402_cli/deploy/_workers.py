@@ -27,8 +27,11 @@ def run_jobs(
     *,
     workers: int,
     finished: Callable[[J], None],
+    tick: Callable[[], None],
 ) -> None:
-    """Run `work(job, stop)` for every job, at most `workers` at a time; `finished(job)` is called in this thread.
+    """Run `work(job, stop)` for every job, at most `workers` at a time.
+
+    `finished(job)` and, now and then, `tick()` are called in this thread.
 
     After the first failure no further job starts, the running ones see `stop` set, and that failure is raised. So it
     is for an exception that a signal raises in this thread.
@@ -55,7 +58,7 @@ def run_jobs(
     for number in range(running):
         threading.Thread(target=loop, name=f"run402-upload-{number}", daemon=True).start()
     try:
-        _collect(results, running, stop, finished)
+        _collect(results, running, stop, finished, tick)
     finally:
         stop.set()
 
@@ -65,6 +68,7 @@ def _collect(
     running: int,
     stop: threading.Event,
     finished: Callable[[J], None],
+    tick: Callable[[], None],
 ) -> None:
     failure: BaseException | None = None
     give_up_at = float("inf")
@@ -72,6 +76,7 @@ def _collect(
         try:
             job, problem = results.get(timeout=_TICK_SECONDS)
         except Empty:
+            tick()
             continue
         if job is None:
             running -= 1

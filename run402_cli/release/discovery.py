@@ -55,12 +55,11 @@ def load_manifest_text(text: str, source: Origin, *, code: str = "BAD_USAGE") ->
 
 
 def load_apply_manifest(path: str) -> Any:
-    """The manifest file of `deploy apply --manifest`, read and parsed; its extension does not matter.
+    """The JSON file of `deploy apply --manifest`, read and parsed; its extension does not matter.
 
     Raises ReleaseError: BAD_USAGE when it cannot be read (details `{flag, path}`) or parsed (details
-    `{source, parse_error}`), EXECUTABLE_CONFIG_LOAD_FAILED for JavaScript and TypeScript.
+    `{source, parse_error}`).
     """
-    refuse_executable(Path(path))
     try:
         text = Path(path).read_text("utf-8-sig", errors="replace")
     except (OSError, ValueError) as error:
@@ -73,12 +72,11 @@ def load_apply_manifest(path: str) -> Any:
 
 
 def load_up_manifest(path: Path) -> Any:
-    """The manifest file of `up`, which must be JSON and say so.
+    """The manifest file of `up` that is no program: it must be JSON and say so.
 
-    Raises ReleaseError: UNSUPPORTED_DEPLOY_MANIFEST_EXTENSION, EXECUTABLE_CONFIG_LOAD_FAILED, the operating system's
-    error name, LOCAL_ERROR for text that is not JSON (APP_SPEC_INVALID for run402.json).
+    Raises ReleaseError: UNSUPPORTED_DEPLOY_MANIFEST_EXTENSION, the operating system's error name, LOCAL_ERROR for
+    text that is not JSON (APP_SPEC_INVALID for run402.json).
     """
-    refuse_executable(path)
     if path.suffix.lower() != ".json":
         raise ReleaseError(
             f"{path.name} is not a .json file. Write the manifest as JSON and pass that file.",
@@ -95,20 +93,6 @@ def load_up_manifest(path: Path) -> Any:
         if path.name == CANDIDATES[0]:
             error.code, error.details = "APP_SPEC_INVALID", {"path": str(path)}
         raise
-
-
-def refuse_executable(path: Path) -> None:
-    """Refuse a JavaScript or TypeScript config: running one needs Node and its own loader.
-
-    Raises ReleaseError EXECUTABLE_CONFIG_LOAD_FAILED (details `{path, extension}`).
-    """
-    if path.suffix.lower() in EXECUTABLE_EXTENSIONS:
-        raise ReleaseError(
-            f"{path} is a program, and this CLI does not run configuration programs. Print its value as JSON "
-            f'(for example with node: JSON.stringify) into app.json, then pass "--manifest app.json".',
-            code="EXECUTABLE_CONFIG_LOAD_FAILED",
-            details={"path": str(path), "extension": path.suffix},
-        )
 
 
 def discover(workspace: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release.fields import MANIFEST, kind_of, shown
-from run402_cli.release.sources import decode_base64, is_content_ref
+from run402_cli.release.sources import decode_base64, is_content_ref, is_unicode
 
 FILE: Final = "fs-file"
 DIRECTORY: Final = "local-dir"
@@ -57,7 +57,7 @@ def is_directory_marker(value: Any) -> bool:
 
 def absolute(path: str, where: str, base_dir: Path) -> str:
     """`path` made absolute against the manifest's directory; symbolic links stay as they are."""
-    if "\0" in path or not path:
+    if "\0" in path or not path or not is_unicode(path):
         raise MANIFEST.error(f"{where}.path {shown(path)} is not a file name.", where)
     # Not resolve(): the path is shown and opened as the user knows it.
     return os.path.abspath(base_dir / path)  # noqa: PTH100

@@ -14,6 +14,18 @@ from run402_cli.release.errors import INVALID_SPEC, LOCAL_ERROR, ReleaseError
 
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 
+# ReleaseSpec name -> the names that documents use for it, best first.
+Spellings = Mapping[str, tuple[str, ...]]
+ROLE_SPELLINGS: Final[Spellings] = {
+    "table": ("table",),
+    "idColumn": ("idColumn", "id_column"),
+    "roleColumn": ("roleColumn", "role_column"),
+    "allowed": ("allowed",),
+    "cacheTtl": ("cacheTtl", "cache_ttl"),
+    "onDeny": ("onDeny", "on_deny"),
+    "signInPath": ("signInPath", "sign_in_path"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Fields:
@@ -87,6 +99,16 @@ class Fields:
 
 MANIFEST: Final = Fields(LOCAL_ERROR, None)
 SPEC: Final = Fields(INVALID_SPEC, "validate")
+
+
+def aliased(value: Mapping[str, Any], table: Spellings) -> dict[str, Any]:
+    """The fields of `table` that are there; of two spellings the first that is not null wins."""
+    found: dict[str, Any] = {}
+    for name, spellings in table.items():
+        for spelling in spellings:
+            if spelling in value and found.get(name) is None:
+                found[name] = value[spelling]
+    return found
 
 
 def is_integer(value: Any) -> TypeGuard[int]:

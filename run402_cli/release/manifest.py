@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from run402_cli.release.entries import absolute, normalize_file_entry, normalize_file_map
 from run402_cli.release.errors import ReleaseError, os_failure
-from run402_cli.release.fields import MANIFEST, kind_of
+from run402_cli.release.fields import MANIFEST, ROLE_SPELLINGS, Spellings, aliased, kind_of
 from run402_cli.release.routes import check_routes
 from run402_cli.release.sections import check_assets, check_i18n_keys, check_site
 from run402_cli.release.verify import normalize_verify
@@ -34,8 +34,8 @@ _TOP_HINTS: Final = {
 }
 _MIGRATION_KEYS: Final = ("id", "name", "checksum", "sql", "sql_ref", "sql_path", "sql_file", "transaction")
 
-# ReleaseSpec name -> the names a manifest may use for it, best first. The order is that of the ReleaseSpec.
-_FUNCTION_FIELDS: Final = {
+# In the order of the ReleaseSpec.
+_FUNCTION_FIELDS: Final[Spellings] = {
     "runtime": ("runtime",),
     "source": ("source",),
     "files": ("files",),
@@ -49,20 +49,11 @@ _FUNCTION_FIELDS: Final = {
     "class": ("class",),
     "capabilities": ("capabilities",),
 }
-_CONFIG_FIELDS: Final = {
+_CONFIG_FIELDS: Final[Spellings] = {
     "timeoutSeconds": ("timeoutSeconds", "timeout_seconds"),
     "memoryMb": ("memoryMb", "memory_mb"),
 }
-_ROLE_FIELDS: Final = {
-    "table": ("table",),
-    "idColumn": ("idColumn", "id_column"),
-    "roleColumn": ("roleColumn", "role_column"),
-    "allowed": ("allowed",),
-    "cacheTtl": ("cacheTtl", "cache_ttl"),
-    "onDeny": ("onDeny", "on_deny"),
-    "signInPath": ("signInPath", "sign_in_path"),
-}
-_I18N_FIELDS: Final = {
+_I18N_FIELDS: Final[Spellings] = {
     "defaultLocale": ("defaultLocale", "default_locale"),
     "locales": ("locales",),
     "detect": ("detect",),
@@ -174,29 +165,19 @@ def _sections(manifest: Mapping[str, Any], base_dir: Path) -> Iterator[tuple[str
             yield key, normalize_section(manifest[key], base_dir)
 
 
-def _aliased(value: Mapping[str, Any], table: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The fields of `table` that are there; of two spellings the first that is not null wins."""
-    found: dict[str, Any] = {}
-    for name, spellings in table.items():
-        for spelling in spellings:
-            if spelling in value and found.get(name) is None:
-                found[name] = value[spelling]
-    return found
-
-
-def _spellings(table: Mapping[str, tuple[str, ...]]) -> list[str]:
+def _spellings(table: Spellings) -> list[str]:
     return [spelling for spellings in table.values() for spelling in spellings]
 
 
 def _i18n(value: Any) -> dict[str, Any]:
-    return _aliased(check_i18n_keys(value, MANIFEST), _I18N_FIELDS)
+    return aliased(check_i18n_keys(value, MANIFEST), _I18N_FIELDS)
 
 
 def _database(value: Any, base_dir: Path) -> dict[str, Any]:
     database = MANIFEST.known(value, ("migrations", "expose", "zero_downtime"), "database")
     section: dict[str, Any] = {}
-    # An empty object is a manifest that closes everything; null and the like say nothing.
-    if database.get("expose") or isinstance(database.get("expose"), Mapping):
+    # An empty object is a manifest that closes everything; null, false, 0 and "" say nothing.
+    if database.get("expose") or isinstance(database.get("expose"), (Mapping, list)):
         section["expose"] = database["expose"]
     if isinstance(database.get("zero_downtime"), bool):
         section["zero_downtime"] = database["zero_downtime"]
@@ -286,10 +267,10 @@ def _function_map(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
 
 
 def _function(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
-    spec = _aliased(MANIFEST.known(value, _spellings(_FUNCTION_FIELDS), where), _FUNCTION_FIELDS)
+    spec = aliased(MANIFEST.known(value, _spellings(_FUNCTION_FIELDS), where), _FUNCTION_FIELDS)
     if spec.get("config") is not None:
         config = MANIFEST.known(spec["config"], _spellings(_CONFIG_FIELDS), f"{where}.config", _CONFIG_HINTS)
-        spec["config"] = _aliased(config, _CONFIG_FIELDS)
+        spec["config"] = aliased(config, _CONFIG_FIELDS)
     if "source" in spec:
         spec["source"] = normalize_file_entry(spec["source"], f"{where}.source", base_dir)
     if spec.get("files") is not None:
@@ -298,8 +279,8 @@ def _function(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
             for path, entry in MANIFEST.mapping(spec["files"], f"{where}.files").items()
         }
     if spec.get("requireRole") is not None:
-        role = MANIFEST.known(spec["requireRole"], _spellings(_ROLE_FIELDS), f"{where}.requireRole")
-        spec["requireRole"] = _aliased(role, _ROLE_FIELDS)
+        role = MANIFEST.known(spec["requireRole"], _spellings(ROLE_SPELLINGS), f"{where}.requireRole")
+        spec["requireRole"] = aliased(role, ROLE_SPELLINGS)
     if "capabilities" in spec:
         MANIFEST.strings(spec["capabilities"], f"{where}.capabilities")
     return spec

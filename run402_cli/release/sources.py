@@ -228,12 +228,13 @@ def _entries(directory: Path | str, key_prefix: str) -> list[tuple[str, os.DirEn
     except OSError as error:
         raise os_failure(error, str(directory), "the directory") from error
     for entry in entries:
-        if not _is_unicode(entry.name):
+        if not is_unicode(entry.name):
             raise _refused(Path(entry.path), "has a name that is not UTF-8. Rename it")
     return [(key_prefix + entry.name, entry) for entry in entries]
 
 
-def _is_unicode(name: str) -> bool:
+def is_unicode(name: str) -> bool:
+    """Whether a file name can be written as UTF-8: no lone surrogate half, no undecoded byte."""
     try:
         name.encode()
     except UnicodeEncodeError:

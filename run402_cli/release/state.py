@@ -8,25 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from run402_cli.release.canonical import MATERIALIZED_RELEASE, code_unit_key, code_unit_sorted, digest
+from run402_cli.release.canonical import (
+    MATERIALIZED_RELEASE,
+    canonical_sha256,
+    code_unit_key,
+    code_unit_sorted,
+    digest,
+)
 from run402_cli.release.content_types import core_content_type_for
 from run402_cli.release.errors import invalid_spec
+from run402_cli.release.fields import ROLE_SPELLINGS, aliased
 from run402_cli.release.routes import route_table
 from run402_cli.release.static_manifest import build_static_manifest
 
 STATE_VERSION: Final = "run402.portable_release_state.v1"
 DEFAULT_TIMEOUT_SECONDS: Final = 10
 DEFAULT_MEMORY_MB: Final = 128
-
-_ROLE_KEYS: Final = {
-    "table": ("table",),
-    "idColumn": ("idColumn", "id_column"),
-    "roleColumn": ("roleColumn", "role_column"),
-    "allowed": ("allowed",),
-    "cacheTtl": ("cacheTtl", "cache_ttl"),
-    "onDeny": ("onDeny", "on_deny"),
-    "signInPath": ("signInPath", "sign_in_path"),
-}
 
 
 def empty_state() -> dict[str, Any]:
@@ -129,6 +126,9 @@ def _function(name: str, spec: Mapping[str, Any], previous: Mapping[str, Any] | 
     config = spec.get("config") or {}
     role = spelled(spec, "requireRole", "require_role")
     code_hash = (spec.get("source") or {}).get("sha256", "")
+    if spec.get("files"):
+        refs = {path: ref["sha256"] for path, ref in spec["files"].items()}
+        code_hash = canonical_sha256({"entrypoint": spec.get("entrypoint"), "files": refs, "source": code_hash})
     if not code_hash and previous is not None:
         # A patch that changes settings only keeps the code that is there.
         code_hash = previous["code_hash"]
@@ -141,7 +141,7 @@ def _function(name: str, spec: Mapping[str, Any], previous: Mapping[str, Any] | 
         "schedule": spec.get("schedule"),
         "deps": list(spec.get("deps") or ()),
         "require_auth": bool(spelled(spec, "requireAuth", "require_auth")),
-        "require_role": None if role is None else _role(role),
+        "require_role": None if role is None else aliased(role, ROLE_SPELLINGS),
     }
     if spec.get("triggers"):
         entry["triggers"] = [normal_trigger(trigger) for trigger in spec["triggers"]]
@@ -149,10 +149,6 @@ def _function(name: str, spec: Mapping[str, Any], previous: Mapping[str, Any] | 
         if spec.get(key) is not None:
             entry[key] = spec[key]
     return entry
-
-
-def _role(role: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: role[key] for name, keys in _ROLE_KEYS.items() for key in keys if key in role}
 
 
 def _normal_function(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from run402_cli.release.canonical import code_unit_key, compact_json, sha256_hex
 from run402_cli.release.content_types import OCTET_STREAM, PLAN_MANIFEST, SQL, content_type_for, is_binary
 from run402_cli.release.entries import FILE, is_directory_marker
 from run402_cli.release.errors import ReleaseError, invalid_spec
-from run402_cli.release.fields import is_number, kind_of
+from run402_cli.release.fields import ROLE_SPELLINGS, is_number, kind_of
 from run402_cli.release.routes import STATIC_METHODS
 from run402_cli.release.sources import BytesSource, Source, hash_files, is_content_ref, utf8, walk
 from run402_cli.release.spec import check_release_path, validate_spec
@@ -42,7 +42,6 @@ _SNAKE: Final = {
     "contentType": "content_type",
 }
 _CONFIG_KEYS: Final = ("timeoutSeconds", "memoryMb")
-_ROLE_KEYS: Final = ("table", "idColumn", "roleColumn", "allowed", "cacheTtl", "onDeny", "signInPath")
 _I18N_KEYS: Final = ("defaultLocale", "locales", "detect", "unknownLocalePolicy")
 _FUNCTION_SLOTS: Final = (("replace", None), ("patch", "set"))
 
@@ -390,7 +389,7 @@ class _Writer:
             wire[self._name("requireAuth")] = spec["requireAuth"]
         if "requireRole" in spec:
             role = spec["requireRole"]
-            wire[self._name("requireRole")] = role and self._renamed(role, _ROLE_KEYS)
+            wire[self._name("requireRole")] = role and self._renamed(role, ROLE_SPELLINGS)
         return wire | {key: spec[key] for key in ("class", "capabilities") if spec.get(key) is not None}
 
     def _site(self) -> dict[str, Any]:

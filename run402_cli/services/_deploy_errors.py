@@ -20,6 +20,7 @@ _OUTER = (
 )
 _FROM_DETAILS = ("phase", "resource", "operation_id", "plan_id", "fix", "logs", "rolled_back")
 _COMMON = (401, 402, 403)
+_PASSING = (408, 425, 429)
 
 
 @contextlib.contextmanager
@@ -29,7 +30,9 @@ def deploy_step(phase: str, *, operation_id: str | None = None, plan_id: str | N
     try:
         yield
     except ApiError as exc:
-        raise from_answer(exc, phase=phase, **ids) from exc
+        error = from_answer(exc, phase=phase, **ids)
+        error.retry_after = exc.retry_after
+        raise error from exc
     except NetworkError as exc:
         exc.extra = {"phase": phase, **{key: value for key, value in ids.items() if value}, **exc.extra}
         raise
@@ -47,7 +50,7 @@ def from_answer(
     fields = {key: value for key, value in exc.fields.items() if key not in ("status", "code", "message", "http")}
     if isinstance(exc.body, str):
         fields["body_preview"] = exc.body[:500]
-    ours = {"phase": phase, "retryable": exc.http >= 500, **ids}
+    ours = {"phase": phase, "retryable": exc.http >= 500 or exc.http in _PASSING, **ids}
     fields = {**{key: value for key, value in ours.items() if value is not None}, **fields}
     code = "INTERNAL_ERROR" if exc.http >= 500 else "API_ERROR"
     return DeployError(exc.message, code=code, http=exc.http, **fields)

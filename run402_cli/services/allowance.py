@@ -6,8 +6,8 @@ from typing import Any
 
 from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, no_allowance
-from run402_cli.state.allowance import Allowance, new_allowance_fields, save_allowance
-from run402_cli.state.files import now_iso
+from run402_cli.state.allowance import Allowance, allowance_path, new_allowance_fields, save_allowance
+from run402_cli.state.files import now_iso, refuse_damaged
 from run402_cli.state.profile import Profile
 
 
@@ -18,15 +18,35 @@ def create(profile: Profile, *, rail: str = "x402") -> Allowance:
     """
     from run402_cli.client import _signing
 
+    _require_none(profile)
+    key = _signing.new_private_key()
+    fields = new_allowance_fields(address=_signing.address_of(key), private_key=key, rail=rail)
+    return _saved(profile, fields)
+
+
+def create_bare(profile: Profile) -> dict[str, Any]:
+    """Like `create`, in the form of `allowance create`: address in lower case, no rail. Returns {address, path, created}."""
+    from run402_cli.client import _signing
+
+    _require_none(profile)
+    key = _signing.new_private_key()
+    fields = new_allowance_fields(address=_signing.address_of(key).lower(), private_key=key, rail="x402")
+    del fields["rail"]
+    saved = _saved(profile, fields)
+    return {"address": saved.address, "path": str(saved.path), "created": True}
+
+
+def _require_none(profile: Profile) -> None:
     if profile.allowance is not None:
         raise CommandError(
             f"The wallet {profile.name!r} has a key already ({profile.allowance.address}).",
             code="ALLOWANCE_EXISTS",
             hint="Create a second wallet instead: run402 wallets new <name>",
         )
-    key = _signing.new_private_key()
-    fields = new_allowance_fields(address=_signing.address_of(key), private_key=key, rail=rail)
-    return _saved(profile, fields)
+    path = allowance_path(profile.dir)
+    if path.exists() and path.stat().st_size:
+        # What cannot be read may still hold a key, with money behind it.
+        refuse_damaged(path)
 
 
 def update(profile: Profile, **fields: Any) -> Allowance:

@@ -27,6 +27,8 @@ def in_github_actions() -> bool:
 class CiClient(Client):
     """A client that acts as the CI binding of one project: its session is the only credential of every request."""
 
+    pays = False
+
     def __init__(self, project_id: str) -> None:
         super().__init__()
         self._auth = _CiAuth(self, project_id)

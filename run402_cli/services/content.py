@@ -14,6 +14,8 @@ from run402_cli.client import Client, segment
 from run402_cli.client._httpx import httpx
 from run402_cli.services.ci_session import CiClient
 
+CHECKSUM_HEADER = "x-amz-checksum-sha256"
+
 
 def plan(client: Client, project_id: str, entries: Sequence[Mapping[str, Any]]) -> Any:
     """POST /content/v1/plans {content: [{sha256, size, content_type?}]} -> {plan_id, missing: [session], entries}.
@@ -48,9 +50,14 @@ def put(http: httpx.Client, url: str, body: bytes | Iterable[bytes], *, length: 
     upload. No credential goes along. Raises httpx.TransportError.
     """
     headers = {"Content-Length": str(length)}
-    if "x-amz-checksum-sha256" not in httpx.URL(url).params:
-        headers["x-amz-checksum-sha256"] = checksum
+    if not carries_checksum(url):
+        headers[CHECKSUM_HEADER] = checksum
     return http.put(url, content=body, headers=headers)
+
+
+def carries_checksum(url: str) -> bool:
+    """Whether an upload address settles the checksum itself, so that none is sent (nor has to be computed)."""
+    return CHECKSUM_HEADER in httpx.URL(url).params
 
 
 def stage(

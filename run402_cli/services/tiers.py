@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from run402_cli.client import Client, segment
+from run402_cli.errors import Run402Error
 
 RANKS = {"prototype": 1, "hobby": 2, "team": 3}
 
@@ -34,3 +35,14 @@ def covers(answer: Any, tier: str) -> bool:
     if not isinstance(answer, dict) or answer.get("active") is not True:
         return False
     return RANKS.get(str(answer.get("tier")), 0) >= RANKS[tier]
+
+
+def subscribe(client: Client, tier: str, *, idempotency_key: str | None = None) -> Any:
+    """`set_tier`, then the tier status as `status_after`; a status that cannot be read is left out."""
+    answer = set_tier(client, tier, idempotency_key=idempotency_key)
+    if not isinstance(answer, dict):
+        return answer
+    try:
+        return {**answer, "status_after": status(client)}
+    except Run402Error:
+        return answer

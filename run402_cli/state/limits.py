@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli.errors import CommandError
+from run402_cli.invocation import about_to_write
 from run402_cli.state.files import now_iso, write_json
 
 # Until the user says otherwise: well above the highest price that Run402 publishes, well below a wallet's ruin.
@@ -71,6 +72,7 @@ def save_limits(folder: Path, limits: Limits) -> None:
 
 def clear_limits(folder: Path) -> bool:
     """Remove the limits; False when there were none."""
+    about_to_write(limits_path(folder))
     try:
         limits_path(folder).unlink()
     except FileNotFoundError:

@@ -28,6 +28,7 @@ _LOOKS_LIKE_KEY = re.compile(r"(0[xX])?[0-9a-fA-F]{64}")
 _OWN_FILES = (
     "credentials",
     "payment-attempts",
+    "payment-limits.json",
     "gitvault",
     "state.json",
     "target.json",

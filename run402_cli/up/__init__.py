@@ -18,8 +18,9 @@ def up(client: Client, options: UpOptions, emit: Emit) -> dict[str, Any]:
     """Deploy a directory or repository by its manifest.
 
     Returns {action, mode, dry_run, target, steps, result}; `result` holds project_id, manifest_path and, as far as the mode
-    goes, workspace_link_path, spec, plan, deploy, verification, verify, edge_coherence. Raises ActionError, whose envelope is
-    that of the failure with `details.steps`, and Interrupted.
+    goes, workspace_link_path, spec, plan, deploy, verification, verify, edge_coherence; for an app manifest also
+    app_graph and app_result, whose status is planned, blocked, succeeded, deployed_unverified or propagation_pending.
+    Raises ActionError, whose envelope is that of the failure with `details.steps`, and Interrupted.
     """
     from run402_cli.up import _run
 

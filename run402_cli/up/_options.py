@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class UpOptions:
     propagation_budget_s: float = 120.0
     propagation_wait: bool = True
     verify_edge: bool = False
+    allow_prune: bool = False
+    max_spend_usd: float | None = None
+    build_mode: str | None = None
+    allow_shell_build: bool = False
     command: str = "run402 up"
 
     @property
@@ -57,13 +61,14 @@ class UpOptions:
 
 @dataclass(slots=True)
 class Run:
-    """One run of `up`: who asks, what was decided, what was done so far."""
+    """One run of `up`: who asks, what was decided, what was done so far. `source` is where the app came from."""
 
     client: Client
     options: UpOptions
     log: StepLog
     workspace: Path
     link: WorkspaceLink | None = None
+    source: dict[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> str:

@@ -21,6 +21,11 @@ DESCRIPTIONS = {
     "project.resolve": "Choose the project",
     "projects.provision": "Create the project",
     "workspace.link.write": "Link the workspace to the project",
+    "app.install": "Record the app's installation",
+    "app.mailbox.ensure": "Make sure of the app's mailboxes",
+    "app.secret.ensure": "Set the app's secrets",
+    "app.build": "Build the app",
+    "app.webhook.ensure": "Make sure of the app's webhooks",
     "deploy.apply": "Deploy the release",
     "app.verify": "Run the manifest's HTTP checks",
 }

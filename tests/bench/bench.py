@@ -6,6 +6,7 @@ Run by `make bench` with the interpreter of a plain install (not editable, no de
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from typing import Any
 RUN402 = str(Path(sys.executable).parent / "run402")
 ROUNDS = 21
 FILES, TREE_BYTES = 2000, 100 * 2**20
+BIG_BYTES = 2**30
+PROJECT = "prj_0123456789abcdef"
 
 
 class Stub(BaseHTTPRequestHandler):
@@ -143,6 +147,53 @@ def deploying(home: Path) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def behind_a_link(home: Path) -> Iterator[dict[str, str]]:
+    """Environment of a deployer whose gateway needs 20 ms for each answer."""
+    script = Path(__file__).with_name("slow_gateway.py")
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        base = process.stdout.readline().strip()
+        config = home / "link"
+        config.mkdir(exist_ok=True)
+        (config / "target.json").write_text(json.dumps({"api_base": base, "target_kind": "cloud"}))
+        yield environment(config, RUN402_DELEGATE_TOKEN="dlg_bench")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def apply_command(home: Path, tree: Path, *flags: str) -> list[str]:
+    """`deploy apply` of a directory as the site."""
+    manifest = home / "link.json"
+    site = {"replace": {"__source": "local-dir", "path": str(tree)}}
+    manifest.write_text(json.dumps({"project_id": PROJECT, "site": site}))
+    return [RUN402, "deploy", "apply", "--quiet", "--manifest", str(manifest), *flags]
+
+
+def uploading(home: Path, tree: Path) -> dict[str, Any]:
+    """First deploy of the tree over a 20 ms link, against the same one object at a time."""
+    with behind_a_link(home) as env:
+        together = statistics.median(run(apply_command(home, tree), env)[0] for _ in range(3))
+        sequential, _ = run(apply_command(home, tree, "--concurrency", "1"), env)
+    ratio = round(together / sequential, 3)
+    return {"seconds": round(together, 2), "sequential_seconds": round(sequential, 2), "ratio": ratio, "bar": 0.25}
+
+
+def big_file(home: Path) -> dict[str, Any]:
+    """Peak memory of deploying one file of 1 GB."""
+    tree = home / "big"
+    tree.mkdir()
+    block = random.Random(402).randbytes(2**20)
+    with (tree / "video.bin").open("wb") as file:
+        for number in range(BIG_BYTES // len(block)):
+            file.write(number.to_bytes(8, "big") + block[8:])
+    with behind_a_link(home) as env:
+        seconds, peak = run(apply_command(home, tree), env)
+    return {"seconds": round(seconds, 2), "peak_mb": round(peak / 2**20, 1), "bar_peak_mb": 150}
+
+
 HASH = """
 import sys, time
 from pathlib import Path
@@ -178,6 +229,8 @@ def main() -> None:
     try:
         report = {"start_up": start_up(home), "deploy_2000_files_100_mb": deploying(home)}
         report["hashing"] = hashing(home / "app" / "site")
+        report["upload_2000_files_20_ms"] = uploading(home, home / "app" / "site")
+        report["upload_1_gb_file"] = big_file(home)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     print(json.dumps(report, indent=2))

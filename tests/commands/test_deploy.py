@@ -91,18 +91,65 @@ def test_unusable_manifests_stop_before_any_request(run: Run, spec: str, code: s
     assert "s3cret" not in outcome.err
 
 
-@pytest.mark.parametrize("name", ["app.ts", "app.mjs"])
-def test_configuration_programs_are_refused_with_the_reason(run: Run, name: str) -> None:
-    Path(name).write_text("export default {}")
-    error = run("deploy", "apply", "--manifest", name).error
-    assert error["code"] == "EXECUTABLE_CONFIG_LOAD_FAILED"
-    assert "JSON" in error["message"]
+def test_a_configuration_program_is_run_and_what_it_prints_goes_to_stderr(run: Run) -> None:
+    Path("app.mjs").write_text(
+        'console.log("hello"); export default ({ rootDir }) => ({ project: "prj_1", site: { replace: { a: rootDir } } })'
+    )
+    outcome = run("deploy", "apply", "--manifest", "app.mjs", "--print-spec")
+    assert outcome.json == {"project": "prj_1", "site": {"replace": {"a": str(Path.cwd())}}}
+    assert outcome.err == "hello\n"
 
 
-def test_an_astro_directory_is_refused_with_the_reason(run: Run) -> None:
+def test_a_configuration_program_may_not_carry_secrets_and_excludes_dir(run: Run) -> None:
+    Path("app.mjs").write_text('export default { project: "prj_1", secrets: { set: { A: "s3cret" } } }')
+    outcome = run("deploy", "apply", "--manifest", "app.mjs", "--print-spec")
+    assert outcome.error["code"] == "UNSAFE_SECRET_MANIFEST"
+    assert "s3cret" not in outcome.err
+    error = run("deploy", "apply", "--manifest", "app.mjs", "--dir", "dist").error
+    assert (error["code"], error["details"]) == ("BAD_USAGE", {"flag": "--dir", "manifest": "app.mjs"})
+
+
+def test_an_astro_directory_needs_the_package_of_its_project(run: Run) -> None:
     error = run("deploy", "apply", "--dir", "dist").error
     assert (error["code"], error["details"]["flag"]) == ("BAD_USAGE", "--dir")
     assert "@run402/astro" in error["details"]["import_error"]
+
+
+def _astro_build() -> None:
+    """An Astro build below the current directory, in a project with a small @run402/astro."""
+    package = Path("node_modules/@run402/astro")
+    package.mkdir(parents=True)
+    exports = {"./release-slice": {"import": "./slice.mjs"}}
+    (package / "package.json").write_text(json.dumps({"name": "@run402/astro", "exports": exports}))
+    (package / "slice.mjs").write_text(
+        """import { existsSync } from "node:fs";
+        export async function buildAstroReleaseSlice(dist) {
+          if (!existsSync(`${dist}/run402/adapter.json`)) throw Object.assign(new Error("no adapter.json"), {
+            code: "R402_ASTRO_ADAPTER_MANIFEST_MISSING", file: "F", suggestedFix: "build it", docs: "https://d" });
+          return { site: { replace: { __source: "local-dir", path: `${dist}/run402/client` } },
+                   functions: { replace: { ssr: { source: "export default 1", class: "ssr" } } } };
+        }"""
+    )
+    Path("dist/run402/server").mkdir(parents=True)
+
+
+def test_an_astro_build_is_merged_into_the_manifest_and_its_tree_is_scanned(run: Run, wallet: Path) -> None:
+    _astro_build()
+    error = run("deploy", "apply", "--dir", "dist").error
+    assert (error["code"], error["hint"], error["docs"]) == (
+        "R402_ASTRO_ADAPTER_MANIFEST_MISSING",
+        "build it",
+        "https://d",
+    )
+    Path("dist/run402/adapter.json").write_text("{}")
+    spec = '{"site": {"replace": {"old": "x"}}, "subdomains": {"set": ["shop"]}}'
+    printed = run("deploy", "apply", "--dir", "dist", "--spec", spec, "--print-spec").json
+    assert printed["site"]["replace"]["path"] == str(Path("dist/run402/client").absolute())
+    assert (printed["functions"]["replace"]["ssr"]["class"], printed["subdomains"]) == ("ssr", {"set": ["shop"]})
+    Path("dist/run402/server/entry.mjs").write_text("getUser()")
+    error = run("deploy", "apply", "--dir", "dist").error
+    assert error["code"] == "R402_AUTH_PREFLIGHT_FAILED"
+    assert error["details"]["findings"][0]["file"] == str(Path("dist/run402/server/entry.mjs"))
 
 
 def test_a_wallet_is_needed_for_the_cloud(cloud: Path, run: Run) -> None:

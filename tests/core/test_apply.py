@@ -112,20 +112,6 @@ class TestCoreDialect:
         assert commit(client, {"plan_id": "plan_" + "0" * 24}).json()["error"] == "plan_not_found"
         assert plan(client, {"project": "prj_0000000000000000", "secrets": {}}).status_code == 404
 
-    def test_what_it_cannot_do_is_said_with_a_remedy(self, client: httpx.Client, project: dict[str, Any]) -> None:
-        cases = [
-            ({"functions": {"replace": {"api": {"runtime": "node22"}}}}, "functions.node"),
-            ({"assets": {"delete": ["a"]}}, "storage.objects.local"),
-            ({"i18n": {"defaultLocale": "en", "locales": ["en"]}}, "i18n.routing"),
-            ({"database": {"zero_downtime": True}}, "database.zero-downtime"),
-        ]
-        for sections, capability in cases:
-            refused = plan(client, core(project, **sections))
-            assert refused.status_code == 422
-            body = refused.json()
-            assert (body["error"], body["capability"]) == ("unsupported_capability", capability)
-            assert body["next_actions"]
-
     def test_a_spec_of_the_wrong_shape_names_the_field(self, client: httpx.Client, project: dict[str, Any]) -> None:
         cases = [
             ({"zzz": 1}, "spec.zzz"),
@@ -377,10 +363,36 @@ class TestCloudDialect:
         answer = plan(client, cloud(project, secrets={"require": ["API_KEY"]})).json()
         assert [(w["code"], w["affected"]) for w in answer["warnings"]] == [("MISSING_REQUIRED_SECRET", ["API_KEY"])]
 
-    def test_rehearsal_is_refused_with_a_way_out(self, client: httpx.Client, project: dict[str, Any]) -> None:
-        planned = plan(client, cloud(project, site={"replace": site({"index.html": INDEX})})).json()
-        refused = client.post(f"/apply/v1/plans/{planned['plan_id']}/rehearse", json={})
-        assert (refused.status_code, refused.json()["code"]) == (422, "UNSUPPORTED_CAPABILITY")
+
+class TestReviewAcrossDialects:
+    """`--plan` speaks one dialect and `--require-plan` the other."""
+
+    def specs(self, project: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        sql = "create table t (n int)"
+        by_ref = {"id": "1", "checksum": sha256(sql.encode()), "sql_ref": ref(sql.encode(), "application/sql")}
+        files = {"index.html": INDEX}
+        reviewed = cloud(project, site={"replace": site(files)}, database={"migrations": [by_ref]})
+        applied = core(
+            project, site={"replace": site(files, core=True)}, database={"migrations": [migration("1", sql)]}
+        )
+        return reviewed, applied
+
+    def test_the_reviewed_plan_is_applied(self, client: httpx.Client, project: dict[str, Any]) -> None:
+        reviewed, applied = self.specs(project)
+        seen = plan(client, reviewed, mode="reviewed_plan").json()
+        wanted = {key: seen[key] for key in ("plan_id", "plan_fingerprint")}
+        again = plan(client, applied, required_plan=wanted)
+        assert again.json()["plan_id"] == seen["plan_id"], again.text
+        stage(client, project, INDEX)
+        done = commit(client, again.json(), required_plan=wanted)
+        assert (done.status_code, done.json()["status"]) == (200, "ready"), done.text
+
+    def test_another_manifest_is_not(self, client: httpx.Client, project: dict[str, Any]) -> None:
+        reviewed, applied = self.specs(project)
+        seen = plan(client, reviewed, mode="reviewed_plan").json()
+        applied["site"]["replace"]["more.html"] = ref(b"more", core=True)
+        refused = plan(client, applied, required_plan={"plan_id": seen["plan_id"]})
+        assert (refused.status_code, refused.json()["code"]) == (409, "PLAN_MISMATCH")
 
 
 class TestConcurrency:

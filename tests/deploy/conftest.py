@@ -22,7 +22,8 @@ def gateway() -> Iterator[StubGateway]:
 
 @pytest.fixture
 def client(gateway: StubGateway, config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A client of the stub, which target.json calls a Cloud gateway."""
+    """A client of the stub, which target.json calls a Cloud gateway; a delegate, who may resume operations."""
+    monkeypatch.setenv("RUN402_DELEGATE_TOKEN", "dlg_1")
     (config_dir / "target.json").write_text(json.dumps({"api_base": gateway.base, "target_kind": "cloud"}))
     monkeypatch.setattr(profile, "_current", None)
     with Client() as made:

@@ -324,18 +324,85 @@ def test_the_gateways_refusal_reaches_the_user(
     assert {key: envelope.get(key) for key in expected} == expected
 
 
-def test_a_gateway_lost_during_the_commit_leaves_two_ways_on(
-    gateway: StubGateway, client: Client, tmp_path: Path
+@pytest.mark.parametrize("reply", [Reply(hang_up=True), Reply(500), Reply(200, ["garbled"]), Reply(200, None)], ids=str)
+def test_a_commit_without_a_usable_answer_leaves_two_ways_on(
+    gateway: StubGateway, client: Client, tmp_path: Path, reply: Reply
 ) -> None:
-    gateway.on("POST", "/apply/v1/plans/plan_1/commit", Reply(hang_up=True))
-    with pytest.raises(NetworkError) as caught:
+    gateway.on("POST", "/apply/v1/plans/plan_1/commit", reply)
+    with pytest.raises(Run402Error) as caught:
         deploy.apply(client, text_site(tmp_path), options(), deploy.silent)
     envelope = caught.value.envelope()
     assert (envelope["operation_id"], envelope["plan_id"], envelope["phase"]) == ("op_1", "plan_1", "commit")
     assert [action["command"] for action in envelope["next_actions"]] == [
-        f"run402 deploy resume op_1 --project {PROJECT}",
         COMMAND,
+        f"run402 deploy resume op_1 --project {PROJECT}",
     ]
+
+
+def test_who_cannot_resume_is_told_to_deploy_again(
+    gateway: StubGateway, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RUN402_DELEGATE_TOKEN")
+    gateway.on("POST", "/apply/v1/plans/plan_1/commit", Reply(hang_up=True))
+    with pytest.raises(NetworkError) as caught:
+        deploy.apply(client, text_site(tmp_path), options(), deploy.silent)
+    assert [action["command"] for action in caught.value.envelope()["next_actions"]] == [COMMAND]
+
+
+BUSY = Reply(429, {"code": "RATE_LIMITED", "message": "slow down", "retryable": True}, {"Retry-After": "0"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/content/v1/plans"),
+        ("POST", "/content/v1/plans/cplan_1/commit"),
+        ("POST", "/apply/v1/plans/plan_1/commit"),
+        ("PUT", "/put/.*"),
+    ],
+)
+def test_a_busy_gateway_is_given_the_time_it_asks_for(
+    gateway: StubGateway, client: Client, tmp_path: Path, method: str, path: str
+) -> None:
+    waiting = [True]
+
+    def once(call: Call) -> Reply:
+        if waiting:
+            waiting.clear()
+            return BUSY
+        return usual(call)
+
+    usual = next(handler for verb, known, handler in gateway._handlers if verb == method and known.pattern == path)
+    gateway.on(method, path, once)
+    seen: list[dict[str, Any]] = []
+    assert deploy.apply(client, text_site(tmp_path), options(), seen.append)["release_id"] == "rel_1"
+    announced = [event for event in seen if event["type"] == "deploy.retry"]
+    assert [event["code"] for event in announced] == ([] if method == "PUT" else ["RATE_LIMITED"])
+
+
+def test_a_busy_gateway_is_reported_when_it_stays_busy_or_asks_for_too_long(
+    gateway: StubGateway, client: Client, tmp_path: Path
+) -> None:
+    commit = "/apply/v1/plans/plan_1/commit"
+    for reply, attempts in ((BUSY, 4), (Reply(429, {"code": "RATE_LIMITED"}, {"Retry-After": "3600"}), 1)):
+        gateway.calls.clear()
+        gateway.on("POST", commit, reply)
+        with pytest.raises(DeployError) as caught:
+            deploy.apply(client, text_site(tmp_path), options(), deploy.silent)
+        assert len(gateway.sent("POST", commit)) == attempts
+        assert caught.value.envelope()["retry_after_seconds"] == int(reply.headers["Retry-After"])
+
+
+def test_a_busy_gateway_is_reported_at_once_before_anything_began(
+    gateway: StubGateway, client: Client, tmp_path: Path
+) -> None:
+    gateway.on("POST", "/apply/v1/plans", BUSY)
+    with pytest.raises(DeployError) as caught:
+        deploy.apply(client, text_site(tmp_path), options(), deploy.silent)
+    envelope = caught.value.envelope()
+    assert (envelope["code"], envelope["retryable"], envelope["phase"]) == ("RATE_LIMITED", True, "plan")
+    assert envelope["next_actions"][0]["command"] == COMMAND
+    assert len(gateway.calls) == 1
 
 
 def test_a_failing_content_plan_is_a_common_api_error(gateway: StubGateway, client: Client, tmp_path: Path) -> None:

@@ -58,5 +58,6 @@ def test_a_signal_ends_the_program_at_once_and_says_how_to_go_on(
     again = "run402 deploy apply --manifest app.json"
     resume = f"run402 deploy resume op_1 --project {PROJECT}"
     assert envelope["code"] == "INTERRUPTED"
-    assert envelope["next_actions"][0]["command"] == (again if stage == "upload" else resume)
+    assert envelope["next_actions"][0]["command"] == (resume if stage == "poll" else again)
+    assert envelope["operation_id"] == "op_1"
     assert b"Traceback" not in err

@@ -127,6 +127,76 @@ def test_after_a_final_failure_nothing_starts_and_nothing_is_committed(
     assert not committed(gateway)
 
 
+EXPIRED = Reply(403, {"code": "UPLOAD_URL_EXPIRED"})
+
+
+def test_expired_addresses_are_replaced_by_new_ones(gateway: StubGateway, client: Client, tmp_path: Path) -> None:
+    def plan(call: Call) -> Reply:
+        number = len(gateway.sent("POST", "/content/v1/plans"))
+        wanted = [entry for entry in call.json["content"] if entry["sha256"] not in gateway.stored]
+        sessions = [gateway.session(entry["sha256"], entry["size"]) for entry in wanted]
+        return Reply(200, {"plan_id": f"cplan_{number}", "missing": sessions})
+
+    puts: list[Call] = []
+
+    def put(call: Call) -> Reply:
+        puts.append(call)
+        return EXPIRED if len(puts) in (2, 4) else gateway._put(call)
+
+    gateway.on("POST", "/content/v1/plans", plan)
+    gateway.on("PUT", "/put/.*", put)
+    gateway.on("POST", "/content/v1/plans/.*/commit", Reply(200, {}))
+    seen: list[dict[str, Any]] = []
+    files = {f"{n}.txt": bytes([n]) for n in range(4)}
+    deploy.apply(client, site(tmp_path, files), options(concurrency=1), seen.append)
+    assert sorted(gateway.stored.values()) == sorted(files.values())
+    assert len(puts) == 6
+    assert [call.path for call in gateway.sent("POST", ".*/cplan_.*/commit")] == ["/content/v1/plans/cplan_3/commit"]
+    progress = [event for event in seen if event["type"] == "content.upload.progress"]
+    assert [(event["done"], event["total"]) for event in progress] == [(n, 4) for n in range(1, 5)]
+
+
+def test_addresses_that_are_always_expired_end_the_deploy(gateway: StubGateway, client: Client, tmp_path: Path) -> None:
+    gateway.on("PUT", "/put/.*", EXPIRED)
+    with pytest.raises(DeployError) as caught:
+        deploy.apply(client, site(tmp_path, {"a.txt": b"abc"}), options(), deploy.silent)
+    envelope = caught.value.envelope()
+    assert (envelope["code"], envelope["http"], envelope["operation_id"]) == ("CONTENT_UPLOAD_FAILED", 403, "op_1")
+    assert envelope["next_actions"][0]["command"] == COMMAND
+    assert len(gateway.sent("PUT")) == 2
+
+
+def test_an_object_named_twice_is_sent_once(gateway: StubGateway, client: Client, tmp_path: Path) -> None:
+    entry = {"sha256": sha(b"abc"), "size": 3, "present": False}
+    answer = {"plan_id": "plan_1", "operation_id": "op_1", "missing_content": [entry, entry]}
+    gateway.on("POST", "/apply/v1/plans", Reply(200, answer))
+    deploy.apply(client, site(tmp_path, {"a.txt": b"abc", "b.txt": b"abc"}), options(), deploy.silent)
+    assert len(gateway.sent("POST", "/content/v1/plans")[0].json["content"]) == 1
+    assert len(gateway.sent("PUT")) == 1
+
+
+class Watcher:
+    """An emit that counts bytes."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int, int, int]] = []
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        pass
+
+    def bytes_sent(self, sent: int, total: int, files_done: int, files_total: int) -> None:
+        self.seen.append((sent, total, files_done, files_total))
+
+
+def test_bytes_are_counted_once_although_an_attempt_failed(
+    gateway: StubGateway, client: Client, tmp_path: Path
+) -> None:
+    gateway.on("PUT", "/put/.*", [Reply(500), Reply(200)])
+    watcher = Watcher()
+    deploy.apply(client, site(tmp_path, {"a.txt": b"abc", "b.txt": b"defgh"}), options(concurrency=1), watcher)
+    assert (watcher.seen[0], watcher.seen[-1]) == ((0, 8, 0, 2), (8, 8, 2, 2))
+
+
 def test_a_refusal_that_will_not_pass_is_final_at_once(gateway: StubGateway, client: Client, tmp_path: Path) -> None:
     gateway.on("PUT", "/put/.*", Reply(400, {"code": "BadDigest"}))
     with pytest.raises(DeployError) as caught:
@@ -147,9 +217,28 @@ def test_large_objects_go_up_in_parts_with_a_checksum_each(
     gateway.on("POST", "/content/v1/plans", plan)
     deploy.apply(client, site(tmp_path, {"big.dat": data}), options(), deploy.silent)
     puts = gateway.sent("PUT")
-    assert [len(call.body) for call in puts] == [200_000, 200_000, 112_000]
-    assert b"".join(call.body for call in puts) == data
+    assert sorted(len(call.body) for call in puts) == [112_000, 200_000, 200_000]
+    assert {call.body for call in puts} == {data[:200_000], data[200_000:400_000], data[400_000:]}
     assert [call.headers["x-amz-checksum-sha256"] for call in puts] == [checksum(call.body) for call in puts]
+
+
+def test_parts_whose_address_settles_the_checksum_carry_none(
+    gateway: StubGateway, client: Client, tmp_path: Path
+) -> None:
+    data = bytes(range(256)) * 2000
+
+    def plan(call: Call) -> Reply:
+        entry = call.json["content"][0]
+        session = gateway.session(entry["sha256"], entry["size"], part_size=200_000)
+        for part in session["parts"]:
+            part["url"] += ("&" if "?" in part["url"] else "?") + "x-amz-checksum-sha256=whole"
+        return Reply(200, {"plan_id": "cplan_1", "missing": [session]})
+
+    gateway.on("POST", "/content/v1/plans", plan)
+    deploy.apply(client, site(tmp_path, {"big.dat": data}), options(), deploy.silent)
+    puts = gateway.sent("PUT")
+    assert {call.body for call in puts} == {data[:200_000], data[200_000:400_000], data[400_000:]}
+    assert not any("x-amz-checksum-sha256" in call.headers for call in puts)
 
 
 def test_a_part_without_an_etag_is_refused(gateway: StubGateway, client: Client, tmp_path: Path) -> None:

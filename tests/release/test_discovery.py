@@ -65,17 +65,6 @@ def test_up_takes_json_files_only(tmp_path: Path) -> None:
     assert caught.value.details == {"path": str(tmp_path / "manifest.yaml"), "extension": ".yaml"}
 
 
-@pytest.mark.parametrize("extension", [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"])
-def test_programs_are_refused_and_not_run(tmp_path: Path, extension: str) -> None:
-    file = tmp_path / f"config{extension}"
-    file.write_text("export default {}")
-    for load in (lambda: load_apply_manifest(str(file)), lambda: load_up_manifest(file)):
-        with pytest.raises(ReleaseError) as caught:
-            load()
-        assert caught.value.code == "EXECUTABLE_CONFIG_LOAD_FAILED"
-        assert caught.value.details == {"path": str(file), "extension": extension}
-
-
 def test_manifests_are_found_in_order(tmp_path: Path) -> None:
     for name in ("run402.deploy.ts", "app.json", "run402.deploy.json", "run402.json"):
         (tmp_path / name).write_text("{}")

@@ -162,6 +162,7 @@ def test_falsy_exposure_and_odd_flags_are_left_out() -> None:
     spec = _normalize({"database": {"expose": None, "zero_downtime": "yes"}}).spec
     assert spec["database"] == {}
     assert _normalize({"database": {"expose": {}}}).spec["database"] == {"expose": {}}
+    assert _normalize({"database": {"expose": []}}).spec["database"] == {"expose": []}  # the spec layer refuses it
 
 
 def _migrations(*entries: Any) -> dict[str, Any]:
@@ -317,3 +318,10 @@ def test_projects_must_agree() -> None:
     with pytest.raises(ReleaseError, match="No project"):
         normalize({}, base_dir=Path(), project=None)
     assert normalize({"project_id": "prj_x"}, base_dir=Path(), project=None).project == "prj_x"
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "\ud800"])
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    with pytest.raises(ReleaseError) as caught:
+        _normalize({"site": {"replace": {"a": {"path": path}}}})
+    assert caught.value.code == "LOCAL_ERROR"

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from run402_cli.release import manifest as rules
+from run402_cli.release.fields import Spellings
 from run402_cli.release.models import (
     Asset,
     Function,
@@ -70,18 +71,18 @@ def _names(model: Any) -> set[str]:
     return {field.alias or name for name, field in model.model_fields.items()}
 
 
-def _spellings(table: dict[str, tuple[str, ...]]) -> set[str]:
+def _spellings(table: Spellings) -> set[str]:
     return {spelling for spellings in table.values() for spelling in spellings}
 
 
 def test_the_schema_and_the_checks_know_the_same_fields() -> None:
-    from run402_cli.release import routes, sections
+    from run402_cli.release import fields, routes, sections
 
     assert _names(Manifest) == set(rules.TOP_KEYS)
     assert _names(Migration) == set(rules._MIGRATION_KEYS)
     assert _names(Function) == _spellings(rules._FUNCTION_FIELDS)
     assert _names(FunctionConfig) == _spellings(rules._CONFIG_FIELDS)
-    assert _names(RoleGate) == _spellings(rules._ROLE_FIELDS)
+    assert _names(RoleGate) == _spellings(fields.ROLE_SPELLINGS)
     assert _names(I18n) == set(sections._I18N_KEYS)
     assert _names(Asset) == set(sections._ASSET_KEYS)
     assert _names(Route) == set(routes._ROUTE_KEYS)

@@ -606,3 +606,49 @@ def test_odd_text_can_be_sent() -> None:
     body = plan_bytes({"spec": release.spec})
     assert b"\\ud800.txt" in body
     assert next(iter(release.objects)) == _sha("a�b".encode())
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code"),
+    [
+        ({"subdomains": {"set": ["a", "b"]}}, "SUBDOMAIN_MULTI_NOT_SUPPORTED"),
+        ({"secrets": {"require": ["lower"]}}, "INVALID_SPEC"),
+        ({"database": {"migrations": [{"id": "1"}]}}, "INVALID_SPEC"),
+        ({"database": {"migrations": [{"id": "1", "sql": "a"}, {"id": "1", "sql": "b"}]}}, "INVALID_SPEC"),
+        ({"functions": {"replace": {"f": {"source": "x", "config": {"timeout_seconds": 0}}}}}, "INVALID_SPEC"),
+        (
+            {
+                "functions": {
+                    "replace": {
+                        "f": {
+                            "source": "x",
+                            "triggers": [{"id": "a", "type": "schedule", "cron": "* *", "run": {"event_type": "t"}}],
+                        }
+                    }
+                }
+            },
+            "INVALID_SPEC",
+        ),
+        ({"site": {"replace": {"a.png": "text"}}}, "BINARY_CONTENT_REQUIRES_BYTES"),
+        ({"site": {"replace": {"a.html": {"path": "absent.html"}}}}, "ENOENT"),
+        ({"site": {"replace": {"__source": "local-dir", "path": "absent"}}}, "ENOENT"),
+        (
+            {
+                "routes": {
+                    "replace": [
+                        {"pattern": "/a", "target": {"type": "function", "name": "f"}, "pricing": {"mode": "x"}}
+                    ]
+                }
+            },
+            "INVALID_SPEC",
+        ),
+        ({"i18n": {"default_locale": "de", "locales": ["en"]}}, "INVALID_SPEC"),
+        ({"base": {"release": "current", "release_id": "rel_1"}, "checks": [1]}, "INVALID_SPEC"),
+        ({"assets": {"put": [{"key": "k", "source": "a"}, {"key": "k", "source": "b"}]}}, "ASSET_DUPLICATE_KEY_IN_PUT"),
+    ],
+)
+def test_what_check_lets_pass_is_still_refused_before_anything_is_sent(
+    manifest: dict[str, Any], code: str, tmp_path: Path
+) -> None:
+    normalize(manifest, base_dir=tmp_path, project="prj_demo")
+    assert _refused(manifest, tmp_path).code == code

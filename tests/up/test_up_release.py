@@ -47,6 +47,8 @@ def test_check_sends_nothing_and_names_a_placeholder_project(workspace: Workspac
 def test_print_spec_prints_the_release_itself(workspace: Workspace) -> None:
     workspace.manifest(project="prj_1", routes=None)
     assert workspace.run("up", "--print-spec").json == {"project": "prj_1", "routes": None}
+    workspace.manifest(project="prj_1", site={"replace": {"a.png": {"data": "iVA=", "encoding": "base64"}}})
+    assert workspace.run("up", "--print-spec").json["site"]["replace"]["a.png"] == {"0": 137, "1": 80}
 
 
 def test_discovery_takes_run402_json_before_the_others(workspace: Workspace) -> None:
@@ -55,10 +57,20 @@ def test_discovery_takes_run402_json_before_the_others(workspace: Workspace) -> 
     assert workspace.run("up", "--check").json["result"]["manifest_path"].endswith("/run402.json")
 
 
-def test_an_app_manifest_is_refused_by_name(workspace: Workspace) -> None:
-    workspace.manifest("run402.json", spec_version=1, app={"id": "x"}, release={})
-    done = workspace.run("up", "--check")
-    assert (done.code, done.envelope["code"]) == (1, "UNSUPPORTED_RESOURCE_KIND")
+def test_a_program_is_run_only_when_it_is_named(workspace: Workspace) -> None:
+    program = workspace.path / "run402.deploy.mjs"
+    program.write_text('console.log("made"); export default { project: "prj_1", site: { replace: { a: "b" } } }')
+    assert workspace.run("up", "--check").envelope["code"] == "EXECUTABLE_CONFIG_REQUIRES_EXPLICIT_MANIFEST"
+    done = workspace.run("up", "--manifest", program.name, "--print-spec")
+    assert done.json == {"project": "prj_1", "site": {"replace": {"a": "b"}}}
+    assert '"console":"made"' in done.err
+    program.write_text("export default 1")
+    assert (
+        workspace.run("up", "--manifest", program.name, "--check").envelope["code"]
+        == "EXECUTABLE_CONFIG_INVALID_EXPORT"
+    )
+    program.write_text("export default { project: 'prj_1' }")
+    assert workspace.run("up", "--manifest", program.name, "--check").envelope["code"] == "MANIFEST_EMPTY"
 
 
 def test_an_explicit_project_is_deployed_to_and_linked(workspace: Workspace, gateway: CoreGateway) -> None:

@@ -17,6 +17,7 @@ import anyio.to_thread
 import psycopg
 from psycopg import sql
 
+from run402_cli.core.auth import project_by_id
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose import tables
 from run402_cli.core.expose.catalog import read_schema
@@ -147,6 +148,21 @@ async def _own_search_path(conn: Connection, project: Project) -> AsyncIterator[
 async def _lock(conn: Connection, project: Project) -> None:
     """One apply per project at a time; held until the transaction ends."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"expose:{project.project_id}",))
+    # A delete or a restore waits for us, or was quicker: then this schema is not the project's any more.
+    cursor = await conn.execute(
+        "SELECT schema_slot FROM internal.core_projects WHERE project_id = %s FOR KEY SHARE", (project.project_id,)
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        await project_by_id(conn, project.project_id)
+    elif row[0] != project.schema_slot:
+        raise GatewayError(
+            503,
+            "database_busy",
+            "A snapshot of this project was restored at the same moment. Nothing was changed; repeat the request.",
+            code="DATABASE_BUSY",
+            retryable=True,
+        )
 
 
 async def _last_applied(conn: Connection, project: Project) -> _Applied:

@@ -1,0 +1,345 @@
+"""Paying a stranger, for `run402 pay`: a ceiling, a strict challenge, a receipt. See docs/protocol/payments.md, "Buying"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from run402_cli.client import _payment_errors, _x402
+from run402_cli.client._httpx import httpx
+from run402_cli.client._payment_errors import usd
+from run402_cli.client._payments import Payment, Signed, Unpaid, body_fields, receipt_header
+from run402_cli.client._x402 import Challenge, ChallengeError, Receipt, Requirement
+from run402_cli.errors import PaymentError
+from run402_cli.state.allowance import Allowance
+from run402_cli.state.profile import Profile
+
+_NOT_SETTLED = ("payment_insufficient_funds", "TENANT_X402_SETTLEMENT_FAILED", "PAYMENT_REQUIRED")
+_INVALID = "TENANT_X402_PAYMENT_INVALID"
+_USED = re.compile(r"already[ _-]?used|used[ _-]or[ _-]cancel|nonce[ _-].*used", re.I)
+_SELLER_CODES = (
+    "PAYMENT_INTENT_PENDING",
+    "PAYMENT_DESTINATION_DRAINING",
+    "PAYMENT_INTENT_DESTINATION_CHANGED",
+    "PAYMENT_INTENT_FENCE_EXPIRED",
+    "PAYMENT_AUTHORIZATION_LIFETIME_EXCEEDED",
+    "PAYMENT_CALLER_IDENTITY_NOT_ACTIVE",
+    "IDEMPOTENCY_KEY_REUSED",
+    "INVALID_IDEMPOTENCY_KEY",
+    "IDEMPOTENCY_KEY_PAYER_REQUIRED",
+)
+_SELLER_HOST = re.compile(r"(?:(?P<name>[a-z0-9-]+)|[a-z0-9-]+\.sites)\.run402\.(?:com|app)")
+# Hosts of the platform itself: never a seller's.
+_PLATFORM_NAMES = frozenset(
+    (
+        "api",
+        "admin",
+        "assets",
+        "cdn",
+        "dashboard",
+        "docs",
+        "help",
+        "mail",
+        "sites",
+        "static",
+        "status",
+        "support",
+        "www",
+    )
+)
+
+
+class BuyerPayment(Payment):
+    """One bounded purchase. After a success `signed` and `receipt` say what was paid, `settled_before` that it was before."""
+
+    url_safe = True
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        profile: Profile,
+        allowance: Allowance,
+        unpaid: Unpaid,
+        *,
+        max_usd_micros: int,
+        require_receipt: bool,
+    ) -> None:
+        super().__init__(http, profile, allowance, unpaid)
+        self.max_usd_micros = max_usd_micros
+        self.require_receipt = require_receipt
+        self.signed: Signed | None = None
+        self.receipt: Receipt | None = None
+        self.settled_before = False
+
+    # -- choosing -------------------------------------------------------------------------------------------------------
+
+    def parse(self) -> Challenge:
+        try:
+            challenge = super().parse()
+        except ChallengeError as exc:
+            raise settlement_failed(str(exc)) from exc
+        asked = self.unpaid.request.url
+        foreign = sorted(url for url in challenge.resource_urls if not _same_url(url, asked))
+        if foreign or not challenge.resource_urls:
+            raise settlement_failed(
+                "the challenge is for another address than the one that was called",
+                challenge_url=foreign[0] if foreign else None,
+                request_url=str(asked),
+            )
+        return challenge
+
+    def eligible(self, challenge: Challenge) -> list[Requirement]:
+        on_base = [offer for offer in challenge.requirements if offer.is_base]
+        networks = {"challenge_networks": challenge.networks, "wallet_networks": list(_x402.USDC)}
+        if not on_base:
+            raise _unsupported("No offer is of scheme `exact` on Base or Base Sepolia.", networks)
+        usdc = [offer for offer in on_base if offer.is_usdc]
+        if not usdc:
+            assets = {
+                "challenge_assets": [offer.asset for offer in on_base],
+                "wallet_assets": list(_x402.USDC.values()),
+            }
+            raise _unsupported("The asked-for token is not USDC of that network.", {**networks, **assets})
+        if any(offer.amount is None for offer in usdc):
+            amounts = [str(offer.raw.get("amount", offer.raw.get("maxAmountRequired"))) for offer in usdc]
+            raise settlement_failed("an amount is not a whole number of micro-USD", challenge_amounts=amounts)
+        within = [offer for offer in usdc if (offer.amount or 0) <= self.max_usd_micros]
+        if not within:
+            raise _exceeds(min(offer.amount or 0 for offer in usdc), self.max_usd_micros)
+        if self.require_receipt:
+            raise _receipt_required(len(within))
+        return super().eligible(Challenge(challenge.version, tuple(within), challenge.resource, challenge.extensions))
+
+    # -- outcomes -------------------------------------------------------------------------------------------------------
+
+    def conclude(self, signed: Signed, response: httpx.Response) -> None:
+        self.signed = signed
+        if response.is_success:
+            self._check_receipt(signed, response)
+            return
+        fields = body_fields(response)
+        code = fields.get("code")
+        if trusted_seller(self.unpaid.request.url) and code in _SELLER_CODES:
+            raise self._seller_error(signed, response, fields)
+        reason = _x402_error(fields, response)
+        used = code == _INVALID and _USED.search(reason or "") is not None
+        if used and "presented_again" in signed.attempt.fields:
+            signed.attempt.note("completed", "completed", resolved_by="seller")
+            self.settled_before = True
+            return
+        if code in _NOT_SETTLED or (code == _INVALID and not used):
+            signed.attempt.note("failed", "not_started", last_error_code=str(code))
+            if code == "payment_insufficient_funds":
+                raise unfunded("the seller says that the wallet's funds do not suffice", upstream_code=code)
+            raise settlement_failed("the seller did not settle the payment", upstream_code=code, x402_error=reason)
+        self._lost(signed.attempt)
+        raise self.ambiguous(f"the seller answered HTTP {response.status_code} to it")
+
+    def _check_receipt(self, signed: Signed, response: httpx.Response) -> None:
+        receipt = _x402.parse_receipt(receipt_header(response))
+        same_network = receipt is not None and receipt.network == signed.requirement.network
+        if receipt is not None and receipt.success and receipt.transaction and same_network:
+            signed.attempt.note("completed", "completed", transaction=receipt.transaction)
+            self.receipt = receipt
+            return
+        if receipt is not None and not receipt.success:
+            signed.attempt.note("failed", "not_started", last_error_code="PAYMENT_SETTLEMENT_FAILED")
+            raise settlement_failed("the seller's receipt says that the payment was not settled")
+        self._lost(signed.attempt)
+        raise self.ambiguous("the seller answered without a valid settlement receipt")
+
+    def _seller_error(self, signed: Signed, response: httpx.Response, fields: dict[str, Any]) -> PaymentError:
+        headers = run402_headers(response)
+        pending = (
+            fields["code"] == "PAYMENT_INTENT_PENDING"
+            and response.status_code == 409
+            and headers.get("intent_state") == "pending"
+        )
+        if pending:
+            signed.attempt.note(
+                "intent_pending",
+                "ambiguous",
+                last_error_code="PAYMENT_INTENT_PENDING",
+                payment_id=headers.get("payment_id"),
+                intent_state="pending",
+                retry_after_seconds=headers.get("retry_after_seconds"),
+            )
+        elif headers.get("funds_moved", fields.get("funds_moved")) is False:
+            signed.attempt.note("failed", "not_started", last_error_code=str(fields["code"]))
+        else:
+            self._lost(signed.attempt)
+        return _passed_through(fields, headers)
+
+    def signing_failed(self, reason: str, *, hint: str | None = None) -> PaymentError:
+        return settlement_failed(reason, upstream_code="X402_PAYMENT_SIGNING_FAILED", retryable=True, hint=hint)
+
+    def journal_failed(self, cause: Exception) -> PaymentError:
+        return settlement_failed(str(cause), upstream_code="X402_ATTEMPT_JOURNAL_FAILED", retryable=True)
+
+    def insufficient_funds(self, balances: Mapping[str, int], wanted: Sequence[Mapping[str, Any]]) -> PaymentError:
+        details = _payment_errors.funds_details(balances, wanted, self.allowance.address)
+        return unfunded("the wallet does not hold enough USDC for this price", **details)
+
+    def rpc_failed(self, network: str, attempts: Sequence[Mapping[str, Any]]) -> PaymentError:
+        cause = _payment_errors.rpc_failed(network, attempts)
+        return settlement_failed(
+            f"the wallet's balance on {network} could not be read", upstream_code=cause.code, retryable=True
+        )
+
+    def ambiguous(self, reason: str) -> PaymentError:
+        details = self._details()
+        attempt_id = details["payment_attempt_id"]
+        return PaymentError(
+            f"The payment was sent, but its outcome is unknown: {reason}.",
+            code="PAYMENT_SETTLEMENT_FAILED",
+            safe_to_retry=False,
+            mutation_state="ambiguous",
+            details={
+                "funds_moved": "unknown",
+                "payment_attempt_id": attempt_id,
+                "phase": details["phase"],
+                "provider_started": details["provider_started"],
+                "upstream_code": "X402_PAYMENT_OUTCOME_AMBIGUOUS",
+                "response_status": details["response_status"],
+            },
+            hint=(
+                "Repeating the identical command does not pay twice: the same signed payment is presented while it is "
+                "valid, and afterwards the chain is asked. See it: run402 allowance ledger"
+            ),
+            next_actions=_payment_errors.unknown_actions(attempt_id),
+        )
+
+
+def _same_url(text: str, url: httpx.URL) -> bool:
+    """Equal after normalization: case of scheme and host, default port, punycode. A look-alike host is another host."""
+    try:
+        return normalized(text) == normalized(str(url))
+    except (httpx.InvalidURL, ValueError, TypeError):
+        return False
+
+
+def normalized(text: str) -> str:
+    """A URL as it is compared: without fragment, with a path."""
+    url = httpx.URL(text)
+    return str(url.copy_with(fragment=None, raw_path=url.raw_path))
+
+
+def trusted_seller(url: httpx.URL) -> bool:
+    """A tenant site of Run402, whose answers about a payment are believed. ASCII only: no look-alike passes."""
+    if url.scheme != "https" or url.port is not None or url.userinfo:
+        return False
+    match = _SELLER_HOST.fullmatch(url.raw_host.decode("ascii", "replace"))
+    return match is not None and match["name"] not in _PLATFORM_NAMES
+
+
+def run402_headers(response: httpx.Response) -> dict[str, Any]:
+    """What the X-Run402-* headers of an answer say: payment_id, deduplicated, funds_moved, delivery, ..."""
+    flags: dict[str, Any] = {"true": True, "false": False}
+
+    def text(name: str) -> str | None:
+        return response.headers.get(name) or None
+
+    funds = text("x-run402-payment-funds-moved")
+    after = text("retry-after")
+    found = {
+        "payment_id": text("x-run402-payment-id"),
+        "deduplicated": flags.get(text("x-run402-payment-deduplicated") or ""),
+        "funds_moved": "unknown" if funds == "unknown" else flags.get(funds or ""),
+        "delivery": text("x-run402-payment-delivery"),
+        "settled_at": text("x-run402-payment-settled-at"),
+        "intent_state": text("x-run402-payment-intent-state"),
+        "retry_after_seconds": int(after) if after and re.fullmatch(r"[0-9]{1,9}", after) else None,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _x402_error(fields: Mapping[str, Any], response: httpx.Response) -> str | None:
+    details = fields.get("details")
+    reason = details.get("x402_error") if isinstance(details, dict) else None
+    if isinstance(reason, str):
+        return reason
+    return _x402.challenge_error(response.headers.get("payment-required", ""))
+
+
+def _passed_through(fields: dict[str, Any], headers: dict[str, Any]) -> PaymentError:
+    """The seller's own error, with the headers filled in where the body is silent."""
+    merged = {**{k: v for k, v in headers.items() if k != "retry_after_seconds"}, **fields}
+    known = ("code", "message", "error", "category", "retryable", "safe_to_retry", "mutation_state", "next_actions")
+    details = fields.get("details")
+    actions = fields.get("next_actions")
+    return PaymentError(
+        str(fields.get("message") or fields.get("error") or "The seller refused the payment."),
+        code=str(fields["code"]),
+        category=str(fields.get("category") or "payment"),
+        error=str(fields["error"]) if isinstance(fields.get("error"), str) else None,
+        retryable=fields.get("retryable") is True,
+        safe_to_retry=fields.get("safe_to_retry") is True,
+        mutation_state=str(fields.get("mutation_state") or "ambiguous"),
+        details=details if isinstance(details, dict) else {},
+        next_actions=[action for action in actions if isinstance(action, dict)] if isinstance(actions, list) else [],
+        fields={key: value for key, value in merged.items() if key not in (*known, "details", "status")},
+    )
+
+
+def settlement_failed(reason: str, *, retryable: bool = False, hint: str | None = None, **details: Any) -> PaymentError:
+    """Not paid, and no money moved."""
+    return PaymentError(
+        f"The payment was not made: {reason}.",
+        code="PAYMENT_SETTLEMENT_FAILED",
+        retryable=retryable,
+        details={"funds_moved": False, **{key: value for key, value in details.items() if value is not None}},
+        hint=hint,
+        next_actions=[{"type": "retry", "why": "No money moved; repeat the command once the reason is gone."}],
+    )
+
+
+def unfunded(reason: str, **details: Any) -> PaymentError:
+    return PaymentError(
+        f"The payment was not made: {reason}.",
+        code="PAYMENT_WALLET_UNFUNDED",
+        details={"funds_moved": False, **details},
+        hint="Test funds: run402 allowance fund. On Base mainnet, send USDC to the address of: run402 allowance export",
+        next_actions=[
+            {"type": "fund_wallet", "why": "The wallet needs USDC on a network that the seller takes."},
+            {"type": "run_command", "command": "run402 allowance fund", "why": "Test funds, on Base Sepolia."},
+            {"type": "run_command", "command": "run402 init", "why": "Set up a wallet when there is none."},
+        ],
+    )
+
+
+def _unsupported(reason: str, details: Mapping[str, Any]) -> PaymentError:
+    return PaymentError(
+        f"{reason} Nothing was signed.",
+        code="PAYMENT_NETWORK_UNSUPPORTED",
+        details={"funds_moved": False, **details},
+        next_actions=[{"type": "edit_request", "why": "This wallet pays USDC on Base and Base Sepolia only."}],
+    )
+
+
+def _exceeds(amount: int, ceiling: int) -> PaymentError:
+    return PaymentError(
+        f"The price is {usd(amount)} USD, the ceiling {usd(ceiling)} USD. Nothing was signed.",
+        code="PAYMENT_EXCEEDS_MAX",
+        details={"funds_moved": False, "challenged_amount_usd_micros": amount, "max_usd_micros": ceiling},
+        hint=f"To allow it, add --max-usd {usd(amount)}",
+        next_actions=[
+            {
+                "type": "edit_request",
+                "field": "maxUsdMicros",
+                "value": amount,
+                "why": f"Add --max-usd {usd(amount)} to accept this price.",
+            }
+        ],
+    )
+
+
+def _receipt_required(offers: int) -> PaymentError:
+    return PaymentError(
+        "The seller makes no signed offer, so no receipt can be checked. Nothing was signed.",
+        code="MERCHANT_RECEIPT_REQUIRED",
+        category="payment_policy",
+        details={"offered_requirements": offers, "valid_wallet_rooted_offers": 0},
+        hint="Without --require-receipt the settlement receipt is still checked.",
+        fields={"funds_moved": False},
+    )

@@ -1,0 +1,46 @@
+"""run402 image: AI image generation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from run402_cli import output
+from run402_cli.client import Client
+from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._options import Words, one_of
+from run402_cli.errors import UsageError
+from run402_cli.services import image
+
+app = CommandGroup()
+
+
+@app.command(
+    "generate", example='run402 image generate "a cat reading a newspaper" --aspect landscape --output cat.png'
+)
+def generate(
+    words: Words = None,
+    aspect: Annotated[
+        str, typer.Option("--aspect", metavar="ASPECT", help="square, landscape or portrait.")
+    ] = "square",
+    file: Annotated[
+        str | None, typer.Option("--output", metavar="FILE", help="Write the image there instead of printing base64.")
+    ] = None,
+) -> None:
+    """Generate one PNG from a prompt. Costs 0.03 USD, paid by the wallet."""
+    given = words or []
+    usage = 'Quote the prompt: run402 image generate "a red bicycle"'
+    if len(given) > 1:
+        raise UsageError(f"Unexpected argument {given[1]!r}.", hint=usage)
+    if not given or not given[0]:
+        raise UsageError("The prompt is missing.", hint=usage)
+    one_of("--aspect", aspect, image.ASPECTS)
+    if file is not None:
+        image.check_output(Path(file))
+    with Client() as client:
+        answer = image.generate(client, given[0], aspect=aspect)
+    if file is not None:
+        answer = {**image.save(answer, Path(file)), "file": file}
+    output.emit(answer, compact=True)

@@ -1,0 +1,41 @@
+"""run402 tier: the organization's subscription."""
+
+from __future__ import annotations
+
+from run402_cli import output
+from run402_cli.client import Client
+from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._options import IdempotencyKeyOpt, Words, checked_key
+from run402_cli.errors import UsageError
+from run402_cli.services import tiers
+
+app = CommandGroup()
+
+_RENEW = {"type": "renew_tier", "command": "run402 tier set prototype"}
+
+
+@app.command("status", example="run402 tier status | jq -r .lease_expires_at")
+def status() -> None:
+    """Current tier, lease, limits and pooled usage."""
+    with Client() as client:
+        output.emit(tiers.status(client))
+
+
+@app.command("set", example=["run402 tier set prototype", "run402 tier set hobby --idempotency-key 2026-03"])
+def set_(
+    words: Words = None,
+    key: IdempotencyKeyOpt = None,
+) -> None:
+    """Subscribe, renew or upgrade: prototype, hobby or team. The gateway decides which, and the wallet pays what it asks.
+
+    With an --idempotency-key a repeated command is one purchase.
+    """
+    given = words or []
+    if len(given) > 1:
+        raise UsageError(f"Unexpected argument {given[1]!r}.", hint="run402 tier set <tier>")
+    if not given:
+        hint = "run402 tier set prototype, hobby or team"
+        raise UsageError("Which tier?", hint=hint, next_actions=[_RENEW])
+    checked_key(key)
+    with Client() as client:
+        output.emit(tiers.subscribe(client, given[0], idempotency_key=key))

@@ -1,0 +1,285 @@
+"""Carries durable runs out: claims what is due, calls the function, records the attempt, decides about the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import PoolTimeout
+
+from run402_cli.core.auth import project_by_id
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.invoke import Call, invoke
+from run402_cli.core.functions.runs import WAITING, current_time, retry_delay
+from run402_cli.core.functions.spec import MAX_TIMEOUT_SECONDS
+from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.http import iso
+from run402_cli.core.sites import cache
+
+log = logging.getLogger("run402.core.functions")
+
+TICK_SECONDS = 1.0
+AT_ONCE = 4
+LEASE_SECONDS = 60
+ALWAYS_RETRIED = ("RELEASE_NOT_FOUND", "FUNCTION_BUNDLE_NOT_FOUND", "DYNAMIC_RUNTIME_UNAVAILABLE")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended. `error` is None after a 2xx."""
+
+    status: int | None
+    error: dict[str, Any] | None
+
+
+class Dispatcher:
+    """One task that claims runs, and one task per run in progress."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        # Runs of a gateway that was killed are recognized by the next one on the same data directory.
+        self.owner = hashlib.sha256(str(gateway.settings.data_dir).encode()).hexdigest()[:24]
+        self._woken = asyncio.Event()
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """Look for due runs now, not at the next tick."""
+        self._woken.set()
+
+    def abort(self, run_id: str) -> None:
+        """Stop a run's attempt; its row has been written already."""
+        if task := self._running.get(run_id):
+            task.cancel()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        recovered = False
+        while True:
+            try:
+                if not recovered:
+                    await self._recover()
+                    recovered = True
+                await self._tick()
+            except (psycopg.Error, PoolTimeout, GatewayError, OSError) as exc:
+                log.warning("durable runs wait for the database: %s", exc)
+            except Exception:
+                log.exception("durable runs: a tick failed")
+            try:
+                await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
+            except TimeoutError:
+                continue
+            self._woken.clear()
+
+    async def close(self) -> None:
+        """Let go of the runs in progress; they stay `running` and are taken up by the next start."""
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _recover(self) -> None:
+        """What our predecessor was doing when it ended is due again at once."""
+        async with self.gateway.connection() as conn:
+            await conn.execute(
+                "UPDATE internal.core_function_runs SET lease_expires_at = '-infinity'"
+                " WHERE status = 'running' AND lease_owner = %s",
+                (self.owner,),
+            )
+
+    async def _tick(self) -> None:
+        async with self.gateway.connection() as conn:
+            await _expire(conn)
+            await self._take_over(conn)
+            while len(self._running) < AT_ONCE:
+                row = await self._claim(conn)
+                if row is None:
+                    return
+                task = asyncio.create_task(self._attempt(row))
+                self._running[row["run_id"]] = task
+                task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running = {run_id: other for run_id, other in self._running.items() if other is not task}
+        self.wake()
+
+    async def _take_over(self, conn: Connection) -> None:
+        """Runs whose attempt nobody can finish any more."""
+        error = {
+            "code": "FUNCTION_RUN_LEASE_EXPIRED",
+            "message": "The gateway stopped during the attempt.",
+            "retryable": True,
+        }
+        # A null status in the attempt says that it has no answer.
+        await conn.execute(
+            "UPDATE internal.core_function_runs SET last_error = %(error)s, updated_at = %(now)s,"
+            " status = CASE WHEN attempts_current < (retry->>'max_attempts')::int THEN 'retrying' ELSE 'failed' END,"
+            " completed_at = CASE WHEN attempts_current < (retry->>'max_attempts')::int THEN NULL ELSE %(now)s END,"
+            " next_attempt_at = %(now)s, lease_expires_at = NULL"
+            " WHERE status = 'running' AND lease_expires_at < now() AND NOT run_id = ANY(%(ours)s)",
+            {"error": Jsonb(error), "now": current_time(), "ours": list(self._running)},
+        )
+
+    async def _claim(self, conn: Connection) -> dict[str, Any] | None:
+        now = current_time()
+        async with conn.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(
+                "UPDATE internal.core_function_runs SET status = 'running', attempts_current = attempts_current + 1,"
+                " attempts_total = attempts_total + 1, lease_owner = %(owner)s, lease_expires_at = %(lease)s,"
+                " updated_at = %(now)s WHERE run_id = (SELECT run_id FROM internal.core_function_runs"
+                " WHERE status = ANY(%(waiting)s) AND next_attempt_at <= %(now)s AND NOT run_id = ANY(%(ours)s)"
+                " ORDER BY next_attempt_at, run_id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *",
+                {
+                    "owner": self.owner,
+                    "lease": now + timedelta(seconds=LEASE_SECONDS + MAX_TIMEOUT_SECONDS),
+                    "now": now,
+                    "waiting": list(WAITING),
+                    # A cancelled and redriven run may still be stopping here.
+                    "ours": list(self._running),
+                },
+            )
+            return await cursor.fetchone()
+
+    async def _attempt(self, row: Mapping[str, Any]) -> None:
+        attempt_id, started, clock = f"fnatt_{secrets.token_hex(12)}", current_time(), time.perf_counter()
+        attempt: dict[str, Any] = {
+            "attempt_id": attempt_id,
+            "number": row["attempts_current"],
+            "started_at": iso(started),
+        }
+        try:
+            async with self.gateway.connection() as conn:
+                await conn.execute(
+                    "INSERT INTO internal.core_function_run_attempts (attempt_id, run_id, generation, number, started_at)"
+                    " VALUES (%s, %s, %s, %s, %s)",
+                    (attempt_id, row["run_id"], row["generation"], row["attempts_current"], started),
+                )
+                await conn.execute(
+                    "UPDATE internal.core_function_runs SET last_attempt = %s WHERE run_id = %s",
+                    (Jsonb(attempt), row["run_id"]),
+                )
+            result = await self._call(row, attempt)
+            attempt |= {
+                "completed_at": iso(current_time()),
+                "duration_ms": round((time.perf_counter() - clock) * 1000),
+                **({"response_status": result.status} if result.status is not None else {}),
+                **({"error": result.error} if result.error else {}),
+            }
+            await self._record(row, attempt, result)
+        except (psycopg.Error, PoolTimeout) as exc:
+            # The row stays `running` until its lease ends; better late than twice.
+            log.warning("run %s: the attempt could not be recorded: %s", row["run_id"], exc)
+        except Exception:
+            log.exception("run %s: the attempt failed in the gateway", row["run_id"])
+
+    async def _call(self, row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Result:
+        try:
+            async with self.gateway.connection() as conn:
+                project = await project_by_id(conn, row["project_id"])
+                site = await cache.active(conn, row["project_id"])
+            if site is None:
+                return Result(None, _error("RELEASE_NOT_FOUND", "The project has no active release.", True))
+            if row["function_name"] not in {entry["name"] for entry in site.state["functions"]}:
+                message = f"The active release has no function {row['function_name']}."
+                return Result(None, _error("FUNCTION_BUNDLE_NOT_FOUND", message, True))
+            call = _request(self.gateway, row, attempt)
+            outcome = await invoke(self.gateway, project, site, row["function_name"], call)
+        except GatewayError as exc:
+            code = exc.error.upper()
+            reason = (exc.fields.get("details") or {}).get("message") or exc.message
+            return Result(None, _error(code, reason, code in ALWAYS_RETRIED or exc.status == 429 or exc.status >= 500))
+        status = outcome.reply.status
+        if 200 <= status < 300:
+            return Result(status, None)
+        message = f"The function answered {status}."
+        return Result(status, _error(f"FUNCTION_RUN_HTTP_{status}", message, status == 429 or status >= 500))
+
+    async def _record(self, row: Mapping[str, Any], attempt: Mapping[str, Any], result: Result) -> None:
+        now = current_time()
+        again = result.error is not None and result.error["retryable"]
+        again = again and row["attempts_current"] < row["retry"].get("max_attempts", 1)
+        status = "retrying" if again else "failed" if result.error else "succeeded"
+        due = now + timedelta(seconds=retry_delay(row["retry"], row["attempts_current"])) if again else None
+        async with self.gateway.connection() as conn, conn.transaction():
+            await conn.execute(
+                "UPDATE internal.core_function_run_attempts SET completed_at = %s, response_status = %s, error = %s"
+                " WHERE attempt_id = %s",
+                (now, result.status, Jsonb(result.error) if result.error else None, attempt["attempt_id"]),
+            )
+            # Cancelled or redriven meanwhile: then this attempt decides nothing.
+            await conn.execute(
+                "UPDATE internal.core_function_runs SET status = %(status)s, last_attempt = %(attempt)s,"
+                " last_error = %(error)s, next_attempt_at = coalesce(%(due)s, next_attempt_at), updated_at = %(now)s,"
+                " completed_at = %(completed)s, lease_expires_at = NULL WHERE run_id = %(id)s AND status = 'running'"
+                " AND generation = %(generation)s AND attempts_total = %(total)s",
+                {
+                    "status": status,
+                    "attempt": Jsonb(attempt),
+                    "error": Jsonb(result.error) if result.error else None,
+                    "due": due,
+                    "now": now,
+                    "completed": None if again else now,
+                    "id": row["run_id"],
+                    "generation": row["generation"],
+                    "total": row["attempts_total"],
+                },
+            )
+
+
+async def _expire(conn: Connection) -> None:
+    error = {"code": "FUNCTION_RUN_EXPIRED", "message": "The run was not done before it expired.", "retryable": False}
+    await conn.execute(
+        "UPDATE internal.core_function_runs SET status = 'expired', last_error = %(error)s, completed_at = %(now)s,"
+        " updated_at = %(now)s WHERE status = ANY(%(waiting)s) AND expires_at <= %(now)s",
+        {"error": Jsonb(error), "now": current_time(), "waiting": list(WAITING)},
+    )
+
+
+def _error(code: str, message: str, retryable: bool) -> dict[str, Any]:
+    return {"code": code, "message": message, "retryable": retryable}
+
+
+def _request(gateway: Gateway, row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Call:
+    path = f"/functions/v1/{row['function_name']}"
+    run_at: datetime = row["run_at"]
+    body = {
+        "trigger": "function_run",
+        "run_id": row["run_id"],
+        "generation": row["generation"],
+        "event_type": row["event_type"],
+        "idempotency_key": row["idempotency_key"],
+        "run_at": iso(run_at),
+        "attempt": {
+            "attempt_id": attempt["attempt_id"],
+            "number": row["attempts_current"],
+            "max": row["retry"].get("max_attempts", 1),
+        },
+        "source": row["source"],
+        "payload": row["payload"],
+    }
+    headers = (
+        ("content-type", "application/json"),
+        ("x-run402-trigger", "function_run"),
+        ("x-run402-run-id", row["run_id"]),
+        ("x-run402-attempt-id", attempt["attempt_id"]),
+    )
+    settings = gateway.settings
+    return Call(
+        kind="function_run",
+        url=f"{settings.public_url}{path}",
+        path=path,
+        headers=headers,
+        body=json.dumps(body).encode(),
+        route_pattern=f"function_run:{row['function_name']}",
+        host=f"{settings.host}:{settings.port}",
+        request_id=row["run_id"],
+    )

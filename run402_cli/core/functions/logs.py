@@ -1,0 +1,307 @@
+"""Logs of functions: what they print, and what the gateway notes about each call. Redacted before they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.auth import require_service_key
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.spec import NAME
+from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.http import iso, reply
+
+DDL = """
+CREATE TABLE IF NOT EXISTS internal.core_function_logs (
+  id bigserial PRIMARY KEY,
+  timestamp timestamptz NOT NULL,
+  request_id text NOT NULL,
+  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
+  release_id text,
+  function_name text NOT NULL,
+  stream text NOT NULL,
+  level text NOT NULL,
+  message text NOT NULL,
+  redacted boolean NOT NULL
+);
+CREATE INDEX IF NOT EXISTS core_function_logs_time ON internal.core_function_logs (project_id, timestamp);
+CREATE INDEX IF NOT EXISTS core_function_logs_request ON internal.core_function_logs (request_id);
+"""
+
+log = logging.getLogger("run402.core.functions")
+
+ENTRY_CHARS = 16 * 1024
+CALL_CHARS = 64 * 1024
+KEEP = timedelta(hours=24)
+KEEP_BYTES = 10 * 1024**2
+PRUNE_SECONDS = 60.0
+FLUSH_SECONDS = 0.05
+MAX_PENDING = 20_000
+DEFAULT_TAIL, MAX_TAIL = 100, 1000
+REQUEST_ID = re.compile(r"(?:req|fnrun|fnatt)_[A-Za-z0-9_-]{4,128}")
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)")
+REDACTED = "[redacted]"
+
+_COOKIE = re.compile(r"\b((?:set-)?cookie)(\"?\s*[:=]\s*\"?)[^\r\n\"]+", re.IGNORECASE)
+_NAMED = re.compile(
+    r"\b(authorization|x-api-key|api-?key|x-run402-payment|x-402-payment|payment|service_key|token|secret)"
+    r"(\"?\s*[:=]\s*\"?)(?!\[redacted\])(?:(?:Basic|Bearer|Digest)\s+)?[^\s\",;}]+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"(Bearer\s+)[A-Za-z0-9._~+/=-]{4,}", re.IGNORECASE)
+_TOKEN = re.compile(r"\b(?:sk|pk|rk|r402|run402|secret|token|api_key)(?:[:=_-][A-Za-z0-9._-]+)+\b", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class CallLog:
+    """The log of one call. `secrets` are values that must not be stored; entries carry what identifies the call."""
+
+    project_id: str
+    release_id: str | None
+    function_name: str
+    request_id: str
+    secrets: tuple[str, ...]
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    room: int = CALL_CHARS
+
+    def printed(self, stream: str, text: str) -> None:
+        """Something that the function wrote to stdout or stderr."""
+        if self.room <= 0:
+            return
+        if len(text) > ENTRY_CHARS + 64:
+            text = text[:ENTRY_CHARS] + "...[truncated]"
+        self.room -= len(text)
+        clean = redact(text, self.secrets)
+        self._add(stream, "error" if stream == "stderr" else "info", clean, redacted=clean != text)
+
+    def platform(self, event: str, *, level: str = "info", **facts: Any) -> None:
+        """Something that the gateway notes, as JSON with sorted keys."""
+        text = json.dumps({"event": event, **facts}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        clean = redact_values(text, self.secrets)
+        self._add("platform", level, clean, redacted=clean != text)
+
+    def _add(self, stream: str, level: str, message: str, *, redacted: bool) -> None:
+        self.entries.append(
+            {
+                "timestamp": datetime.now(UTC),
+                "request_id": self.request_id,
+                "project_id": self.project_id,
+                "release_id": self.release_id,
+                "function_name": self.function_name,
+                "stream": stream,
+                "level": level,
+                "message": message.replace("\x00", "\ufffd"),
+                "redacted": redacted,
+            }
+        )
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """`text` without secrets: known values, credentials after a telling name, and words that look like keys."""
+    text = redact_values(text, secrets)
+    for pattern in (_COOKIE, _NAMED):
+        text = pattern.sub(rf"\1\2{REDACTED}", text)
+    text = _BEARER.sub(rf"\1{REDACTED}", text)
+    return _TOKEN.sub(lambda found: REDACTED if len(found[0]) >= 8 and _keyish(found[0]) else found[0], text)
+
+
+def redact_values(text: str, secrets: Iterable[str]) -> str:
+    for value in secrets:
+        text = text.replace(value, REDACTED)
+        # A value with quotes or line breaks looks different inside JSON.
+        escaped = json.dumps(value)[1:-1]
+        if escaped != value:
+            text = text.replace(escaped, REDACTED)
+    return text
+
+
+def _keyish(word: str) -> bool:
+    # "secret-santa" is a word; keys have digits.
+    return any(char.isdigit() for char in word)
+
+
+def redactable(values: Iterable[str]) -> tuple[str, ...]:
+    """The values worth looking for, longest first so that no part of one is left over."""
+    return tuple(sorted({value for value in values if len(value) >= 4}, key=len, reverse=True))
+
+
+class LogStore:
+    """Writes entries to the database in batches, off the path of the call."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._pending: list[dict[str, Any]] = []
+        self._filled = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._pruned: dict[str, float] = {}
+
+    def add(self, entries: list[dict[str, Any]]) -> None:
+        self._pending += entries
+        # A database that is away for long costs old log entries, not memory without end.
+        del self._pending[:-MAX_PENDING]
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._filled.wait()
+            await asyncio.sleep(FLUSH_SECONDS)
+            try:
+                await self.flush()
+            except (psycopg.Error, PoolTimeout, GatewayError) as exc:
+                log.warning("function logs wait for the database: %s", exc)
+                await asyncio.sleep(1)
+
+    async def flush(self) -> None:
+        """Everything added so far is stored."""
+        async with self._lock:
+            entries, self._pending = self._pending, []
+            self._filled.clear()
+            if not entries:
+                return
+            try:
+                async with self.gateway.connection() as conn, conn.transaction():
+                    await _insert(conn, entries)
+                    await self._prune(conn, {entry["project_id"] for entry in entries})
+            except BaseException:
+                self._pending = entries + self._pending
+                self._filled.set()
+                raise
+
+    async def _prune(self, conn: Connection, projects: set[str]) -> None:
+        now = time.monotonic()
+        for project_id in projects:
+            if now - self._pruned.get(project_id, -PRUNE_SECONDS) < PRUNE_SECONDS:
+                continue
+            self._pruned[project_id] = now
+            await conn.execute(
+                "DELETE FROM internal.core_function_logs WHERE project_id = %(project)s AND (timestamp < %(oldest)s"
+                " OR id <= coalesce((SELECT max(id) FROM (SELECT id, sum(octet_length(message)) OVER"
+                " (ORDER BY id DESC) AS total FROM internal.core_function_logs WHERE project_id = %(project)s) AS sizes"
+                " WHERE total > %(bytes)s), -1))",
+                {"project": project_id, "oldest": datetime.now(UTC) - KEEP, "bytes": KEEP_BYTES},
+            )
+
+
+async def _insert(conn: Connection, entries: list[dict[str, Any]]) -> None:
+    # A project may have been deleted since; its entries go with it.
+    async with conn.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO internal.core_function_logs (timestamp, request_id, project_id, release_id, function_name,"
+            " stream, level, message, redacted) SELECT %(timestamp)s, %(request_id)s, project_id, %(release_id)s,"
+            " %(function_name)s, %(stream)s, %(level)s, %(message)s, %(redacted)s FROM internal.core_projects"
+            " WHERE project_id = %(project_id)s",
+            entries,
+        )
+
+
+async def read(
+    gateway: Gateway,
+    project_id: str,
+    *,
+    function_name: str | None = None,
+    request_id: str | None = None,
+    since: datetime | None = None,
+    tail: int = DEFAULT_TAIL,
+) -> list[dict[str, Any]]:
+    """The newest `tail` entries that fit, oldest first. `since` is inclusive."""
+    with contextlib.suppress(psycopg.Error, PoolTimeout):
+        await gateway.functions.logs.flush()
+    async with gateway.connection() as conn:
+        cursor = await conn.execute(
+            "SELECT id, timestamp, request_id, project_id, release_id, function_name, stream, level, message, redacted"
+            " FROM internal.core_function_logs WHERE project_id = %(project)s"
+            " AND (%(name)s::text IS NULL OR function_name = %(name)s)"
+            " AND (%(request)s::text IS NULL OR request_id = %(request)s)"
+            " AND (%(since)s::timestamptz IS NULL OR timestamp >= %(since)s) ORDER BY timestamp DESC, id DESC LIMIT %(tail)s",
+            {"project": project_id, "name": function_name, "request": request_id, "since": since, "tail": tail},
+        )
+        rows = await cursor.fetchall()
+    names = ("request_id", "project_id", "release_id", "function_name", "stream", "level", "message", "redacted")
+    return [
+        {"timestamp": iso(row[1]), "event_id": f"fnlog_{row[0]}", **dict(zip(names, row[2:], strict=True))}
+        for row in reversed(rows)
+    ]
+
+
+def tail_of(request: Request) -> int:
+    """`tail` of the query; above the limit means the limit. 400 invalid_request."""
+    text = request.query_params.get("tail", str(DEFAULT_TAIL))
+    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
+        raise GatewayError(400, "invalid_request", f"tail must be a whole number from 1 to {MAX_TAIL}.", field="tail")
+    return min(int(text[:9]), MAX_TAIL)
+
+
+def instant_of(request: Request, name: str) -> datetime | None:
+    """A point in time of the query: ISO-8601 with a zone, or milliseconds since 1970. 400 invalid_timestamp."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    # An unescaped + arrives as a space.
+    found = parse_instant(text.replace(" ", "+"))
+    if found is None:
+        raise GatewayError(
+            400,
+            "invalid_timestamp",
+            f"{name} is {text!r}. Use ISO-8601 with a zone, such as 2026-01-31T12:00:00Z, or milliseconds since 1970.",
+            field=name,
+        )
+    return found
+
+
+def parse_instant(value: Any) -> datetime | None:
+    """A time as the API takes it, or None. Finer than milliseconds is cut."""
+    try:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            return datetime.fromtimestamp(int(value) / 1000, UTC)
+        if isinstance(value, str) and INSTANT.fullmatch(value):
+            return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+async def function_logs(request: Request) -> Response:
+    """GET /projects/v1/admin/{id}/functions/{name}/logs?tail&since&request_id and .../functions/logs (service key).
+
+    200 `{logs: [{timestamp, message, stream, level, request_id, ...}]}`, oldest first. 400 invalid_request,
+    invalid_request_id, invalid_timestamp, invalid_function_name. docs/local-gateway-functions.md
+    """
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        project = await require_service_key(conn, request, request.path_params["project_id"])
+    name = request.path_params.get("name") or request.query_params.get("function_name")
+    if name is not None and not NAME.fullmatch(name):
+        raise GatewayError(400, "invalid_function_name", f"{name!r} is not the name of a function.")
+    request_id = request.query_params.get("request_id")
+    if request_id is not None and not REQUEST_ID.fullmatch(request_id):
+        raise GatewayError(400, "invalid_request_id", "request_id must begin with req_, fnrun_ or fnatt_.")
+    entries = await read(
+        gateway,
+        project.project_id,
+        function_name=name,
+        request_id=request_id,
+        since=instant_of(request, "since"),
+        tail=tail_of(request),
+    )
+    return reply({"logs": entries})
+
+
+ROUTES = [
+    Route("/projects/v1/admin/{project_id}/functions/{name}/logs", function_logs, methods=["GET"]),
+    Route("/projects/v1/{project_id}/functions/logs", function_logs, methods=["GET"]),
+]

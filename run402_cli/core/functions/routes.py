@@ -1,0 +1,169 @@
+"""The ways to a function over HTTP: by route of a site, by name with a key, and the older invoke call."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.auth import key_holder, presented_key, project_by_id, require_service_key
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions import logs, manage, runs, schedules, secrets
+from run402_cli.core.functions.gates import Caller, SignInRedirect, caller_of, check_role, check_signed_in
+from run402_cli.core.functions.invoke import Call, call_from, invoke, refusal, respond
+from run402_cli.core.functions.manage import function_not_found
+from run402_cli.core.gateway import Gateway, gateway_of
+from run402_cli.core.http import iso, read_object, reply
+from run402_cli.core.i18n import locale_of
+from run402_cli.core.projects import Project
+from run402_cli.core.sites import ALL_METHODS, Found, Site, cache
+
+
+async def call_route(request: Request, site: Site, found: Found, path: str, project: Project | None = None) -> Response:
+    """Answer a request that a release's route leads to a function. `path` is the public one, percent-encoded.
+
+    Public, but for the function's own gates. The function's response as it is; failures carry `request_id`.
+    docs/local-gateway-functions.md
+    """
+    gateway = gateway_of(request)
+    assert found.route is not None
+    name = found.route["target"]["name"]
+    try:
+        project = project or await _project(gateway, site.project_id)
+        caller = await _admitted(gateway, project, site, name, request)
+        locale = locale_of(site.state, request)
+        call = await call_from(
+            request,
+            "routed_http",
+            path,
+            caller=caller,
+            route_pattern=found.route["pattern"],
+            route_kind=found.route["kind"],
+            locale=locale.locale,
+            default_locale=locale.default,
+        )
+        return respond(await invoke(gateway, project, site, name, call), request.method)
+    except SignInRedirect as exc:
+        return Response(status_code=303, headers={"Location": exc.location, "Cache-Control": "private, no-store"})
+    except GatewayError as exc:
+        return refusal(exc, owner=False)
+
+
+async def _project(gateway: Gateway, project_id: str) -> Project:
+    async with gateway.connection() as conn:
+        return await project_by_id(conn, project_id)
+
+
+async def _admitted(gateway: Gateway, project: Project, site: Site, name: str, request: Request) -> Caller | None:
+    """The caller, once the gates let it pass. Takes a connection only for a gate that asks a table."""
+    entry, caller = _entry(site, name), caller_of(gateway, project, request)
+    if entry["require_role"] is None or caller is None:
+        return check_signed_in(entry, caller, request)
+    async with gateway.connection() as conn:
+        return await check_role(conn, project, entry, caller, request)
+
+
+def _entry(site: Site, name: str) -> dict[str, Any]:
+    entry: dict[str, Any] = next(entry for entry in site.state["functions"] if entry["name"] == name)
+    return entry
+
+
+async def call_by_name(request: Request) -> Response:
+    """Any method /functions/v1/{name} with a project key in `apikey` (or as bearer): the function's response as it is.
+
+    With the anon key an `Authorization: Bearer <token>` names the user. 401 authentication_required, 404
+    function_not_found, failures as for routes; the service key also sees `details`. docs/local-gateway-functions.md
+    """
+    gateway = gateway_of(request)
+    name = runs.function_name(request)
+    key = presented_key(request)
+    async with gateway.connection() as conn:
+        holder = await key_holder(conn, key) if key else None
+        if holder is None:
+            raise GatewayError(
+                401,
+                "authentication_required",
+                "A function called by name needs a key of its project in the `apikey` header. Routes of the site need none.",
+                code="AUTHENTICATION_REQUIRED",
+            )
+        project, kind = holder
+        site = await cache.active(conn, project.project_id)
+    known = [entry["name"] for entry in site.state["functions"]] if site else []
+    if site is None or name not in known:
+        raise function_not_found(project, name, known)
+    try:
+        caller = await _admitted(gateway, project, site, name, request)
+        path = f"/functions/v1/{name}"
+        call = await call_from(request, "direct", path, caller=caller, route_pattern=path)
+        return respond(await invoke(gateway, project, site, name, call), request.method)
+    except SignInRedirect as exc:
+        return Response(status_code=303, headers={"Location": exc.location, "Cache-Control": "private, no-store"})
+    except GatewayError as exc:
+        return refusal(exc, owner=kind == "service")
+
+
+async def invoke_function(request: Request) -> Response:
+    """POST /functions/v1/invoke {project_id, function_name, release_id?} (service key): a call without a request.
+
+    200 `{request_id, response: {status, headers?, cookies?, body?}, logs, duration_ms}`; the handler gets a plain object.
+    404 release_not_found, 503 dynamic_runtime_unavailable. docs/local-gateway-functions.md
+    """
+    gateway = gateway_of(request)
+    body = await read_object(request)
+    project_id = body.get("project_id", body.get("projectId"))
+    name = body.get("function_name", body.get("functionName"))
+    if not isinstance(project_id, str) or not isinstance(name, str):
+        raise GatewayError(400, "invalid_request", "Give project_id and function_name.")
+    async with gateway.connection() as conn:
+        project = await require_service_key(conn, request, project_id)
+        site = await cache.active(conn, project_id)
+        wanted = body.get("release_id") or (site.release_id if site else None)
+        if site is None or wanted != site.release_id:
+            raise GatewayError(
+                404,
+                "release_not_found",
+                f"Only the active release runs functions; it is {site.release_id if site else 'not there yet'}.",
+                code="RELEASE_NOT_FOUND",
+            )
+        known = [entry["name"] for entry in site.state["functions"]]
+        if name not in known:
+            missing = function_not_found(project, name, known)
+            details = {"function_name": name, "release_id": site.release_id}
+            raise GatewayError(503, "dynamic_runtime_unavailable", missing.message, details=details)
+    caller = await _admitted(gateway, project, site, name, request)
+    call = Call("direct", plain=True, caller=caller)
+    outcome = await invoke(gateway, project, site, name, call)
+    printed = [entry for entry in outcome.log.entries if entry["stream"] != "platform"]
+    return reply(
+        {
+            "request_id": outcome.request_id,
+            "response": _envelope(outcome.reply.status, outcome.reply.headers, outcome.reply.body),
+            "logs": [{**entry, "timestamp": iso(entry["timestamp"])} for entry in printed],
+            "duration_ms": outcome.duration_ms,
+        }
+    )
+
+
+def _envelope(status: int, headers: list[tuple[str, str]], body: bytes) -> dict[str, Any]:
+    data = {"encoding": "base64", "data": base64.b64encode(body).decode(), "size": len(body)} if body else None
+    return {
+        "status": status,
+        "headers": [[name, value] for name, value in headers if name != "set-cookie"],
+        "cookies": [value for name, value in headers if name == "set-cookie"],
+        "body": data,
+    }
+
+
+# Fixed words before names: "runs" and "invoke" are no functions.
+ROUTES = [
+    *secrets.ROUTES,
+    *logs.ROUTES,
+    *schedules.ROUTES,
+    *manage.ROUTES,
+    *runs.ROUTES,
+    Route("/functions/v1/invoke", invoke_function, methods=["POST"]),
+    Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS)),
+]

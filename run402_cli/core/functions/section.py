@@ -1,0 +1,195 @@
+"""Functions as a section of a release: planned, built before the switch, switched with everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from run402_cli.core.functions.build import LIBRARY_VERSION, invalid_bundle
+from run402_cli.core.functions.bundles import Bundle, load, load_by_code, save
+from run402_cli.core.functions.secrets import copy_secrets
+from run402_cli.core.functions.spec import check_release_functions, code_content, code_of, given_functions
+from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.projects import Project
+from run402_cli.core.sections import Planned, Section
+from run402_cli.core.wire_spec import WireSpec
+from run402_cli.release.state import state_digest
+
+
+class FunctionsSection(Section):
+    """The effects of `functions` (and of everything that carries them on). docs/local-gateway-functions.md"""
+
+    async def plan(
+        self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
+    ) -> Planned:
+        check_release_functions(target["functions"])
+        before = await load(conn, project.project_id, project.active_release_id)
+        bundles = wanted(before, wire, target)
+        given = given_functions(wire.document.get("functions"))
+        content: dict[str, int] = {}
+        for name in given:
+            content |= code_content(bundles[name].code)
+        changes = {n: b.code for n, b in before.items()} != {n: b.code for n, b in bundles.items()}
+        effects = _effects(bundles, target, noop=not changes) if bundles else None
+        return Planned(
+            changes=changes,
+            content=content,
+            warnings=tuple(_removals(before, bundles)),
+            answer={"function_effects": effects} if effects and wire.dialect == "core" else {},
+        )
+
+    async def stage(
+        self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
+    ) -> None:
+        before = await load(conn, project.project_id, project.active_release_id)
+        bundles = wanted(before, wire, target)
+        for name, bundle in bundles.items():
+            # What is carried on was built when it was deployed.
+            if name in given_functions(wire.document.get("functions")):
+                bundles[name] = (await gateway.functions.builder.build(bundle))[0]
+                gateway.functions.staged[project.project_id, name] = bundles[name]
+        if wire.document.get("checks"):
+            # The checks call the functions of this release before it is the active one.
+            release_id = f"rel_{state_digest(target).partition(':')[2][:24]}"
+            async with conn.transaction():
+                await save(conn, project.project_id, release_id, bundles)
+
+    async def activate(
+        self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        before = await load(conn, project.project_id, project.active_release_id)
+        bundles = wanted(before, wire, target)
+        for name, bundle in bundles.items():
+            built = gateway.functions.staged.pop((project.project_id, name), None)
+            if built is not None and built.code == bundle.code:
+                bundles[name] = built
+        cursor = await conn.execute(
+            "SELECT release_id FROM internal.core_releases WHERE project_id = %s AND superseded_at IS NULL",
+            (project.project_id,),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        await save(conn, project.project_id, row[0], bundles)
+        return {}
+
+    async def switched(self, gateway: Gateway, conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
+        await adopt(conn, project_id, state)
+        gateway.functions.forget(project_id)
+        await gateway.functions.scheduler.replace(conn, project_id, state)
+
+    async def branched(self, gateway: Gateway, conn: Connection, project_id: str, branch_id: str) -> None:
+        await conn.execute(
+            "INSERT INTO internal.core_function_bundles (project_id, release_id, name, entry, code, lock,"
+            " runtime_version, created_at, updated_at) SELECT %s, release_id, name, entry, code, lock, runtime_version,"
+            " created_at, updated_at FROM internal.core_function_bundles WHERE project_id = %s",
+            (branch_id, project_id),
+        )
+        await copy_secrets(gateway, conn, project_id, branch_id)
+
+
+SECTION = FunctionsSection()
+
+
+async def adopt(conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
+    """Give the active release its rows when it came without them: a branch's release is its parent's, a little changed."""
+    cursor = await conn.execute(
+        "SELECT active_release_id FROM internal.core_projects WHERE project_id = %s", (project_id,)
+    )
+    row = await cursor.fetchone()
+    release_id = row[0] if row else None
+    here = await load(conn, project_id, release_id)
+    missing = [entry for entry in state["functions"] if entry["name"] not in here]
+    if release_id is None or not missing:
+        return
+    for entry in missing:
+        found = await load_by_code(conn, project_id, entry["name"], entry["code_hash"])
+        if found is not None:
+            here[entry["name"]] = replace(found, entry=entry)
+    await save(conn, project_id, release_id, here)
+
+
+def wanted(before: Mapping[str, Bundle], wire: WireSpec, target: Mapping[str, Any]) -> dict[str, Bundle]:
+    """The bundles of the target release: what the spec brings, and what is carried on from the release before."""
+    given = given_functions(wire.document.get("functions"))
+    bundles = {}
+    for entry in target["functions"]:
+        name = entry["name"]
+        previous = before.get(name)
+        code: Mapping[str, Any] | None = code_of(given[name]) if name in given else None
+        if code is None:
+            if previous is None:
+                raise invalid_bundle(name, "missing_source_ref", "it has no `source` and no earlier deploy has one")
+            code = previous.code
+        same = previous is not None and previous.code == code and previous.entry == entry
+        if previous is not None and same:
+            bundles[name] = previous
+            continue
+        keeps_lock = previous is not None and previous.code == code and previous.entry["deps"] == entry["deps"]
+        bundles[name] = Bundle(
+            name=name,
+            entry=entry,
+            code=code,
+            lock=previous.lock if previous and keeps_lock else None,
+            runtime_version=LIBRARY_VERSION,
+            created_at=previous.created_at if previous else None,
+        )
+    return bundles
+
+
+def _removals(before: Mapping[str, Bundle], after: Mapping[str, Bundle]) -> list[dict[str, Any]]:
+    removed = sorted(before.keys() - after.keys())
+    if not removed:
+        return []
+    warning = {
+        "code": "RUN402_CORE_DESTRUCTIVE_FUNCTION_REMOVAL",
+        "severity": "high",
+        "requires_confirmation": True,
+        "message": f"Removes functions: {', '.join(removed)}.",
+        "affected": removed,
+    }
+    if after:
+        return [warning]
+    last = {"code": "RUN402_CORE_ZERO_FUNCTIONS_AFTER", "message": "The release has no functions left.", "affected": []}
+    return [warning, {**warning, **last}]
+
+
+def _effects(bundles: Mapping[str, Bundle], target: Mapping[str, Any], *, noop: bool) -> dict[str, Any]:
+    secrets = target["secrets"]["keys"]
+    return {
+        "bundles": [_bundle_view(bundle, secrets) for bundle in bundles.values()],
+        "dynamic_routes": [
+            {**{key: route[key] for key in ("pattern", "kind", "prefix", "methods")}, "function_name": name}
+            for route in target["routes"]["entries"]
+            if (name := route["target"].get("name")) is not None
+        ],
+        "astro_ssr_fallback": None,
+        "required_secrets": secrets,
+        "dependency_mode": "npm_at_deploy",
+        "noop": noop,
+    }
+
+
+def _bundle_view(bundle: Bundle, secrets: list[str]) -> dict[str, Any]:
+    entry = bundle.entry
+    return {
+        "name": bundle.name,
+        "runtime": entry["runtime"],
+        "entrypoint": bundle.code["entrypoint"] or "default",
+        "source": bundle.code["source"],
+        "bundle_sha256": entry["code_hash"],
+        "bundle_size_bytes": sum(code_content(bundle.code).values()),
+        "dependency_mode": "npm_at_deploy" if entry["deps"] else "prebundled_no_external_deps",
+        "dependency_lock_digest": None,
+        "deps": list(entry["deps"]),
+        "required_secrets": secrets,
+        "timeout_ms": entry["timeout_seconds"] * 1000,
+        "memory_bytes": entry["memory_mb"] * 1024**2,
+        "require_auth": entry["require_auth"],
+        "require_role": entry["require_role"],
+        "schedule": entry["schedule"],
+        "schedule_meta": None,
+        "triggers": list(entry.get("triggers") or ()),
+        "class": entry.get("class", "standard"),
+        "capabilities": list(entry.get("capabilities") or ()),
+    }

@@ -1,0 +1,399 @@
+"""Node processes that run functions: started on demand, kept warm, one call at a time each, killed when they misbehave.
+
+A worker connects back to a loopback listener of the gateway and proves itself with a token; `runner.mjs` has the frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.node import find_node
+
+log = logging.getLogger("run402.core.functions")
+
+RUNNER = Path(__file__).with_name("runner.mjs")
+NODE_FLAGS = ("--enable-source-maps", "--disable-warning=ExperimentalWarning")
+PER_FUNCTION = 4
+MAX_WAITING = 16
+MAX_WORKERS = 32
+START_SECONDS = 10.0
+IDLE_SECONDS = 300.0
+WATCH_SECONDS = 0.2
+MIN_HEAP_MB = 64
+# What Node itself needs besides the heap: code, stacks, buffers of the sockets.
+RSS_OVERHEAD = 128 * 1024**2
+MAX_FRAME = 16 * 1024**2
+STDERR_LINES = 60
+_LENGTHS = struct.Struct(">II")
+
+Cause = Literal["thrown", "import", "uncaught", "exited", "memory", "timeout", "too_large", "start"]
+OnLog = Callable[[str, str], None]
+
+
+class CallFailed(Exception):
+    """The function gave no response. `message` and `stack` are for its owner, not for its callers."""
+
+    def __init__(self, cause: Cause, message: str, stack: str | None = None) -> None:
+        super().__init__(message)
+        self.cause, self.message, self.stack = cause, message, stack
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a worker loads. `env` is set inside the process, so it never shows in arguments or to Node's start-up."""
+
+    name: str
+    entry: Path
+    handler: str
+    library: Path | None
+    memory_mb: int
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One process. `kill` is safe at any time; a call in progress then fails with the cause given."""
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    memory_mb: int
+    stderr: deque[str] = field(default_factory=lambda: deque(maxlen=STDERR_LINES))
+    reader: asyncio.StreamReader | None = None
+    writer: asyncio.StreamWriter | None = None
+    killed_for: Cause | None = None
+    idle_since: float = 0.0
+
+    async def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        assert self.writer is not None
+        text = json.dumps(head, separators=(",", ":")).encode()
+        self.writer.write(_LENGTHS.pack(len(text), len(body)) + text + body)
+        await self.writer.drain()
+
+    async def receive(self) -> tuple[dict[str, Any], bytes]:
+        assert self.reader is not None
+        head, body = _LENGTHS.unpack(await self.reader.readexactly(8))
+        if head > MAX_FRAME or body > MAX_FRAME:
+            raise ConnectionError("the worker sent a frame that no runner sends")
+        text = await self.reader.readexactly(head)
+        return json.loads(text), await self.reader.readexactly(body)
+
+    async def result(self, wanted: str, on_log: OnLog) -> tuple[dict[str, Any], bytes]:
+        """The frame of type `wanted`; logs on the way go to `on_log`. CallFailed when something else comes."""
+        try:
+            while True:
+                head, body = await self.receive()
+                if head["type"] == "log":
+                    on_log(head["stream"], head["text"])
+                elif head["type"] == "error":
+                    raise CallFailed(head["code"], f"{head['name']}: {head['message']}", head.get("stack"))
+                elif head["type"] == wanted:
+                    return head, body
+        except (asyncio.IncompleteReadError, ConnectionError, OSError) as exc:
+            raise await self.ended() from exc
+
+    async def ended(self) -> CallFailed:
+        """Why the process is gone."""
+        code = await asyncio.to_thread(self._wait)
+        told = "\n".join(self.stderr)
+        if self.killed_for == "memory" or "heap out of memory" in told or "heap limit" in told:
+            return CallFailed("memory", f"the function used more memory than its {self.memory_mb} MB and was stopped")
+        if self.killed_for is not None:
+            return CallFailed(self.killed_for, "the worker was stopped")
+        return CallFailed("exited", f"the function ended its process with exit code {code}", told or None)
+
+    def _wait(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(5)
+        return None
+
+    def kill(self, cause: Cause | None = None) -> None:
+        self.killed_for = self.killed_for or cause
+        if self.process.poll() is None:
+            if sys.platform == "win32":
+                self.process.kill()
+            else:
+                # What the function started goes with it.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+        if self.writer is not None:
+            self.writer.close()
+        threading.Thread(target=self._clean_up, daemon=True).start()
+
+    def _clean_up(self) -> None:
+        self._wait()
+        for stream in (self.process.stdin, self.process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None and self.reader is not None and not self.reader.at_eof()
+
+
+class Workers:
+    """Every worker of a gateway, in one pool per function."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._pools: dict[tuple[str, ...], _Pool] = {}
+        self._busy: set[Worker] = set()
+        self._count = 0
+        self._expected: dict[str, asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = {}
+        self._listener: asyncio.Server | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    async def call(
+        self, key: tuple[str, ...], program: Program, head: dict[str, Any], body: bytes, seconds: float, on_log: OnLog
+    ) -> Reply:
+        """One call of the function `key`. CallFailed, or 503 dynamic_runtime_busy when too many wait already."""
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = _Pool()
+        if pool.waiting >= MAX_WAITING:
+            raise busy(program.name)
+        pool.waiting += 1
+        try:
+            await pool.slots.acquire()
+        finally:
+            pool.waiting -= 1
+        try:
+            return await self._run(pool, program, head, body, seconds, on_log)
+        finally:
+            pool.slots.release()
+
+    async def _run(
+        self, pool: _Pool, program: Program, head: dict[str, Any], body: bytes, seconds: float, on_log: OnLog
+    ) -> Reply:
+        generation = pool.generation
+        worker = await self._take(pool, program, on_log)
+        keep = False
+        self._busy.add(worker)
+        try:
+            try:
+                async with asyncio.timeout(seconds):
+                    await worker.send({"type": "call", **head}, body)
+                    answer, data = await worker.result("response", on_log)
+            except TimeoutError:
+                raise CallFailed("timeout", f"the function gave no response within {seconds:g} seconds") from None
+            except (ConnectionError, OSError) as exc:
+                raise await worker.ended() from exc
+            except CallFailed as exc:
+                keep = exc.cause in ("thrown", "too_large")
+                raise
+            keep = True
+            return Reply(answer["status"], [(name, value) for name, value in answer["headers"]], data)
+        finally:
+            self._busy.discard(worker)
+            # After a cancelled call the worker is still at it: it is no use to the next one.
+            if keep and pool.generation == generation and worker.alive:
+                worker.idle_since = time.monotonic()
+                pool.idle.append(worker)
+            else:
+                self._drop(worker)
+
+    async def _take(self, pool: _Pool, program: Program, on_log: OnLog) -> Worker:
+        while pool.idle:
+            worker = pool.idle.pop()
+            if worker.alive:
+                return worker
+            self._drop(worker)
+        if self._count >= MAX_WORKERS and not self._retire_oldest():
+            raise busy(program.name)
+        return await self._start(program, on_log)
+
+    def _retire_oldest(self) -> bool:
+        idle = [(worker.idle_since, pool, worker) for pool in self._pools.values() for worker in pool.idle]
+        if not idle:
+            return False
+        _, pool, worker = min(idle, key=lambda entry: entry[0])
+        pool.idle.remove(worker)
+        self._drop(worker)
+        return True
+
+    def _drop(self, worker: Worker) -> None:
+        self._count -= 1
+        worker.kill()
+
+    async def _start(self, program: Program, on_log: OnLog) -> Worker:
+        port = await self._listen()
+        token = secrets.token_hex(16)
+        connected = self._expected[token] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        worker: Worker | None = None
+        try:
+            worker = await asyncio.to_thread(self._spawn, program, port, token)
+            async with asyncio.timeout(START_SECONDS):
+                worker.reader, worker.writer = await self._connection(worker, connected)
+                await worker.send(
+                    {
+                        "type": "init",
+                        "env": dict(program.env),
+                        "entry": str(program.entry),
+                        "handler": program.handler,
+                        "library": str(program.library) if program.library else None,
+                    }
+                )
+                await worker.result("ready", on_log)
+            return worker
+        except BaseException as exc:
+            self._count -= 1
+            if worker is not None:
+                worker.kill()
+            if isinstance(exc, TimeoutError):
+                text = f"the module was not loaded within {START_SECONDS:g} seconds; look for a top-level await or loop"
+                raise CallFailed("timeout", text) from None
+            raise
+        finally:
+            self._expected.pop(token, None)
+
+    async def _connection(
+        self, worker: Worker, connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while not connected.done():
+            await asyncio.wait([connected], timeout=0.5)
+            if not connected.done() and worker.process.poll() is not None:
+                failed = await worker.ended()
+                raise CallFailed("start", f"Node did not start: {failed.message}", failed.stack)
+        return connected.result()
+
+    def _spawn(self, program: Program, port: int, token: str) -> Worker:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        home = Path(tempfile.mkdtemp(prefix="worker-", dir=self.folder))
+        heap = max(MIN_HEAP_MB, program.memory_mb)
+        process = subprocess.Popen(
+            [str(find_node().path), f"--max-old-space-size={heap}", *NODE_FLAGS, str(RUNNER), str(port)],
+            cwd=home,
+            env={**_system_environment(), "HOME": str(home), "TMPDIR": str(home), "RUN402_WORKER_TOKEN": token},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=sys.platform != "win32",
+        )
+        worker = Worker(process, home, program.memory_mb)
+        threading.Thread(target=_read_stderr, args=(worker,), daemon=True).start()
+        return worker
+
+    async def _listen(self) -> int:
+        async with self._lock:
+            if self._listener is None:
+                self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=MAX_FRAME)
+                self._watcher = asyncio.create_task(self._watch())
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return port
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(START_SECONDS):
+                head, body = _LENGTHS.unpack(await reader.readexactly(8))
+                if head <= 1024 and body == 0:
+                    hello = json.loads(await reader.readexactly(head))
+                    expected = self._expected.pop(hello["token"], None)
+                    if expected is not None and not expected.done():
+                        expected.set_result((reader, writer))
+                        return
+        writer.close()
+
+    async def _watch(self) -> None:
+        """Stop workers that outgrow their memory, and those that nobody called for a while."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for worker in [worker for worker in self._busy if _rss(worker) > _limit(worker)]:
+                worker.kill("memory")
+            oldest = time.monotonic() - IDLE_SECONDS
+            for pool in self._pools.values():
+                for worker in [worker for worker in pool.idle if worker.idle_since < oldest]:
+                    pool.idle.remove(worker)
+                    self._drop(worker)
+
+    def retire(self, *prefix: str) -> None:
+        """The functions whose key begins with `prefix` start afresh; calls in progress end undisturbed."""
+        for key in [key for key in self._pools if key[: len(prefix)] == prefix]:
+            pool = self._pools.pop(key)
+            pool.generation += 1
+            while pool.idle:
+                self._drop(pool.idle.pop())
+
+    async def close(self) -> None:
+        self.retire()
+        for worker in list(self._busy):
+            worker.kill()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        await asyncio.to_thread(shutil.rmtree, self.folder, True)
+
+
+class _Pool:
+    def __init__(self) -> None:
+        self.idle: list[Worker] = []
+        self.slots = asyncio.Semaphore(PER_FUNCTION)
+        self.waiting = 0
+        # Goes up when the code or environment changed: workers of before are not used again.
+        self.generation = 0
+
+
+def busy(name: str) -> GatewayError:
+    return GatewayError(
+        503,
+        "dynamic_runtime_busy",
+        f"{PER_FUNCTION} calls of {name} are running and {MAX_WAITING} wait already. Repeat in a moment.",
+        code="DYNAMIC_RUNTIME_BUSY",
+        retryable=True,
+        retry_after_seconds=1,
+    )
+
+
+def _rss(worker: Worker) -> int:
+    try:
+        return int(psutil.Process(worker.process.pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _limit(worker: Worker) -> int:
+    return max(MIN_HEAP_MB, worker.memory_mb) * 1024**2 + RSS_OVERHEAD
+
+
+def _read_stderr(worker: Worker) -> None:
+    """What Node itself says when it dies. Bounded: a flood only replaces what came before."""
+    assert worker.process.stderr is not None
+    with contextlib.suppress(OSError, ValueError):
+        while line := worker.process.stderr.readline(4096):
+            worker.stderr.append(line.decode(errors="replace").rstrip())
+
+
+def _system_environment() -> dict[str, str]:
+    wanted = ("PATH", "SYSTEMROOT", "COMSPEC", "PATHEXT", "LANG", "TZ")
+    return {"NODE_ENV": "production", **{name: os.environ[name] for name in wanted if name in os.environ}}

@@ -1,0 +1,402 @@
+"""Objects by project key: /storage/v1/blobs, /storage/v1/blob/{key}[/sign], and the same below a project's path."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from run402_cli.core.auth import key_holder, presented_key, require_service_key
+from run402_cli.core.content import public_base
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.guard import LOOPBACK_HOST
+from run402_cli.core.http import iso, read_object, reply
+from run402_cli.core.projects import Project
+from run402_cli.core.sites import project_of_host
+from run402_cli.core.static import raw_path
+from run402_cli.core.storage import objects, reads
+from run402_cli.core.storage.keys import checked_key, checked_prefix
+from run402_cli.core.storage.objects import COLUMNS, StoredObject
+from run402_cli.core.storage.section import forget
+from run402_cli.core.store import file_sha256
+from run402_cli.release.fields import is_number
+
+SORTS: Final = ("key:asc", "createdAt:asc", "createdAt:desc")
+_FILTERS: Final[Mapping[str, str]] = {
+    "uploaded_by": "metadata->>'uploaded_by' = %({0})s",
+    "tag": "metadata->'tags' ? %({0})s",
+    "format": "image->>'image_format' = %({0})s",
+    "is_image": "(image IS NOT NULL) = %({0})s::boolean",
+    "min_width": "(image->>'width_px')::bigint >= %({0})s::bigint",
+    "max_width": "(image->>'width_px')::bigint <= %({0})s::bigint",
+    "min_height": "(image->>'height_px')::bigint >= %({0})s::bigint",
+    "max_height": "(image->>'height_px')::bigint <= %({0})s::bigint",
+}
+_FILTER_NAME: Final = re.compile(r"filter\[(.*)\]")
+_BLOB_PATH: Final = re.compile(
+    r"/projects/v1/(?P<project>prj_[a-z0-9_]{1,96})/storage/(?:public|immutable/(?P<sha256>[0-9a-f]{64}))/(?P<key>.+)"
+)
+
+
+async def owner(conn: Connection, request: Request) -> Project:
+    """The project whose service key the request holds; 401 authentication_required otherwise."""
+    key = presented_key(request)
+    holder = await key_holder(conn, key) if key else None
+    if holder is None or holder[1] != "service":
+        raise GatewayError(
+            401,
+            "authentication_required",
+            "This route needs a project's service key, as `apikey` or `Authorization: Bearer`.",
+            code="AUTHENTICATION_REQUIRED",
+        )
+    return holder[0]
+
+
+async def list_blobs(request: Request) -> Response:
+    """GET /storage/v1/blobs[?prefix&limit&cursor&sort&filter[k]=v]: 200 {blobs, next_cursor, has_more}. Service key.
+
+    `limit` 1-1000, default 100. 400 INVALID_SORT, INVALID_CURSOR_FOR_SORT, INVALID_FILTER_KEY, invalid_request.
+    docs/assets.md
+    """
+    gateway = gateway_of(request)
+    query = request.query_params
+    sort = query.get("sort", "key:asc")
+    if sort not in SORTS:
+        raise _invalid("INVALID_SORT", f"sort must be one of {', '.join(SORTS)}.")
+    limit = _limit(query.get("limit"), 1000)
+    async with gateway.connection() as conn:
+        project = await owner(conn, request)
+        items = await _page(conn, project.project_id, query, sort, limit + 1)
+    page = items[:limit]
+    cursor = _cursor(sort, page[-1]) if len(items) > limit else None
+    base = gateway.settings.public_url
+    blobs = [_blob_view(base, project.project_id, item) for item in page]
+    return reply({"blobs": blobs, "next_cursor": cursor, "has_more": cursor is not None})
+
+
+async def _page(
+    conn: Connection, project_id: str, query: Mapping[str, str], sort: str, limit: int
+) -> list[StoredObject]:
+    conditions, values = _conditions(query)
+    values |= {"project": project_id, "prefix": checked_prefix(query.get("prefix", "")), "limit": limit}
+    if query.get("cursor"):
+        values |= _position(sort, query["cursor"])
+        beyond = {
+            "key:asc": "key > %(at_key)s",
+            "createdAt:asc": "(created_at, key) > (%(at_time)s::timestamptz, %(at_key)s)",
+            "createdAt:desc": "(created_at, key) < (%(at_time)s::timestamptz, %(at_key)s)",
+        }
+        conditions.append(beyond[sort])
+    order = {"key:asc": "key", "createdAt:asc": "created_at, key", "createdAt:desc": "created_at DESC, key DESC"}
+    where = "".join(f" AND {condition}" for condition in conditions)
+    statement = (
+        f"SELECT {COLUMNS} FROM internal.core_storage_objects WHERE project_id = %(project)s"
+        f" AND starts_with(key, %(prefix)s){where} ORDER BY {order[sort]} LIMIT %(limit)s"
+    )
+    cursor = await conn.execute(statement.encode(), values)
+    return [StoredObject(*row) for row in await cursor.fetchall()]
+
+
+def _conditions(query: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in query.items():
+        found = _FILTER_NAME.fullmatch(name)
+        if found is None:
+            continue
+        key = found.group(1)
+        number = key.startswith(("min_", "max_"))
+        if key not in _FILTERS:
+            raise _invalid("INVALID_FILTER_KEY", f"There is no filter {key!r}. Known: {', '.join(_FILTERS)}.")
+        if (number and not re.fullmatch(r"[0-9]{1,9}", value)) or (
+            key == "is_image" and value not in ("true", "false")
+        ):
+            raise _invalid("INVALID_REQUEST", f"filter[{key}] cannot be {value!r}.")
+        conditions.append(_FILTERS[key].format(f"f_{key}"))
+        values[f"f_{key}"] = value.replace("\0", "")
+    return conditions, values
+
+
+def _limit(text: str | None, most: int) -> int:
+    if text is None:
+        return 100
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
+        raise _invalid("INVALID_REQUEST", f"limit must be a number from 1 to {most}.")
+    return int(text)
+
+
+def _cursor(sort: str, item: StoredObject) -> str:
+    text = json.dumps([sort, item.key, item.created_at.isoformat()])
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _position(sort: str, cursor: str) -> dict[str, Any]:
+    try:
+        own, key, moment = json.loads(base64.urlsafe_b64decode(cursor))
+        position = {"at_key": str(key).replace("\0", ""), "at_time": datetime.fromisoformat(moment)}
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        own, position = None, {}
+    if own != sort:
+        raise _invalid("INVALID_CURSOR_FOR_SORT", f"The cursor was not made for sort {sort}. Start without it.")
+    return position
+
+
+def _blob_view(base: str, project_id: str, item: StoredObject) -> dict[str, Any]:
+    public = item.visibility == "public"
+    return {
+        "key": item.key,
+        "size_bytes": item.size_bytes,
+        "content_type": item.content_type,
+        "sha256": item.sha256,
+        "visibility": item.visibility,
+        "immutable": item.immutable,
+        "url": objects.public_url(base, project_id, item.key) if public else None,
+        "created_at": iso(item.created_at),
+        "updated_at": iso(item.updated_at),
+        "metadata": item.metadata,
+        "image_format": None,
+        "image_exif_policy": item.exif_policy,
+        **(item.image or {}),
+    }
+
+
+async def list_objects(request: Request) -> Response:
+    """GET /projects/v1/{project_id}/storage/objects[?prefix&cursor&limit]: 200 {objects, next_cursor: last key}."""
+    gateway = gateway_of(request)
+    project_id = request.path_params["project_id"]
+    query = request.query_params
+    async with gateway.connection() as conn:
+        await require_service_key(conn, request, project_id)
+        limit = _limit(query.get("limit"), 500)
+        after = checked_key(query["cursor"], "cursor") if query.get("cursor") else ""
+        cursor = await conn.execute(
+            f"SELECT {COLUMNS} FROM internal.core_storage_objects WHERE project_id = %s AND starts_with(key, %s)"
+            " AND key > %s ORDER BY key LIMIT %s",
+            (project_id, checked_prefix(query.get("prefix", "")), after, limit + 1),
+        )
+        items = [StoredObject(*row) for row in await cursor.fetchall()]
+    base = gateway.settings.public_url
+    return reply(
+        {
+            "objects": [objects.object_view(base, project_id, item) for item in items[:limit]],
+            "next_cursor": items[limit - 1].key if len(items) > limit else None,
+        }
+    )
+
+
+async def get_blob(request: Request) -> Response:
+    """GET, HEAD /storage/v1/blob/{key}: the bytes, service key. 401, 404 storage_not_found. docs/assets.md"""
+    async with gateway_of(request).connection() as conn:
+        project = await owner(conn, request)
+        key = reads.requested_key(request, b"/storage/v1/blob/")
+        return await reads.send_blob(request, conn, project.project_id, key)
+
+
+async def delete_blob(request: Request) -> Response:
+    """DELETE /storage/v1/blob/{key}: 200 {key, deleted}. Immutable versions stay. 404 storage_not_found."""
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        project = await owner(conn, request)
+        key = reads.requested_key(request, b"/storage/v1/blob/")
+        await _delete(gateway, conn, project.project_id, key)
+    return reply({"key": key, "deleted": True})
+
+
+async def delete_object(request: Request) -> Response:
+    """DELETE /projects/v1/{project_id}/storage/blob/{key}: 200 {deleted: true}, 404 storage_not_found."""
+    gateway = gateway_of(request)
+    project_id = request.path_params["project_id"]
+    async with gateway.connection() as conn:
+        await require_service_key(conn, request, project_id)
+        await _delete(gateway, conn, project_id, reads.requested_key(request, b"/storage/blob/"))
+    return reply({"deleted": True})
+
+
+async def _delete(gateway: Gateway, conn: Connection, project_id: str, key: str) -> None:
+    async with conn.transaction():
+        await objects.lock(conn, project_id)
+        gone = await objects.remove(conn, project_id, [key])
+        if not gone:
+            raise objects.not_found(project_id, key)
+        await forget(gateway, conn, project_id, [gone[0][1]])
+
+
+async def sign_blob(request: Request) -> Response:
+    """POST /storage/v1/blob/{key}/sign {ttl_seconds?}: 200 {signed_url, expires_at, expires_in}, service key.
+
+    Seconds, 60 to 604800, default 3600. 400 invalid_ttl, 404 storage_not_found. docs/assets.md
+    """
+    body = await read_object(request)
+    async with gateway_of(request).connection() as conn:
+        project = await owner(conn, request)
+        key = _signed_key(request, b"/storage/v1/blob/")
+        await _require(conn, project.project_id, key)
+    seconds = _ttl(body.get("ttl_seconds"), default=3600, low=60, high=604_800)
+    return reply(_signed(request, project.project_id, key, seconds) | {"expires_in": seconds})
+
+
+async def sign_object(request: Request) -> Response:
+    """POST /projects/v1/{project_id}/storage/blob/{key}/sign {ttl_seconds?}: 201 {expires_at, signed_url}.
+
+    Seconds, default 900; more than 86400 counts as 86400. 400 invalid_ttl, 404 storage_not_found.
+    """
+    body = await read_object(request)
+    project_id = request.path_params["project_id"]
+    async with gateway_of(request).connection() as conn:
+        await require_service_key(conn, request, project_id)
+        key = _signed_key(request, b"/storage/blob/")
+        await _require(conn, project_id, key)
+    given = body.get("ttl_seconds")
+    seconds = _ttl(min(given, 86_400) if is_number(given) else given, default=900, low=1, high=86_400)
+    return reply(_signed(request, project_id, key, seconds), 201)
+
+
+def _signed_key(request: Request, after: bytes) -> str:
+    raw = raw_path(request.scope).partition(after)[2].decode("latin-1")
+    return checked_key(raw.removesuffix("/sign"))
+
+
+async def _require(conn: Connection, project_id: str, key: str) -> None:
+    if await objects.find(conn, project_id, key) is None:
+        raise objects.not_found(project_id, key)
+
+
+def _ttl(value: Any, *, default: int, low: int, high: int) -> int:
+    if value is None:
+        return default
+    if not is_number(value) or not low <= value <= high:
+        raise GatewayError(
+            400,
+            "invalid_ttl",
+            f"ttl_seconds must be a number of seconds from {low} to {high}.",
+            code="INVALID_TTL",
+        )
+    return int(value)
+
+
+def _signed(request: Request, project_id: str, key: str, seconds: int) -> dict[str, Any]:
+    expires = int(time.time()) + seconds
+    url = reads.signed_url(gateway_of(request).settings, public_base(request), project_id, key, expires)
+    return {"signed_url": url, "expires_at": iso(datetime.fromtimestamp(expires, UTC))}
+
+
+async def diagnose(request: Request) -> Response:
+    """GET /storage/v1/blobs/diagnose?url=: what a public URL of this gateway serves, and should. Service key.
+
+    The stored bytes are read and hashed. 400 invalid_request, 403 url_forbidden for a URL of another project or host.
+    docs/assets.md
+    """
+    gateway = gateway_of(request)
+    url = request.query_params.get("url", "")
+    async with gateway.connection() as conn:
+        project = await owner(conn, request)
+        target = await _target(conn, project, url)
+        if target is None:
+            raise GatewayError(
+                403,
+                "url_forbidden",
+                f"{url} is not an asset URL of {project.project_id} on this gateway. `run402 assets ls` shows them.",
+                code="URL_FORBIDDEN",
+            )
+        key, sha256 = target
+        found = await objects.find(conn, project.project_id, key)
+        version = await objects.find_version(conn, project.project_id, sha256, key) if sha256 else None
+    kept = version if sha256 else None
+    visible = kept["visibility"] if kept else (found.visibility if found and not sha256 else None)
+    expected = sha256 or (found.sha256 if found else None)
+    observed = await asyncio.to_thread(_observed, gateway, expected) if visible == "public" else None
+    return reply(_diagnosis(gateway, project.project_id, key, sha256, expected, observed, visible))
+
+
+def _diagnosis(
+    gateway: Gateway,
+    project_id: str,
+    key: str,
+    sha256: str | None,
+    expected: str | None,
+    observed: str | None,
+    visible: str | None,
+) -> dict[str, Any]:
+    base = gateway.settings.public_url
+    if visible is None:
+        hint = "Nothing is stored under this URL. `run402 assets put` stores it."
+    elif visible == "private":
+        hint = "The asset is private, so its public URL answers 404. `run402 assets sign` makes a URL that works."
+    elif observed == expected:
+        hint = "The URL serves the current bytes."
+    else:
+        hint = "The stored bytes are missing or damaged. Put the asset again."
+    return {
+        "project_id": project_id,
+        "key": key,
+        "expected_sha256": expected,
+        "observed_sha256": observed,
+        "vantage": "local-gateway",
+        "probe_method": "LOCAL_STORE_READ",
+        "accept_encoding": "identity",
+        "observed_at": iso(datetime.now(UTC)),
+        "probe_may_have_warmed_cache": False,
+        "canonical_url": objects.immutable_url(base, project_id, sha256, key)
+        if sha256
+        else objects.public_url(base, project_id, key),
+        "path_kind": "blob-immutable" if sha256 else "blob-mutable",
+        "cache": {
+            "x_cache": None,
+            "age_seconds": None,
+            "cache_kind": "private" if visible == "private" else "immutable" if sha256 else "mutable",
+        },
+        "invalidation": {"id": None, "status": None},
+        "hint": hint,
+    }
+
+
+def _observed(gateway: Gateway, sha256: str | None) -> str | None:
+    try:
+        return None if sha256 is None else file_sha256(gateway.store.path(sha256))
+    except OSError:
+        return None
+
+
+async def _target(conn: Connection, project: Project, url: str) -> tuple[str, str | None] | None:
+    """Key and, for a URL with a digest, SHA-256 of an asset URL of this project; None for any other URL."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        path = unquote(parts.path)
+    except ValueError as exc:
+        raise _invalid("INVALID_REQUEST", f"{url!r} is not a URL.") from exc
+    if parts.scheme not in ("http", "https") or not LOOPBACK_HOST.fullmatch(parts.netloc):
+        return None
+    label, _, rest = host.partition(".")
+    if rest == "localhost" and path.startswith("/_blob/"):
+        if await project_of_host(conn, label) != project.project_id:
+            return None
+        return await _site_target(conn, project.project_id, checked_key(path.removeprefix("/_blob/")))
+    found = _BLOB_PATH.fullmatch(path)
+    if found is None or found["project"] != project.project_id:
+        return None
+    return checked_key(found["key"]), found["sha256"]
+
+
+async def _site_target(conn: Connection, project_id: str, key: str) -> tuple[str, str | None]:
+    hashed = reads.HASHED.fullmatch(key)
+    if hashed is None or await objects.find(conn, project_id, key) is not None:
+        return key, None
+    plain = hashed["stem"] + (hashed["extension"] or "")
+    version = await objects.find_version(conn, project_id, hashed["digest"], plain)
+    return (plain, version["sha256"]) if version else (key, None)
+
+
+def _invalid(code: str, message: str) -> GatewayError:
+    return GatewayError(400, code.lower(), message, code=code)

@@ -1,0 +1,76 @@
+"""The Astro development server with the project's credentials in its environment. See docs/functions.md, "Astro"."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+from run402_cli.errors import CommandError
+
+_FORWARDED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
+
+
+def with_env_file(environ: Mapping[str, str], path: Path) -> tuple[dict[str, str], bool]:
+    """The environment completed from a `.env.local`, and whether that file was read. Set variables are never replaced.
+
+    One NAME=value a line; blank lines and # comments are skipped, one pair of quotes around a value is removed.
+    """
+    env = dict(environ)
+    try:
+        text = path.read_bytes().decode("utf-8-sig", "replace")
+    except OSError:
+        return env, False
+    for line in map(str.strip, text.splitlines()):
+        name, equals, value = line.partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name or line.startswith("#") or "\0" in line:
+            continue
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        if not env.get(name):
+            env[name] = value
+    return env, True
+
+
+def run_astro(env: Mapping[str, str], *, port: str, host: str) -> int:
+    """Run `npx astro dev --port <port> --host <host>` to its end; the exit code, negative for the signal that ended it.
+
+    SIGINT and SIGTERM are passed on. Raises CommandError NPX_NOT_FOUND without npx, BAD_ENV when it cannot be started.
+    """
+    npx = shutil.which("npx", path=env.get("PATH"))
+    if npx is None:
+        raise CommandError(
+            "npx was not found on PATH, and the Astro development server runs through it.",
+            code="NPX_NOT_FOUND",
+            hint="Install Node.js 22 (it brings npx), then run the command again.",
+        )
+    try:
+        child = subprocess.Popen([npx, "astro", "dev", "--port", port, "--host", host], env=dict(env))
+    except OSError as exc:
+        raise CommandError(f"npx could not be started: {exc.strerror or exc}.", code="BAD_ENV") from exc
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        # On Windows the console has told the child as well, and there is no other way to.
+        if child.poll() is None and not (os.name == "nt" and number == signal.SIGINT):
+            child.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_like(code: int) -> None:
+    """End this process by the signal that ended the child, where the system has signals. Returns for an exit code."""
+    if code < 0 and os.name != "nt":
+        with contextlib.suppress(OSError):  # SIGKILL has no handler to reset
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)

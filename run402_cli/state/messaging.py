@@ -1,0 +1,61 @@
+""".run402/messaging.json of the working directory: who this session is in each room, and how far it has read.
+
+Not secret, and kept out of the configuration directory: a presence is one session in one checkout, not a wallet. Whatever
+is wrong with the file, it counts as empty, and a write that fails is given up: the room itself is the truth.
+See docs/rooms.md, "The session file".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from run402_cli import invocation
+from run402_cli.errors import CommandError
+from run402_cli.state.files import locked, read_object
+
+Entry = dict[str, Any]
+
+
+def messaging_path() -> Path:
+    return Path(".run402") / "messaging.json"
+
+
+def read_room(key: str) -> Entry:
+    """What is known of a room, "<org_id>/<room_key>": {presence_id?, name?, requested_name?, cursor?}."""
+    entry = _rooms(read_object(messaging_path())).get(key)
+    return entry if isinstance(entry, dict) else {}
+
+
+def note_room(key: str, fields: Entry) -> None:
+    """Merge fields into what is known of a room."""
+    path = messaging_path()
+    known = read_room(key)
+    if all(name in known and known[name] == value for name, value in fields.items()):
+        return
+    invocation.about_to_write(path)
+    with contextlib.suppress(OSError, CommandError):
+        path.parent.mkdir(exist_ok=True)
+        with locked(path):
+            document = read_object(path)
+            rooms = _rooms(document)
+            old = rooms.get(key)
+            rooms[key] = {**(old if isinstance(old, dict) else {}), **fields}
+            _replace(path, {**document, "rooms": rooms})
+
+
+def _rooms(document: Entry) -> Entry:
+    rooms = document.get("rooms")
+    return dict(rooms) if isinstance(rooms, dict) else {}
+
+
+def _replace(path: Path, document: Entry) -> None:
+    scratch = path.with_name(f".messaging.{secrets.token_hex(4)}.tmp")
+    try:
+        scratch.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+"""Figures of asset uploads, as ratios in one run, printed as JSON. A benchmark, not a test: it asserts nothing.
+
+small_files   `assets put` of 1,000 files against a sequential client: one file after the other, each request waiting
+              for the one before (a release per file; and, harder, one release with one PUT at a time)
+big_file      `assets put` of 2 GiB against `curl -T` of the same file plus one SHA-256 pass; peak memory in MB
+
+Usage: python tests/bench/assets_bench.py [--files N] [--mib N]. Needs curl and a POSIX system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+RUN402 = str(Path(sys.executable).parent / "run402")
+PIECE = 1 << 20
+
+
+def run(command: list[str], env: dict[str, str]) -> tuple[float, float, bytes]:
+    """Wall seconds, peak resident MB and output of a command that must succeed."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(command[:4])} ... failed")
+    peak = usage.ru_maxrss / (2**20 if platform.system() == "Darwin" else 2**10)
+    return time.perf_counter() - begin, peak, out
+
+
+class Sequential:
+    """A client that does one thing at a time, over one connection."""
+
+    def __init__(self, base: str, project: dict[str, Any]) -> None:
+        self.http = httpx.Client(base_url=base, trust_env=False, timeout=60)
+        self.project = project
+        self.anon = {"apikey": project["anon_key"]}
+
+    def put(self, files: dict[str, bytes]) -> None:
+        """One release with these files; each request waits for the one before."""
+        entries = [_entry(key, data) for key, data in files.items()]
+        spec = {"project_id": self.project["project_id"], "assets": {"put": entries}}
+        plan = self._post("/apply/v1/plans", {"spec": spec})
+        by_digest = {hashlib.sha256(data).hexdigest(): data for data in files.values()}
+        missing = [entry for entry in plan["missing_content"] if not entry["present"]]
+        content = [{"sha256": entry["sha256"], "size": entry["size"]} for entry in missing]
+        uploads = self._post("/content/v1/plans", {"content": content})
+        for session in uploads["missing"]:
+            for part in session["parts"]:
+                piece = by_digest[session["sha256"]][part["byte_start"] : part["byte_end"] + 1]
+                checksum = base64.b64encode(hashlib.sha256(piece).digest()).decode()
+                headers = {"x-amz-checksum-sha256": checksum}
+                self.http.put(part["url"], content=piece, headers=headers).raise_for_status()
+        self._post(f"/content/v1/plans/{uploads['plan_id']}/commit", {})
+        self._post(f"/apply/v1/plans/{plan['plan_id']}/commit", {})
+        path = f"/apply/v1/operations/{plan['operation_id']}/events"
+        self.http.get(path, params={"limit": 100}, headers=self.anon).raise_for_status()
+
+    def _post(self, path: str, body: Any) -> Any:
+        return self.http.post(path, json=body, headers=self.anon).raise_for_status().json()
+
+
+def _entry(key: str, data: bytes) -> dict[str, Any]:
+    digest = hashlib.sha256(data).hexdigest()
+    return {"key": key, "sha256": digest, "size_bytes": len(data), "content_type": "text/plain", "immutable": False}
+
+
+def small_files(home: Path, env: dict[str, str], client: Sequential, count: int) -> dict[str, Any]:
+    trees = []
+    for tree in ("ours", "each", "batch"):
+        folder = home / tree
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number:04}.txt").write_bytes(f"{tree} {number} ".encode() * 100)
+        trees.append(folder)
+    files = sorted(str(path) for path in trees[0].iterdir())
+    ours, peak, _ = run([RUN402, "assets", "put", *files, "--key", "ours/"], env)
+    begin = time.perf_counter()
+    for path in sorted(trees[1].iterdir()):
+        client.put({f"each/{path.name}": path.read_bytes()})
+    each = time.perf_counter() - begin
+    begin = time.perf_counter()
+    client.put({f"batch/{path.name}": path.read_bytes() for path in sorted(trees[2].iterdir())})
+    batch = time.perf_counter() - begin
+    return {
+        "files": count,
+        "ratio_to_sequential_client": round(ours / each, 3),
+        "ratio_to_one_release_with_sequential_puts": round(ours / batch, 3),
+        "seconds": {"ours": round(ours, 2), "release_per_file": round(each, 2), "sequential_puts": round(batch, 2)},
+        "peak_mb": round(peak, 1),
+    }
+
+
+def big_file(home: Path, env: dict[str, str], base: str, project: dict[str, Any], mib: int) -> dict[str, Any]:
+    path = home / "big.bin"
+    piece = os.urandom(PIECE)
+    with path.open("wb") as handle:
+        for number in range(mib):
+            handle.write(number.to_bytes(8, "big") + piece[8:])
+    begin = time.perf_counter()
+    with path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    hashing = time.perf_counter() - begin
+    storage = f"{base}/projects/v1/{project['project_id']}/storage"
+    key = {"apikey": project["service_key"]}
+    declared = {"key": "curl.bin", "size_bytes": path.stat().st_size, "sha256": digest}
+    upload = httpx.post(f"{storage}/uploads", json=declared, headers=key, trust_env=False).raise_for_status().json()
+    header = f"apikey: {project['service_key']}"
+    curl, _, _ = run(["curl", "-sf", "-T", str(path), "-H", header, upload["upload_url"]], env)
+    ours, peak, _ = run([RUN402, "assets", "put", str(path)], env)
+    return {
+        "mib": mib,
+        "ratio_to_curl_and_sha256": round(ours / (curl + hashing), 3),
+        "seconds": {"ours": round(ours, 2), "curl": round(curl, 2), "sha256": round(hashing, 2)},
+        "peak_mb": round(peak, 1),
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--files", type=int, default=1000)
+    options.add_argument("--mib", type=int, default=2048)
+    chosen = options.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="r402-assets-bench-"))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RUN402_")}
+    env = {**kept, "RUN402_CONFIG_DIR": str(home / "config"), "RUN402_CORE_DATA_DIR": str(home / "data")}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    home.chmod(0o711)
+    try:
+        base = json.loads(run([RUN402, "core", "start", "--use", "--port", port], env)[2])["url"]
+        project = json.loads(run([RUN402, "projects", "provision"], env)[2])
+        figures: dict[str, Any] = {}
+        if chosen.files:
+            figures["small_files"] = small_files(home, env, Sequential(base, project), chosen.files)
+        if chosen.mib:
+            figures["big_file"] = big_file(home, env, base, project, chosen.mib)
+        print(json.dumps({"assets": figures}, indent=2))
+    finally:
+        subprocess.run([RUN402, "core", "reset", "--yes"], env=env, stdout=subprocess.DEVNULL, check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

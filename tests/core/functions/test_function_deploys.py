@@ -1,0 +1,219 @@
+"""Deploying functions: what is refused and with which words, what is carried on, what comes of TypeScript and files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import deploy_kit
+import httpx
+import pytest
+from functions_kit import Functions, handler
+
+OK = handler("return new Response('ok');")
+
+
+def test_a_syntax_error_is_reported_with_file_line_and_message(functions: Functions) -> None:
+    functions.deploy({"api": OK})
+    answer = functions.commit({"api": "export default async () => {\n  const x = ;\n};\n"})
+    assert answer.status_code == 422
+    body = answer.json()
+    assert (body["error"], body["code"], body["phase"]) == (
+        "invalid_function_bundle",
+        "INVALID_FUNCTION_BUNDLE",
+        "stage",
+    )
+    assert (body["reason"], body["function_name"]) == ("syntax_error", "api")
+    assert (body["file"], body["line"], body["column"]) == ("api.mjs", 2, 13)
+    assert "api.mjs:2:13: Expression expected" in body["message"]
+    assert functions.call("api").text == "ok"
+
+
+def test_an_early_error_of_the_language_is_found_too(functions: Functions) -> None:
+    body = functions.commit({"api": "let a = 1;\nlet a = 2;\nexport default () => a;\n"}).json()
+    assert body["line"] == 2
+    assert "already been declared" in body["message"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import x from 'left-pad';\nexport default x;\n", "--deps left-pad"),
+        ("import x from '@scope/thing/sub';\nexport default x;\n", "--deps @scope/thing"),
+        ("import x from './other.mjs';\nexport default x;\n", "not among the files"),
+    ],
+)
+def test_an_import_that_is_not_there_stops_the_deploy(functions: Functions, source: str, words: str) -> None:
+    answer = functions.commit({"api": source})
+    assert answer.status_code == 422
+    assert words in answer.json()["message"]
+
+
+def test_typescript_runs(functions: Functions) -> None:
+    functions.deploy(
+        {
+            "types": "type A = { n: number };\nexport default async (req: Request): Promise<Response> => {\n"
+            "  const a: A = { n: 1 };\n  return Response.json(a satisfies A);\n};\n",
+            "enums": "enum Color { Red = 'red' }\nexport default () => new Response(Color.Red);\n",
+        }
+    )
+    assert functions.call("types").json() == {"n": 1}
+    assert functions.call("enums").text == "red"
+
+
+def test_several_files_with_an_entrypoint(functions: Functions) -> None:
+    files = {
+        "src/main.mts": b"import { name } from './lib/name.mjs';\nexport default (): Response => new Response(name);\n",
+        "src/lib/name.mjs": b"import { readFileSync } from 'node:fs';\n"
+        b"export const name = readFileSync(new URL('../../data.txt', import.meta.url), 'utf8');\n",
+        "data.txt": b"from a file",
+    }
+    entry = {"files": {path: deploy_kit.ref(data) for path, data in files.items()}, "entrypoint": "src/main.mts"}
+    spec = {"project_id": functions.id, "functions": {"replace": {"multi": entry}}}
+    deploy_kit.deploy(functions.client, spec, *files.values())
+    assert functions.call("multi").text == "from a file"
+    changed = {**files, "data.txt": b"another text"}
+    entry["files"] = {path: deploy_kit.ref(data) for path, data in changed.items()}
+    deploy_kit.deploy(functions.client, spec, b"another text")
+    assert functions.call("multi").text == "another text"
+
+
+def test_both_dialects_and_the_effects_of_the_core_one(functions: Functions) -> None:
+    spec = {
+        "project": functions.id,
+        "functions": {
+            "replace": {
+                "api": {
+                    "runtime": "node22",
+                    "source": deploy_kit.ref(OK.encode(), core=True),
+                    "config": {"timeoutSeconds": 3, "memoryMb": 256},
+                    "requireAuth": False,
+                }
+            }
+        },
+        "routes": {"replace": [{"pattern": "/api/*", "target": {"type": "function", "name": "api"}}]},
+    }
+    planned = functions.plan(spec)
+    assert planned.status_code == 201, planned.text
+    effects = planned.json()["function_effects"]
+    assert effects["bundles"][0]["timeout_ms"] == 3000
+    assert effects["bundles"][0]["memory_bytes"] == 256 * 1024**2
+    assert effects["dynamic_routes"] == [
+        {"pattern": "/api/*", "kind": "prefix", "prefix": "/api/", "methods": None, "function_name": "api"}
+    ]
+    deploy_kit.stage(functions.client, functions.project, OK.encode())
+    done = deploy_kit.commit(functions.client, planned.json())
+    assert done.json()["status"] == "committed"
+    assert functions.get("/api/x").text == "ok"
+    assert functions.plan(spec).json()["noop"] is True
+
+
+def test_functions_are_carried_on_by_deploys_that_do_not_name_them(functions: Functions) -> None:
+    functions.deploy({"api": OK})
+    page = b"<h1>hi</h1>"
+    deploy_kit.deploy(
+        functions.client,
+        {"project_id": functions.id, "site": {"replace": {"index.html": deploy_kit.ref(page)}}},
+        page,
+    )
+    assert functions.call("api").text == "ok"
+    functions.deploy({"other": handler("return new Response('other');")})
+    assert functions.call("api").text == "ok"
+    assert functions.call("other").text == "other"
+
+
+def test_removing_a_function_asks_first(functions: Functions) -> None:
+    functions.deploy({"api": OK, "other": OK})
+    source = deploy_kit.ref(OK.encode())
+    planned = functions.plan({"project_id": functions.id, "functions": {"replace": {"api": {"source": source}}}})
+    warning = next(w for w in planned.json()["warnings"] if "FUNCTION_REMOVAL" in w["code"])
+    assert (warning["affected"], warning["requires_confirmation"]) == (["other"], True)
+    assert deploy_kit.commit(functions.client, planned.json()).status_code == 200
+    assert functions.call("other").status_code == 404
+
+
+def test_settings_change_without_code(functions: Functions) -> None:
+    functions.deploy({"api": OK})
+    spec = {"project_id": functions.id, "functions": {"patch": {"set": {"api": {"config": {"timeout_seconds": 2}}}}}}
+    deploy_kit.deploy(functions.client, spec)
+    assert functions.call("api").text == "ok"
+    assert listed(functions)[0]["timeout"] == 2
+
+
+def test_promoting_an_earlier_release_brings_its_code_back(functions: Functions) -> None:
+    first = functions.deploy({"api": handler("return new Response('one');")})
+    functions.deploy({"api": handler("return new Response('two');")})
+    assert functions.call("api").text == "two"
+    answer = functions.client.post(
+        f"/apply/v1/releases/{first['release_id']}/promote", json={"project": functions.id, "allow_warning_codes": []}
+    )
+    assert answer.status_code == 200, answer.text
+    assert functions.call("api").text == "one"
+
+
+BAD_GATE = {"table": "a;b", "id_column": "i", "role_column": "r", "allowed": ["x"]}
+MIXED_TRIGGER = {"id": "a", "type": "schedule", "cron": "* * * * *", "mailbox": "m", "run": {"event_type": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "status", "error"),
+    [
+        ({"runtime": "node18"}, 400, "invalid_release_spec"),
+        ({"config": {"timeout_seconds": 0}}, 400, "invalid_release_spec"),
+        ({"config": {"color": 1}}, 400, "invalid_release_spec"),
+        ({"deps": ["sharp"]}, 400, "invalid_release_spec"),
+        ({"deps": ["file:../x"]}, 400, "invalid_release_spec"),
+        ({"deps": ["--registry=http://x"]}, 400, "invalid_release_spec"),
+        ({"schedule": "every day"}, 422, "invalid_function_schedule"),
+        ({"schedule": "61 * * * *"}, 422, "invalid_function_schedule"),
+        ({"class": "ssr"}, 422, "unsupported_capability"),
+        ({"source": None}, 422, "invalid_function_bundle"),
+        ({"require_role": BAD_GATE}, 422, "role_gate_invalid_identifier"),
+        ({"triggers": [MIXED_TRIGGER]}, 400, "invalid_release_spec"),
+    ],
+)
+def test_what_a_plan_refuses(functions: Functions, entry: dict[str, Any], status: int, error: str) -> None:
+    answer = functions.plan(functions.spec({"api": OK}, settings={"api": entry}))
+    assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
+
+
+def test_twenty_one_schedules_are_too_many(functions: Functions) -> None:
+    triggers = [{"id": f"t{n}", "type": "schedule", "cron": "0 0 * * *", "run": {"event_type": "x"}} for n in range(21)]
+    answer = functions.plan(functions.spec({"api": OK}, settings={"api": {"triggers": triggers}}))
+    assert (answer.status_code, answer.json()["error"]) == (422, "schedule_limit_exceeded")
+
+
+def listed(functions: Functions) -> list[dict[str, Any]]:
+    answer = functions.client.get(f"/projects/v1/admin/{functions.id}/functions", headers=functions.service)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["functions"])
+
+
+def test_list_update_delete_and_rebuild(functions: Functions, client: httpx.Client) -> None:
+    functions.deploy({"api": OK, "other": OK})
+    url = f"/projects/v1/admin/{functions.id}/functions"
+    assert client.get(url).status_code == 401
+    first = listed(functions)[0]
+    assert (first["name"], first["runtime"], first["timeout"], first["memory"]) == ("api", "node22", 10, 128)
+    assert (first["deps_resolved"], first["runtime_stale"], first["schedule"]) == ({}, False, None)
+    assert first["url"] == f"{functions.client.base_url}/functions/v1/api".replace("//functions", "/functions")
+    changed = client.patch(
+        f"{url}/api", json={"schedule": "0 3 * * *", "config": {"memory": 256}}, headers=functions.service
+    )
+    assert changed.status_code == 200, changed.text
+    assert (changed.json()["memory"], changed.json()["schedule"]) == (256, "0 3 * * *")
+    assert changed.json()["schedule_meta"]["next_run_at"].endswith("T03:00:00.000Z")
+    assert client.patch(f"{url}/api", json={}, headers=functions.service).status_code == 400
+    rebuilt = client.post(f"/projects/v1/{functions.id}/functions/api/rebuild").json()
+    assert (rebuilt["rebuilt"], rebuilt["old_fingerprint"]) == (True, rebuilt["new_fingerprint"])
+    every = client.post(f"/projects/v1/{functions.id}/functions/rebuild").json()
+    assert (every["rebuilt_count"], every["total"]) == (2, 2)
+    assert functions.call("api").text == "ok"
+    assert client.delete(f"{url}/other", headers=functions.service).json() == {"status": "deleted", "name": "other"}
+    assert client.delete(f"{url}/other", headers=functions.service).status_code == 404
+    assert [entry["name"] for entry in listed(functions)] == ["api"]
+
+
+def test_a_routed_function_cannot_be_deleted(functions: Functions) -> None:
+    functions.deploy_routed(OK)
+    answer = functions.client.delete(f"/projects/v1/admin/{functions.id}/functions/api", headers=functions.service)
+    assert (answer.status_code, answer.json()["error"]) == (409, "function_in_use")

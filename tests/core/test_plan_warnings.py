@@ -1,0 +1,145 @@
+"""Warnings of a plan: each for what it is about, and none for a release that is fine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from deploy_kit import migration, site
+
+from run402_cli.core.diffs import compare, plan_warnings
+from run402_cli.core.migrations import Migration
+from run402_cli.release.state import materialize
+
+FILES = {"index.html": b"i", "events.html": b"e", "docs/index.html": b"d", "api/data.json": b"j", "login.html": b"l"}
+FUNCTION = {"runtime": "node22", "source": {"sha256": "a" * 64, "size": 1}}
+FUNCTIONS = {"api": FUNCTION, "login": FUNCTION}
+
+
+def spec(*routes: dict[str, Any], **sections: Any) -> dict[str, Any]:
+    made = {"site": {"replace": site(FILES)}, "functions": {"replace": FUNCTIONS}, **sections}
+    return {**made, "routes": {"replace": list(routes)}}
+
+
+def function(pattern: str, name: str = "api", *methods: str) -> dict[str, Any]:
+    target = {"pattern": pattern, "target": {"type": "function", "name": name}}
+    return {**target, "methods": list(methods)} if methods else target
+
+
+def alias(pattern: str, file: str) -> dict[str, Any]:
+    return {"pattern": pattern, "methods": ["GET", "HEAD"], "target": {"type": "static", "file": file}}
+
+
+def codes(
+    document: dict[str, Any], base: dict[str, Any] | None = None, sql: str | None = None
+) -> dict[str, dict[str, Any]]:
+    before = materialize(None, base) if base is not None else None
+    after = materialize(before, document)
+    pending = [(Migration.from_wire(migration("m", sql)), sql)] if sql else []
+    return {w["code"]: w for w in plan_warnings(before, after, compare(before, after), pending)}
+
+
+def test_a_tidy_release_has_no_warnings() -> None:
+    assert codes(spec()) == {}
+
+
+def test_a_table_that_does_not_change_is_not_judged_again() -> None:
+    wanted = spec(function("/api/*"), alias("/news", "events.html"))
+    assert codes(wanted, base=wanted) == {}
+
+
+@pytest.mark.parametrize(
+    ("route", "code", "affected"),
+    [
+        (function("/hook"), "PUBLIC_ROUTED_FUNCTION", ["/hook"]),
+        (function("/events.html", "api", "GET"), "ROUTE_SHADOWS_STATIC_PATH", ["/events.html"]),
+        (function("/docs", "api"), "ROUTE_SHADOWS_STATIC_PATH", ["/docs/"]),
+        (function("/api/*"), "WILDCARD_ROUTE_SHADOWS_STATIC_PATHS", ["/api/data.json"]),
+        (
+            function("/login.html", "login", "POST"),
+            "METHOD_SPECIFIC_ROUTE_ALLOWS_GET_STATIC_FALLBACK",
+            ["/login.html"],
+        ),
+        (alias("/docs", "events.html"), "STATIC_ALIAS_SHADOWS_STATIC_PATH", ["/docs"]),
+        (alias("/events", "events.html"), "STATIC_ALIAS_DUPLICATE_CANONICAL_URL", ["/events"]),
+        (alias("/docs", "docs/index.html"), "STATIC_ALIAS_REDUNDANT_PUBLIC_PATH", ["/docs"]),
+        (alias("/a/b", "events.html"), "STATIC_ALIAS_RELATIVE_ASSET_RISK", ["/a/b"]),
+        (alias("/data", "api/data.json"), "STATIC_ALIAS_EXTENSIONLESS_NON_HTML", ["/data"]),
+    ],
+)
+def test_questionable_routes_are_pointed_out(route: dict[str, Any], code: str, affected: list[str]) -> None:
+    found = codes(spec(route))
+    assert code in found
+    assert (found[code]["affected"], found[code]["requires_confirmation"]) == (affected, False)
+
+
+@pytest.mark.parametrize(
+    ("route", "code"),
+    [
+        (function("/login.html", "login", "POST"), "ROUTE_SHADOWS_STATIC_PATH"),
+        (function("/apis/*"), "WILDCARD_ROUTE_SHADOWS_STATIC_PATHS"),
+        (alias("/news", "events.html"), "STATIC_ALIAS_SHADOWS_STATIC_PATH"),
+        (alias("/news", "events.html"), "STATIC_ALIAS_RELATIVE_ASSET_RISK"),
+        (alias("/data.txt", "api/data.json"), "STATIC_ALIAS_EXTENSIONLESS_NON_HTML"),
+    ],
+)
+def test_routes_that_are_fine_are_not(route: dict[str, Any], code: str) -> None:
+    assert code not in codes(spec(route))
+
+
+def test_a_private_file_behind_an_alias_has_one_address() -> None:
+    explicit = {"replace": site(FILES), "public_paths": {"mode": "explicit", "replace": {}}}
+    found = codes(spec(alias("/events", "events.html"), site=explicit))
+    assert "STATIC_ALIAS_DUPLICATE_CANONICAL_URL" not in found
+
+
+def test_full_tables_are_pointed_out() -> None:
+    assert "ROUTE_TABLE_NEAR_LIMIT" in codes(spec(*[function(f"/f{n}") for n in range(90)]))
+    assert "ROUTE_TABLE_NEAR_LIMIT" not in codes(spec(*[function(f"/f{n}") for n in range(89)]))
+    assert "STATIC_ALIAS_TABLE_NEAR_LIMIT" in codes(spec(*[alias(f"/a{n}", "events.html") for n in range(50)]))
+
+
+def test_a_route_that_keeps_its_old_function_is_mentioned() -> None:
+    base = spec(function("/api/*"), function("/login", "login", "POST"))
+    changed = {**FUNCTION, "source": {"sha256": "b" * 64, "size": 1}}
+    found = codes({"functions": {"patch": {"set": {"login": changed}}}}, base=base)
+    assert found["ROUTE_TARGET_CARRIED_FORWARD"]["affected"] == ["/api/*"]
+
+
+def test_losing_the_entry_page_or_the_last_subdomain_is_mentioned() -> None:
+    base = spec(subdomains={"set": ["shop"]})
+    found = codes({"site": {"patch": {"delete": ["index.html"]}}, "subdomains": {"set": []}}, base=base)
+    assert {"RUN402_CORE_SITE_ENTRYPOINT_REMOVED", "RUN402_CORE_ZERO_SUBDOMAINS_AFTER"} <= found.keys()
+    assert found["RUN402_CORE_DESTRUCTIVE_SUBDOMAIN_REMOVAL"]["requires_confirmation"] is True
+
+
+def test_making_private_files_public_needs_confirmation() -> None:
+    explicit = {"replace": site(FILES), "public_paths": {"mode": "explicit", "replace": {}}}
+    found = codes({"site": {"public_paths": {"mode": "implicit"}}}, base=spec(site=explicit))
+    assert found["RUN402_CORE_PUBLIC_PATH_MODE_WIDENS_TO_IMPLICIT"]["requires_confirmation"] is True
+
+
+def test_a_long_list_of_files_is_cut_and_says_so() -> None:
+    many = {f"f{n}.txt": b"x" for n in range(1001)}
+    assert "RUN402_CORE_DIFF_TRUNCATED" in codes(spec(site={"replace": site(many)}))
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "confirm"),
+    [
+        ("create index i on t (n)", "MIGRATION_LOCK_RISK", False),
+        ("create unique index i on t (n)", "MIGRATION_LOCK_RISK", False),
+        (
+            "create function f() returns int security definer language sql as 'select 1'",
+            "MIGRATION_SECURITY_DEFINER",
+            True,
+        ),
+    ],
+)
+def test_risky_migrations_are_pointed_out(sql: str, code: str, confirm: bool) -> None:
+    found = codes({}, sql=sql)
+    assert found[f"RUN402_CORE_{code}"]["requires_confirmation"] is confirm
+
+
+def test_an_index_that_is_built_concurrently_is_fine() -> None:
+    assert codes({}, sql="create index concurrently i on t (n)") == {}
