@@ -91,6 +91,11 @@ def notice(text: str) -> None:
         _write(sys.stderr, text)
 
 
+def request(text: str) -> None:
+    """Print one plain line on stderr that a person must act on, such as an address to open; --quiet does not hide it."""
+    _write(sys.stderr, text)
+
+
 def error(envelope: dict[str, Any]) -> None:
     """Print the error envelope: the last JSON line of stderr."""
     _write(sys.stderr, dumps(envelope, compact=True))

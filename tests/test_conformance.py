@@ -12,7 +12,8 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "conformance"
 # Deploy cases of this area are counted together with the sections that the engine serves.
-AREAS = ("projects", "sites", "status", "wallets", "credentials", "service", "init", "up")
+MONEY = ("allowance", "tier", "billing", "redeem", "pay", "image", "ai")
+AREAS = ("projects", "sites", "status", "wallets", "credentials", "service", "init", "up", *MONEY)
 pytestmark = [
     pytest.mark.conformance,
     pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded cases are not beside this checkout"),

@@ -12,10 +12,8 @@ from run402_cli.release.canonical import canonical_json, code_unit_sorted, sha25
 def archive_digest(index: Mapping[str, Any]) -> str:
     """`sha256:<hex>` over the identity descriptors of an index. ReleaseError for numbers that JSON cannot hold."""
     descriptors = index["descriptors"]
-    keys = ("mediaType", "digest", "size", "path")
     named = [
-        {"name": name, **{key: _of(descriptors.get(name), key) for key in keys}}
-        for name in code_unit_sorted(index["identity_descriptors"])
+        {"name": name, **_identity(descriptors.get(name))} for name in code_unit_sorted(index["identity_descriptors"])
     ]
     document = {
         "identity": LOGICAL_IDENTITY,
@@ -28,5 +26,7 @@ def archive_digest(index: Mapping[str, Any]) -> str:
     return f"sha256:{sha256_hex(canonical_json(document).encode())}"
 
 
-def _of(descriptor: Any, key: str) -> Any:
-    return descriptor.get(key) if isinstance(descriptor, Mapping) else None
+def _identity(descriptor: Any) -> dict[str, Any]:
+    if not isinstance(descriptor, Mapping):
+        return {}
+    return {key: descriptor[key] for key in ("mediaType", "digest", "size", "path") if key in descriptor}

@@ -2,6 +2,7 @@
 
 Siwx          SIGN-IN-WITH-X, signed anew for every request        (principal: wallet)
 Bearer        Authorization: Bearer <token>                        (principal: delegate, operator session, CI)
+Operator      the same for a write that a human must approve      (principal: operator session)
 ProjectKey    a project key as bearer, `apikey` or both, and optionally the principal
 AdminMode     the principal plus X-Admin-Mode (platform admins)
 """
@@ -68,6 +69,22 @@ class Bearer(httpx.Auth):
         if self._write_auth:
             request.headers["X-Run402-Write-Auth"] = f"Bearer {self._write_auth}"
         yield request
+
+
+class Operator(Bearer):
+    """A human's control-plane session, for a write that their approval must cover.
+
+    `capability` and `target` name that write. `final`: what the gateway refuses now is not asked of the human again.
+    """
+
+    def __init__(
+        self, token: str, *, write_auth: str | None, capability: str, target: dict[str, str], final: bool = False
+    ) -> None:
+        super().__init__(token, write_auth=write_auth)
+        self.approved = write_auth is not None
+        self.capability = capability
+        self.target = target
+        self.final = final
 
 
 class ProjectKey(httpx.Auth):

@@ -89,17 +89,16 @@ class Client:
         if self.profile.allowance is not None:
             return _auth.Siwx(self.profile.allowance)
         if (session := sessions.control_plane_session()) is not None:
-            approval = None
-            if capability and target:
-                approval = sessions.write_auth_token(
-                    session, api_origin=self._origin(), action=capability, target=target
-                )
-            return _auth.Bearer(session.token, write_auth=approval)
+            if not capability or not target:
+                return _auth.Bearer(session.token)
+            approval = sessions.write_auth_token(session, api_origin=self.origin, action=capability, target=target)
+            return _auth.Operator(session.token, write_auth=approval, capability=capability, target=target)
         return None
 
-    def _origin(self) -> str:
-        parts = urlsplit(self.api_base)
-        return f"{parts.scheme}://{parts.netloc}"
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port (unless it is the default one) of the API base."""
+        return origin(self.api_base)
 
     def require_wallet(self) -> None:
         """CommandError NO_ALLOWANCE unless the wallet has a key."""
@@ -180,9 +179,22 @@ class Client:
             if response.status_code == 402 and base is None:
                 response = self._answer_402(request, response, asked_at, context)
             _read(response)
-        if not response.is_success:
-            raise _refusal(response, context)
-        return response
+        if response.is_success:
+            return response
+        refusal = _refusal(response, context, auth)
+        # A body that was streamed is gone; no write that a human approves has one.
+        renewed = self._approved(refusal, auth) if isinstance(request.stream, httpx.ByteStream) else None
+        if renewed is None:
+            raise refusal
+        return self.send(method, path, context=context, auth=renewed, content=content, headers=merged, base=base)
+
+    def _approved(self, refusal: ApiError, auth: httpx.Auth | None) -> httpx.Auth | None:
+        """The credential to repeat the call with, once the human at this terminal has approved it; else None."""
+        if refusal.http != 403 or not isinstance(auth, _auth.Operator) or auth.final:
+            return None
+        from run402_cli.client import _approval
+
+        return _approval.ask(self, refusal, auth)
 
     def _answer_402(
         self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str
@@ -234,7 +246,7 @@ class Client:
             with contextlib.closing(response):
                 if not response.is_success:
                     response.read()
-                    raise _refusal(response, context)
+                    raise _refusal(response, context, auth)
                 yield response
 
     @contextlib.contextmanager
@@ -279,11 +291,20 @@ _NO_AUTH = httpx.Auth()
 SAFE_QUERY = "!'()*~-._"
 
 
-def _refusal(response: httpx.Response, context: str) -> ApiError:
+def origin(url: str) -> str:
+    """Scheme, host and port of an address, as browsers compare them."""
+    parsed = httpx.URL(url)
+    return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
+
+
+def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None) -> ApiError:
     hint = _reading.clock_hint(response)
-    error = ApiError(
-        response.status_code, parse_body(response), context=context, extra={"hint": hint} if hint else None
-    )
+    body = parse_body(response)
+    error = ApiError(response.status_code, body, context=context, extra={"hint": hint} if hint else None)
+    if response.status_code == 403:
+        from run402_cli.client import _approval
+
+        error.extra |= _approval.guidance(error, auth)
     error.retry_after = _reading.retry_after(response)
     return error
 

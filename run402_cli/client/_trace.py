@@ -15,12 +15,14 @@ from run402_cli.errors import DryRun
 
 REDACTED = "[redacted]"
 # POST routes that only ask; see docs/protocol/conventions.md.
-_READING_POSTS = re.compile(r"/(validate|resolve|diagnose|quote)$")
+_READING_POSTS = re.compile(r"/(validate|resolve|diagnose|quote|token-exchange)$")
 _READS = ("GET", "HEAD", "OPTIONS")
 _SECRET_HEADERS = frozenset(
     ("authorization", "apikey", "cookie", "sign-in-with-x", "payment-signature", "x-payment", "x-run402-write-auth")
 )
-_SECRET_NAMES = re.compile(r"secret|password|token|private|signature|credential|api_?key|service_?key|code|^key$", re.I)
+_SECRET_NAMES = re.compile(
+    r"secret|password|token|private|signature|signed_delegation|credential|api_?key|service_?key|code|^key$", re.I
+)
 _SECRET_ROUTES = re.compile(r"/secrets(/|$)")
 _HIDDEN_HEADERS = frozenset(("host", "accept", "accept-encoding", "connection", "user-agent", "content-length"))
 _STARTED = "run402_started"

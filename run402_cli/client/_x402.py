@@ -256,6 +256,8 @@ def _domain_names(requirement: Requirement) -> tuple[str, str]:
     name, version = requirement.extra.get("name"), requirement.extra.get("version")
     if not isinstance(name, str) or not isinstance(version, str):
         raise ChallengeError("the offer does not say the token's name and version, which are part of what is signed")
+    if any("\ud800" <= character <= "\udfff" for character in name + version):
+        raise ChallengeError("the token's name or version is no text")
     return name, version
 
 

@@ -31,11 +31,11 @@ class CommandGroup(typer.Typer):
         super().__init__(rich_markup_mode=None, add_completion=False)
 
     def command(  # type: ignore[override]
-        self, name: str, *, example: str | Sequence[str], hidden: bool = False
+        self, name: str, *, example: str | Sequence[str], hidden: bool = False, cls: type[Command] | None = None
     ) -> Callable[[F], F]:
         examples = [example] if isinstance(example, str) else list(example)
         epilog = "\b\n" + "\n".join(("Example:" if len(examples) == 1 else "Examples:", *(f"  {e}" for e in examples)))
-        return super().command(name, cls=Command, epilog=epilog, hidden=hidden, context_settings=_CONTEXT)
+        return super().command(name, cls=cls or Command, epilog=epilog, hidden=hidden, context_settings=_CONTEXT)
 
     def find(self, name: str) -> click.Command:
         """The click command of one subcommand; the others are not built."""

@@ -30,7 +30,7 @@ def _project_and_text(profile: Profile, project: str | None, words: list[str], u
 
 @app.command("translate", example='run402 ai translate "Good morning" --to de')
 def translate(
-    words: Words = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", show_default=False)] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="LANG", help="Target language code.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="LANG", help="Source language; detected when left out.")
@@ -50,7 +50,10 @@ def translate(
 
 
 @app.command("moderate", example='run402 ai moderate "some text" | jq .flagged')
-def moderate(words: Words = None, project: ProjectOpt = None) -> None:
+def moderate(
+    words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", show_default=False)] = None,
+    project: ProjectOpt = None,
+) -> None:
     """Check a text against the moderation categories. Free; exit 0 also when the text is flagged."""
     with Client() as client:
         project_id, text = _project_and_text(client.profile, project, words or [], 'run402 ai moderate "<text>"')

@@ -9,7 +9,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import Words, integer
+from run402_cli.commands._options import integer
 from run402_cli.errors import UsageError
 from run402_cli.services import billing
 
@@ -27,7 +27,9 @@ def create_email(email: Annotated[str, typer.Argument(metavar="EMAIL", show_defa
 
 
 @app.command("link-wallet", example="run402 billing link-wallet <org-id> 0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
-def link_wallet(words: Words = None) -> None:
+def link_wallet(
+    words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID ADDRESS", show_default=False)] = None,
+) -> None:
     """Link a wallet to an organization: link-wallet ORG_ID ADDRESS. Its projects and spending join the organization's pool."""
     given = words or []
     usage = "run402 billing link-wallet <org-id> <wallet-address>"
@@ -76,7 +78,7 @@ def checkout(
 
 @app.command("auto-recharge", example="run402 billing auto-recharge <org-id> --state on --threshold 100")
 def auto_recharge(
-    words: Words = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID", show_default=False)] = None,
     state: Annotated[str | None, typer.Option("--state", metavar="on|off", help="Switch it on or off.")] = None,
     threshold: Annotated[
         str | None, typer.Option("--threshold", metavar="N", help="Buy a pack when fewer e-mails are left.")

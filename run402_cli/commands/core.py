@@ -1,8 +1,9 @@
-"""run402 core: the embedded local gateway as a background process."""
+"""run402 core: the embedded local gateway as a background process, and imports into self-hosted gateways."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,8 @@ import typer
 
 from run402_cli import invocation, output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import integer
-from run402_cli.errors import CommandError
+from run402_cli.commands._options import integer, note_ignored
+from run402_cli.errors import CommandError, FlagError, UsageError
 
 app = CommandGroup()
 
@@ -27,7 +28,14 @@ DataDirOpt = Annotated[
 ]
 
 
-@app.command("start", example=["run402 core start --use", "run402 core start --port 4021 --data-dir ./gateway"])
+@app.command(
+    "start",
+    example=[
+        "run402 core start --use",
+        "run402 core start --port 4021 --data-dir ./gateway",
+        "run402 core start --require-payment",
+    ],
+)
 def start(
     port: Annotated[
         str | None, typer.Option("--port", metavar="N", help="Port on 127.0.0.1. Default: 4020; 0 takes a free one.")
@@ -37,6 +45,10 @@ def start(
         str | None,
         typer.Option("--database-url", metavar="URL", help="Use this PostgreSQL (15 or newer), not the embedded one."),
     ] = None,
+    require_payment: Annotated[
+        bool,
+        typer.Option("--require-payment", help="Charge for new projects by x402; verified here, on no chain."),
+    ] = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the foreground until Ctrl-C or SIGTERM.")
     ] = False,
@@ -58,6 +70,7 @@ def start(
             port=process.DEFAULT_PORT if number is None else number,
             data_dir=_path(data_dir),
             database_url=database_url,
+            require_payment=require_payment,
         )
         if foreground:
             process.run_foreground(options, ready)
@@ -120,6 +133,66 @@ def reset(
 
         invocation.about_to_write(process.status(_path(data_dir))["data_dir"])
         output.emit(process.reset(_path(data_dir)))
+
+
+@app.command(
+    "projects import",
+    example=[
+        "run402 core projects import backup.r402ar --name shop",
+        "run402 core projects import backup.r402ar --env-file required.env --require-runnable",
+    ],
+)
+def import_project(
+    words: Annotated[list[str] | None, typer.Argument(metavar="ARCHIVE_PATH", show_default=False)] = None,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the new project.")] = "imported-project",
+    env_file: Annotated[
+        str | None, typer.Option("--env-file", metavar="FILE", help="Secret values, one NAME=value a line; - is stdin.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option("--secret", metavar="NAME=VALUE", help="One secret value; may be repeated.")
+    ] = None,
+    core_url: Annotated[
+        str | None,
+        typer.Option("--core-url", metavar="URL", help="Default: RUN402_CORE_URL, then http://127.0.0.1:4020."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Let the gateway check the archive, import nothing.")
+    ] = False,
+    require_runnable: Annotated[
+        bool, typer.Option("--require-runnable", help="Refuse while a required secret has no value.")
+    ] = False,
+    json_stream: Annotated[
+        bool, typer.Option("--json-stream", help="Progress events on stdout, one JSON line each.")
+    ] = False,
+) -> None:
+    """Import a portable archive into a self-hosted gateway as a new project. Exits 0 only when it was imported."""
+    if not words or not words[0]:
+        raise UsageError("The archive's path is missing.", hint="run402 core projects import backup.r402ar")
+    note_ignored("core projects import", words[1:])
+    secrets = dict(_secret(text) for text in secret or [])
+    from run402_cli.client import Client
+    from run402_cli.services import archive_import
+
+    wish = archive_import.Import(words[0], name, env_file, secrets, core_url, dry_run, require_runnable)
+    with Client() as client:
+        result, done = archive_import.import_archive(client, wish, output.emit_line if json_stream else None)
+    if not json_stream:
+        output.emit({"ok": done, "import": result})
+    if not done:
+        raise SystemExit(1)
+
+
+def _secret(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        # What stands where the name should be may be the secret.
+        raise FlagError("--secret takes NAME=VALUE.", details={"flag": "--secret", "value": "[redacted]"})
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise FlagError(
+            f"--secret: {name!r} cannot name a variable: letters, digits and _, not starting with a digit.",
+            details={"flag": "--secret", "value": name},
+        )
+    return name, value
 
 
 def _path(data_dir: str | None) -> Path | None:

@@ -54,7 +54,7 @@ def _first(words: list[str] | None, what: str, command: str) -> str:
 # -- mailboxes ----------------------------------------------------------------------------------------------------------
 
 
-@app.command("create", example="run402 email create hello")
+@app.command("create", example="run402 email create contact")
 def create(
     words: Annotated[list[str] | None, typer.Argument(metavar="SLUG", show_default=False)] = None,
     project: ProjectOpt = None,
@@ -74,7 +74,7 @@ def list_mailboxes(words: Rest = None, project: ProjectOpt = None) -> None:
 
 
 @app.command(
-    "defaults", example=["run402 email defaults", "run402 email defaults --outbound hello --auth-sender login"]
+    "defaults", example=["run402 email defaults", "run402 email defaults --outbound contact --auth-sender login"]
 )
 def defaults(
     words: Rest = None,
@@ -103,7 +103,7 @@ def defaults(
         output.emit(mailboxes.set_defaults(client, resolve_project(client.profile, project), roles))
 
 
-@app.command("update", example="run402 email update hello --footer-policy none")
+@app.command("update", example="run402 email update contact --footer-policy none")
 def update(
     words: MailboxWord = None,
     footer_policy: Annotated[
@@ -133,7 +133,7 @@ def update(
         output.emit(mailboxes.set_footer_policy(client, project_id, selector, footer_policy))
 
 
-@app.command("info", example="run402 email info --mailbox hello | jq .can_send")
+@app.command("info", example="run402 email info --mailbox contact | jq .can_send")
 @app.command("status", example="run402 email status", hidden=True)
 def info(words: Rest = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one mailbox: addresses, roles, readiness, footer policy."""
@@ -142,7 +142,7 @@ def info(words: Rest = None, mailbox: MailboxOpt = None, project: ProjectOpt = N
         output.emit(mailboxes.info(client, resolve_project(client.profile, project), mailbox))
 
 
-@app.command("delete", example="run402 email delete hello --confirm")
+@app.command("delete", example="run402 email delete contact --confirm")
 def delete(
     words: MailboxWord = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Confirm: its messages and webhooks go too.")] = False,

@@ -10,7 +10,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import Words, one_of
+from run402_cli.commands._options import one_of
 from run402_cli.errors import UsageError
 from run402_cli.services import image
 
@@ -21,7 +21,7 @@ app = CommandGroup()
     "generate", example='run402 image generate "a cat reading a newspaper" --aspect landscape --output cat.png'
 )
 def generate(
-    words: Words = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="PROMPT", show_default=False)] = None,
     aspect: Annotated[
         str, typer.Option("--aspect", metavar="ASPECT", help="square, landscape or portrait.")
     ] = "square",

@@ -11,7 +11,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import IdempotencyKeyOpt, Words, checked_key, load_json, micros
+from run402_cli.commands._options import IdempotencyKeyOpt, checked_key, load_json, micros
 from run402_cli.errors import FlagError, PaymentError, UsageError
 
 app = CommandGroup()
@@ -27,7 +27,7 @@ _METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
     ],
 )
 def pay(
-    words: Words = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="URL", show_default=False)] = None,
     method: Annotated[str, typer.Option("--method", metavar="METHOD", help="HTTP method.")] = "GET",
     body: Annotated[
         str | None, typer.Option("--body", metavar="TEXT", help="Request body; not with GET or HEAD.")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import IdempotencyKeyOpt, Words, checked_key
+from run402_cli.commands._options import IdempotencyKeyOpt, checked_key
 from run402_cli.errors import UsageError
 from run402_cli.services import tiers
 
@@ -23,7 +27,7 @@ def status() -> None:
 
 @app.command("set", example=["run402 tier set prototype", "run402 tier set hobby --idempotency-key 2026-03"])
 def set_(
-    words: Words = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="TIER", show_default=False)] = None,
     key: IdempotencyKeyOpt = None,
 ) -> None:
     """Subscribe, renew or upgrade: prototype, hobby or team. The gateway decides which, and the wallet pays what it asks.

@@ -1,38 +1,27 @@
 """Account routes. A local gateway has no billing, no lease and one owner, and these answers say so.
 
-Users of a project live in internal.core_auth_users. See docs/local-gateway.md.
+See docs/local-gateway.md.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-import uuid
 from typing import Any
 
 import anyio.to_thread
-import psycopg
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import project_by_id, require_service_key
+from run402_cli.core import siwx
+from run402_cli.core.auth import project_by_id
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.projects import Project
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 
 DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_auth_users (
-  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
-  user_id text NOT NULL,
-  email text NOT NULL,
-  role text NOT NULL DEFAULT 'authenticated',
-  created_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (project_id, user_id)
-);
-CREATE UNIQUE INDEX IF NOT EXISTS core_auth_users_email ON internal.core_auth_users (project_id, lower(email));
 CREATE TABLE IF NOT EXISTS internal.core_wallet_labels (
   address text PRIMARY KEY,
   label text NOT NULL,
@@ -44,19 +33,6 @@ UNLIMITED = 2**53 - 1
 PAYMENT_STATUSES = ("settling", "settled", "settle_failed", "ambiguous")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _MAX_LABEL = 128
-
-
-async def add_user(conn: Connection, project_id: str, email: str, *, role: str = "authenticated") -> str:
-    """A user of the project; the user id. 409 user_exists when the e-mail is taken (letter case does not count)."""
-    user_id = str(uuid.uuid4())
-    try:
-        await conn.execute(
-            "INSERT INTO internal.core_auth_users (project_id, user_id, email, role) VALUES (%s, %s, %s, %s)",
-            (project_id, user_id, email, role),
-        )
-    except psycopg.errors.UniqueViolation as exc:
-        raise GatewayError(409, "user_exists", f"{project_id} already has a user {email}.", code="USER_EXISTS") from exc
-    return user_id
 
 
 async def tiers(request: Request) -> Response:
@@ -74,11 +50,13 @@ async def tiers(request: Request) -> Response:
 
 
 async def tier_status(request: Request) -> Response:
-    """GET /tiers/v1/status: the local tier, always active, with every project of this gateway. Sizes in bytes."""
+    """GET /tiers/v1/status: the local tier, always active, with every project that the caller sees. Sizes in bytes."""
+    wallet = siwx.caller.get()
+    query = (
+        f"SELECT project_id, name, created_at FROM internal.core_projects p WHERE {siwx.VISIBLE} ORDER BY created_at"
+    )
     async with gateway_of(request).connection() as conn:
-        rows = await (
-            await conn.execute("SELECT project_id, name, created_at FROM internal.core_projects ORDER BY created_at")
-        ).fetchall()
+        rows = await (await conn.execute(query.encode(), {"wallet": wallet})).fetchall()
         stored = await _stored_bytes(conn)
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
     usage = {
@@ -103,7 +81,7 @@ async def tier_status(request: Request) -> Response:
     ]
     return reply(
         {
-            "wallet": "",
+            "wallet": wallet or "",
             "tier": LOCAL_TIER,
             "lease_started_at": None,
             "lease_expires_at": None,
@@ -141,47 +119,6 @@ async def tenant_payments(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         project = await project_by_id(conn, request.path_params["project_id"])
     return reply({"project_id": project.project_id, "payments": [], "has_more": False, "next_cursor": None})
-
-
-async def promote_user(request: Request) -> Response:
-    """POST /projects/v1/admin/{project_id}/promote-user `{email}`: the user gets the role project_admin."""
-    return await _set_role(request, "project_admin")
-
-
-async def demote_user(request: Request) -> Response:
-    """POST /projects/v1/admin/{project_id}/demote-user `{email}`: the user is an ordinary user again."""
-    return await _set_role(request, "authenticated")
-
-
-async def _set_role(request: Request, role: str) -> Response:
-    async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        email = (await read_object(request)).get("email")
-        if not isinstance(email, str) or not email.strip() or "\0" in email:
-            raise GatewayError(400, "invalid_request", "email is required: the user's e-mail address.", field="email")
-        row = await (
-            await conn.execute(
-                "UPDATE internal.core_auth_users SET role = %s"
-                " WHERE project_id = %s AND lower(email) = lower(%s) RETURNING user_id, email",
-                (role, project.project_id, email.strip()),
-            )
-        ).fetchone()
-    if row is None:
-        raise _no_such_user(project, email.strip())
-    return reply({"status": "ok", "project_id": project.project_id, "user_id": row[0], "email": row[1], "role": role})
-
-
-def _no_such_user(project: Project, email: str) -> GatewayError:
-    message = (
-        f"{project.project_id} has no user {email}. The person signs up to the app first; then repeat this command."
-    )
-    return GatewayError(
-        404,
-        "user_not_found",
-        message,
-        code="USER_NOT_FOUND",
-        next_actions=[{"type": "sign_up_user", "email": email, "path": "/auth/v1/signup"}],
-    )
 
 
 async def set_wallet_label(request: Request) -> Response:
@@ -256,8 +193,6 @@ ROUTES = [
     Route("/orgs/v1/lookup", org_lookup, methods=["GET"]),
     Route("/projects/v1/{project_id}/tenant-payments", tenant_payments, methods=["GET"]),
     Route("/projects/v1/{project_id}/archives", create_archive, methods=["POST"]),
-    Route("/projects/v1/admin/{project_id}/promote-user", promote_user, methods=["POST"]),
-    Route("/projects/v1/admin/{project_id}/demote-user", demote_user, methods=["POST"]),
     Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"]),
     Route("/wallets/v1/{address}/label", wallet_label, methods=["GET"]),
     Route("/admin/api/finance/project/{project_id}", project_finance, methods=["GET"]),

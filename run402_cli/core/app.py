@@ -20,10 +20,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, database_unavailable
 from run402_cli.core.guard import Cors, Guard
 from run402_cli.core.http import reply
+from run402_cli.core.siwx import Siwx
+from run402_cli.core.unavailable import unavailable
 
 log = logging.getLogger("run402.core")
 
@@ -49,20 +52,21 @@ ROUTE_MODULES = (
     "subdomains",
     "domains",
     "cache",
+    "users.routes",
+    "mail.outbox",
+    "jobs.routes",
+    "events",
+    "faults",
     "storage.routes",
     "functions.routes",
+    "ci.routes",
+    "archives.routes",
     "static",
 )
 # SQLSTATE classes: connection lost, server shutting down or starting, out of connections.
 LOST_CONNECTION = re.compile(r"08|57P0|53300")
 # Rollback (serialization, deadlock), lock not available, cancelled by a timeout.
 CONTENTION = re.compile(r"40|55P03|57014")
-UNAVAILABLE = {
-    "/ssr": "astro.ssr",
-    "/export": "export.project-archive",
-    "/auth/oauth": "auth.hosted-oauth",
-    "/jobs": "cloud.fleet-scheduling",
-}
 
 
 def routes() -> Iterator[BaseRoute]:
@@ -75,7 +79,14 @@ def create_app(gateway: Gateway) -> Starlette:
     """The ASGI application around an opened gateway."""
     app = Starlette(
         routes=list(routes()),
-        middleware=[Middleware(AccessLog), Middleware(Cors), Middleware(Envelope), Middleware(Guard)],
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(Cors),
+            Middleware(Envelope),
+            Middleware(Guard),
+            Middleware(Siwx),
+            Middleware(Sessions),
+        ],
         exception_handlers={GatewayError: _gateway_error, HTTPException: _http_error},
     )
     app.router.redirect_slashes = False
@@ -170,7 +181,7 @@ def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:
 
 async def _gateway_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, GatewayError)
-    return reply(exc.body(), exc.status)
+    return reply(exc.body(), exc.status, exc.headers)
 
 
 async def _http_error(request: Request, exc: Exception) -> Response:
@@ -181,10 +192,9 @@ async def _http_error(request: Request, exc: Exception) -> Response:
         error = GatewayError(405, "method_not_allowed", f"{path} answers {allowed}, not {request.method}.")
         return reply(error.body(), 405, {"Allow": allowed})
     if exc.status_code == 404:
-        for prefix, capability in UNAVAILABLE.items():
-            if path == prefix or path.startswith(prefix + "/"):
-                message = f"A local gateway has no {capability}. Use a cloud project for it."
-                return reply(GatewayError(422, "unsupported_capability", message, capability=capability).body(), 422)
+        missing = unavailable(path)
+        if missing is not None:
+            return reply(missing.body(), missing.status)
         message = f"This gateway has no route {request.method} {path}. GET /capabilities/v1 lists what it can do."
         return reply(GatewayError(404, "not_found", message).body(), 404)
     return reply(GatewayError(exc.status_code, "http_error", str(exc.detail)).body(), exc.status_code)

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from run402_cli.core import diffs, expose, migrations, operations, plans, releases
 from run402_cli.core.auth import project_by_id
+from run402_cli.core.ci import sessions as ci_sessions
 from run402_cli.core.commit import check_expose, commit, missing_secrets
 from run402_cli.core.content import public_base
 from run402_cli.core.errors import GatewayError
@@ -91,6 +92,7 @@ async def create_plan(request: Request) -> Response:
             project = await project_by_id(conn, wire.project_id)
             key = None if dry_run else _idempotency_key(body, document)
             evaluation = await evaluate(gateway, conn, project, wire, key)
+            await ci_sessions.permit(conn, request, evaluation.plan)
             if not dry_run:
                 evaluation = await _settled(gateway, conn, project, evaluation, body)
     except ReleaseError as exc:
@@ -453,6 +455,7 @@ async def commit_plan(request: Request) -> Response:
     body = await read_object(request)
     async with gateway.connection() as conn:
         plan = await plans.fetch(conn, request.path_params["plan_id"])
+        await ci_sessions.permit(conn, request, plan)
     _check_commit(plan, body)
     added = await commit(gateway, plan)
     if plan.dialect == "core":

@@ -17,6 +17,7 @@ from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.projects import COLUMNS, PROJECT_ID, Project, project_from_row
 from run402_cli.core.settings import Settings
+from run402_cli.core.siwx import check_owner
 
 DEV_TOKEN_ROLES = ("anon", "authenticated", "service_role")
 _DEFAULT_SUBJECT = {"service_role": "service", "authenticated": "user"}
@@ -24,7 +25,16 @@ _jws = PyJWS()
 
 
 async def project_by_id(conn: Connection, project_id: str) -> Project:
-    """The project, or 400 invalid_project_id (malformed) / 404 project_not_found. docs/local-gateway.md."""
+    """The project, or 400 invalid_project_id (malformed) / 404 project_not_found. docs/local-gateway.md.
+
+    403 not_authorized when the caller signed in with a wallet and another one owns it.
+    """
+    project = await _project(conn, project_id)
+    await check_owner(conn, project_id)
+    return project
+
+
+async def _project(conn: Connection, project_id: str) -> Project:
     if not PROJECT_ID.fullmatch(project_id):
         raise GatewayError(
             400,
@@ -66,12 +76,13 @@ async def _issued_credential(conn: Connection, key: str) -> tuple[Project, Liter
     if found is None:
         return None
     project_id, kind = found
-    return await project_by_id(conn, project_id), kind
+    return await _project(conn, project_id), kind
 
 
 async def require_service_key(conn: Connection, request: Request, project_id: str) -> Project:
     """The project of the path, if the caller holds its service key. 404 project_not_found comes before 401."""
-    project = await project_by_id(conn, project_id)
+    # Who holds the key may, whatever wallet they have.
+    project = await _project(conn, project_id)
     key = presented_key(request)
     if key and same_secret(key, project.service_key):
         return project
@@ -109,8 +120,13 @@ def sign_token(settings: Settings, claims: dict[str, Any]) -> str:
 
 def verify_token(settings: Settings, token: str) -> dict[str, str]:
     """The string claims of a token signed by this gateway. 401 authentication_required when it is not, or expired."""
+    return {name: value for name, value in token_claims(settings, token).items() if isinstance(value, str)}
+
+
+def token_claims(settings: Settings, token: str) -> dict[str, Any]:
+    """Like verify_token, with the claims that are no text: email_verified, auth_time, amr."""
     try:
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token, settings.jwt_secret, algorithms=["HS256"], options={"verify_aud": False, "verify_iat": False}
         )
     except jwt.ExpiredSignatureError as exc:
@@ -126,7 +142,7 @@ def verify_token(settings: Settings, token: str) -> dict[str, str]:
             "authentication_required",
             f"The bearer token was not accepted: {exc}. Use a token of this gateway, or only the apikey header.",
         ) from exc
-    return {name: value for name, value in claims.items() if isinstance(value, str)}
+    return claims
 
 
 async def create_dev_token(request: Request) -> Response:

@@ -23,9 +23,23 @@ TABLE_OWNERS = (
     "expose",
     "credentials",
     "account",
+    "users.accounts",
+    "users.sessions",
+    "users.settings",
+    "users.links",
+    "mail.mailboxes",
+    "mail.messages",
+    "mail.webhooks",
+    "jobs.runner",
+    "events",
+    "faults",
     "snapshots",
     "branches",
     "cache",
+    "siwx",
+    "payments",
+    "ci.bindings",
+    "archives.records",
 )
 
 # Roles belong to the whole cluster, so another gateway may be creating the same ones right now.

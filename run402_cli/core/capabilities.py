@@ -47,6 +47,9 @@ SUPPORTED = (
     "functions.durable-runs.local",
     "functions.trusted-local-code",
     "functions.external-npm-dependencies",
+    "ci.github-actions.local",
+    "archives.import.local-new-project",
+    "export.project-archive",
 )
 UNSUPPORTED = (
     "functions.streaming",
@@ -56,9 +59,7 @@ UNSUPPORTED = (
     "assets.images",
     "astro.ssr",
     "domains.custom",
-    "export.project-archive",
     "cloud-import.project-archive",
-    "archives.import.local-new-project",
     "archives.import.existing-project-merge",
     "auth.hosted-oauth",
     "cloud.billing",
@@ -80,5 +81,5 @@ def capability_document() -> dict[str, Any]:
         "components": {"gateway": {"name": "run402", "version": __version__}},
         "functions_runtime": {"capability": "core-functions", "status": "supported", "runtime": "node22"},
         "astro_ssr_runtime": {"capability": "core-astro-ssr", "status": "unsupported"},
-        "portable_archives": {"format_versions": ["run402-project-archive.v1"], "local_import": False},
+        "portable_archives": {"format_versions": ["run402-project-archive.v1"], "local_import": True},
     }

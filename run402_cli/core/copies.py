@@ -76,13 +76,13 @@ async def copy_schema(
     Call inside `copying`. `former_names` are names that the source had before and that function texts may still use.
     503 database_busy when somebody is changing the tables, 409 schema_not_copyable with PostgreSQL's words.
     """
-    await _hold_tables(conn, source)
+    await hold_tables(conn, source)
     row = await (await conn.execute("SELECT pg_export_snapshot()")).fetchone()
     assert row is not None
     names = {source, *former_names}
     definitions = Definitions(
-        before=_renamed(await _dump(gateway, source, row[0], "pre-data"), names, target),
-        after=_renamed(await _dump(gateway, source, row[0], "post-data"), names, target),
+        before=_renamed(await dump(gateway, source, row[0], "pre-data"), names, target),
+        after=_renamed(await dump(gateway, source, row[0], "post-data"), names, target),
     )
     try:
         await _build(conn, source, target, definitions)
@@ -135,7 +135,8 @@ async def schema_bytes(conn: Connection, slot: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def _hold_tables(conn: Connection, source: str) -> None:
+async def hold_tables(conn: Connection, source: str) -> None:
+    """Until the end of the transaction nobody changes the shape of these tables."""
     cur = await conn.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'p')",
         (source,),
@@ -146,7 +147,10 @@ async def _hold_tables(conn: Connection, source: str) -> None:
         await conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(tables)))
 
 
-async def _dump(gateway: Gateway, schema: str, snapshot: str, section: str) -> str:
+async def dump(
+    gateway: Gateway, schema: str, snapshot: str, section: Literal["pre-data", "post-data"], *options: str
+) -> str:
+    """The definitions of a schema as pg_dump writes them, seen by an exported snapshot. Errors as `copy_schema`."""
     command = [
         str(binaries() / "pg_dump"),
         f"--schema={schema}",
@@ -156,6 +160,7 @@ async def _dump(gateway: Gateway, schema: str, snapshot: str, section: str) -> s
         "--no-publications",
         "--no-subscriptions",
         "--no-password",
+        *options,
     ]
     # In a thread: asyncio has no subprocesses on the event loop that psycopg needs on Windows.
     done = await asyncio.to_thread(

@@ -18,6 +18,7 @@ class GatewayError(Exception):
         self.error = error
         self.message = message
         self.fields = fields
+        self.headers: dict[str, str] | None = None
 
     def body(self) -> dict[str, Any]:
         return {"error": self.error, "message": self.message, **self.fields}

@@ -18,6 +18,8 @@ from run402_cli.core.store import ContentStore
 
 if TYPE_CHECKING:
     from run402_cli.core.functions.runtime import Runtime
+    from run402_cli.core.jobs.runner import Runner
+    from run402_cli.core.mail.webhooks import Deliveries
 
 Connection = AsyncConnection[Any]
 
@@ -41,16 +43,18 @@ class Gateway:
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
         self.sql_slots = asyncio.Semaphore(20)
-        self.functions = self._functions()
+        self.functions, self.mail, self.jobs = self._workers()
         self.started_at = datetime.now(UTC)
         # Says why the embedded PostgreSQL is away, None while it is up; set by its supervisor.
         self.database_lost: Callable[[], str | None] = lambda: None
 
-    def _functions(self) -> Runtime:
-        # Its modules import this one.
+    def _workers(self) -> tuple[Runtime, Deliveries, Runner]:
+        # Their modules import this one.
         from run402_cli.core.functions.runtime import Runtime
+        from run402_cli.core.jobs.runner import Runner
+        from run402_cli.core.mail.webhooks import Deliveries
 
-        return Runtime(self)
+        return Runtime(self), Deliveries(self), Runner(self)
 
     async def open(self) -> None:
         """Connect, and create or upgrade roles, schemas and bookkeeping tables."""
@@ -60,8 +64,12 @@ class Gateway:
         async with self.connection() as conn:
             await bootstrap(conn)
         self.functions.start()
+        self.mail.start()
+        self.jobs.start()
 
     async def close(self) -> None:
+        await self.jobs.close()
+        await self.mail.close()
         await self.functions.close()
         await self.pool.close()
 

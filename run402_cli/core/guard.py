@@ -20,9 +20,10 @@ from run402_cli.core.gateway import gateway_of
 
 LOOPBACK_HOST = re.compile(r"(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]+\.)*localhost)\.?(?::\d{1,5})?", re.IGNORECASE)
 
-# Everything a page may call: REST asks for a key itself, the others serve public bytes only.
+# Everything a page may call: REST and sign-in ask for a key themselves, the others serve public bytes only.
 PUBLIC = re.compile(
     r"""/rest/v1(?:/.*)?
+      | /auth/v1/(?:signup|token|logout|magic-link|providers|user(?:/password)?)
       | /functions/v1/(?!(?:runs|invoke)$)[^/]+
       | /projects/v1/[^/]+/static(?:/.*)?
       | /projects/v1/[^/]+/storage/(?:public|immutable|signed)/.*
@@ -31,9 +32,12 @@ PUBLIC = re.compile(
     re.VERBOSE,
 )
 # Everything else belongs to the gateway; on `<name>.localhost` the remaining paths are the site's own.
-CONTROL_PLANE = re.compile(r"/(?:health|status|admin/api(?:/.*)?|[a-z-]+/v1(?:/.*)?)")
+CONTROL_PLANE = re.compile(r"/(?:health|status|_run402(?:/.*)?|admin/api(?:/.*)?|[a-z-]+/v1(?:/.*)?)")
 
-CORS_PATH = re.compile(r"/rest/v1(?:/.*)?|/functions/v1/(?!(?:runs|invoke)$)[^/]+")
+CORS_PATH = re.compile(
+    r"/rest/v1(?:/.*)?|/functions/v1/(?!(?:runs|invoke)$)[^/]+"
+    r"|/auth/v1/(?:signup|token|logout|magic-link|providers|user(?:/password)?)"
+)
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Content-Range, Range-Unit, Content-Location, Location, Preference-Applied",
@@ -96,6 +100,8 @@ def refusal(request: Request) -> str | None:
     host = request.headers.get("host", "")
     if not LOOPBACK_HOST.fullmatch(host):
         return f"The Host header {host!r} is not a loopback name."
+    if _is_look(request):
+        return None
     origin = request.headers.get("origin")
     if origin is not None:
         return f"This request comes from a web page ({origin}); pages may not drive the gateway."
@@ -103,6 +109,17 @@ def refusal(request: Request) -> str | None:
     if request.headers.get("sec-fetch-site", "none").lower() != "none":
         return "This request comes from a web page (Sec-Fetch-Site); pages may not drive the gateway."
     return None
+
+
+def _is_look(request: Request) -> bool:
+    """Is a person about to look at one of the gateway's own pages? Whoever sent them there cannot read it."""
+    headers = request.headers
+    return (
+        request.url.path.startswith("/_run402/")
+        and request.method == "GET"
+        and "origin" not in headers
+        and (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    )
 
 
 def is_public(path: str, headers: Headers) -> bool:

@@ -45,13 +45,15 @@ class StartOptions:
     port: int = DEFAULT_PORT
     data_dir: Path | None = None
     database_url: str | None = None
+    require_payment: bool = False
 
 
 def start(options: StartOptions) -> dict[str, Any]:
     """Start the gateway in the background and return when it is healthy; report the running one if there is one.
 
-    `{running, healthy, already_running, url, port, pid, started_at, version, data_dir, database, log}`.
-    Raises CORE_DEPENDENCIES_MISSING, CORE_DATA_DIR_INVALID, CORE_DISK_FULL, CORE_PORT_IN_USE, CORE_DATABASE_UNUSABLE,
+    `{running, healthy, already_running, url, port, pid, started_at, version, data_dir, database, require_payment, log}`.
+    Raises CORE_ALREADY_RUNNING (it runs, but does not charge as asked for), CORE_DEPENDENCIES_MISSING,
+    CORE_DATA_DIR_INVALID, CORE_DISK_FULL, CORE_PORT_IN_USE, CORE_DATABASE_UNUSABLE,
     CORE_START_FAILED, CORE_BUSY. docs/local-gateway.md.
     """
     _check_options(options)
@@ -59,7 +61,7 @@ def start(options: StartOptions) -> dict[str, Any]:
     with datadir.locked(data_dir):
         running = _running_state(data_dir)
         if running is not None:
-            return _report_running(data_dir, running)
+            return _report_running(options, data_dir, running)
         (data_dir / datadir.STATE).unlink(missing_ok=True)
         state = _spawn(options, data_dir)
         _wait_until_healthy(data_dir, state)
@@ -73,7 +75,7 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
     with datadir.locked(data_dir):
         running = _running_state(data_dir)
         if running is not None:
-            on_ready(_report_running(data_dir, running))
+            on_ready(_report_running(options, data_dir, running))
             return
         (data_dir / datadir.STATE).unlink(missing_ok=True)
     from run402_cli.core import serve
@@ -81,7 +83,16 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
     def ready(state: dict[str, Any]) -> None:
         on_ready({**_view(data_dir, state), "running": True, "healthy": True, "already_running": False})
 
-    serve.run(serve.ServeOptions(data_dir, options.port, options.database_url, log_to_stderr=True), ready)
+    serve.run(
+        serve.ServeOptions(
+            data_dir,
+            options.port,
+            options.database_url,
+            log_to_stderr=True,
+            require_payment=options.require_payment,
+        ),
+        ready,
+    )
 
 
 def stop(data_dir: Path | None = None) -> dict[str, Any]:
@@ -187,7 +198,11 @@ def _spawn(options: StartOptions, data_dir: Path) -> dict[str, Any]:
     """Run serve.py detached and return the state it reports."""
     with datadir.reporting_os_errors(data_dir), (data_dir / datadir.STDERR_LOG).open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "run402_cli.core.serve", "--data-dir", str(data_dir), "--port", str(options.port)],
+            [
+                *(sys.executable, "-m", "run402_cli.core.serve"),
+                *("--data-dir", str(data_dir), "--port", str(options.port)),
+                *(["--require-payment"] if options.require_payment else []),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -277,7 +292,14 @@ def _wait_until_healthy(data_dir: Path, state: dict[str, Any]) -> None:
     )
 
 
-def _report_running(data_dir: Path, state: dict[str, Any]) -> dict[str, Any]:
+def _report_running(options: StartOptions, data_dir: Path, state: dict[str, Any]) -> dict[str, Any]:
+    if options.require_payment and not state.get("require_payment"):
+        raise CoreProcessError(
+            "CORE_ALREADY_RUNNING",
+            f"The gateway on {state['url']} is running and does not charge; it was left as it is.",
+            hint="Run: run402 core stop. Then: run402 core start --require-payment",
+            next_actions=[run_command("run402 core stop"), run_command("run402 core start --require-payment")],
+        )
     healthy = _is_healthy(_health(state["port"]), state)
     answer = {**_view(data_dir, state), "running": True, "healthy": healthy, "already_running": True}
     if not healthy:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli.core import payments, siwx
 from run402_cli.core.auth import project_by_id, require_service_key
 from run402_cli.core.capabilities import capability_document
 from run402_cli.core.errors import GatewayError
@@ -25,6 +26,7 @@ from run402_cli.core.projects import COLUMNS, Project, drop_project, insert_proj
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 
 DEFAULT_NAME = "local-project"
+PURPOSE = "A new project"
 MAX_NEW_NAME = 120
 MAX_NAME = 200
 PAGE_SIZE = 50
@@ -37,21 +39,47 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 async def create_project(request: Request) -> Response:
     """POST /projects/v1 {name?}: 201 project with keys. With Idempotency-Key a repeat returns the same project.
 
-    Errors: 400 invalid_request; 409 idempotency_key_conflict when the key came with another body before.
+    On a gateway that charges, a new project has a price; a repeat costs nothing, nor does presenting its payment again.
+    Errors: 400 invalid_request; 402 PAYMENT_REQUIRED, PAYMENT_INVALID; 409 idempotency_key_conflict when the key came
+    with another body before, PAYMENT_ALREADY_USED. docs/local-gateway.md
     """
     body = await read_object(request)
     name = new_name(body.get("name"))
-    key = request.headers.get("idempotency-key")
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    payment = payments.presented(request, payments.PROJECT_PRICE, PURPOSE)
+    key = _key(request, payment, digest)
     gateway = gateway_of(request)
     async with gateway.connection() as conn, conn.transaction():
-        project = await _idempotent_insert(conn, name, key, body) if key else await insert_project(conn, name)
-    return reply(core_view(gateway, project), 201)
+        earlier = await _made_before(conn, key, digest) if key else None
+        project = earlier or await _paid_insert(conn, request, payment, name)
+        if key and earlier is None:
+            await conn.execute(
+                "INSERT INTO internal.core_idempotency (idempotency_key, request_sha256, project_id) VALUES (%s, %s, %s)",
+                (key, digest, project.project_id),
+            )
+        counts = payment is not None and await payments.counted(conn, payment)
+    receipt = payment.receipt(first=earlier is None) if payment is not None and counts else None
+    return reply(core_view(gateway, project), 201, receipt)
 
 
-async def _idempotent_insert(conn: Connection, name: str, key: str, body: dict[str, Any]) -> Project:
+def _key(request: Request, payment: payments.Payment | None, digest: str) -> str | None:
+    """What makes a repeat the same request: the caller's key, else the payment that it was bought with."""
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return None if payment is None else f"{payment.transaction} {digest}"
     if len(key) > 255:
         raise GatewayError(400, "invalid_request", "The Idempotency-Key header is longer than 255 characters.")
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return siwx.scoped_key(key)
+
+
+async def _paid_insert(conn: Connection, request: Request, payment: payments.Payment | None, name: str) -> Project:
+    await payments.count(conn, request, payment, payments.PROJECT_PRICE, PURPOSE)
+    project = await insert_project(conn, name)
+    await siwx.take_ownership(conn, project.project_id)
+    return project
+
+
+async def _made_before(conn: Connection, key: str, digest: str) -> Project | None:
     # Two equal requests at once: the second waits here and then finds the row of the first.
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (key,))
     cursor = await conn.execute(
@@ -59,17 +87,12 @@ async def _idempotent_insert(conn: Connection, name: str, key: str, body: dict[s
     )
     row = await cursor.fetchone()
     if row is None:
-        project = await insert_project(conn, name)
-        await conn.execute(
-            "INSERT INTO internal.core_idempotency (idempotency_key, request_sha256, project_id) VALUES (%s, %s, %s)",
-            (key, digest, project.project_id),
-        )
-        return project
+        return None
     if row[0] != digest:
         raise GatewayError(
             409,
             "idempotency_key_conflict",
-            f"Idempotency-Key {key!r} already made project {row[1]} from a different request. "
+            f"This Idempotency-Key already made project {row[1]} from a different request. "
             "Repeat the same request, or use another key: run402 projects provision --idempotency-key <new key>",
             code="IDEMPOTENCY_KEY_CONFLICT",
             project_id=row[1],
@@ -109,6 +132,7 @@ def _is_text(name: str) -> bool:
 async def list_projects(request: Request) -> Response:
     """GET /projects/v1 [?org_id][&limit][&after]: `{projects, has_more, next_cursor}`, oldest first, no keys.
 
+    Of a caller that signed in with a wallet: its projects and those that no wallet owns.
     Errors: 400 invalid_request (org_id is no UUID, bad limit or cursor), 403 org_forbidden (not the local org).
     """
     limit = _page_size(request.query_params.get("limit"))
@@ -118,10 +142,12 @@ async def list_projects(request: Request) -> Response:
     async with gateway.connection() as conn:
         position = await project_by_id(conn, after) if after else None
         cursor = await conn.execute(
-            f"""SELECT {COLUMNS} FROM internal.core_projects
-                WHERE %(at)s::timestamptz IS NULL OR (created_at, project_id) > (%(at)s::timestamptz, %(id)s::text)
-                ORDER BY created_at, project_id LIMIT %(limit)s""",
+            f"""SELECT {COLUMNS} FROM internal.core_projects p
+                WHERE (%(at)s::timestamptz IS NULL OR (created_at, project_id) > (%(at)s::timestamptz, %(id)s::text))
+                AND {siwx.VISIBLE}
+                ORDER BY created_at, project_id LIMIT %(limit)s""".encode(),
             {
+                "wallet": siwx.caller.get(),
                 "at": position.created_at if position else None,
                 "id": position.project_id if position else None,
                 "limit": limit + 1,

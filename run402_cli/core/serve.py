@@ -52,6 +52,7 @@ class ServeOptions:
     port: int
     database_url: str | None = None
     log_to_stderr: bool = False
+    require_payment: bool = False
 
 
 def run(options: ServeOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
@@ -109,6 +110,7 @@ class _Process:
             signed_read_secret=secrets.signed_read_secret,
             port=listener.getsockname()[1],
             database_url=self.options.database_url,
+            require_payment=self.options.require_payment,
         )
         async with self._database(secrets) as (url, postgres):
             gateway = Gateway(settings, url)
@@ -257,6 +259,7 @@ def describe(gateway: Gateway) -> dict[str, Any]:
         "version": __version__,
         "data_dir": str(settings.data_dir),
         "database": "external" if settings.database_url else "embedded",
+        "require_payment": settings.require_payment,
     }
 
 
@@ -282,10 +285,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="run402_cli.core.serve")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--require-payment", action="store_true")
     arguments = parser.parse_args()
     url = os.environ.pop("RUN402_CORE_DATABASE_URL", None) or None
     try:
-        run(ServeOptions(arguments.data_dir, arguments.port, url), lambda state: _report({"ready": state}))
+        options = ServeOptions(arguments.data_dir, arguments.port, url, require_payment=arguments.require_payment)
+        run(options, lambda state: _report({"ready": state}))
     except CoreProcessError as exc:
         log.error("%s: %s", exc.code, exc.message)
         _report({"error": exc.as_dict()})

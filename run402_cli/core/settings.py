@@ -21,6 +21,7 @@ class Settings:
     port: int = 4020
     database_url: str | None = None  # None: the embedded PostgreSQL below data_dir
     max_object_bytes: int = 5 * 1024**3
+    require_payment: bool = False
 
     @property
     def public_url(self) -> str:

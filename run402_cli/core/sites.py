@@ -69,11 +69,13 @@ def look_up(site: Site, raw_path: str, method: str) -> Found:
         return Found("path_error", raw_path, problem=exc.message)
     trimmed = path.rstrip("/") or "/"
     routes = [route for route in site.routes if _covers(route, trimmed)]
+    public, kind = _file_at(site, path, trimmed)
     for route in routes:
-        if method in _methods(route):
+        # No deploy makes a route over everything; an imported server-rendered site has one, behind its files.
+        behind = route["prefix"] == "/" and public is not None and method in READ_METHODS
+        if method in _methods(route) and not behind:
             static = route["target"]["type"] == "static"
             return _aliased(site, route, trimmed) if static else Found("route_function", trimmed, route=route)
-    public, kind = _file_at(site, path, trimmed)
     if public is not None and method in READ_METHODS:
         return Found(kind, trimmed, public, site.files[public])
     if public is None and not routes:

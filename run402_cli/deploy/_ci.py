@@ -1,4 +1,4 @@
-"""What a refused deploy from CI means, and what to do about it. See docs/deploy.md, "In CI"."""
+"""What a refused deploy from CI means, and what to do about it. See docs/ci.md, "When a deploy is refused"."""
 
 from __future__ import annotations
 

@@ -188,11 +188,13 @@ def _check_signatures(event: dict[str, Any]) -> None:
 
 
 def _payload_of(content: str) -> dict[str, Any]:
-    wrapper = strict_json(content, "The content of the event")
-    whole = isinstance(wrapper, dict) and set(wrapper) == set(_WRAPPER_KEYS)
-    if not whole or _canonical(wrapper) != content:
-        raise fault(
-            "NONCANONICAL", "The content of the event is not the proof_content that `begin` printed, unchanged."
-        )
+    what = "The content of the event"
+    other = fault("NONCANONICAL", f"{what} is not the proof_content that `begin` printed, unchanged.")
+    try:
+        wrapper = strict_json(content, what)
+    except ValidationError as exc:
+        raise (other if exc.code == "IDENTITY_LINK_INVALID_JSON" else exc) from None
+    if not isinstance(wrapper, dict) or set(wrapper) != set(_WRAPPER_KEYS) or _canonical(wrapper) != content:
+        raise other
     check_signature(wrapper["wallet_signature"])
     return read_payload(wrapper["public_payload"])

@@ -65,7 +65,7 @@ def _remember(client: Client, answer: Json) -> None:
         raise CommandError(
             f"The fork became project {project_id}, but this machine could not save its keys: {exc.message}",
             code=exc.code,
-            hint=f"Solve that, then mint a key for it: run402 credentials issue --project {project_id}",
+            hint=f"Solve that, then: run402 credentials issue --kind service --name cli --project {project_id}",
             details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
         ) from exc
 

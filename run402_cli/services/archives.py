@@ -1,4 +1,4 @@
-"""Portable archives of a project, made by the gateway: export, wait, download. See docs/projects.md, "Export"."""
+"""Portable archives of a project, made by the gateway: export, wait, download. See docs/archives.md."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from run402_cli import invocation
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
 
@@ -79,6 +80,7 @@ def download(client: Client, project_id: str, archive: Archive, output: Path) ->
     The file appears under its name only when it is complete and has the announced SHA-256: CommandError
     ARCHIVE_DIGEST_MISMATCH otherwise. Parent directories are made. EnvironmentFault when the disk refuses.
     """
+    invocation.about_to_write(output)
     path = f"{_path(project_id, archive['archive_id'])}/download"
     chunks = client.download(path, context="downloading the archive", auth=_auth(client, project_id))
     scratch = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")
@@ -200,9 +202,51 @@ def _event(
     }
 
 
+def fetch(client: Client, project_id: str, archive_id: str, output: Path) -> dict[str, Any]:
+    """Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
+
+    CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
+    """
+    archive = status(client, project_id, archive_id)
+    state = archive.get("status")
+    if state != "ready":
+        again = f"run402 cloud archives status {archive_id} --project {project_id}"
+        new = f"run402 cloud archives create --project {project_id} --output {output}"
+        running = state == "running"
+        raise CommandError(
+            f"The archive {archive_id} is {state}.",
+            code="ARCHIVE_EXPIRED" if state == "expired" else "ARCHIVE_NOT_READY",
+            hint=f"Look again: {again}" if running else f"Make a new one: {new}",
+            details={"archive_id": archive_id, "status": state},
+            next_actions=[{"type": "run_command", "command": again if running else new}],
+            retryable=running,
+        )
+    written = download(client, project_id, archive, output)
+    saved = str(output)
+    return {
+        "ok": True,
+        "project_id": project_id,
+        "archive_id": archive["archive_id"],
+        "output_path": saved,
+        "bytes_written": written,
+        "sha256": archive.get("sha256"),
+        "verify_command": _verify_command(saved),
+        "import_command": _import_command(saved),
+        "archive": archive,
+    }
+
+
+def _verify_command(path: str) -> str:
+    return f"run402 archives verify {json.dumps(path, ensure_ascii=False)} --json"
+
+
+def _import_command(path: str) -> str:
+    quoted = json.dumps(path, ensure_ascii=False)
+    return f"run402 core projects import {quoted} --name imported-project --env-file ./required.env --json"
+
+
 def _document(spec: Export, archive: Archive, written: int) -> dict[str, Any]:
     saved = str(spec.output) if spec.output is not None and written else None
-    quoted = json.dumps(saved, ensure_ascii=False)
     return {
         "ok": archive.get("status") == "ready",
         "project_id": spec.project_id,
@@ -215,12 +259,8 @@ def _document(spec: Export, archive: Archive, written: int) -> dict[str, Any]:
         "sha256": archive.get("sha256"),
         "byte_count": archive.get("byte_count"),
         "expires_at": archive.get("expires_at"),
-        "verify_command": f"run402 archives verify {quoted} --json" if saved else None,
-        "import_command": (
-            f"run402 core projects import {quoted} --name imported-project --env-file ./required.env --json"
-            if saved
-            else None
-        ),
+        "verify_command": _verify_command(saved) if saved else None,
+        "import_command": _import_command(saved) if saved else None,
         "next_action": archive.get("next_action"),
         "portability_report": archive.get("portability_report"),
         "export_report": archive.get("export_report"),

@@ -1,4 +1,4 @@
-"""Deploying from GitHub Actions: the job's OIDC token becomes a short-lived session. See docs/deploy.md, "In CI"."""
+"""Deploying from GitHub Actions: the job's OIDC token becomes a short-lived session. See docs/ci.md."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from run402_cli.client import Client, parse_body
 from run402_cli.client._httpx import httpx
-from run402_cli.errors import ValidationError
+from run402_cli.errors import NetworkError, ValidationError
+from run402_cli.release.ci_delegation import AUDIENCE
 
 _URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
 _TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
-# Part of the trust between GitHub and the Cloud: the same whatever the API base is.
-_AUDIENCE = "https://api.run402.com"
 _EARLY_SECONDS = 60.0
 
 
@@ -61,20 +60,29 @@ class _CiAuth(httpx.Auth):
 
 
 def oidc_token(client: Client) -> str:
-    """GET ACTIONS_ID_TOKEN_REQUEST_URL with our audience -> the job's OIDC token. Raises ValidationError."""
+    """GET ACTIONS_ID_TOKEN_REQUEST_URL with our audience -> the job's OIDC token. docs/ci.md
+
+    Raises NetworkError, and ValidationError INTERNAL_ERROR for an answer that holds no token.
+    """
     parts = urlsplit(os.environ[_URL])
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "audience"]
-    url = urlunsplit(parts._replace(query=urlencode([*query, ("audience", _AUDIENCE)])))
+    url = urlunsplit(parts._replace(query=urlencode([*query, ("audience", AUDIENCE)])))
     try:
         response = client.http.get(url, headers={"Authorization": f"Bearer {os.environ[_TOKEN]}"})
-        body = parse_body(response) if response.is_success else None
-        problem = f"HTTP {response.status_code}"
-    except (httpx.TransportError, httpx.TooManyRedirects, httpx.InvalidURL) as exc:
-        body, problem = None, str(exc) or type(exc).__name__
+    except httpx.LocalProtocolError:
+        # Its text would repeat the token.
+        raise ValidationError(f"{_TOKEN} holds a character that HTTP cannot carry. GitHub sets it; leave it.") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise NetworkError(
+            f"GitHub's token service does not answer ({str(exc) or type(exc).__name__}). Run the job again.", read=True
+        ) from exc
+    body = parse_body(response) if response.is_success else None
     value = body.get("value") if isinstance(body, dict) else None
     if not isinstance(value, str) or not value:
         raise ValidationError(
-            f"GitHub gave no OIDC token for this job ({problem}). The workflow needs `permissions: id-token: write`."
+            f"GitHub gave no OIDC token for this job (HTTP {response.status_code}). "
+            "The workflow needs `permissions: id-token: write`.",
+            code="INTERNAL_ERROR",
         )
     return value
 
@@ -96,7 +104,9 @@ def exchange(client: Client, project_id: str, subject_token: str) -> dict[str, A
         },
     )
     if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-        raise ValidationError("The gateway's token exchange answered without an access_token.")
+        raise ValidationError(
+            "The gateway's token exchange answered without an access_token. Run the job again.", code="INTERNAL_ERROR"
+        )
     return answer
 
 

@@ -133,7 +133,10 @@ def list_messages(
     )
     found = answer.get("messages") if isinstance(answer, dict) else answer
     rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-    return [{"direction": "outbound", "template": None, **_both_ids(row)} for row in rows]
+    return [
+        {**_both_ids(row), "direction": row.get("direction") or "outbound", "template": row.get("template")}
+        for row in rows
+    ]
 
 
 def _both_ids(row: dict[str, Json]) -> dict[str, Json]:
@@ -151,7 +154,7 @@ def _read(client: Client, project_id: str, mailbox_id: str, message_id: str) -> 
     path = mailboxes.mailbox_path(mailbox_id, "messages", message_id)
     answer = client.request("GET", path, context="reading the message", auth=client.service_key(project_id))
     found = answer if isinstance(answer, dict) else {}
-    return {"template": None, "variables": {}, **_both_ids(found)}
+    return {**_both_ids(found), "template": found.get("template"), "variables": found.get("variables", {})}
 
 
 def save_raw(

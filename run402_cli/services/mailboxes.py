@@ -216,7 +216,7 @@ def _check_slug(slug: str) -> None:
         raise refused("slug", f"A mailbox slug has 3 to 63 characters; {slug[:80]!r} has {len(slug)}.")
     if not _SLUG.fullmatch(slug) or "--" in slug:
         rule = "lower-case letters, digits and single hyphens, not at either end"
-        raise refused("slug", f"{slug!r} cannot be a mailbox slug: use {rule}. Example: hello")
+        raise refused("slug", f"{slug!r} cannot be a mailbox slug: use {rule}. Example: contact")
 
 
 def info(client: Client, project_id: str, selector: str | None = None) -> dict[str, Json]:

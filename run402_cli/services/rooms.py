@@ -150,7 +150,7 @@ def who(
     listing = client.request("GET", path, context="listing who is in the room", auth=client.principal())
     rest = listing if isinstance(listing, dict) else {}
     shown = {"org_id": room.org_id, "room_key": room.room_key, "you": {**you, "registered": registered}}
-    return {"presences": [], **rest, **shown}
+    return {**shown, "presences": [], **rest, **shown}
 
 
 def _live_presence(client: Client, room: Room) -> dict[str, Json] | None:

@@ -1,28 +1,93 @@
-"""Human sessions in the base directory, shared by all wallets: operator (read) and control-plane (write)."""
+"""Human sessions in the base directory, shared by all wallets: operator (read), control-plane (write), approvals.
+
+See docs/operator.md, "Files". Times in the files are epoch milliseconds.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from run402_cli import invocation
 from run402_cli.errors import EnvironmentFault
-from run402_cli.state.files import read_json, tighten_mode
+from run402_cli.state.files import locked, read_json, tighten_mode, write_json
 from run402_cli.state.profile import base_dir
 
 _SKEW_S = 10.0
 _LOGIN = "run402 operator login"
+# A session or an approval whose answer does not say how long it lives.
+_SESSION_S = 3600
+_APPROVAL_S = 1800
+_LATEST_MS = 253_402_300_799_000  # the last second of the year 9999
+
+Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A bearer token that is live now. `fields` is the whole file."""
+    """A bearer token and the whole file that it came from."""
 
     token: str = field(repr=False)
-    fields: dict[str, Any] = field(default_factory=dict, repr=False)
+    fields: Fields = field(default_factory=dict, repr=False)
+
+    @property
+    def hash(self) -> str:
+        """What binds an approval to this session."""
+        return hashlib.sha256(self.token.encode()).hexdigest()[:32]
+
+    def is_live(self) -> bool:
+        """Ten seconds before the end it counts as over; `absolute_expires_at` counts when it can be read."""
+        limit = epoch_ms(self.fields.get("absolute_expires_at"))
+        return _ahead(self.fields["expires_at"]) and (limit is None or _ahead(limit))
+
+
+# -- times --------------------------------------------------------------------------------------------------------------
+
+
+def now_ms() -> int:
+    return round(time.time() * 1000)
+
+
+def _ahead(moment_ms: float) -> bool:
+    return now_ms() + _SKEW_S * 1000 < moment_ms
+
+
+def iso(moment_ms: float) -> str:
+    """Epoch milliseconds as UTC text with milliseconds and Z."""
+    bounded = min(max(moment_ms, 0), _LATEST_MS)
+    return datetime.fromtimestamp(bounded / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def epoch_ms(value: Any) -> int | None:
+    """Epoch milliseconds of an ISO text, or of a number: seconds, or milliseconds above 1e12. None for anything else."""
+    if _is_number(value):
+        return round(value if value > 1e12 else value * 1000)
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e18 < value < 1e18
+
+
+def _expiry(answer: Mapping[str, Any]) -> int:
+    seconds = answer.get("expires_in")
+    return now_ms() + round((seconds if _is_number(seconds) else _SESSION_S) * 1000)
+
+
+# -- reading ------------------------------------------------------------------------------------------------------------
 
 
 def _path(variable: str, name: str) -> Path:
@@ -30,75 +95,174 @@ def _path(variable: str, name: str) -> Path:
     return Path(explicit) if explicit else base_dir() / name
 
 
-def _load(variable: str, name: str, token_key: str, *, wallets: bool = False) -> Session | None:
-    path = _path(variable, name)
+def operator_path() -> Path:
+    return _path("RUN402_OPERATOR_SESSION_PATH", "operator-session.json")
+
+
+def control_plane_path() -> Path:
+    return _path("RUN402_CONTROL_PLANE_SESSION_PATH", "control-plane-session.json")
+
+
+def approvals_path() -> Path:
+    return _path("RUN402_WRITE_AUTH_SESSION_PATH", "write-auth-session.json")
+
+
+def _load(path: Path, token_key: str) -> Session | None:
+    """What the file holds, live or not; None when it is missing or not JSON. EnvironmentFault for another shape."""
     if not path.exists():
         return None
     tighten_mode(path)
     value = read_json(path)
     if value is None:
         return None
-    expires_at = value.get("expires_at") if isinstance(value, dict) else None
-    shaped = (
-        isinstance(value, dict)
-        and isinstance(value.get(token_key), str)
-        and value[token_key]
-        and isinstance(expires_at, int | float)
-        and not isinstance(expires_at, bool)
-        and (not wallets or isinstance(value.get("wallets"), list))
+    token = value.get(token_key) if isinstance(value, dict) else None
+    if not isinstance(token, str) or not token or not _is_number(value.get("expires_at")):
+        raise _malformed(path)
+    return Session(token, value)
+
+
+def _malformed(path: Path) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"{path} is not a session file.",
+        hint=f"Delete it and sign in again: {_LOGIN}",
+        details={"path": str(path)},
     )
-    if not shaped:
-        raise EnvironmentFault(
-            f"{path} is not a session file.",
-            hint=f"Delete it and sign in again: {_LOGIN}",
-            details={"path": str(path)},
-        )
-    if (time.time() + _SKEW_S) * 1000 >= value["expires_at"]:
-        return None
-    return Session(value[token_key], value)
 
 
 def control_plane_session() -> Session | None:
     """The live control-plane session, or None. Raises EnvironmentFault for a file of the wrong shape."""
-    return _load("RUN402_CONTROL_PLANE_SESSION_PATH", "control-plane-session.json", "control_plane_session_token")
+    session = _load(control_plane_path(), "control_plane_session_token")
+    return session if session is not None and session.is_live() else None
+
+
+def stored_operator_session() -> Session | None:
+    """The operator read session, live or not, or None. Raises EnvironmentFault for a file of the wrong shape."""
+    session = _load(operator_path(), "operator_session_token")
+    if session is None:
+        return None
+    email, wallets = session.fields.get("email"), session.fields.get("wallets")
+    listed = isinstance(wallets, list) and all(isinstance(wallet, str) for wallet in wallets)
+    if not isinstance(email, str) or not email or not listed:
+        raise _malformed(operator_path())
+    return session
 
 
 def operator_session() -> Session | None:
     """The live operator read session, or None."""
-    return _load("RUN402_OPERATOR_SESSION_PATH", "operator-session.json", "operator_session_token", wallets=True)
+    session = stored_operator_session()
+    return session if session is not None and session.is_live() else None
 
 
-def write_auth_token(session: Session, *, api_origin: str, action: str, target: dict[str, str]) -> str | None:
-    """The approval token that matches origin, session, action and target exactly and is live, or None."""
-    path = _path("RUN402_WRITE_AUTH_SESSION_PATH", "write-auth-session.json")
+def approvals() -> list[Fields]:
+    """The stored approvals that are well-formed and live, of any session and API. EnvironmentFault for another shape."""
+    return [entry for entry in _stored_approvals() if _ahead(entry["expires_at"])]
+
+
+def _stored_approvals() -> list[Fields]:
+    path = approvals_path()
     if not path.exists():
-        return None
+        return []
     tighten_mode(path)
     value = read_json(path)
     if value is None:
-        return None
-    approvals = value.get("approvals") if isinstance(value, dict) else None
-    if not isinstance(approvals, list):
+        return []
+    entries = value.get("approvals") if isinstance(value, dict) else None
+    if not isinstance(entries, list):
         raise EnvironmentFault(
             f"{path} is not an approvals file.",
             hint="Delete it and approve again: run402 operator approve",
             details={"path": str(path)},
         )
-    wanted = {
-        "api_origin": api_origin,
-        "control_plane_session_hash": hashlib.sha256(session.token.encode()).hexdigest()[:32],
-        "action": action,
-        "org_id": target.get("org_id"),
-        "project_id": target.get("project_id"),
+    return [entry for entry in entries if isinstance(entry, dict) and _is_approval(entry)]
+
+
+def _is_approval(entry: Fields) -> bool:
+    texts = ("write_auth_token", "action", "api_origin", "control_plane_session_hash")
+    return all(isinstance(entry.get(key), str) and entry[key] for key in texts) and _is_number(entry.get("expires_at"))
+
+
+def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    keys = ("api_origin", "control_plane_session_hash", "action", "org_id", "project_id")
+    return tuple(entry.get(key) for key in keys)
+
+
+def write_auth_token(session: Session, *, api_origin: str, action: str, target: Mapping[str, str]) -> str | None:
+    """The approval token that matches origin, session, action and target exactly and is live, or None."""
+    wanted = _identity(
+        {"api_origin": api_origin, "control_plane_session_hash": session.hash, "action": action, **target}
+    )
+    return next((entry["write_auth_token"] for entry in approvals() if _identity(entry) == wanted), None)
+
+
+# -- writing ------------------------------------------------------------------------------------------------------------
+
+
+def save_operator_session(answer: Mapping[str, Any]) -> Session:
+    """Keep the answer of a device login: {operator_session_token, email, wallets, expires_in (s), ...}."""
+    limit = answer.get("absolute_expires_at")
+    fields: Fields = {
+        "operator_session_token": answer["operator_session_token"],
+        "token_type": answer.get("token_type") or "Bearer",
+        "email": answer["email"],
+        "wallets": [wallet for wallet in answer.get("wallets") or [] if isinstance(wallet, str)],
+        "expires_at": _expiry(answer),
+        "absolute_expires_at": limit if isinstance(limit, str) else "",
     }
-    for entry in approvals:
-        if isinstance(entry, dict) and all(entry.get(key) == item for key, item in wanted.items()) and _is_live(entry):
-            token = entry.get("write_auth_token")
-            if isinstance(token, str) and token:
-                return token
-    return None
+    write_json(operator_path(), fields, temp=".operator-session")
+    return Session(fields["operator_session_token"], fields)
 
 
-def _is_live(entry: dict[str, Any]) -> bool:
-    expires_at = entry.get("expires_at")
-    return isinstance(expires_at, int | float) and (time.time() + _SKEW_S) * 1000 < expires_at
+def save_control_plane_session(answer: Mapping[str, Any]) -> Session:
+    """Keep the answer of a browser login: {control_plane_session_token, expires_in (s), ...}.
+
+    Approvals belong to the session before it, so they are forgotten first.
+    """
+    forget(approvals_path())
+    amr = answer.get("amr")
+    fields: Fields = {
+        "control_plane_session_token": answer["control_plane_session_token"],
+        "token_type": answer.get("token_type") or "Bearer",
+        "provenance": answer.get("provenance") or "loopback_pkce",
+        "principal_id": answer.get("principal_id") or "",
+        "amr": [method for method in amr if isinstance(method, str)] if isinstance(amr, list) else [],
+        "expires_at": _expiry(answer),
+    }
+    write_json(control_plane_path(), fields, temp=".control-plane-session")
+    return Session(fields["control_plane_session_token"], fields)
+
+
+def save_approval(
+    session: Session, answer: Mapping[str, Any], *, api_origin: str, action: str, target: Mapping[str, str]
+) -> Fields:
+    """Keep an approval: {write_auth_token, session: {expires_at, absolute_expires_at, amr}}. Returns its entry.
+
+    It replaces the one for the same API, session, action and target; half an hour without a stated end.
+    """
+    told = answer.get("session")
+    limits = told if isinstance(told, dict) else {}
+    ends = epoch_ms(limits.get("expires_at")) or epoch_ms(limits.get("absolute_expires_at"))
+    entry: Fields = {
+        "write_auth_token": answer["write_auth_token"],
+        "token_type": answer.get("token_type") or "write_auth",
+        "header": answer.get("header") or "X-Run402-Write-Auth",
+        "action": action,
+        **target,
+        "expires_at": ends or now_ms() + _APPROVAL_S * 1000,
+        "control_plane_session_hash": session.hash,
+        "control_plane_principal_id": session.fields.get("principal_id") or "",
+        "api_origin": api_origin,
+        **({"amr": limits["amr"]} if isinstance(limits.get("amr"), list) else {}),
+        "minted_at": now_ms(),
+    }
+    with locked(approvals_path()):
+        kept = [other for other in _stored_approvals() if _identity(other) != _identity(entry)]
+        write_json(approvals_path(), {"approvals": [*kept, entry]}, temp=".write-auth-session")
+    return entry
+
+
+def forget(*paths: Path) -> None:
+    """Delete session files; missing ones are fine."""
+    invocation.about_to_write(*(path for path in paths if path.exists()))
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()

@@ -232,6 +232,7 @@ BAD_OFFERS = {
     "gigantic amount": offer(amount="9" * 40),
     "no address to pay to": offer(payTo="0x1234"),
     "no token name": offer(extra={}),
+    "a token name that is no text": offer(extra={"name": "USD\ud800", "version": "2"}),
     "permit2": offer(extra={"name": "USDC", "version": "2", "assetTransferMethod": "permit2"}),
     "above the built-in limit": offer(amount="99000000"),
 }

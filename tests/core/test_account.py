@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from run402_cli.core.account import add_user
+from run402_cli.core.users.accounts import add
 from tests.core.conftest import Live
 
 ADDRESS = "0xABCDEFabcdef00000000000000000000000000AA"
@@ -16,7 +16,7 @@ ADDRESS = "0xABCDEFabcdef00000000000000000000000000AA"
 def register(live: Live, project: dict[str, Any], email: str) -> str:
     async def run() -> str:
         async with live.gateway.connection() as conn:
-            return await add_user(conn, project["project_id"], email)
+            return (await add(conn, project["project_id"], email)).user_id
 
     return live.run(run())
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from conftest import Live
 from deploy_kit import deploy, migration, site
+from gateway_kit import Live
 from test_snapshots import EXPOSE, schemas, sql
 
 from run402_cli.core.branches import contained_state, purge_expired

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Live
+from gateway_kit import Live
 
 from run402_cli.core.copies import copy_schema, copying
 

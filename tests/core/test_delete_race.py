@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Live
 from deploy_kit import commit, migration, plan
+from gateway_kit import Live
 from test_snapshots import schemas
 
 TABLES = [f"t{n}" for n in range(8)]

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Live
 from deploy_kit import commit, deploy, migration, plan, ref, site, stage
+from gateway_kit import Live
 from test_branches import PAGE
 from test_snapshots import EXPOSE, schemas, sql
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Live
 from deploy_kit import commit, deploy, migration, plan
+from gateway_kit import Live
 from test_snapshots import restore, schemas, sql
 
 from run402_cli.core.restore_points import KEPT, only_adds

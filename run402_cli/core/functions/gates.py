@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from starlette.requests import Request
 
-from run402_cli.core.auth import bearer_of, verify_token
+from run402_cli.core.auth import bearer_of, token_claims
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway
 from run402_cli.core.projects import Project
@@ -22,19 +22,20 @@ class Caller:
     """A verified end user of the project; `role` is what a passed role gate found."""
 
     token: str
-    claims: Mapping[str, str]
+    claims: Mapping[str, Any]
     role: str | None = None
 
     @property
     def actor(self) -> dict[str, Any]:
         """The user as the helper library shows it (`auth.user()`)."""
+        methods, moment = self.claims.get("amr", []), self.claims.get("auth_time", 0)
         return {
             "id": self.claims["sub"],
             "email": self.claims.get("email", ""),
-            "emailVerified": False,
-            "authTime": 0,
-            "amr": [],
-            "amrTimes": {},
+            "emailVerified": self.claims.get("email_verified") is True,
+            "authTime": moment,
+            "amr": methods,
+            "amrTimes": dict.fromkeys(methods, moment),
             "sessionId": self.claims.get("session_id", f"bearer:{self.claims['sub']}"),
         }
 
@@ -53,7 +54,7 @@ def caller_of(gateway: Gateway, project: Project, request: Request) -> Caller | 
     if token is None or token.count(".") != 2:
         return None
     try:
-        claims = verify_token(gateway.settings, token)
+        claims = token_claims(gateway.settings, token)
     except GatewayError:
         return None
     if claims.get("project_id") != project.project_id or not claims.get("sub"):

@@ -115,13 +115,14 @@ async def invoke(gateway: Gateway, project: Project, site: Site, name: str, call
 
 
 def _note_failure(noted: CallLog, call: Call, error: GatewayError, started: float) -> None:
-    reason = (error.fields.get("details") or {}).get("message") or error.message
+    details = error.fields.get("details") or {}
     noted.platform(
         "function_invocation_failed",
         level="error",
         error=error.error,
         status=error.status,
-        reason=reason,
+        reason=details.get("message") or error.message,
+        cause=details.get("cause"),
         duration_ms=_milliseconds(started),
         **call.facts,
     )

@@ -89,7 +89,7 @@ async def check_modules(folder: Path, files: dict[str, str]) -> dict[str, Any]:
 async def install(folder: Path, packages: list[str], *, locked: bool = False) -> None:
     """npm install into `folder`; with `locked`, exactly what its package-lock.json says. Install scripts do not run.
 
-    503 dependencies_unavailable when the registry cannot be reached and npm's cache has not got the packages, 422
+    503 dependencies_unavailable when npm has neither network nor the packages in its cache, 422
     dependency_install_failed for anything else that npm says.
     """
     node = await asyncio.to_thread(find_node)

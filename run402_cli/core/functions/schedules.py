@@ -76,7 +76,8 @@ class Scheduler:
                 await conn.execute(
                     "INSERT INTO internal.core_function_schedules (project_id, function_name, trigger_id, trigger,"
                     " next_tick_at) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (project_id, function_name, trigger_id)"
-                    " DO UPDATE SET trigger = excluded.trigger, next_tick_at = excluded.next_tick_at, active = true",
+                    " DO UPDATE SET trigger = excluded.trigger, next_tick_at = excluded.next_tick_at, active = true,"
+                    " last_error = NULL",
                     (project_id, entry["name"], trigger["id"], Jsonb(trigger), next_tick(trigger, now, entry["name"])),
                 )
 
@@ -90,9 +91,22 @@ class Scheduler:
                 )
                 due = await cursor.fetchall()
             for row in due:
-                await self._fire(conn, row)
+                try:
+                    async with conn.transaction():
+                        await self._fire(conn, row)
+                except GatewayError as exc:
+                    # One trigger that cannot be run must not hold up the others, now or at the next tick.
+                    await self._give_up(conn, row, exc.message)
         if due:
             self.gateway.functions.dispatcher.wake()
+
+    async def _give_up(self, conn: Connection, row: Mapping[str, Any], reason: str) -> None:
+        log.warning("the trigger %s of %s was switched off: %s", row["trigger_id"], row["function_name"], reason)
+        await conn.execute(
+            "UPDATE internal.core_function_schedules SET next_tick_at = NULL, last_error = %s"
+            " WHERE project_id = %s AND function_name = %s AND trigger_id = %s",
+            (reason, row["project_id"], row["function_name"], row["trigger_id"]),
+        )
 
     async def _fire(self, conn: Connection, row: Mapping[str, Any]) -> None:
         now = datetime.now(UTC)
@@ -156,7 +170,7 @@ def _meta(row: Mapping[str, Any]) -> dict[str, Any]:
         "last_run_id": row["last_run_id"],
         "last_run_status": row["run_status"],
         "run_count": row["run_count"],
-        "last_error": (row["run_error"] or {}).get("message"),
+        "last_error": row["last_error"] or (row["run_error"] or {}).get("message"),
         "next_tick_at": iso(row["next_tick_at"]),
         "last_run_at": attempt.get("started_at"),
         "last_status": attempt.get("response_status"),

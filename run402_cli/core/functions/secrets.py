@@ -100,22 +100,38 @@ async def _store(request: Request, name: Any, value: Any, scope: str, owner: str
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
         project = await require_service_key(conn, request, request.path_params["project_id"])
-        _check(name, value)
-        sealed = gateway.functions.vault.seal((project.project_id, name, scope, owner), value)
-        cursor = await conn.execute(
-            "INSERT INTO internal.core_function_secrets (project_id, name, scope, function_name, encrypted_value_ref)"
-            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (project_id, name, scope, function_name)"
-            " DO UPDATE SET encrypted_value_ref = excluded.encrypted_value_ref, updated_at = now()"
-            " RETURNING created_at, updated_at",
-            (project.project_id, name, scope, owner, sealed),
-        )
-        row = await cursor.fetchone()
-        assert row is not None
+        view = await save_secret(gateway, conn, project.project_id, name, value, scope=scope, owner=owner)
     gateway.functions.forget(project.project_id)
-    return _view(project.project_id, name, scope, owner, *row)
+    return view
 
 
-def _check(name: Any, value: Any) -> None:
+async def save_secret(
+    gateway: Gateway,
+    conn: Connection,
+    project_id: str,
+    name: Any,
+    value: Any,
+    *,
+    scope: str = "project",
+    owner: str = "",
+) -> Mapping[str, Any]:
+    """Create or overwrite one secret; what is shown of it. 400 invalid_secret_name or invalid_request."""
+    check_secret(name, value)
+    sealed = gateway.functions.vault.seal((project_id, name, scope, owner), value)
+    cursor = await conn.execute(
+        "INSERT INTO internal.core_function_secrets (project_id, name, scope, function_name, encrypted_value_ref)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (project_id, name, scope, function_name)"
+        " DO UPDATE SET encrypted_value_ref = excluded.encrypted_value_ref, updated_at = now()"
+        " RETURNING created_at, updated_at",
+        (project_id, name, scope, owner, sealed),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return _view(project_id, name, scope, owner, *row)
+
+
+def check_secret(name: Any, value: Any) -> None:
+    """400 invalid_secret_name or invalid_request for what cannot be a secret."""
     if not isinstance(name, str) or not SECRET_NAME.fullmatch(name) or name.startswith("RUN402_"):
         raise GatewayError(
             400,

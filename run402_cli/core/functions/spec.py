@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.release.errors import INVALID_SPEC
-from run402_cli.release.fields import Fields, is_integer
+from run402_cli.release.fields import Fields, is_integer, is_number
 from run402_cli.release.state import normal_trigger, spelled
 
 WIRE: Final = Fields(INVALID_SPEC, "plan")
@@ -20,6 +20,7 @@ MAX_TIMEOUT_SECONDS: Final = 900
 MAX_MEMORY_MB: Final = 4096
 MAX_SCHEDULES: Final = 20
 MAX_DEPS: Final = 30
+MAX_DELAY_SECONDS: Final = 10**7
 SCHEDULE_TRIGGER: Final = "schedule"
 
 _FUNCTION_KEYS: Final = (
@@ -115,7 +116,7 @@ def _check_config(value: Any, where: str) -> None:
 def _check_dependency(value: str, where: str) -> None:
     found = _DEPENDENCY.fullmatch(value)
     if found is None or len(value) > 200:
-        raise WIRE.error(f"{where} is {value!r}. Use a package of the npm registry: name or name@version.", where)
+        raise WIRE.error(f"{where} is {value!r}. Use an npm package: name or name@version.", where)
     if found.group(1) in _NOT_INSTALLABLE:
         raise WIRE.error(
             f"{where} names {found.group(1)}, which cannot be installed: @run402/functions is there already, and "
@@ -160,6 +161,12 @@ def _check_trigger_run(value: Any, where: str) -> None:
     for key in ("payload", "retry"):
         if key in run:
             WIRE.mapping(run[key], f"{where}.{key}")
+    retry = run.get("retry", {})
+    if "max_attempts" in retry:
+        WIRE.positive_integer(retry["max_attempts"], f"{where}.retry.max_attempts")
+    for key in ("min_delay_seconds", "max_delay_seconds"):
+        if key in retry and not (is_number(retry[key]) and 0 <= retry[key] <= MAX_DELAY_SECONDS):
+            raise WIRE.error(f"{where}.retry.{key} must be a number of seconds.", f"{where}.retry.{key}")
     if "expires_after_seconds" in run:
         WIRE.positive_integer(run["expires_after_seconds"], f"{where}.expires_after_seconds")
 
@@ -223,7 +230,7 @@ def schedules(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def check_release_functions(entries: list[Mapping[str, Any]]) -> None:
-    """What only all functions of a release together can break. 422 with the reference's words for it."""
+    """What only all functions of a release together can break. GatewayError 422 says which."""
     for entry in entries:
         _check_class(entry)
         _check_gate(entry)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from run402_cli.core.auth import bearer_of, key_holder, presented_key, same_secret, verify_token
+from run402_cli.core.auth import bearer_of, key_holder, presented_key, project_by_id, same_secret, verify_token
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection
 from run402_cli.core.projects import Project
 from run402_cli.core.rest.execute import Role
 from run402_cli.core.settings import Settings
+from run402_cli.core.users.accounts import ADMIN
+from run402_cli.core.users.sessions import live
 
 Caller = tuple[Project, Role, dict[str, str]]
 
 
 async def caller(conn: Connection, settings: Settings, request: Request) -> Caller:
-    """`/rest/v1`: the anon key in `apikey`, and optionally a user's token as bearer.
+    """`/rest/v1`: the anon key in `apikey`, and optionally a user's token as bearer; or only the token, in `apikey`.
 
     401 authentication_required; 403 admin_required for a service key, project_token_mismatch, role_forbidden.
     """
     key = request.headers.get("apikey", "")
+    if key.count(".") == 2:
+        claims = verify_token(settings, key)
+        return await _user(conn, await project_by_id(conn, claims.get("project_id", "")), claims)
     holder = await key_holder(conn, key) if key else None
     if holder is None:
         said = "The apikey header holds no key of this gateway" if key else "The apikey header is missing"
@@ -39,7 +44,7 @@ async def caller(conn: Connection, settings: Settings, request: Request) -> Call
         return project, "anon", anonymous
     if token.count(".") != 2:
         return await _key_as_bearer(conn, project, token)
-    return _user(project, verify_token(settings, token))
+    return await _user(conn, project, verify_token(settings, token))
 
 
 async def _key_as_bearer(conn: Connection, project: Project, token: str) -> Caller:
@@ -53,7 +58,7 @@ async def _key_as_bearer(conn: Connection, project: Project, token: str) -> Call
     return project, "anon", _claims(project, "anon")
 
 
-def _user(project: Project, claims: dict[str, str]) -> Caller:
+async def _user(conn: Connection, project: Project, claims: dict[str, str]) -> Caller:
     if claims.get("project_id") != project.project_id:
         raise _mismatch(project)
     role = claims.get("role")
@@ -61,13 +66,25 @@ def _user(project: Project, claims: dict[str, str]) -> Caller:
         return project, "anon", claims
     if role == "authenticated":
         return project, "authenticated", claims
+    if role == ADMIN:
+        return await _admin(conn, project, claims)
     raise GatewayError(
         403,
         "role_forbidden",
-        f"A token with role {role!r} may not call /rest/v1: only anon and authenticated may. "
+        f"A token with role {role!r} may not call /rest/v1: only anon, authenticated and project_admin may. "
         "Use /admin/v1/rest with the service key.",
         code="ADMIN_REQUIRED" if role == "service_role" else "ROLE_FORBIDDEN",
     )
+
+
+async def _admin(conn: Connection, project: Project, claims: dict[str, str]) -> Caller:
+    """A project admin, unless the role was taken away since the token was made: then an ordinary user."""
+    session = await live(conn, project.project_id, claims.get("session_id", ""))
+    if session is None or session.user.user_id != claims.get("sub"):
+        raise _unauthenticated("The session of this admin's token has ended. Sign in again.")
+    if session.user.role == ADMIN:
+        return project, "project_admin", claims
+    return project, "authenticated", {**claims, "role": session.user.role}
 
 
 async def service_caller(conn: Connection, request: Request) -> Caller:

@@ -17,7 +17,7 @@ from run402_cli.core.rest.compile import Parameters
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
 from run402_cli.core.rest.preferences import Answer
 
-Role = Literal["anon", "authenticated", "service_role"]
+Role = Literal["anon", "authenticated", "project_admin", "service_role"]
 
 STATEMENT_TIMEOUT_MS = 30_000
 _SECRET_HEADERS = frozenset({"authorization", "apikey", "cookie", "proxy-authorization"})

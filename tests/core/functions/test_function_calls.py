@@ -1,10 +1,11 @@
-"""Calling functions: by route, by name, and what the Fetch contract promises on the way."""
+"""Calling functions: by route, by name, and what becomes of requests and responses on the way."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any
 
+import deploy_kit
 from functions_kit import Functions, handler
 
 MIRROR = handler(
@@ -158,7 +159,7 @@ def test_the_environment_says_where_the_function_runs(functions: Functions) -> N
     assert "jwt" not in str(env).lower()
 
 
-def test_parallel_calls_know_their_own_request(functions: Functions) -> None:
+def test_each_call_knows_its_own_request(functions: Functions) -> None:
     functions.deploy({"env": handler("await 1; return new Response(process.env.RUN402_REQUEST_ID);")})
     for _ in range(3):
         answer = functions.call("env")
@@ -175,3 +176,21 @@ def test_a_page_of_any_origin_may_call_by_name_with_the_anon_key(functions: Func
     assert client.post("/functions/v1/api", headers=page).status_code == 401
     runs = client.get("/functions/v1/api/runs", headers={**page, **functions.anon})
     assert (runs.status_code, runs.json()["error"]) == (403, "origin_forbidden")
+
+
+def test_a_site_host_leads_to_the_function_and_shows_in_its_url(functions: Functions) -> None:
+    functions.deploy_routed(MIRROR)
+    host = f"{functions.project['public_id']}.localhost:{functions.client.base_url.port}"
+    answer = functions.client.get("/api/x?y", headers={"host": host, "Origin": "http://elsewhere.example"})
+    assert answer.json()["url"] == f"http://{host}/api/x?y"
+
+
+def test_a_404_of_a_function_is_final(functions: Functions) -> None:
+    page = b"<h1>file</h1>"
+    deploy_kit.stage(functions.client, functions.project, page)
+    site = {"replace": {"index.html": deploy_kit.ref(page, "text/html")}}
+    routes = {"replace": [{"pattern": "/api/*", "target": {"type": "function", "name": "api"}}]}
+    functions.deploy({"api": handler("return new Response('not here', { status: 404 });")}, site=site, routes=routes)
+    assert functions.get("/").text == "<h1>file</h1>"
+    answer = functions.get("/api/other")
+    assert (answer.status_code, answer.text) == (404, "not here")

@@ -29,7 +29,7 @@ EXPOSE = {
 
 @pytest.fixture(scope="module")
 def npm() -> None:
-    """Skip where npm can reach neither its registry nor a copy of the library."""
+    """Skip where npm has neither network nor a copy of the library."""
     found = node.find_node().npm
     if found is None:
         pytest.skip("this Node has no npm")
@@ -37,7 +37,7 @@ def npm() -> None:
     path = os.pathsep.join((str(node.find_node().path.parent), os.environ.get("PATH", "")))
     done = subprocess.run(command, capture_output=True, timeout=60, check=False, env={**os.environ, "PATH": path})
     if done.returncode != 0:
-        pytest.skip("the npm registry cannot be reached")
+        pytest.skip("npm has no network and no copy of the library")
 
 
 def with_library(body: str) -> str:

@@ -108,3 +108,20 @@ def test_a_time_zone_counts() -> None:
     assert next_tick(trigger, datetime(2026, 1, 1, tzinfo=UTC), "f") == datetime(2026, 1, 1, 8, tzinfo=UTC)
     with pytest.raises(GatewayError, match="Mars"):
         next_tick({**trigger, "timezone": "Mars/Olympus"}, datetime.now(UTC), "f")
+
+
+def test_a_trigger_that_cannot_run_holds_up_no_other(functions: Functions, database_url: str) -> None:
+    other = {**HOURLY, "id": "other"}
+    deploy(functions, triggers=[HOURLY, other])
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(
+            "UPDATE internal.core_function_schedules SET trigger = jsonb_set(trigger, '{run,retry}', '5')"
+            " WHERE trigger_id = 'hourly'"
+        )
+    set_next(database_url, "-1 second")
+    deadline = time.monotonic() + 10
+    while not runs(functions):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [run["source"]["trigger_id"] for run in runs(functions)] == ["other"]
+    assert "retry" in meta(functions)["last_error"]

@@ -1,0 +1,196 @@
+"""The browser logins and approvals of a human operator, and what a call does that needs one.
+
+The routes are here and not in services because the kernel itself repeats a call after an approval. See docs/operator.md,
+"Approvals".
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from run402_cli import invocation, output
+from run402_cli.client import _auth
+from run402_cli.errors import ApiError, CommandError, Run402Error
+from run402_cli.state import sessions
+
+if TYPE_CHECKING:
+    from run402_cli.client._client import Client
+
+# What `operator approve` can mint, and the kind of target that each is for.
+ACTIONS = {
+    "org.project.create": "org_id",
+    "project.deploy": "project_id",
+    "project.secret.write": "project_id",
+}
+STEP_UP = "run402 operator login --step-up"
+_CONTROL_PLANE = "/agent/v1/control-plane"
+
+
+# -- a call that was refused ----------------------------------------------------------------------------------------------
+
+
+def guidance(refusal: ApiError, auth: object) -> dict[str, Any]:
+    """What a 403 says about going on, where the gateway says nothing: `hint` or `next_actions`."""
+    if refusal.code == "STEP_UP_REQUIRED":
+        return {"hint": f"This needs a fresh sign-in of a human: {STEP_UP}"}
+    if not refusal.needs_operator_approval or refusal.fields.get("next_actions") is not None:
+        return {}
+    command = approve_command(*_wanted(refusal, auth))
+    why = "A human must approve this write in a browser."
+    return {"next_actions": [{"type": "operator_approve", "command": command, "why": why}]} if command else {}
+
+
+def _wanted(refusal: ApiError, auth: object) -> tuple[Any, Mapping[str, Any]]:
+    """The capability and target of the call, else what the gateway names."""
+    if isinstance(auth, _auth.Operator):
+        return auth.capability, auth.target
+    details = refusal.fields.get("details")
+    return (details.get("capability"), details) if isinstance(details, dict) else (None, {})
+
+
+def approve_command(action: Any, target: Mapping[str, Any]) -> str | None:
+    """The command line that mints this approval; None when it cannot be minted or the target is unknown."""
+    key = ACTIONS.get(action) if isinstance(action, str) else None
+    value = target.get(key) if key else None
+    if not isinstance(value, str) or not value:
+        return None
+    flag = "--org" if key == "org_id" else "--project"
+    return f"run402 operator approve --action {action} {flag} {shlex.quote(value)}"
+
+
+def ask(client: Client, refusal: ApiError, auth: _auth.Operator) -> _auth.Operator | None:
+    """Ask the human at this terminal for what the gateway misses, and return the credential that has it.
+
+    Once: the credential is `final`. None when nobody is there, when it cannot be given this way, or when it was not given;
+    the caller then reports the refusal as it came.
+    """
+    steps_up = refusal.code == "STEP_UP_REQUIRED"
+    approvable = auth.capability in ACTIONS
+    if not sys.stderr.isatty() or not (steps_up or (refusal.needs_operator_approval and approvable)):
+        return None
+    try:
+        session = sign_in(client) if steps_up else sessions.control_plane_session()
+        if session is None:
+            return None
+        # An approval belongs to one session: a call that had one needs another after a new sign-in.
+        needs_approval = approvable and (auth.approved or not steps_up)
+        entry = approve(client, session, auth.capability, auth.target) if needs_approval else None
+    except Run402Error as exc:
+        output.notice(f"note: no approval was given: {exc.message}")
+        return None
+    token = entry["write_auth_token"] if entry is not None else None
+    return _auth.Operator(session.token, write_auth=token, capability=auth.capability, target=auth.target, final=True)
+
+
+# -- ceremonies ---------------------------------------------------------------------------------------------------------
+
+
+def sign_in(client: Client, *, may_open: bool = True) -> sessions.Session:
+    """Browser login with PKCE: GET .../cli/authorize in the browser, POST .../cli/token -> the saved session.
+
+    Waits at most 300 seconds. Earlier approvals are forgotten. Raises CommandError OPERATOR_LOOPBACK_FAILED without a
+    port, OPERATOR_LOGIN_FAILED when the browser brings no usable code; ApiError when the gateway does not take it.
+    """
+    from run402_cli.client import _browser
+
+    invocation.about_to_write(sessions.control_plane_path())
+    challenge = _browser.Challenge()
+    try:
+        with _browser.listening(challenge) as callback:
+            redirect_uri = callback.redirect_uri
+            query = {
+                "redirect_uri": redirect_uri,
+                "code_challenge": challenge.code_challenge,
+                "code_challenge_method": "S256",
+                "state": challenge.state,
+                "nonce": challenge.nonce,
+            }
+            address = f"{client.api_base}{_CONTROL_PLANE}/cli/authorize?{urlencode(query)}"
+            _browser.show(address, "Sign in with your passkey at", may_open=may_open)
+            output.notice(f"Waiting for the browser, {_browser.WAIT_S:.0f} seconds at most.")
+            code = callback.wait()
+    except _browser.ListenFailed as exc:
+        raise _failed("OPERATOR_LOOPBACK_FAILED", f"No port of 127.0.0.1 could be opened: {exc}.") from exc
+    except _browser.CallbackFailed as exc:
+        raise _failed("OPERATOR_LOGIN_FAILED", f"Nobody was signed in: {exc}.") from exc
+    proof = {"code": code, "code_verifier": challenge.verifier, "redirect_uri": redirect_uri, "state": challenge.state}
+    answer = client.request("POST", f"{_CONTROL_PLANE}/cli/token", context="finishing the sign-in", body=proof)
+    if not _has_token(answer, "control_plane_session_token"):
+        raise _failed("OPERATOR_LOGIN_FAILED", "The gateway's answer to the sign-in holds no session.")
+    return sessions.save_control_plane_session(answer)
+
+
+def approve(
+    client: Client, session: sessions.Session, action: str, target: dict[str, str], *, may_open: bool = True
+) -> dict[str, Any]:
+    """One passkey approval: POST .../write-auth/challenges, the browser, POST .../write-auth/cli/token -> the saved entry.
+
+    Waits at most 300 seconds. Raises CommandError OPERATOR_APPROVE_BAD_CONFIRM_URL for an address of another origin than
+    the API, OPERATOR_APPROVE_FAILED when the browser brings no usable code; ApiError when the gateway refuses.
+    """
+    from run402_cli.client import _browser
+
+    again = approve_command(action, target)
+    challenge = _browser.Challenge()
+    try:
+        with _browser.listening(challenge) as callback:
+            address = _confirm_url(client, session, action, target, challenge, callback.redirect_uri)
+            subject = _browser.printable(" ".join([action, *target.values()]))
+            _browser.show(address, f"Approve {subject} at", may_open=may_open)
+            output.notice(f"Waiting for the browser, {_browser.WAIT_S:.0f} seconds at most.")
+            code = callback.wait()
+    except _browser.ListenFailed as exc:
+        raise _failed("OPERATOR_APPROVE_FAILED", f"No port of 127.0.0.1 could be opened: {exc}.", again) from exc
+    except _browser.CallbackFailed as exc:
+        raise _failed("OPERATOR_APPROVE_FAILED", f"Nothing was approved: {exc}.", again) from exc
+    proof = {"code": code, "code_verifier": challenge.verifier, "state": challenge.state}
+    path = f"{_CONTROL_PLANE}/write-auth/cli/token"
+    answer = client.request("POST", path, context="collecting the approval", body=proof)
+    if not _has_token(answer, "write_auth_token"):
+        raise _failed("OPERATOR_APPROVE_FAILED", "The gateway's answer to the approval holds no token.", again)
+    output.notice(f"Approved: {subject}.")
+    return sessions.save_approval(session, answer, api_origin=client.origin, action=action, target=target)
+
+
+def _confirm_url(
+    client: Client,
+    session: sessions.Session,
+    action: str,
+    target: Mapping[str, str],
+    challenge: Any,
+    redirect_uri: str,
+) -> str:
+    """The address at which the human approves. It must be the gateway's own: its page asks for a passkey."""
+    from run402_cli.client import _browser
+    from run402_cli.client._client import origin
+
+    body = {
+        "action": action,
+        "cli_redirect_uri": redirect_uri,
+        "code_challenge": challenge.code_challenge,
+        "state": challenge.state,
+        **target,
+    }
+    path = f"{_CONTROL_PLANE}/write-auth/challenges"
+    answer = client.request("POST", path, context="asking for an approval", auth=_auth.Bearer(session.token), body=body)
+    address = _browser.web_address(answer.get("confirm_url") if isinstance(answer, dict) else None)
+    if address is None or origin(address) != client.origin:
+        raise CommandError(
+            f"The gateway sent no address of its own ({client.origin}) to approve at; it was not opened.",
+            code="OPERATOR_APPROVE_BAD_CONFIRM_URL",
+            hint="Check which gateway requests go to: run402 status",
+        )
+    return address
+
+
+def _has_token(answer: Any, key: str) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get(key), str) and bool(answer[key])
+
+
+def _failed(code: str, message: str, again: str | None = None) -> CommandError:
+    command = again or "run402 operator login --loopback"
+    return CommandError(message, code=code, hint=f"Try again: {command}")

@@ -1,0 +1,45 @@
+"""run402 archives: look into and verify portable archives on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from run402_cli import output
+from run402_cli.archive.format import DEFAULT_LIMITS, Limits
+from run402_cli.archive.verify import verify as verify_archive
+from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._options import integer, note_ignored
+from run402_cli.errors import UsageError
+
+app = CommandGroup()
+
+PathWord = Annotated[list[str] | None, typer.Argument(metavar="ARCHIVE_PATH", show_default=False)]
+MaxBytesOpt = Annotated[
+    str | None,
+    typer.Option("--max-bytes", metavar="N", help="Accept archives up to N bytes. Default: 536870912 (512 MiB)."),
+]
+
+
+def _read(action: str, words: list[str] | None, max_bytes: str | None) -> dict[str, object]:
+    if not words:
+        raise UsageError("The archive's path is missing.", hint=f"run402 archives {action} backup.r402ar")
+    size = integer("--max-bytes", max_bytes)
+    note_ignored(f"archives {action}", words[1:])
+    return verify_archive(words[0], DEFAULT_LIMITS if size is None else Limits.up_to(size)).report()
+
+
+@app.command("verify", example="run402 archives verify backup.r402ar")
+def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
+    """Verify an archive, directory or tar, and exit 0 only when it is whole and safe. Reads only; no network."""
+    report = _read("verify", words, max_bytes)
+    output.emit({"ok": report["ok"], "verified": report["ok"], "archive": report})
+    if not report["ok"]:
+        raise SystemExit(1)
+
+
+@app.command("inspect", example="run402 archives inspect backup.r402ar | jq .archive.required_secrets")
+def inspect(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
+    """The report of verify without its verdict: exits 0 for a damaged archive too."""
+    output.emit({"archive": _read("inspect", words, max_bytes)})

@@ -1,0 +1,363 @@
+"""Import: a verified archive becomes a new project, in one transaction. See docs/archives.md."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from psycopg.types.json import Jsonb
+from starlette.requests import Request
+from starlette.responses import Response
+
+from run402_cli.archive.diagnostics import ArchiveFault, Diagnostic, diagnostic
+from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
+from run402_cli.archive.source import Entry
+from run402_cli.archive.verify import Verification, verify
+from run402_cli.core import expose, operations, releases
+from run402_cli.core.archives.contents import Contents, read_contents, refused
+from run402_cli.core.archives.loading import check_scripts, load_database
+from run402_cli.core.archives.release import ImportedRelease, release_of
+from run402_cli.core.errors import GatewayError, run_command
+from run402_cli.core.expose.introspect import introspect
+from run402_cli.core.expose.model import parse
+from run402_cli.core.expose.tables import surfaces
+from run402_cli.core.functions import bundles
+from run402_cli.core.functions.secrets import check_secret, save_secret
+from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.http import read_object, reply
+from run402_cli.core.projects import Project, insert_project
+from run402_cli.core.sections import sections
+from run402_cli.core.storage import images, objects
+from run402_cli.core.storage.spec import Put, read
+from run402_cli.core.store import sync_file
+
+DEFAULT_NAME: Final = "imported-project"
+MAX_NAME: Final = 120
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A checked request body."""
+
+    path: Path
+    name: str
+    dry_run: bool
+    require_runnable: bool
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+class _DryRunDone(Exception):
+    """Rolls the transaction of a dry run back."""
+
+
+async def import_route(request: Request) -> Response:
+    """POST /archives/v1/import {archive_path, name?, dry_run?, require_runnable?, secret_values?}: the import result.
+
+    201 imported, 200 dry_run, 422 blocked or failed; 422 {error: <archive code>, message, details} for an archive that
+    verifies but cannot become a project; 400 invalid_request. No key is in the result. docs/archives.md
+    """
+    wish = read_wish(await read_object(request))
+    status, result = await import_archive(gateway_of(request), wish)
+    return reply(result, status)
+
+
+def read_wish(body: Mapping[str, Any]) -> Wish:
+    """Check a request body; camelCase names are read too. 400 invalid_request, 422 unsupported_capability."""
+
+    def given(snake: str, *others: str) -> Any:
+        return next((body[key] for key in (snake, *others) if body.get(key) is not None), None)
+
+    if given("target") is not None:
+        raise GatewayError(
+            422,
+            "unsupported_capability",
+            "An archive is imported as a new project; merging it into an existing one is not possible. Leave target out.",
+            capability="archives.import.existing-project-merge",
+            code="UNSUPPORTED_CAPABILITY",
+        )
+    path, name = given("archive_path", "archivePath"), given("name", "project_name", "projectName")
+    if not isinstance(path, str) or not Path(path).is_absolute() or "\0" in path:
+        raise _invalid("archive_path must be the absolute path of an archive on the gateway's machine.")
+    if name is not None and (not isinstance(name, str) or len(name.strip()) > MAX_NAME or _CONTROL.search(name)):
+        raise _invalid(f"name must be text of at most {MAX_NAME} characters.")
+    flags = {key: given(key, other) for key, other in (("dry_run", "dryRun"), ("require_runnable", "requireRunnable"))}
+    for key, value in flags.items():
+        if value is not None and not isinstance(value, bool):
+            raise _invalid(f"{key} must be true or false.")
+    secrets = given("secret_values", "secretValues") or {}
+    if not isinstance(secrets, dict):
+        raise _invalid("secret_values must be an object of names and values.")
+    for key, value in secrets.items():
+        check_secret(key, value)
+    name = (name or "").strip() or DEFAULT_NAME
+    return Wish(Path(path), name, flags["dry_run"] is True, flags["require_runnable"] is True, secrets)
+
+
+def _invalid(message: str) -> GatewayError:
+    return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
+
+
+async def import_archive(gateway: Gateway, wish: Wish) -> tuple[int, dict[str, Any]]:
+    """(HTTP status, import result). GatewayError 422 with an archive code leaves no trace."""
+    verification = await asyncio.to_thread(verify, wish.path)
+    if not verification.ok:
+        return 422, _not_verified(verification, wish)
+    missing = [s for s in verification.required_secrets if s.get("required") is True and s["name"] not in wish.secrets]
+    if wish.require_runnable and missing:
+        action = {"type": "set_secret", "message": "Give the values with --env-file or --secret and import again."}
+        found = [_missing_secret(str(secret["name"])) for secret in missing]
+        return 422, _result(verification, wish, "blocked", found, action)
+    contents = await asyncio.to_thread(_contents, verification)
+    check_scripts(contents)
+    work = _Import(gateway, wish, contents)
+    problems = await work.run()
+    if wish.require_runnable and problems:
+        return 422, _result(verification, wish, "blocked", problems, {"type": "remove_unsupported_feature"})
+    if wish.dry_run:
+        action = {"type": "run_command", "message": "The archive can be imported: repeat without --dry-run."}
+        return 200, _result(verification, wish, "dry_run", problems, action)
+    assert work.project is not None
+    more = {"project_id": work.project.project_id, "release_id": work.release.release_id if work.release else None}
+    return 201, _result(verification, wish, "imported", problems, {"type": "none"}, **more)
+
+
+def _contents(verification: Verification) -> Contents:
+    try:
+        return read_contents(verification)
+    except ArchiveFault as fault:
+        raise refused(fault.code, str(fault), path=fault.diagnostic.get("path")) from fault
+
+
+class _Import:
+    """One import of one archive."""
+
+    def __init__(self, gateway: Gateway, wish: Wish, contents: Contents) -> None:
+        self.gateway, self.wish, self.contents = gateway, wish, contents
+        self.project: Project | None = None
+        self.release: ImportedRelease | None = None
+
+    async def run(self) -> list[Diagnostic]:
+        """Import; what will not run although it was imported. With require_runnable such findings import nothing."""
+        problems: list[Diagnostic] = []
+        try:
+            async with self.gateway.connection() as conn, conn.transaction():
+                if not self.wish.dry_run:
+                    await self._claim_name(conn)
+                self.project = await insert_project(conn, self.wish.name)
+                problems = await self._fill(conn, self.project)
+                if self.wish.dry_run or (self.wish.require_runnable and problems):
+                    raise _DryRunDone
+        except _DryRunDone:
+            await asyncio.to_thread(self._forget)
+        except BaseException:
+            await asyncio.to_thread(self._forget)
+            raise
+        return problems
+
+    def _forget(self) -> None:
+        if self.project is not None:
+            self.gateway.functions.forget(self.project.project_id)
+            self.gateway.store.forget(self.project.project_id)
+
+    async def _claim_name(self, conn: Connection) -> None:
+        await conn.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('run402-import:' || %s, 0))", (self.wish.name,)
+        )
+        cur = await conn.execute("SELECT 1 FROM internal.core_projects WHERE name = %s LIMIT 1", (self.wish.name,))
+        if await cur.fetchone():
+            raise refused(
+                "PROJECT_ALREADY_EXISTS",
+                f"This gateway has a project named {self.wish.name!r} already. Choose another --name.",
+                name=self.wish.name,
+            )
+
+    async def _fill(self, conn: Connection, project: Project) -> list[Diagnostic]:
+        await load_database(conn, project.schema_slot, self.contents)
+        await self._authorize(conn, project)
+        await self._store_objects(conn, project)
+        self.release = release_of(self.contents, project.project_id)
+        for name, value in self.wish.secrets.items():
+            await save_secret(self.gateway, conn, project.project_id, name, value)
+        for subject, references in self.contents.subjects:
+            await conn.execute(
+                "INSERT INTO internal.core_auth_subject_stubs (project_id, subject_id, subject_references)"
+                " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (project.project_id, subject, Jsonb(references)),
+            )
+        if self.release is None:
+            return []
+        await self._copy_content(project, self.release.content)
+        problems = await self._build(self.release)
+        await self._activate(conn, project, self.release)
+        return problems
+
+    # -- who may read what --------------------------------------------------------------------------------------------
+
+    async def _authorize(self, conn: Connection, project: Project) -> None:
+        """Remember the archive's expose manifest, or the one that its own grants and policies amount to."""
+        manifest = self.contents.expose
+        made: dict[str, str] = {}
+        if not (isinstance(manifest, dict) and manifest.get("version") == "1") or _errors(manifest, project):
+            # Its expressions name the schema, which another export or restore would call otherwise.
+            text = json.dumps(await introspect(conn, project.schema_slot))
+            manifest = json.loads(text.replace(f"{project.schema_slot}.", ""))
+            made = await _surfaces(conn, project, manifest)
+        await conn.execute(
+            "INSERT INTO internal.core_expose (project_id, manifest, surfaces) VALUES (%s, %s, %s)",
+            (project.project_id, Jsonb(manifest), Jsonb(made)),
+        )
+        # Without known surfaces everything that the manifest declares is made again, whatever the archive's SQL made.
+        await expose.reapply(conn, project)
+
+    # -- content ------------------------------------------------------------------------------------------------------
+
+    async def _store_objects(self, conn: Connection, project: Project) -> None:
+        puts = _puts(self.contents)
+        await self._copy_content(project, {put.sha256: put.size_bytes for put in puts})
+        store = self.gateway.store
+        pictures = [(put, images.describe(store.path(put.sha256), put.content_type)) for put in puts]
+        await objects.save(conn, project.project_id, pictures)
+
+    async def _copy_content(self, project: Project, content: Mapping[str, int]) -> None:
+        wanted = {sha256: self.contents.blob(sha256, size) for sha256, size in content.items()}
+        await asyncio.to_thread(self._copy_blobs, project.project_id, wanted)
+
+    def _copy_blobs(self, project_id: str, wanted: Mapping[str, Entry]) -> None:
+        store = self.gateway.store
+        for sha256, entry in wanted.items():
+            temporary = store.temporary()
+            digest = hashlib.sha256()
+            with temporary.open("wb") as handle:
+                for chunk in self.contents.archive.chunks(entry):
+                    digest.update(chunk)
+                    handle.write(chunk)
+                sync_file(handle)
+            if digest.hexdigest() != sha256:
+                temporary.unlink()
+                raise refused(
+                    "STORAGE_OBJECT_DIGEST_MISMATCH", f"{entry.path} is not the content that it is named after."
+                )
+            store.adopt(project_id, sha256, temporary)
+        store.sync(project_id, list(wanted))
+
+    # -- release ------------------------------------------------------------------------------------------------------
+
+    async def _build(self, release: ImportedRelease) -> list[Diagnostic]:
+        problems = []
+        severity = "blocking" if self.wish.require_runnable else "warning"
+        for name, bundle in release.bundles.items():
+            try:
+                release.bundles[name] = (await self.gateway.functions.builder.build(bundle))[0]
+            except GatewayError as exc:
+                problems.append(
+                    diagnostic(
+                        "IMPORT_CONFORMANCE_FAILED",
+                        f"The function {name} was imported, but it does not run here: {exc.message}",
+                        "function",
+                        resource_id=name,
+                        severity=severity,
+                        next_action={"type": "read_docs", "message": "Correct it and deploy the function."},
+                        retryable=exc.status == 503,
+                    )
+                )
+        return problems
+
+    async def _activate(self, conn: Connection, project: Project, release: ImportedRelease) -> None:
+        project_id = project.project_id
+        operation = await operations.record(conn, "import", project_id, f"Imported {release.release_id}")
+        await conn.execute(
+            "UPDATE internal.core_operations SET release_id = %s WHERE operation_id = %s",
+            (release.release_id, operation),
+        )
+        await conn.execute(
+            "INSERT INTO internal.core_releases (project_id, release_id, digest, state, operation_id, generation)"
+            " VALUES (%s, %s, %s, %s, %s, 1)",
+            (project_id, release.release_id, release.digest, Jsonb(release.state), operation),
+        )
+        for entry in release.state["migrations"]:
+            await conn.execute(
+                "INSERT INTO internal.core_applied_migrations (project_id, migration_id, checksum_hex)"
+                " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (project_id, entry["migration_id"], entry["checksum_hex"]),
+            )
+        await bundles.save(conn, project_id, release.release_id, release.bundles)
+        await releases.point_at(conn, project_id, release.release_id, [])
+        for part in sections():
+            await part.switched(self.gateway, conn, project_id, release.state)
+
+
+def _errors(manifest: Mapping[str, Any], project: Project) -> bool:
+    return bool(parse(manifest, schema_slot=project.schema_slot)[1].errors)
+
+
+async def _surfaces(conn: Connection, project: Project, manifest: Mapping[str, Any]) -> dict[str, str]:
+    tables = [table["name"] for table in manifest["tables"]]
+    return await surfaces(conn, project.schema_slot, tables, [view["name"] for view in manifest["views"]])
+
+
+def _puts(contents: Contents) -> tuple[Put, ...]:
+    entries = []
+    for item in contents.storage:
+        keys = ("key", "content_type", "visibility", "immutable", "metadata")
+        given = {key: item[key] for key in keys if item.get(key) is not None}
+        digest = str(item.get("digest")).removeprefix("sha256:")
+        entries.append({**given, "sha256": digest, "size_bytes": item.get("size")})
+    try:
+        return read({"put": entries}).puts if entries else ()
+    except Exception as exc:
+        message = getattr(exc, "message", str(exc))
+        raise refused("IMPORT_CONFORMANCE_FAILED", f"storage/index.json cannot be used: {message}") from exc
+
+
+# -- results ------------------------------------------------------------------------------------------------------------
+
+
+def _result(
+    verification: Verification, wish: Wish, status: str, found: list[Diagnostic], action: Mapping[str, Any], **more: Any
+) -> dict[str, Any]:
+    return {
+        "schema_version": IMPORT_RESULT_SCHEMA,
+        "status": status,
+        "archive_digest": verification.digest,
+        "project_name": wish.name,
+        **more,
+        "required_secrets": verification.required_secrets,
+        "diagnostics": found,
+        "next_action": dict(action),
+    }
+
+
+def _not_verified(verification: Verification, wish: Wish) -> dict[str, Any]:
+    action = run_command(f"run402 archives verify {os.fspath(wish.path)}")
+    count = len(verification.diagnostics)
+    first = diagnostic(
+        "IMPORT_VERIFY_FAILED",
+        "The archive does not verify; nothing was imported.",
+        "archive",
+        context={"diagnostic_count": count},
+        next_action=action,
+    )
+    return _result(verification, wish, "failed", [first, *verification.diagnostics], action)
+
+
+def _missing_secret(name: str) -> Diagnostic:
+    return diagnostic(
+        "SECRET_VALUES_REQUIRED",
+        f"{name} has no value, and the project cannot run without it.",
+        "secret",
+        resource_id=name,
+        next_action={
+            "type": "set_secret",
+            "env_var": name,
+            "message": f"Import with --secret {name}=... or --env-file.",
+        },
+        retryable=True,
+    )

@@ -1,0 +1,116 @@
+"""A signed delegation as it arrives: is it the text of this request, and whose signature is it?"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from coincurve import PublicKey
+from Crypto.Hash import keccak
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.release.ci_delegation import Delegation
+
+MAX_BYTES: Final = 32_768
+_CLOCK_SKEW: Final = timedelta(seconds=60)
+_LONGEST_LIFE: Final = timedelta(minutes=10)
+_TEXTS: Final = (
+    *("domain", "address", "statement", "uri", "version", "chainId", "nonce", "issuedAt", "expirationTime"),
+    "signature",
+)
+
+
+def signer(value: Any, delegation: Delegation, *, domain: str, uri: str) -> str:
+    """The lower-case address that signed exactly this delegation for this gateway.
+
+    GatewayError 400 or 403 with code delegation_oversized, delegation_parse_failed, delegation_statement_mismatch,
+    delegation_resource_uri_mismatch, delegation_nonce_invalid, delegation_expired, delegation_signature_invalid.
+    """
+    payload = _payload(value)
+    if payload["statement"] != delegation.statement():
+        raise refused("delegation_statement_mismatch", "The signed text is not the one that this request amounts to.")
+    if payload.get("resources") != [delegation.resource_uri()]:
+        raise refused("delegation_resource_uri_mismatch", "The signed resource is not the one of this request.")
+    if payload["nonce"] != delegation.nonce[:16]:
+        raise refused("delegation_nonce_invalid", "The signed nonce is not the first 16 digits of the request's nonce.")
+    if (payload["domain"], payload["uri"]) != (domain, uri):
+        raise refused("delegation_parse_failed", f"The delegation is for {payload['uri']}, this is {uri}.")
+    _check_times(payload)
+    if _recovered(_message(payload), payload["signature"]) != payload["address"].lower():
+        raise refused("delegation_signature_invalid", "The signature is not of the address that it names.", status=403)
+    return str(payload["address"]).lower()
+
+
+def refused(code: str, message: str, *, status: int = 400) -> GatewayError:
+    return GatewayError(status, code, f"{message} Link again: run402 ci link github", code=code, retryable=False)
+
+
+def _payload(value: Any) -> dict[str, Any]:
+    if not isinstance(value, str):
+        raise refused("delegation_parse_failed", "`signed_delegation` must be a string.")
+    if len(value) > MAX_BYTES:
+        raise refused("delegation_oversized", f"`signed_delegation` is longer than {MAX_BYTES} characters.")
+    try:
+        payload = json.loads(base64.b64decode(value, validate=True))
+    except (ValueError, RecursionError) as exc:
+        raise refused("delegation_parse_failed", "`signed_delegation` is not JSON in base64.") from exc
+    if not isinstance(payload, dict) or not all(isinstance(payload.get(name), str) for name in _TEXTS):
+        raise refused("delegation_parse_failed", f"The delegation must have the strings {', '.join(_TEXTS)}.")
+    return payload
+
+
+def _check_times(payload: Mapping[str, Any]) -> None:
+    issued, expires = _moment(payload["issuedAt"]), _moment(payload["expirationTime"])
+    now = datetime.now(UTC)
+    if not (issued <= now + _CLOCK_SKEW and now - _CLOCK_SKEW <= expires <= issued + _LONGEST_LIFE):
+        raise refused("delegation_expired", "The signature is not valid now. Check the clock of this machine.")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise refused("delegation_parse_failed", f"{text[:40]!r} is not an ISO date-time.") from exc
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _message(payload: Mapping[str, Any]) -> str:
+    """The EIP-4361 text that the payload says was signed."""
+    return "\n".join(
+        [
+            f"{payload['domain']} wants you to sign in with your Ethereum account:",
+            payload["address"],
+            "",
+            payload["statement"],
+            "",
+            f"URI: {payload['uri']}",
+            f"Version: {payload['version']}",
+            f"Chain ID: {payload['chainId'].rpartition(':')[2]}",
+            f"Nonce: {payload['nonce']}",
+            f"Issued At: {payload['issuedAt']}",
+            f"Expiration Time: {payload['expirationTime']}",
+            "Resources:",
+            *(f"- {resource}" for resource in payload["resources"]),
+        ]
+    )
+
+
+def _recovered(text: str, signature: str) -> str | None:
+    """The address of an EIP-191 signature, lower case; None when there is none."""
+    try:
+        raw = bytearray.fromhex(signature.removeprefix("0x"))
+        data = text.encode()
+        prefix = b"\x19Ethereum Signed Message:\n" + str(len(data)).encode()
+        raw[-1] -= 27
+        key = PublicKey.from_signature_and_message(bytes(raw), _keccak(prefix + data), hasher=None)
+    except Exception:
+        # Not hex, not 65 bytes, or no key can have made it, which some versions of coincurve raise as a bare Exception.
+        return None
+    return "0x" + _keccak(key.format(compressed=False)[1:])[-20:].hex()
+
+
+def _keccak(data: bytes) -> bytes:
+    return keccak.new(digest_bits=256, data=data).digest()

@@ -1,0 +1,1 @@
+"""Jobs on this machine: one small type, so that submitting, following and fetching can be tried. See docs/jobs.md."""

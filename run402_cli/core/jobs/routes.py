@@ -1,0 +1,249 @@
+"""/jobs/v1: submit a job, read it and its log, fetch its files, cancel, purge; service key. See docs/jobs.md."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.logs import instant_of, tail_of
+from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.http import iso, read_object, reply
+from run402_cli.core.jobs.runner import ACTIVE, new_job_id
+from run402_cli.core.jobs.types import TYPES
+from run402_cli.core.mail.mailboxes import service_project
+from run402_cli.core.posting import checked_target
+from run402_cli.core.projects import Project
+from run402_cli.release.canonical import compact_json
+
+if TYPE_CHECKING:
+    from run402_cli.core.gateway import Gateway
+
+MAX_COST = 2**53
+MAX_KEY = 255
+
+
+def view(gateway: Gateway, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The job as the API shows it; a job on this machine costs nothing."""
+    base = f"{gateway.settings.public_url}/jobs/v1/runs/{row['job_id']}/artifacts"
+    shown: dict[str, Any] = {
+        "job_id": row["job_id"],
+        "project_id": row["project_id"],
+        "job_type": row["job_type"],
+        "status": row["status"],
+        "created_at": iso(row["created_at"]),
+        "started_at": iso(row["started_at"]),
+        "completed_at": iso(row["completed_at"]),
+        "max_cost_usd_micros": row["max_cost_usd_micros"],
+        "metadata": {
+            "wall_seconds": row["wall_seconds"],
+            "attempt_count": row["attempts"],
+            "cost_usd_micros": 0,
+            "billing_status": "not_billed",
+        },
+    }
+    if row["artifacts"]:
+        shown["artifacts"] = {name: {"url": f"{base}/{name}", **facts} for name, facts in row["artifacts"].items()}
+    return shown | ({"error": row["error"]} if row["error"] else {})
+
+
+async def submit(request: Request) -> Response:
+    """POST /jobs/v1/runs (service key) `{job_type, input: {input_json}, max_cost_usd_micros, callback_url?}`: 201 the job.
+
+    The same `Idempotency-Key` and body give the same job with 200. 400 invalid_request, invalid_job_input; 409
+    idempotency_key_conflict; 422 unknown_job_type. Costs in USD micros.
+    """
+    gateway = gateway_of(request)
+    body = await read_object(request)
+    key = request.headers.get("idempotency-key")
+    async with gateway.connection() as conn:
+        project = await service_project(conn, request)
+        values = _checked(body, key)
+        async with conn.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(
+                "INSERT INTO internal.core_jobs (job_id, project_id, job_type, input, max_cost_usd_micros, callback_url,"
+                " idempotency_key, request_sha256) VALUES (%(job_id)s, %(project_id)s, %(job_type)s, %(input)s,"
+                " %(cost)s, %(callback)s, %(key)s, %(sha256)s)"
+                " ON CONFLICT (project_id, idempotency_key) DO NOTHING RETURNING *",
+                {**values, "job_id": new_job_id(), "project_id": project.project_id},
+            )
+            row = await cursor.fetchone()
+        if row is None:
+            return reply(view(gateway, await _same(conn, project, values)))
+    gateway.jobs.wake()
+    return reply(view(gateway, row), 201)
+
+
+def _checked(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        raise GatewayError(400, "invalid_request", f"Idempotency-Key must have 1 to {MAX_KEY} characters.")
+    name, cost = body.get("job_type"), body.get("max_cost_usd_micros")
+    kind = TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise GatewayError(
+            422,
+            "unknown_job_type",
+            f"A local gateway has no job type {name!r}; it has {', '.join(TYPES)}. Other types run on a cloud project.",
+            code="UNKNOWN_JOB_TYPE",
+            field="job_type",
+            details={"job_types": list(TYPES)},
+        )
+    given = body.get("input")
+    data = given.get("input_json") if isinstance(given, Mapping) else None
+    if not isinstance(data, Mapping):
+        raise GatewayError(
+            400, "invalid_request", "`input.input_json` must be a JSON object.", field="input.input_json"
+        )
+    if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost <= MAX_COST:
+        said = "`max_cost_usd_micros` must be a whole number of USD micros, 0 or more. Nothing is charged here."
+        raise GatewayError(400, "invalid_request", said, field="max_cost_usd_micros")
+    kind.check(data)
+    callback = body.get("callback_url")
+    target = None if callback is None else checked_target(callback, "callback_url")
+    wanted = {"job_type": name, "input": data, "cost": cost, "callback": target}
+    return {
+        **wanted,
+        "input": Jsonb(data),
+        "key": key,
+        "sha256": hashlib.sha256(compact_json(wanted).encode()).hexdigest(),
+    }
+
+
+async def _same(conn: Connection, project: Project, values: Mapping[str, Any]) -> dict[str, Any]:
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT * FROM internal.core_jobs WHERE project_id = %s AND idempotency_key = %s",
+            (project.project_id, values["key"]),
+        )
+        row = await cursor.fetchone()
+    if row is None or row["request_sha256"] != values["sha256"]:
+        raise GatewayError(
+            409,
+            "idempotency_key_conflict",
+            "This Idempotency-Key made another job. Repeat the same request, or use another key.",
+            code="IDEMPOTENCY_KEY_CONFLICT",
+        )
+    return row
+
+
+async def _job(conn: Connection, request: Request) -> dict[str, Any]:
+    project = await service_project(conn, request)
+    job_id = request.path_params["job_id"]
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT * FROM internal.core_jobs WHERE job_id = %s AND project_id = %s",
+            (job_id.replace("\0", ""), project.project_id),
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise GatewayError(
+            404, "job_not_found", f"{project.project_id} has no job {job_id}.", code="JOB_NOT_FOUND", job_id=job_id
+        )
+    return row
+
+
+async def get_job(request: Request) -> Response:
+    """GET /jobs/v1/runs/{job_id} (service key): the job. 404 job_not_found."""
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        return reply(view(gateway, await _job(conn, request)))
+
+
+async def job_logs(request: Request) -> Response:
+    """GET /jobs/v1/runs/{job_id}/logs?tail&since (service key): `{logs}`, oldest first.
+
+    400 invalid_request, invalid_timestamp; 404 job_not_found.
+    """
+    tail, since = tail_of(request), instant_of(request, "since")
+    async with gateway_of(request).connection() as conn:
+        row = await _job(conn, request)
+        cursor = await conn.execute(
+            "SELECT id, timestamp, message FROM internal.core_job_logs WHERE job_id = %(job)s"
+            " AND (%(since)s::timestamptz IS NULL OR timestamp >= %(since)s) ORDER BY id DESC LIMIT %(tail)s",
+            {"job": row["job_id"], "since": since, "tail": tail},
+        )
+        found = await cursor.fetchall()
+    stream = f"{row['job_type']}/{row['job_id']}"
+    entries = [
+        {
+            "timestamp": iso(moment),
+            "message": message,
+            "log_stream_name": stream,
+            "event_id": f"joblog_{number}",
+            "ingestion_time": iso(moment),
+        }
+        for number, moment, message in reversed(found)
+    ]
+    return reply({"logs": entries})
+
+
+async def cancel(request: Request) -> Response:
+    """DELETE /jobs/v1/runs/{job_id} (service key): the job, cancelled; one that has ended stays as it is."""
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        row = await _job(conn, request)
+        cursor = await conn.execute(
+            "UPDATE internal.core_jobs SET status = 'cancelled', completed_at = now(),"
+            " callback_due_at = CASE WHEN callback_url IS NULL THEN NULL ELSE now() END"
+            " WHERE job_id = %s AND status = ANY(%s)",
+            (row["job_id"], list(ACTIVE)),
+        )
+        if cursor.rowcount:
+            gateway.jobs.stop(row["job_id"])
+            gateway.jobs.wake()
+        return reply(view(gateway, await _job(conn, request)))
+
+
+async def purge(request: Request) -> Response:
+    """DELETE /jobs/v1/runs (service key): every job of the project goes.
+
+    `{deleted_jobs, cancelled_active_jobs, terminated_instances}`
+    """
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        project = await service_project(conn, request)
+        cursor = await conn.execute(
+            "DELETE FROM internal.core_jobs WHERE project_id = %s RETURNING job_id, status", (project.project_id,)
+        )
+        rows = await cursor.fetchall()
+    ended = sum(gateway.jobs.stop(job_id) for job_id, status in rows if status == "running")
+    active = sum(status in ACTIVE for _, status in rows)
+    return reply({"deleted_jobs": len(rows), "cancelled_active_jobs": active, "terminated_instances": ended})
+
+
+async def artifact(request: Request) -> Response:
+    """GET /jobs/v1/runs/{job_id}/artifacts/{file} (service key): the bytes. 404 job_not_found, artifact_not_found."""
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        row = await _job(conn, request)
+    name = request.path_params["file"]
+    facts = (row["artifacts"] or {}).get(name)
+    path: Path | None = gateway.store.path(facts["sha256"]) if facts else None
+    if facts is None or path is None or not path.exists():
+        has = ", ".join(row["artifacts"] or {}) or f"none: it is {row['status']}"
+        raise GatewayError(
+            404,
+            "artifact_not_found",
+            f"{row['job_id']} has no file {name}. It has {has}.",
+            code="ARTIFACT_NOT_FOUND",
+        )
+    # Starlette would add a charset to text types that have one already.
+    return FileResponse(path, headers={"Content-Type": facts["content_type"], "Cache-Control": "private, no-store"})
+
+
+ROUTES = [
+    Route("/jobs/v1/runs", submit, methods=["POST"]),
+    Route("/jobs/v1/runs", purge, methods=["DELETE"]),
+    Route("/jobs/v1/runs/{job_id}", get_job, methods=["GET"]),
+    Route("/jobs/v1/runs/{job_id}", cancel, methods=["DELETE"]),
+    Route("/jobs/v1/runs/{job_id}/logs", job_logs, methods=["GET"]),
+    Route("/jobs/v1/runs/{job_id}/artifacts/{file}", artifact, methods=["GET"]),
+]

@@ -1,0 +1,242 @@
+"""Carries jobs out, two at a time, and calls back when they end. What a stopped gateway left running starts again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import PoolTimeout
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.jobs.types import TYPES, JobFailed, Output
+from run402_cli.core.posting import post_json
+
+if TYPE_CHECKING:
+    from run402_cli.core.gateway import Gateway
+
+DDL = """
+CREATE TABLE IF NOT EXISTS internal.core_jobs (
+  job_id text PRIMARY KEY,
+  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
+  job_type text NOT NULL,
+  input jsonb NOT NULL,
+  max_cost_usd_micros bigint NOT NULL,
+  idempotency_key text,
+  request_sha256 text NOT NULL,
+  status text NOT NULL DEFAULT 'queued',
+  artifacts jsonb,
+  error jsonb,
+  attempts int NOT NULL DEFAULT 0,
+  wall_seconds double precision,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  started_at timestamptz,
+  completed_at timestamptz,
+  callback_url text,
+  callback_due_at timestamptz,
+  callback_attempts int NOT NULL DEFAULT 0,
+  UNIQUE (project_id, idempotency_key)
+);
+CREATE INDEX IF NOT EXISTS core_jobs_active ON internal.core_jobs (created_at) WHERE status IN ('queued', 'running');
+CREATE TABLE IF NOT EXISTS internal.core_job_logs (
+  id bigserial PRIMARY KEY,
+  job_id text NOT NULL REFERENCES internal.core_jobs ON DELETE CASCADE,
+  timestamp timestamptz NOT NULL DEFAULT now(),
+  message text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS core_job_logs_job ON internal.core_job_logs (job_id, id);
+"""
+
+log = logging.getLogger("run402.core.jobs")
+
+AT_ONCE = 2
+MAX_CALLBACKS = 5
+IDLE_SECONDS = 30.0
+ACTIVE = ("queued", "running")
+
+
+class Runner:
+    """A task that looks for work, one that calls back, and one for each job in progress: `gateway.jobs`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._submitted, self._ended = asyncio.Event(), asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._recovered = False
+
+    def start(self) -> None:
+        # Apart, because a callback may wait ten seconds for its receiver.
+        work = (self._loop(self._start_jobs, self._submitted), self._loop(self._call_back, self._ended))
+        self._tasks = [asyncio.create_task(part) for part in work]
+
+    async def close(self) -> None:
+        """Stop; what is running starts again with the next gateway."""
+        tasks = [*self._running.values(), *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """A job was submitted, or ended."""
+        self._submitted.set()
+        self._ended.set()
+
+    def stop(self, job_id: str) -> bool:
+        """End a job's work; its row has been written already. Was it running here?"""
+        task = self._running.get(job_id)
+        if task is not None:
+            task.cancel()
+        return task is not None
+
+    async def _loop(self, step: Callable[[], Awaitable[float]], woken: asyncio.Event) -> None:
+        while True:
+            try:
+                wait = await step()
+            except (psycopg.Error, PoolTimeout, GatewayError) as exc:
+                log.warning("jobs wait for the database: %s", exc)
+                wait = 1.0
+            except Exception:
+                log.exception("jobs: a tick failed")
+                wait = IDLE_SECONDS
+            try:
+                await asyncio.wait_for(woken.wait(), wait)
+            except TimeoutError:
+                continue
+            woken.clear()
+
+    async def _recover(self) -> None:
+        async with self.gateway.connection() as conn:
+            await conn.execute("UPDATE internal.core_jobs SET status = 'queued' WHERE status = 'running'")
+
+    async def _start_jobs(self) -> float:
+        """Begin what is queued, as far as there is room; seconds until the next look."""
+        if not self._recovered:
+            await self._recover()
+            self._recovered = True
+        async with self.gateway.connection() as conn:
+            while len(self._running) < AT_ONCE:
+                async with conn.cursor(row_factory=dict_row) as cursor:
+                    await cursor.execute(
+                        "UPDATE internal.core_jobs SET status = 'running', attempts = attempts + 1,"
+                        " started_at = now() WHERE job_id = (SELECT job_id FROM internal.core_jobs"
+                        " WHERE status = 'queued' ORDER BY created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+                        " RETURNING *"
+                    )
+                    row = await cursor.fetchone()
+                if row is None:
+                    break
+                task = asyncio.create_task(self._job(row))
+                self._running[row["job_id"]] = task
+                task.add_done_callback(self._done)
+        return IDLE_SECONDS
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running = {job_id: other for job_id, other in self._running.items() if other is not task}
+        self.wake()
+
+    async def _job(self, row: Mapping[str, Any]) -> None:
+        started = time.perf_counter()
+        artifacts: dict[str, Any] | None = None
+        error: dict[str, str] | None = None
+        try:
+            await self._note(row["job_id"], f"{row['job_type']} started, attempt {row['attempts']}")
+            outputs = await self._outputs(row)
+            artifacts = await asyncio.to_thread(self._keep, row["project_id"], outputs)
+        except JobFailed as exc:
+            error = {"code": exc.code, "message": exc.message}
+        except (psycopg.Error, PoolTimeout, GatewayError) as exc:
+            # The row stays `running`; the next start of the gateway takes it up.
+            log.warning("job %s: the database is away: %s", row["job_id"], exc)
+            return
+        except Exception as exc:
+            log.exception("job %s failed in the gateway", row["job_id"])
+            error = {"code": "INTERNAL_ERROR", "message": f"The job failed in the gateway ({type(exc).__name__})."}
+        await self._finish(row, artifacts, error, time.perf_counter() - started)
+
+    async def _outputs(self, row: Mapping[str, Any]) -> dict[str, Output]:
+        kind = TYPES.get(row["job_type"])
+        if kind is None:
+            raise JobFailed("UNKNOWN_JOB_TYPE", f"This gateway has no job type {row['job_type']} any more.")
+        return await kind.run(row["input"], lambda message: self._note(row["job_id"], message))
+
+    async def _note(self, job_id: str, message: str) -> None:
+        async with self.gateway.connection() as conn:
+            await conn.execute(
+                "INSERT INTO internal.core_job_logs (job_id, message) SELECT job_id, %s FROM internal.core_jobs"
+                " WHERE job_id = %s",
+                (message, job_id),
+            )
+
+    def _keep(self, project_id: str, outputs: Mapping[str, Output]) -> dict[str, Any]:
+        kept = {}
+        for name, output in outputs.items():
+            sha256 = hashlib.sha256(output.data).hexdigest()
+            self.gateway.store.put(project_id, sha256, output.data)
+            kept[name] = {
+                "content_type": output.content_type,
+                "sha256": sha256,
+                "size_bytes": len(output.data),
+            }
+        return kept
+
+    async def _finish(
+        self, row: Mapping[str, Any], artifacts: dict[str, Any] | None, error: dict[str, str] | None, seconds: float
+    ) -> None:
+        status = "failed" if error else "completed"
+        said = f"failed: {error['message']}" if error else f"completed with {len(artifacts or {})} files"
+        try:
+            await self._note(row["job_id"], said)
+            async with self.gateway.connection() as conn:
+                # Not over a cancellation that came first.
+                await conn.execute(
+                    "UPDATE internal.core_jobs SET status = %s, artifacts = %s, error = %s, wall_seconds = %s,"
+                    " completed_at = now(), callback_due_at = CASE WHEN callback_url IS NULL THEN NULL ELSE now() END"
+                    " WHERE job_id = %s AND status = 'running'",
+                    (
+                        status,
+                        Jsonb(artifacts) if artifacts else None,
+                        Jsonb(error) if error else None,
+                        round(seconds, 3),
+                        row["job_id"],
+                    ),
+                )
+        except (psycopg.Error, PoolTimeout, GatewayError) as exc:
+            log.warning("job %s could not be recorded: %s", row["job_id"], exc)
+
+    async def _call_back(self) -> float:
+        """Make the callbacks that are due; seconds until the next one."""
+        from run402_cli.core.jobs.routes import view
+
+        while True:
+            async with self.gateway.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(
+                    "SELECT *, extract(epoch FROM callback_due_at - now())::float AS wait FROM internal.core_jobs"
+                    " WHERE callback_due_at IS NOT NULL ORDER BY callback_due_at LIMIT 1"
+                )
+                row = await cursor.fetchone()
+            if row is None or row["wait"] > 0:
+                return IDLE_SECONDS if row is None else min(IDLE_SECONDS, max(0.05, row["wait"]))
+            # The same id every time, so that the receiver recognizes a second call.
+            headers = {"Run402-Webhook-Id": f"whk_{row['job_id'].removeprefix('job_')}"}
+            status, _ = await post_json(row["callback_url"], view(self.gateway, row), headers)
+            attempts = row["callback_attempts"] + 1
+            over = (status is not None and 200 <= status < 300) or attempts >= MAX_CALLBACKS
+            due = None if over else datetime.now(UTC) + timedelta(seconds=5 * 2 ** (attempts - 1))
+            async with self.gateway.connection() as conn:
+                await conn.execute(
+                    "UPDATE internal.core_jobs SET callback_due_at = %s, callback_attempts = %s WHERE job_id = %s",
+                    (due, attempts, row["job_id"]),
+                )
+
+
+def new_job_id() -> str:
+    return f"job_{secrets.token_hex(12)}"

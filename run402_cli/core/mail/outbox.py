@@ -1,0 +1,134 @@
+"""The outbox: every mail of a project, sign-in mails included, as JSON and as a page to look at.
+
+The page is for a person at this machine. No script may read it: it is sandboxed, nothing of a mail runs or loads there, and
+the guard lets only top-level navigation through. See docs/local-gateway-users.md, "Mail".
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from psycopg.rows import dict_row
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.http import iso, reply
+from run402_cli.core.mail import mailboxes, messages, webhooks
+from run402_cli.core.mail.mailboxes import service_project
+
+SHOWN = 100
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .7rem .35rem 0;"
+    "border-bottom:1px solid #ddd;vertical-align:top}iframe{width:100%;height:24rem;border:1px solid #ccc}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f5f5;padding:1rem}a{overflow-wrap:anywhere}"
+)
+_HREF = re.compile(r"href\s*=\s*[\"'](https?://[^\"'\s<>]+)", re.IGNORECASE)
+_BARE = re.compile(r"https?://[^\s<>\"']+")
+
+
+async def outbox(request: Request) -> Response:
+    """GET /mailboxes/v1/outbox?limit&after (service key): `{messages, has_more, next_cursor}`, newest first.
+
+    Everything that the project sent, also what no mailbox of it sent. docs/local-gateway-users.md
+    """
+    async with gateway_of(request).connection() as conn:
+        project = await service_project(conn, request)
+        return reply(await messages.page(conn, request, "project_id", project.project_id, "outbound"))
+
+
+async def mail_page(request: Request) -> Response:
+    """GET /_run402/mail: the newest mails of all projects, for a browser."""
+    async with gateway_of(request).connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT m.message_id, m.direction, m.from_address, m.to_address, m.subject, m.created_at, p.name"
+            " FROM internal.core_email_messages m JOIN internal.core_projects p USING (project_id)"
+            " ORDER BY m.created_at DESC, m.message_id DESC LIMIT %s",
+            (SHOWN,),
+        )
+        rows = await cursor.fetchall()
+    body = "".join(_line(row) for row in rows)
+    table = (
+        f"<table><tr><th>When<th>From<th>To<th>Subject<th>Project</tr>{body}</table>" if rows else "<p>No mail yet.</p>"
+    )
+    return _page("Local mail", f"<h1>Local mail</h1><p>Nothing here left this machine.</p>{table}")
+
+
+def _line(row: dict[str, Any]) -> str:
+    link = f"/_run402/mail/{row['message_id']}"
+    cells = (iso(row["created_at"]), row["from_address"], row["to_address"])
+    told = "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
+    mark = " (received)" if row["direction"] == "inbound" else ""
+    subject = f'<td><a href="{html.escape(link)}">{html.escape(row["subject"])}</a>{mark}'
+    return f"<tr>{told}{subject}<td>{html.escape(row['name'])}</tr>"
+
+
+async def message_page(request: Request) -> Response:
+    """GET /_run402/mail/{message_id}: one mail, its links, its text, and its HTML in a frame where nothing runs."""
+    async with gateway_of(request).connection() as conn:
+        row = await _row(conn, request.path_params["message_id"])
+    facts = (
+        *(("From", row["from_address"]), ("To", row["to_address"]), ("Date", iso(row["created_at"]))),
+        ("Attachments", ", ".join(part["filename"] for part in row["attachments_meta"] or ()) or "none"),
+    )
+    head = "".join(f"<tr><th>{name}<td>{html.escape(str(value))}</tr>" for name, value in facts)
+    links = "".join(
+        f'<li><a href="{html.escape(url)}" target="_blank" rel="noopener noreferrer">{html.escape(url)}</a>'
+        for url in _links(row)
+    )
+    parts = (
+        '<p><a href="/_run402/mail">All mail</a>',
+        f"<h1>{html.escape(row['subject'])}</h1><table>{head}</table>",
+        f"<h2>Links</h2><ul>{links}</ul>" if links else "",
+        f"<h2>Text</h2><pre>{html.escape(row['body_text'])}</pre>",
+        f'<h2>HTML</h2><iframe sandbox srcdoc="{html.escape(row["body_html"])}"></iframe>',
+    )
+    return _page(row["subject"], "".join(parts))
+
+
+async def _row(conn: Connection, message_id: str) -> dict[str, Any]:
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT from_address, to_address, subject, body_html, body_text, attachments_meta, created_at"
+            " FROM internal.core_email_messages WHERE message_id = %s",
+            (message_id.replace("\0", ""),),
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise GatewayError(404, "message_not_found", "There is no such mail. /_run402/mail lists what there is.")
+    return row
+
+
+def _links(row: dict[str, Any]) -> list[str]:
+    found = [html.unescape(url) for url in _HREF.findall(row["body_html"])] + _BARE.findall(row["body_text"])
+    return list(dict.fromkeys(found))
+
+
+def _page(title: str, body: str) -> Response:
+    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{html.escape(title)}</title>"
+    return HTMLResponse(f"<!doctype html><html lang=en>{head}<style>{_STYLE}</style><body>{body}", headers=_HEADERS)
+
+
+ROUTES = [
+    Route("/_run402/mail", mail_page, methods=["GET"]),
+    Route("/_run402/mail/{message_id}", message_page, methods=["GET"]),
+    Route("/mailboxes/v1/outbox", outbox, methods=["GET"]),
+    *mailboxes.ROUTES,
+    *messages.ROUTES,
+    *webhooks.ROUTES,
+]

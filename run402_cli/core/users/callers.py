@@ -1,0 +1,66 @@
+"""Who calls an auth route: an application with a project key, its owner with the service key, or a signed-in user."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from run402_cli.core.auth import bearer_of, key_holder, presented_key, verify_token
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.projects import Project
+from run402_cli.core.users.sessions import Session, live
+
+
+async def app_of(conn: Connection, request: Request) -> Project:
+    """The project whose key the request carries, in `apikey` or as bearer. 401 authentication_required."""
+    key = presented_key(request)
+    holder = await key_holder(conn, key) if key else None
+    if holder is None:
+        said = "holds no key of this gateway" if key else "is missing"
+        raise _refused(f"The apikey header {said}. Send the project's anon key; `run402 projects keys` prints it.")
+    return holder[0]
+
+
+async def is_owner(conn: Connection, request: Request, project: Project) -> bool:
+    """Does the request carry the service key of this project, in either header?"""
+    for key in (bearer_of(request), request.headers.get("apikey")):
+        holder = await key_holder(conn, key) if key else None
+        if holder is not None and holder[1] == "service" and holder[0].project_id == project.project_id:
+            return True
+    return False
+
+
+async def owner_of(conn: Connection, request: Request) -> Project:
+    """Like app_of, but the service key must be there too. 401 authentication_required."""
+    project = await app_of(conn, request)
+    if not await is_owner(conn, request, project):
+        raise _refused(f"This route needs the service key of {project.project_id} as bearer token.")
+    return project
+
+
+async def session_of(conn: Connection, gateway: Gateway, request: Request) -> Session:
+    """The live session of the user whose access token is the bearer. 401 authentication_required.
+
+    The project's key in `apikey` may be left out: the token names the project.
+    """
+    token = bearer_of(request)
+    if token is None or token.count(".") != 2:
+        raise _refused("Send the user's access token as `Authorization: Bearer <access_token>`.")
+    claims = verify_token(gateway.settings, token)
+    project_id = claims.get("project_id", "")
+    key = request.headers.get("apikey")
+    if key is not None and (await app_of(conn, request)).project_id != project_id:
+        raise GatewayError(
+            403,
+            "project_token_mismatch",
+            "The access token belongs to another project than the apikey.",
+            code="PROJECT_TOKEN_MISMATCH",
+        )
+    session = await live(conn, project_id, claims.get("session_id", ""))
+    if session is None or session.user.user_id != claims.get("sub"):
+        raise _refused("The session of this access token has ended. Sign in again.")
+    return session
+
+
+def _refused(message: str) -> GatewayError:
+    return GatewayError(401, "authentication_required", message, code="AUTHENTICATION_REQUIRED")

@@ -1,0 +1,315 @@
+"""Sign-in mails: links and codes that prove that somebody reads an address. See docs/local-gateway-users.md, "Sign-in mails".
+
+A challenge is one mail: a link token, a six-digit code, or both, for one sign-in within 15 minutes. An address that may not
+sign in gets no mail but the same answer, so that nobody can ask who has an account.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import html
+import logging
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Connection
+from run402_cli.core.mail.messages import Letter, post_for_auth
+from run402_cli.core.projects import Project
+from run402_cli.core.settings import Settings
+from run402_cli.core.users import accounts, sessions
+from run402_cli.core.users.accounts import User
+from run402_cli.core.users.settings import DELIVERIES, AuthSettings, settings_of
+
+DDL = """
+CREATE TABLE IF NOT EXISTS internal.core_auth_challenges (
+  challenge_id text PRIMARY KEY,
+  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
+  email text NOT NULL,
+  intent text NOT NULL,
+  delivery text NOT NULL,
+  client_state text,
+  trusted boolean NOT NULL,
+  token_sha256 text UNIQUE,
+  code_mac text,
+  attempts int NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  expires_at timestamptz NOT NULL,
+  used_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS core_auth_challenges_email ON internal.core_auth_challenges (project_id, email, created_at);
+"""
+
+log = logging.getLogger("run402.core.users")
+
+INTENTS = ("signin", "invite", "claim", "recovery")
+LIFETIME = timedelta(minutes=15)
+MAILS_PER_HOUR = 5
+MAX_ATTEMPTS = 5
+MAX_STATE = 4096
+MAX_URL = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A sign-in mail that somebody wants; `trusted` when the service key asked."""
+
+    email: str
+    delivery: str
+    intent: str
+    redirect_url: str | None
+    client_state: str | None
+    trusted: bool
+
+
+def wish_of(body: dict[str, Any], *, trusted: bool, intent: str | None = None) -> Wish:
+    """The wish that a request describes. 400 invalid_request, invalid_email."""
+    delivery = body.get("delivery", "link")
+    if delivery not in DELIVERIES:
+        raise _bad("delivery", f"one of {', '.join(DELIVERIES)}")
+    intent = intent or body.get("intent") or "signin"
+    if intent not in INTENTS:
+        raise _bad("intent", f"one of {', '.join(INTENTS)}")
+    state = body.get("client_state")
+    if state is not None and (not isinstance(state, str) or len(state) > MAX_STATE or "\0" in state):
+        raise _bad("client_state", f"a text of at most {MAX_STATE} characters")
+    redirect = body.get("redirect_url")
+    if redirect is None and delivery != "code":
+        raise _bad("redirect_url", "the http or https address of the page that takes the token")
+    return Wish(
+        email=accounts.checked_email(body.get("email")),
+        delivery=delivery,
+        intent=intent,
+        redirect_url=None if redirect is None else _checked_url(redirect),
+        client_state=state,
+        trusted=trusted,
+    )
+
+
+def _checked_url(value: Any) -> str:
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and value.isprintable()
+    except ValueError:
+        good = False
+    if not good or " " in value or len(value) > MAX_URL:
+        raise _bad("redirect_url", "an absolute http or https URL")
+    return str(value)
+
+
+def _bad(field: str, wanted: str) -> GatewayError:
+    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", field=field)
+
+
+async def send(conn: Connection, settings: Settings, project: Project, wish: Wish) -> str:
+    """Mail a challenge, if the address may have one; the challenge id. Inside a transaction.
+
+    429 rate_limited after five mails to one address in an hour.
+    """
+    await _check_rate(conn, project.project_id, wish.email)
+    allowed = wish.trusted or await _may_sign_in(conn, project, wish)
+    challenge_id = str(uuid.uuid4())
+    token = f"r402_link_{secrets.token_urlsafe(32)}" if wish.delivery != "code" else None
+    code = f"{secrets.randbelow(10**6):06d}" if wish.delivery != "link" else None
+    # A row is also written when nothing is mailed: the limit must not tell known addresses from others.
+    await conn.execute(
+        "INSERT INTO internal.core_auth_challenges (challenge_id, project_id, email, intent, delivery, client_state,"
+        " trusted, token_sha256, code_mac, expires_at, used_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, CASE WHEN %s THEN NULL ELSE now() END)",
+        (
+            *(
+                challenge_id,
+                project.project_id,
+                wish.email,
+                wish.intent,
+                wish.delivery,
+                wish.client_state,
+                wish.trusted,
+            ),
+            sessions.digest(token) if token else None,
+            _mac(settings, challenge_id, code) if code else None,
+            *(LIFETIME, allowed),
+        ),
+    )
+    if allowed:
+        link = _link(wish.redirect_url, token) if token and wish.redirect_url else None
+        await post_for_auth(conn, project, _letter(project, wish, link, code))
+    else:
+        log.info("no sign-in mail: public_signup or allowed_email_domains of %s forbid it", project.project_id)
+    return challenge_id
+
+
+async def _may_sign_in(conn: Connection, project: Project, wish: Wish) -> bool:
+    user = await accounts.by_email(conn, project.project_id, wish.email)
+    if user is None and wish.intent == "recovery":
+        return False
+    return (await settings_of(conn, project.project_id)).admits(wish.email, user)
+
+
+async def _check_rate(conn: Connection, project_id: str, email: str) -> None:
+    # Two requests at once must not both be the fifth.
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"{project_id} {email}",))
+    await conn.execute(
+        "DELETE FROM internal.core_auth_challenges WHERE project_id = %s AND created_at < now() - interval '1 day'",
+        (project_id,),
+    )
+    cursor = await conn.execute(
+        "SELECT count(*), ceil(extract(epoch FROM min(created_at) + interval '1 hour' - now()))::int"
+        " FROM internal.core_auth_challenges"
+        " WHERE project_id = %s AND email = %s AND created_at > now() - interval '1 hour'",
+        (project_id, email),
+    )
+    row = await cursor.fetchone()
+    if row is not None and row[0] >= MAILS_PER_HOUR:
+        wait = max(1, row[1])
+        raise GatewayError(
+            429,
+            "rate_limited",
+            f"{MAILS_PER_HOUR} sign-in mails went to this address within an hour. Use one of them, or wait {wait} seconds.",
+            code="R402_AUTH_RATE_LIMITED",
+            retryable=True,
+            retry_after_seconds=wait,
+        )
+
+
+def _mac(settings: Settings, challenge_id: str, code: str) -> str:
+    # Six digits could be found from a plain hash by trying all of them.
+    return hmac.new(settings.jwt_secret.encode(), f"{challenge_id} {code}".encode(), hashlib.sha256).hexdigest()
+
+
+def _link(redirect_url: str, token: str) -> str:
+    parts = urlsplit(redirect_url)
+    query = f"{parts.query}&token={token}" if parts.query else f"token={token}"
+    return urlunsplit(parts._replace(query=query))
+
+
+_SUBJECTS = {
+    "signin": "Sign in to {}",
+    "invite": "You are invited to {}",
+    "claim": "Claim your account at {}",
+    "recovery": "Get back into your account at {}",
+}
+
+
+def _letter(project: Project, wish: Wish, link: str | None, code: str | None) -> Letter:
+    subject = _SUBJECTS[wish.intent].format(project.name)
+    minutes = int(LIFETIME.total_seconds() // 60)
+    note = f"It works once, within {minutes} minutes. If you did not ask for it, ignore this mail."
+    lines = [f"{subject}."]
+    marked = [f"<p>{html.escape(subject)}.</p>"]
+    if link:
+        lines.append(f"Open this link: {link}")
+        marked.append(f'<p><a href="{html.escape(link)}">Continue</a></p>')
+    if code:
+        lines.append(f"Your code: {code}")
+        marked.append(f"<p>Your code: <strong>{code}</strong></p>")
+    lines.append(note)
+    marked.append(f"<p>{note}</p>")
+    return Letter(to=wish.email, subject=subject, html="\n".join(marked), text="\n\n".join(lines), template=wish.intent)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A challenge that was just used up."""
+
+    email: str
+    intent: str
+    delivery: str
+    client_state: str | None
+    trusted: bool
+    verified_with: str
+
+    def view(self) -> dict[str, Any]:
+        """`magic_link` of a session."""
+        return {
+            "intent": self.intent,
+            "client_state": self.client_state,
+            "state_source": "service_key" if self.trusted else "anonymous",
+            "state_trusted": self.trusted,
+            "delivery": self.delivery,
+            "verified_with": self.verified_with,
+        }
+
+
+_USE = (
+    "UPDATE internal.core_auth_challenges SET used_at = now()"
+    " WHERE project_id = %s AND {} AND used_at IS NULL AND expires_at > now()"
+    " RETURNING email, intent, delivery, client_state, trusted"
+)
+
+
+async def use_token(conn: Connection, project_id: str, token: Any) -> Proof:
+    """Take a link's token. 401 invalid_token when it is unknown, used, or older than 15 minutes."""
+    digest = sessions.digest(token) if isinstance(token, str) else ""
+    row = await (await conn.execute(_USE.format("token_sha256 = %s").encode(), (project_id, digest))).fetchone()
+    if row is None:
+        raise _invalid("link")
+    return Proof(*row, "link")
+
+
+async def use_code(conn: Connection, settings: Settings, project_id: str, challenge_id: Any, code: Any) -> Proof:
+    """Take a mailed code. 401 invalid_code; after five wrong ones the challenge is over. Not inside a transaction."""
+    if not isinstance(challenge_id, str) or not isinstance(code, str) or "\0" in challenge_id:
+        raise _bad("challenge_id and code", "texts: the id of the challenge, and the six digits of the mail")
+    row = await (
+        await conn.execute(
+            "UPDATE internal.core_auth_challenges SET attempts = attempts + 1 WHERE project_id = %s"
+            " AND challenge_id = %s AND code_mac IS NOT NULL AND used_at IS NULL AND expires_at > now()"
+            " AND attempts < %s RETURNING code_mac",
+            (project_id, challenge_id.lower(), MAX_ATTEMPTS),
+        )
+    ).fetchone()
+    given = _mac(settings, challenge_id.lower(), code if code.isascii() else "")
+    if row is None or not hmac.compare_digest(row[0], given):
+        raise _invalid("code")
+    query = _USE.format("challenge_id = %s").encode()
+    row = await (await conn.execute(query, (project_id, challenge_id.lower()))).fetchone()
+    if row is None:
+        raise _invalid("code")
+    return Proof(*row, "email_code")
+
+
+def _invalid(what: str) -> GatewayError:
+    error = "invalid_token" if what == "link" else "invalid_code"
+    return GatewayError(
+        401,
+        error,
+        f"This {what} is wrong, was used already, or is older than 15 minutes. Ask for a new one: POST /auth/v1/magic-link.",
+        code=f"R402_AUTH_{error.upper()}",
+    )
+
+
+async def admit(conn: Connection, project_id: str, proof: Proof) -> User:
+    """The user whose address was proven, made or verified now. 403 signup_not_allowed. Inside a transaction."""
+    user = await accounts.by_email(conn, project_id, proof.email)
+    settings = await settings_of(conn, project_id)
+    if not proof.trusted and not settings.admits(proof.email, user):
+        raise signup_refused(settings, proof.email)
+    if user is None:
+        user = await accounts.add(conn, project_id, proof.email)
+    if user.email_verified_at is None:
+        # Whoever set a password before may be a stranger who only knew the address.
+        await sessions.end(conn, project_id, user.user_id, "email_verified")
+        user = await accounts.verify(conn, user)
+    return user
+
+
+def signup_refused(settings: AuthSettings, email: str) -> GatewayError:
+    """403: the project's settings do not let this address sign up."""
+    domains = settings.allowed_email_domains
+    if settings.public_signup == "open" and domains:
+        said = f"only addresses of {', '.join(domains)} may"
+    else:
+        said = f"its public_signup is {settings.public_signup}"
+    return GatewayError(
+        403,
+        "signup_not_allowed",
+        f"{email} may not sign up to this project: {said}. Its owner can add the user: "
+        f"run402 auth invite-user --email {email} --redirect <url>",
+        code="R402_AUTH_SIGNUP_NOT_ALLOWED",
+    )

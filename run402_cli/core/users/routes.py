@@ -1,0 +1,337 @@
+"""/auth/v1: sign up, sign in, sign out, and what a signed-in user may change. See docs/local-gateway-users.md."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.auth import require_service_key
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.http import read_object, reply
+from run402_cli.core.projects import Project
+from run402_cli.core.users import accounts, links, passwords, sessions, settings
+from run402_cli.core.users.callers import app_of, is_owner, owner_of, session_of
+
+# A password may be reset without the old one this long after a sign-in by mail.
+RESET_WINDOW = timedelta(minutes=15)
+MAIL_METHODS = ("magic_link", "email_code")
+
+
+async def sign_up(request: Request) -> Response:
+    """POST /auth/v1/signup (anon key) `{email, password, data?}`: 201 the user. No tokens: sign in with POST /auth/v1/token.
+
+    400 invalid_email, weak_password; 403 signup_not_allowed; 409 user_exists.
+    """
+    body = await read_object(request)
+    async with gateway_of(request).connection() as conn:
+        project = await app_of(conn, request)
+        email, password, data = accounts.checked_email(body.get("email")), body.get("password"), _data(body)
+        hashed = await passwords.hashed(passwords.checked(password))
+        rules = await settings.settings_of(conn, project.project_id)
+        if not await is_owner(conn, request, project) and not rules.admits(email, None):
+            raise links.signup_refused(rules, email)
+        async with conn.transaction():
+            user = await accounts.add(conn, project.project_id, email)
+            now = datetime.now(UTC)
+            user = await accounts.change(conn, user, password_hash=hashed, password_set_at=now, data=data)
+    return reply(user.view(), 201)
+
+
+def _data(body: dict[str, Any]) -> dict[str, Any]:
+    data = body.get("data", {})
+    try:
+        text = json.dumps(data, ensure_ascii=False)
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        # Half of a surrogate pair; PostgreSQL takes neither that nor null characters.
+        text, size = "", accounts.MAX_DATA_BYTES + 1
+    if not isinstance(data, dict) or size > accounts.MAX_DATA_BYTES or "\\u0000" in text:
+        raise GatewayError(
+            400,
+            "invalid_request",
+            f"`data` must be a JSON object of at most {accounts.MAX_DATA_BYTES} bytes, without null characters.",
+            field="data",
+        )
+    return data
+
+
+async def token(request: Request) -> Response:
+    """POST /auth/v1/token?grant_type=password|refresh_token|magic_link|email_code (anon key): 200 a session.
+
+    Bodies: `{email, password}` (the default), `{refresh_token}`, `{token}`, `{challenge_id, code}`. Session:
+    `{access_token, refresh_token, token_type, expires_in (seconds), user, magic_link?}`. 400 unsupported_grant_type;
+    401 invalid_credentials, invalid_refresh_token, refresh_token_reused, invalid_token, invalid_code.
+    """
+    body = await read_object(request)
+    grant = request.query_params.get("grant_type") or body.get("grant_type") or "password"
+    exchange = _GRANTS.get(grant) if isinstance(grant, str) else None
+    if exchange is None:
+        raise GatewayError(
+            400,
+            "unsupported_grant_type",
+            f"grant_type must be one of {', '.join(_GRANTS)}.",
+            code="R402_AUTH_UNSUPPORTED_GRANT_TYPE",
+            field="grant_type",
+        )
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        project = await app_of(conn, request)
+        answer = await exchange(conn, gateway, project, body)
+    return _private(answer)
+
+
+async def _by_password(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
+    email = accounts.checked_email(body.get("email"))
+    user = await accounts.by_email(conn, project.project_id, email)
+    if not await passwords.matches(body.get("password"), user.password_hash if user else None) or user is None:
+        raise _wrong_password("The e-mail address or the password is wrong.", 401)
+    async with conn.transaction():
+        return await sessions.start(conn, gateway.settings, user, "password")
+
+
+async def _by_refresh(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
+    given = body.get("refresh_token")
+    return await sessions.refresh(conn, gateway.settings, project.project_id, given if isinstance(given, str) else "")
+
+
+async def _by_link(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
+    proof = await links.use_token(conn, project.project_id, body.get("token"))
+    return await _proven(conn, gateway, project, proof, "magic_link")
+
+
+async def _by_code(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
+    proof = await links.use_code(conn, gateway.settings, project.project_id, body.get("challenge_id"), body.get("code"))
+    return await _proven(conn, gateway, project, proof, "email_code")
+
+
+async def _proven(
+    conn: Connection, gateway: Gateway, project: Project, proof: links.Proof, method: str
+) -> dict[str, Any]:
+    async with conn.transaction():
+        user = await links.admit(conn, project.project_id, proof)
+        session = await sessions.start(conn, gateway.settings, user, method)
+    return {**session, "magic_link": proof.view()}
+
+
+_GRANTS = {
+    "password": _by_password,
+    "refresh_token": _by_refresh,
+    "magic_link": _by_link,
+    "email_code": _by_code,
+}
+
+
+async def sign_out(request: Request) -> Response:
+    """POST /auth/v1/logout (access token as bearer, or `{refresh_token}` with the anon key): `{signed_out, sessions}`.
+
+    `?scope=global` ends all sessions of the user. Signing out twice is fine.
+    """
+    body = await read_object(request)
+    gateway = gateway_of(request)
+    given = body.get("refresh_token")
+    async with gateway.connection() as conn:
+        if isinstance(given, str):
+            project = await app_of(conn, request)
+            ended = await sessions.end_by_refresh_token(conn, project.project_id, given)
+        else:
+            session = await session_of(conn, gateway, request)
+            everywhere = request.query_params.get("scope") == "global"
+            ended = await sessions.end(
+                conn,
+                session.user.project_id,
+                session.user.user_id,
+                "signed_out",
+                session_id=None if everywhere else session.session_id,
+            )
+    return reply({"signed_out": True, "sessions": ended})
+
+
+async def read_user(request: Request) -> Response:
+    """GET /auth/v1/user (access token as bearer): the user as it is now."""
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        session = await session_of(conn, gateway, request)
+    return _private(session.user.view())
+
+
+async def change_user(request: Request) -> Response:
+    """PATCH or PUT /auth/v1/user (access token as bearer) `{data}`: the user.
+
+    `data` is the application's own object, at most 16 KiB. 400 invalid_request.
+    """
+    body = await read_object(request)
+    if set(body) != {"data"}:
+        raise GatewayError(
+            400,
+            "invalid_request",
+            "A user may change `data` here; a password has POST /auth/v1/user/password, and an address cannot be changed.",
+            field="data",
+        )
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        session = await session_of(conn, gateway, request)
+        user = await accounts.change(conn, session.user, data=_data(body))
+    return _private(user.view())
+
+
+async def set_password(request: Request) -> Response:
+    """POST or PUT /auth/v1/user/password (access token as bearer) `{new_password, current_password?}`: `{password_set, mode}`.
+
+    With `current_password` a change; without it a reset within 15 minutes after a sign-in by mail, or a first password where
+    allow_password_set is on. Ends the user's other sessions. 403 invalid_credentials, current_password_required,
+    password_set_disabled; 400 weak_password.
+    """
+    body = await read_object(request)
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        session = await session_of(conn, gateway, request)
+        new = passwords.checked(body.get("new_password"), "new_password")
+        mode = await _password_mode(conn, session, body.get("current_password"))
+        hashed = await passwords.hashed(new)
+        async with conn.transaction():
+            user = await accounts.change(conn, session.user, password_hash=hashed, password_set_at=datetime.now(UTC))
+            await sessions.end(conn, user.project_id, user.user_id, "password_changed", but=session.session_id)
+    return _private({"project_id": user.project_id, "password_set": True, "mode": mode})
+
+
+async def _password_mode(conn: Connection, session: sessions.Session, current: Any) -> str:
+    user = session.user
+    if current is not None:
+        if not await passwords.matches(current, user.password_hash):
+            raise _wrong_password("`current_password` is not the user's password.", 403)
+        return "change"
+    by_mail = session.method in MAIL_METHODS and datetime.now(UTC) - session.signed_in_at <= RESET_WINDOW
+    if user.password_set_at is not None:
+        if by_mail:
+            return "reset"
+        raise GatewayError(
+            403,
+            "current_password_required",
+            "Send `current_password` too; or sign in with a mailed link and set the new password within 15 minutes.",
+            code="R402_AUTH_CURRENT_PASSWORD_REQUIRED",
+            field="current_password",
+        )
+    if not (await settings.settings_of(conn, user.project_id)).allow_password_set:
+        raise GatewayError(
+            403,
+            "password_set_disabled",
+            "This project lets nobody set a first password. Its owner can: run402 auth settings --allow-password-set true",
+            code="R402_AUTH_PASSWORD_SET_DISABLED",
+        )
+    return "set"
+
+
+def _wrong_password(message: str, status: int) -> GatewayError:
+    return GatewayError(
+        status,
+        "invalid_credentials",
+        f'{message} Try again, or ask for a link: POST /auth/v1/magic-link with intent "recovery".',
+        code="R402_AUTH_INVALID_CREDENTIALS",
+    )
+
+
+async def magic_link(request: Request) -> Response:
+    """POST /auth/v1/magic-link (anon key) `{email, redirect_url?, delivery, intent?, client_state?}`.
+
+    200 `{message, challenge_id?}`. Accepted, not delivered: addresses that may not sign in get no mail. `intent: invite` needs the service key as bearer.
+    400 invalid_email, invalid_request; 401 authentication_required; 429 rate_limited.
+    """
+    body = await read_object(request)
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        project = await app_of(conn, request)
+        trusted = await is_owner(conn, request, project)
+        wish = links.wish_of(body, trusted=trusted)
+        if wish.intent == "invite" and not trusted:
+            await owner_of(conn, request)
+        async with conn.transaction():
+            challenge_id = await links.send(conn, gateway.settings, project, wish)
+    message = "If the address may sign in, a mail is in the local outbox: /_run402/mail shows it."
+    return reply({"message": message, **({"challenge_id": challenge_id} if wish.delivery != "link" else {})})
+
+
+async def add_user(request: Request) -> Response:
+    """POST /auth/v1/admin/users (service key) `{email, is_admin?, send_invite?, redirect_url?, client_state?}`: the user.
+
+    201 `{id, email, is_admin, email_verified_at, created, invite_sent}`, 200 when it was there. `is_admin` changes the role
+    of one that is there. 400 invalid_email, invalid_request; 429 rate_limited.
+    """
+    body = await read_object(request)
+    is_admin, invite = body.get("is_admin"), body.get("send_invite", False)
+    if not isinstance(is_admin, bool | None) or not isinstance(invite, bool):
+        raise GatewayError(400, "invalid_request", "`is_admin` and `send_invite` must be true or false.")
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        project = await owner_of(conn, request)
+        email = accounts.checked_email(body.get("email"))
+        wish = links.wish_of({**body, "delivery": "link"}, trusted=True, intent="invite") if invite else None
+        async with conn.transaction():
+            found = await accounts.by_email(conn, project.project_id, email)
+            user = found or await accounts.add(conn, project.project_id, email)
+            if is_admin is not None:
+                user = await accounts.change(conn, user, role=accounts.ADMIN if is_admin else accounts.USER)
+            if wish is not None:
+                user = await accounts.change(conn, user, invited_at=datetime.now(UTC))
+                await links.send(conn, gateway.settings, project, wish)
+    answer = {**user.view(), "created": found is None, "invite_sent": wish is not None}
+    return reply(answer, 201 if found is None else 200)
+
+
+async def promote_user(request: Request) -> Response:
+    """POST /projects/v1/admin/{project_id}/promote-user `{email}` (service key): the user gets the role project_admin."""
+    return await _set_role(request, accounts.ADMIN)
+
+
+async def demote_user(request: Request) -> Response:
+    """POST /projects/v1/admin/{project_id}/demote-user `{email}` (service key): the user is an ordinary user again."""
+    return await _set_role(request, accounts.USER)
+
+
+async def _set_role(request: Request, role: str) -> Response:
+    async with gateway_of(request).connection() as conn:
+        project = await require_service_key(conn, request, request.path_params["project_id"])
+        email = (await read_object(request)).get("email")
+        if not isinstance(email, str) or not email.strip() or "\0" in email:
+            raise GatewayError(400, "invalid_request", "email is required: the user's e-mail address.", field="email")
+        user = await accounts.by_email(conn, project.project_id, email.strip())
+        if user is None:
+            raise _no_such_user(project, email.strip())
+        user = await accounts.change(conn, user, role=role)
+    return reply(
+        {"status": "ok", "project_id": project.project_id, "user_id": user.user_id, "email": user.email, "role": role}
+    )
+
+
+def _no_such_user(project: Project, email: str) -> GatewayError:
+    return GatewayError(
+        404,
+        "user_not_found",
+        f"{project.project_id} has no user {email}. The person signs up to the app first; then repeat this command.",
+        code="USER_NOT_FOUND",
+        next_actions=[{"type": "sign_up_user", "email": email, "path": "/auth/v1/signup"}],
+    )
+
+
+def _private(body: dict[str, Any]) -> Response:
+    return reply(body, 200, {"Cache-Control": "no-store"})
+
+
+ROUTES = [
+    Route("/auth/v1/signup", sign_up, methods=["POST"]),
+    Route("/auth/v1/token", token, methods=["POST"]),
+    Route("/auth/v1/logout", sign_out, methods=["POST"]),
+    Route("/auth/v1/user", read_user, methods=["GET"]),
+    Route("/auth/v1/user", change_user, methods=["PATCH", "PUT"]),
+    Route("/auth/v1/user/password", set_password, methods=["POST", "PUT"]),
+    Route("/auth/v1/magic-link", magic_link, methods=["POST"]),
+    Route("/auth/v1/admin/users", add_user, methods=["POST"]),
+    *settings.ROUTES,
+    Route("/projects/v1/admin/{project_id}/promote-user", promote_user, methods=["POST"]),
+    Route("/projects/v1/admin/{project_id}/demote-user", demote_user, methods=["POST"]),
+]

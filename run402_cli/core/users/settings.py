@@ -1,0 +1,186 @@
+"""What a project allows at sign-in: its settings, and the list of methods. See docs/local-gateway-users.md, "Settings"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psycopg.rows import class_row
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.http import read_object, reply
+from run402_cli.core.users.accounts import User
+from run402_cli.core.users.callers import app_of, owner_of
+
+DDL = """
+CREATE TABLE IF NOT EXISTS internal.core_auth_settings (
+  project_id text PRIMARY KEY REFERENCES internal.core_projects ON DELETE CASCADE,
+  allow_password_set boolean NOT NULL,
+  preferred_sign_in_method text,
+  public_signup text NOT NULL,
+  require_passkey_for_project_admin boolean NOT NULL,
+  allowed_email_domains text[] NOT NULL
+);
+"""
+
+METHODS = ("password", "magic_link", "oauth_google", "passkey")
+SIGNUP = ("open", "known_email", "invite_only")
+DELIVERIES = ("link", "code", "both")
+_LOCAL_METHODS = ("password", "magic_link")
+_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]{2,}")
+_COLUMNS = (
+    "allow_password_set, preferred_sign_in_method, public_signup, require_passkey_for_project_admin,"
+    " allowed_email_domains"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    allow_password_set: bool = False
+    preferred_sign_in_method: str | None = None
+    public_signup: str = "open"
+    require_passkey_for_project_admin: bool = False
+    allowed_email_domains: tuple[str, ...] | list[str] = ()
+
+    def admits(self, email: str, user: User | None) -> bool:
+        """May this address sign in without an invitation of the owner? `user`: who has the address already."""
+        if user is not None:
+            known = user.email_verified_at is not None or user.invited_at is not None
+            return known or self.public_signup != "invite_only"
+        domain = email.rpartition("@")[2]
+        return self.public_signup == "open" and (not self.allowed_email_domains or domain in self.allowed_email_domains)
+
+
+async def settings_of(conn: Connection, project_id: str) -> AuthSettings:
+    query = f"SELECT {_COLUMNS} FROM internal.core_auth_settings WHERE project_id = %s"
+    async with conn.cursor(row_factory=class_row(AuthSettings)) as cursor:
+        return await (await cursor.execute(query, (project_id,))).fetchone() or AuthSettings()
+
+
+async def read_settings(request: Request) -> Response:
+    """GET /auth/v1/settings (service key): the five settings."""
+    async with gateway_of(request).connection() as conn:
+        project = await owner_of(conn, request)
+        return reply(_view(await settings_of(conn, project.project_id)))
+
+
+async def change_settings(request: Request) -> Response:
+    """PATCH /auth/v1/settings (service key) with some of the five settings: all of them.
+
+    400 invalid_request; 422 unsupported_capability for a method that a local gateway does not have.
+    """
+    body = await read_object(request)
+    changes = {name: check(body[name], name) for name, check in _CHECKS.items() if name in body}
+    unknown = sorted(set(body) - set(_CHECKS))
+    if unknown or not changes:
+        said = f"{', '.join(map(repr, unknown))} is no setting" if unknown else "No setting was given"
+        raise GatewayError(400, "invalid_request", f"{said}. There are: {', '.join(_CHECKS)}.")
+    async with gateway_of(request).connection() as conn, conn.transaction():
+        project = await owner_of(conn, request)
+        before = await settings_of(conn, project.project_id)
+        after = AuthSettings(**{**asdict(before), **changes})
+        await _save(conn, project.project_id, after)
+    return reply(_view(after))
+
+
+async def _save(conn: Connection, project_id: str, settings: AuthSettings) -> None:
+    values = asdict(settings) | {"allowed_email_domains": list(settings.allowed_email_domains)}
+    names = ", ".join(values)
+    await conn.execute(
+        f"INSERT INTO internal.core_auth_settings (project_id, {names})"
+        f" VALUES (%(project_id)s, {', '.join(f'%({name})s' for name in values)}) ON CONFLICT (project_id)"
+        f" DO UPDATE SET ({names}) = ROW({', '.join(f'excluded.{name}' for name in values)})".encode(),
+        {"project_id": project_id, **values},
+    )
+
+
+def _view(settings: AuthSettings) -> dict[str, Any]:
+    return {**asdict(settings), "allowed_email_domains": list(settings.allowed_email_domains)}
+
+
+def _truth(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise _bad(name, "true or false")
+    return value
+
+
+def _passkey_rule(value: Any, name: str) -> bool:
+    if _truth(value, name):
+        raise _no_passkeys("Requiring passkeys would lock every project admin out")
+    return False
+
+
+def _method(value: Any, name: str) -> str | None:
+    if value is not None and value not in METHODS:
+        raise _bad(name, f"null or one of {', '.join(METHODS)}")
+    if value is not None and value not in _LOCAL_METHODS:
+        raise _no_passkeys(f"{value} cannot be the preferred method")
+    return None if value is None else str(value)
+
+
+def _signup(value: Any, name: str) -> str:
+    if value not in SIGNUP:
+        raise _bad(name, f"one of {', '.join(SIGNUP)}")
+    return str(value)
+
+
+def _domains(value: Any, name: str) -> list[str]:
+    if not isinstance(value, list) or len(value) > 100:
+        raise _bad(name, "a list of at most 100 domains; [] allows all")
+    domains = [entry.strip().lower().removeprefix("@") if isinstance(entry, str) else "" for entry in value]
+    if not all(_DOMAIN.fullmatch(domain) for domain in domains):
+        raise _bad(name, "a list of domains, such as example.com")
+    return list(dict.fromkeys(domains))
+
+
+_CHECKS = {
+    "allow_password_set": _truth,
+    "preferred_sign_in_method": _method,
+    "public_signup": _signup,
+    "require_passkey_for_project_admin": _passkey_rule,
+    "allowed_email_domains": _domains,
+}
+
+
+def _bad(name: str, wanted: str) -> GatewayError:
+    return GatewayError(400, "invalid_request", f"`{name}` must be {wanted}.", field=name)
+
+
+def _no_passkeys(what: str) -> GatewayError:
+    return GatewayError(
+        422,
+        "unsupported_capability",
+        f"{what}: a local gateway signs users in with passwords, mailed links and codes only. "
+        "Use password or magic_link here, and set this on the cloud project.",
+        code="UNSUPPORTED_CAPABILITY",
+        capability="auth.passkeys",
+    )
+
+
+async def providers(request: Request) -> Response:
+    """GET /auth/v1/providers (a project key): which sign-in methods work, `{magic_link, password, google, passkey, ...}`."""
+    async with gateway_of(request).connection() as conn:
+        project = await app_of(conn, request)
+        settings = await settings_of(conn, project.project_id)
+    return reply(
+        {
+            "magic_link": {"enabled": True, "delivery_modes": list(DELIVERIES)},
+            "password": {"enabled": True, "allow_set": settings.allow_password_set},
+            "google": {"enabled": False},
+            "passkey": {"enabled": False},
+            "preferred_sign_in_method": settings.preferred_sign_in_method,
+            "public_signup": settings.public_signup,
+        }
+    )
+
+
+ROUTES = [
+    Route("/auth/v1/settings", read_settings, methods=["GET"]),
+    Route("/auth/v1/settings", change_settings, methods=["PATCH"]),
+    Route("/auth/v1/providers", providers, methods=["GET"]),
+]

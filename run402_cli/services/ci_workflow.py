@@ -1,0 +1,90 @@
+"""The GitHub Actions workflow that `ci link` writes. See docs/ci.md, "The workflow"."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from run402_cli import __version__, invocation
+from run402_cli.errors import CommandError
+
+DEFAULT_PATH = ".github/workflows/run402-deploy.yml"
+
+
+def text(*, project_id: str, manifest: str, branch: str | None, environment: str | None) -> str:
+    """The workflow: deploy `manifest` to the project on every push to `branch` (any, when None) and by hand."""
+    # A runner's standard input is a pipe that would be taken for a manifest.
+    line = (
+        f"pipx run --spec run402=={__version__} run402 deploy apply"
+        f" --manifest {_quoted(manifest)} --project {_quoted(project_id)} < /dev/null"
+    )
+    lines = [
+        "name: Run402 Deploy",
+        "",
+        "on:",
+        "  push:",
+        *([f"    branches: [{_yaml(branch)}]"] if branch else []),
+        "  workflow_dispatch:",
+        "",
+        "permissions:",
+        "  contents: read",
+        "  id-token: write",
+        "",
+        "jobs:",
+        "  deploy:",
+        "    runs-on: ubuntu-latest",
+        *([f"    environment: {_yaml(environment)}"] if environment else []),
+        "    steps:",
+        "      - uses: actions/checkout@v4",
+        "      - name: Deploy to run402",
+        f"        run: {_yaml(line)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    """One word for sh, quoted even when it needs none, so that a later edit does not have to think of it."""
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _yaml(value: str) -> str:
+    """A YAML scalar: every JSON string is one."""
+    return json.dumps(value, ensure_ascii=True)
+
+
+def require_absent(path: str) -> None:
+    """CommandError WORKFLOW_EXISTS when something is at `path`, a dangling symbolic link included."""
+    target = Path(path)
+    if target.exists() or target.is_symlink():
+        raise CommandError(
+            f"{path} exists already, and nothing was linked.",
+            code="WORKFLOW_EXISTS",
+            hint=f"Replace it: add --force. Or write another file: --workflow {_other(target)}",
+            details={"workflow_path": path},
+        )
+
+
+def _other(path: Path) -> str:
+    return str(path.with_name(f"{path.stem}-2{path.suffix}"))
+
+
+def write(path: str, content: str, *, binding_id: str, force: bool) -> None:
+    """Write the workflow (mode 0644, parents created). CommandError WORKFLOW_NOT_WRITTEN: the binding exists anyway."""
+    target = Path(path)
+    invocation.about_to_write(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb" if force else "xb") as file:
+            file.write(content.encode())
+        with contextlib.suppress(OSError):
+            target.chmod(0o644)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise CommandError(
+            f"The binding {binding_id} was made, but {path} cannot be written: {reason}.",
+            code="WORKFLOW_NOT_WRITTEN",
+            hint=f"Save details.workflow as {path} yourself. To undo the binding: run402 ci revoke {binding_id}",
+            details={"binding_id": binding_id, "workflow_path": path, "workflow": content},
+            safe_to_retry=False,
+        ) from exc
