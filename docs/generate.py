@@ -1,4 +1,8 @@
-"""Write docs/reference/*.md and llms-cli.txt from the command tree. `make docs`; a test checks that they are fresh."""
+"""Write what is made from the command tree: docs/reference, docs/schema, llms-cli.txt and two data files of the package;
+and from the services: the namespaces of the Python API.
+
+`make docs`; a test checks that they are fresh.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,22 @@ from pathlib import Path
 
 import click
 
-from run402_cli.commands._command import CommandGroup
+from run402_cli.commands import _manifest
+from run402_cli.commands._manifest import examples, find, names, text, usage
 from run402_cli.registry import GROUPS
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+SCHEMAS = ROOT / "run402_cli" / "schemas"
+sys.path.insert(0, str(DOCS))
+
+import generate_sdk  # noqa: E402
+from static_scan import facts as scan  # noqa: E402
 
 
 def commands(name: str) -> dict[str, click.Command]:
     """The commands of one group by full name, e.g. "projects sql"."""
-    group = GROUPS[name]
-    app: CommandGroup = importlib.import_module(f"run402_cli.commands.{group.module}").app
-    if not group.commands:
-        return {name: app.find(name), **{f"{name} {word}": app.find(word) for word in group.words}}
-    return {f"{name} {path}": app.find(path) for path in group.commands}
-
-
-def usage(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"run402 {name}")
-    return " ".join(["run402", name, *command.collect_usage_pieces(context)]).replace(" [OPTIONS]", "")
+    return {full: find(full) for full in names() if full.split()[0] == name}
 
 
 def options(command: click.Command) -> list[tuple[str, str]]:
@@ -39,15 +40,6 @@ def options(command: click.Command) -> list[tuple[str, str]]:
         if record is not None and "--help" not in record[0]:
             rows.append((" ".join(record[0].split()), " ".join(record[1].split())))
     return rows
-
-
-def examples(command: click.Command) -> list[str]:
-    lines = (command.epilog or "").replace("\b", "").splitlines()
-    return [line.strip() for line in lines if line.startswith("  ")]
-
-
-def text(command: click.Command) -> str:
-    return " ".join((command.help or "").replace("\b", "").split())
 
 
 def reference(name: str) -> str:
@@ -84,15 +76,39 @@ def completion() -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def facts() -> str:
+    """What the source says about each command (docs/static_scan.py): one line per command."""
+    functions = {}
+    for full in names():
+        group = full.split()[0]
+        app = importlib.import_module(f"run402_cli.commands.{GROUPS[group].module}").app
+        path = full.removeprefix(group).strip() or group
+        callback = next(info.callback for info in app.registered_commands if info.name == path)
+        functions[full] = f"{callback.__module__}:{callback.__qualname__}"
+    found = scan(functions)
+    return "{\n" + ",\n".join(f"  {json.dumps(name)}: {json.dumps(fact)}" for name, fact in found.items()) + "\n}\n"
+
+
+def schema(name: str | None) -> str:
+    """A page of docs/schema: the index, or one group as `run402 schema GROUP` prints it."""
+    document = _manifest.index() if name is None else _manifest.detailed(_manifest.chosen([name]))
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """Every generated file and its content."""
     out = {DOCS / "reference" / f"{name}.md": reference(name) for name in GROUPS}
     out[ROOT / "llms-cli.txt"] = llms()
     out[ROOT / "run402_cli" / "completion.json"] = completion()
-    return out
+    out[SCHEMAS / "_facts.json"] = facts()
+    out[DOCS / "schema" / "index.json"] = schema(None)
+    out |= {DOCS / "schema" / f"{name}.json": schema(name) for name in GROUPS}
+    return out | generate_sdk.pages()
 
 
 def main() -> None:
+    # The pages of docs/schema read this file.
+    (SCHEMAS / "_facts.json").write_text(facts(), encoding="utf-8")
     for path, content in pages().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")

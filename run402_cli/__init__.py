@@ -1,3 +1,45 @@
-"""run402: a whole backend from the command line."""
+"""run402: a whole backend from the command line, and from Python: `from run402_cli import Run402`.
+
+Importing this package imports nothing else: the names below are looked up when they are first used, since the command
+line imports the package too and has a few milliseconds to answer in.
+"""
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from run402_cli.errors import (
+        ApiError,
+        CommandError,
+        DeployError,
+        NetworkError,
+        PaymentError,
+        Run402Error,
+        ValidationError,
+    )
+    from run402_cli.sdk import Project, Run402
+
+__all__ = [
+    "ApiError",
+    "CommandError",
+    "DeployError",
+    "NetworkError",
+    "PaymentError",
+    "Project",
+    "Run402",
+    "Run402Error",
+    "ValidationError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """The public names, imported on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    home = "run402_cli.sdk" if name in ("Run402", "Project") else "run402_cli.errors"
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value

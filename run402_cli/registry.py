@@ -556,4 +556,5 @@ GROUPS: dict[str, Group] = {
     "apply": Group("deploy", "The same as deploy apply."),
     "dev": Group("dev", "The Astro development server with the project's credentials."),
     "completion": Group("completion", "Print the completion script of bash, zsh or fish.", needs_wallet=False),
+    "schema": Group("schema", "Commands, options, codes and output schemas as data.", needs_wallet=False),
 }

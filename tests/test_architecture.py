@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
-SHARED = {"errors", "output", "invocation", "suggest", "registry", "__init__"}
+SHARED = {"errors", "output", "invocation", "suggest", "registry", "surface", "__init__"}
 MAY_IMPORT = {
     "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core"},
     "up": {"deploy", "services", "client", "state", "release"},
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "archive": {"release"},
     "core": {"release", "archive"},
     "mcp": {"services", "deploy", "up", "client", "state", "release", "archive"},
+    "sdk": {"services", "deploy", "up", "client", "state", "release", "archive"},
 }
 
 

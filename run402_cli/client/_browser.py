@@ -12,6 +12,7 @@ import hmac
 import os
 import queue
 import secrets
+import socketserver
 import subprocess
 import sys
 import threading
@@ -111,10 +112,15 @@ class _Server(ThreadingHTTPServer):
     # Browsers open connections ahead and keep them: none of them may hold up the callback or the end of the process.
     daemon_threads = True
     block_on_close = False
+    allow_reuse_address = False  # on Windows another process could take the port over
 
     def __init__(self, *args: Any) -> None:
         self.answers: queue.Queue[Mapping[str, str]] = queue.Queue()
         super().__init__(*args)
+
+    def server_bind(self) -> None:
+        """Without the base class's reverse look-up of the name, which may take seconds."""
+        socketserver.TCPServer.server_bind(self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that hangs up is no news."""

@@ -17,7 +17,7 @@ from run402_cli.errors import ApiError, CommandError, EnvironmentFault, NetworkE
 from run402_cli.state import sessions
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.files import now_iso
-from run402_cli.state.profile import Profile, current
+from run402_cli.state.profile import Profile, acting, current
 
 CLIENT_HEADER = 'surface="cli"'
 _TIMEOUT = httpx.Timeout(300.0, connect=30.0)
@@ -36,6 +36,10 @@ class Client:
 
     # Whether a 402 may be answered with money (docs/payments.md).
     pays = True
+    # Whether a human at this terminal may be asked to approve a write (docs/operator.md, "Approvals").
+    asks = True
+    # What the gateway is told about who calls.
+    client_header = CLIENT_HEADER
 
     def __init__(self, profile: Profile | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
         self.profile = profile or current()
@@ -88,12 +92,18 @@ class Client:
             return _auth.Bearer(token)
         if self.profile.allowance is not None:
             return _auth.Siwx(self.profile.allowance)
-        if (session := sessions.control_plane_session()) is not None:
+        with acting(self.profile.scope):  # worker threads too read the files of this client's own directory
+            session = sessions.control_plane_session()
+            if session is None:
+                return None
             if not capability or not target:
                 return _auth.Bearer(session.token)
             approval = sessions.write_auth_token(session, api_origin=self.origin, action=capability, target=target)
             return _auth.Operator(session.token, write_auth=approval, capability=capability, target=target)
-        return None
+
+    def operator_session(self) -> sessions.Session | None:
+        """The signed-in human's session for reading all of their wallets, or None."""
+        return sessions.operator_session()
 
     @property
     def origin(self) -> str:
@@ -163,7 +173,7 @@ class Client:
     ) -> httpx.Response:
         """Like `request`, but returns the response (already read). `base` overrides the API base of the profile."""
         url = (base or self.api_base) + path
-        merged = {"Run402-Client": CLIENT_HEADER, **(headers or {})}
+        merged = {"Run402-Client": self.client_header, **(headers or {})}
         if body is not None:
             content = output.dumps(body, compact=True).encode()
             merged.setdefault("Content-Type", "application/json")
@@ -183,18 +193,19 @@ class Client:
             return response
         refusal = _refusal(response, context, auth)
         # A body that was streamed is gone; no write that a human approves has one.
-        renewed = self._approved(refusal, auth) if isinstance(request.stream, httpx.ByteStream) else None
+        renewed = self._approved(refusal, auth) if isinstance(content, bytes | str | None) else None
         if renewed is None:
             raise refusal
         return self.send(method, path, context=context, auth=renewed, content=content, headers=merged, base=base)
 
     def _approved(self, refusal: ApiError, auth: httpx.Auth | None) -> httpx.Auth | None:
         """The credential to repeat the call with, once the human at this terminal has approved it; else None."""
-        if refusal.http != 403 or not isinstance(auth, _auth.Operator) or auth.final:
+        if not self.asks or refusal.http != 403 or not isinstance(auth, _auth.Operator) or auth.final:
             return None
         from run402_cli.client import _approval
 
-        return _approval.ask(self, refusal, auth)
+        with acting(self.profile.scope):
+            return _approval.ask(self, refusal, auth)
 
     def _answer_402(
         self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str
@@ -239,7 +250,7 @@ class Client:
     ) -> Iterator[httpx.Response]:
         """Like `send`, but the body is not read yet. A connection that breaks inside the block is a NetworkError."""
         url = self.api_base + path
-        merged = {"Run402-Client": CLIENT_HEADER, **(headers or {})}
+        merged = {"Run402-Client": self.client_header, **(headers or {})}
         request = self.http.build_request(method, url, headers=merged, extensions={_auth.SIGNED_URI: url})
         with self._network_errors(method, context):
             response = self.http.send(request, auth=auth or _NO_AUTH, stream=True)

@@ -13,7 +13,7 @@ from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import ProjectOpt, Words, note_ignored, resolve_project
-from run402_cli.errors import CommandError, UsageError
+from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import ci
 from run402_cli.services.ci_workflow import DEFAULT_PATH
 
@@ -35,7 +35,19 @@ _BINDING_IDS = "Ids: run402 ci list"
 BindingWord = Annotated[list[str] | None, typer.Argument(metavar="BINDING_ID", show_default=False)]
 
 
-class _LinkCommand(Command):
+class _CiCommand(Command):
+    """This group reports a flag without its value as BAD_USAGE."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except FlagError as exc:
+            if list(exc.details or ()) != ["flag"]:
+                raise
+            raise UsageError(exc.message, hint=exc.hint, details=exc.details) from exc
+
+
+class _LinkCommand(_CiCommand):
     """`ci link`: flags that ask for a wider binding are refused by name, before anything else is looked at."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -121,7 +133,7 @@ def link(
         output.emit(ci.link(client, wanted))
 
 
-@app.command("list", example="run402 ci list | jq '.bindings[] | select(.revoked_at == null)'")
+@app.command("list", cls=_CiCommand, example="run402 ci list | jq '.bindings[] | select(.revoked_at == null)'")
 def list_(words: Words = None, project: ProjectOpt = None) -> None:
     """List the CI bindings of a project, revoked ones included."""
     with _unpaid_client() as client:

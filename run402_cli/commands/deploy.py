@@ -134,7 +134,7 @@ def _deployer(project_id: str) -> Iterator[Client]:
     if ci_session.in_github_actions():
         from run402_cli.deploy import _ci
 
-        with ci_session.CiClient(project_id) as client, _ci.guided():
+        with ci_session.CiClient(project_id) as client, _ci.guided(project_id):
             yield client
         return
     with Client() as client:
@@ -497,39 +497,18 @@ def verify(
     with Client() as client:
         project_id = resolve_project(client.profile, project)
         from run402_cli.services.apply import require_operation_id
+        from run402_cli.up import _edge
 
         require_operation_id(chosen)
         require_deployer(client)
-        result = _coherence(client, project_id, chosen, seconds if wait else None)
+        timeout_s = seconds if wait else None
+        result = _edge.coherence(client, project_id, chosen, timeout_s=timeout_s, emit=output.event)
     output.emit(result)
     if not result["coherent"]:
         raise SystemExit(2)
 
 
 _VERIFY_SECONDS = 60
-
-
-def _coherence(client: Client, project_id: str, operation_id: str, timeout_s: int | None) -> dict[str, Any]:
-    from run402_cli.services import apply
-    from run402_cli.up import _edge
-
-    if timeout_s is None:
-        report = apply.edge_coherence(client, project_id, operation_id)
-        attempts, elapsed_ms = 1, 0
-    else:
-        waited = _edge.wait_coherent(client, project_id, operation_id, timeout_s=timeout_s, emit=output.event)
-        report, attempts, elapsed_ms = waited["report"], waited["attempts"], waited["elapsedMs"]
-    found = report if isinstance(report, dict) else {}
-    coherent = found.get("coherent") is True
-    return {
-        "status": "coherent" if coherent else "not_coherent",
-        "coherent": coherent,
-        "operation_id": found.get("operation_id", operation_id),
-        "project_id": found.get("project_id", project_id),
-        "attempts": attempts,
-        "elapsed_ms": elapsed_ms,
-        "report": report,
-    }
 
 
 SiteLimitOpt = Annotated[

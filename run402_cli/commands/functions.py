@@ -146,14 +146,8 @@ def _deps(text: str | None) -> list[str]:
 
 def _release(client: Client, project_id: str, patch: dict[str, Any]) -> dict[str, Any]:
     from run402_cli import deploy as engine
-    from run402_cli.release.manifest import NormalizedManifest
 
-    manifest = NormalizedManifest({"project": project_id, "functions": patch}, None, None)
-    # A gateway that is only known by its address is asked in the Cloud dialect, which our own gateway speaks as well.
-    options = engine.ApplyOptions(
-        cloud_dialect=client.profile.target.kind != "core", command=this_command("run402 functions deploy")
-    )
-    return engine.apply(client, manifest, options, engine.silent)
+    return engine.patch_functions(client, project_id, patch, command=this_command("run402 functions deploy"))
 
 
 @app.command("update", example="run402 functions update hello --timeout 20 --schedule '*/15 * * * *'")

@@ -132,14 +132,9 @@ def _release(project_id: str, folder: Any) -> Any:
 
 def _deploy(client: Client, project_id: str, folder: Any, *, quiet: bool) -> None:
     from run402_cli import deploy
-    from run402_cli.services import sites
 
-    client.profile.keys.ensure_writable()
-    options = deploy.ApplyOptions(cloud_dialect=True, command=this_command("run402 sites deploy-dir"))
-    result = sites.short_result(deploy.apply(client, _release(project_id, folder), options, events(quiet)))
-    if result["deployment_id"]:
-        client.profile.keys.update(project_id, {"last_deployment_id": result["deployment_id"]})
-    output.emit(result)
+    command = this_command("run402 sites deploy-dir")
+    output.emit(deploy.replace_site(client, project_id, folder, command=command, emit=events(quiet)))
 
 
 def _dry_run(client: Client, project_id: str, folder: Any, count: int) -> dict[str, Any]:

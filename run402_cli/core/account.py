@@ -155,14 +155,6 @@ async def project_finance(request: Request) -> Response:
     )
 
 
-async def create_archive(request: Request) -> Response:
-    """POST /projects/v1/{project_id}/archives: 422 unsupported_capability."""
-    raise _unsupported(
-        "export.project-archive",
-        "This gateway cannot export archives. Run `run402 cloud archives create` against a cloud project.",
-    )
-
-
 def _address(request: Request) -> str:
     address: str = request.path_params["address"]
     if not _ADDRESS.fullmatch(address):
@@ -192,7 +184,6 @@ ROUTES = [
     Route("/tiers/v1/{tier}", set_tier, methods=["POST"]),
     Route("/orgs/v1/lookup", org_lookup, methods=["GET"]),
     Route("/projects/v1/{project_id}/tenant-payments", tenant_payments, methods=["GET"]),
-    Route("/projects/v1/{project_id}/archives", create_archive, methods=["POST"]),
     Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"]),
     Route("/wallets/v1/{address}/label", wallet_label, methods=["GET"]),
     Route("/admin/api/finance/project/{project_id}", project_finance, methods=["GET"]),

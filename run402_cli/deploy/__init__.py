@@ -7,6 +7,7 @@ the command that continues.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from run402_cli.deploy._options import ApplyOptions, Emit, silent
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
     from run402_cli.client import Client
     from run402_cli.release.manifest import NormalizedManifest
 
-__all__ = ["ApplyOptions", "Emit", "apply", "dry_run", "plan", "rehearse", "resume", "silent"]
+__all__ = [
+    "ApplyOptions",
+    "Emit",
+    "apply",
+    "dry_run",
+    "patch_functions",
+    "plan",
+    "rehearse",
+    "replace_site",
+    "resume",
+    "silent",
+]
 
 
 def apply(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
@@ -56,6 +68,35 @@ def rehearse(client: Client, manifest: NormalizedManifest, options: ApplyOptions
     from run402_cli.deploy import _rehearse
 
     return _rehearse.run(client, manifest, options, emit)
+
+
+def patch_functions(
+    client: Client, project_id: str, patch: dict[str, Any], *, command: str, emit: Emit = silent
+) -> dict[str, Any]:
+    """A release that changes only the functions of `patch` (services/functions.py, `release_patch`). Result as `apply`."""
+    from run402_cli.release.manifest import NormalizedManifest
+
+    manifest = NormalizedManifest({"project": project_id, "functions": patch}, None, None)
+    # A gateway that is only known by its address is asked in the Cloud dialect, which our own gateway speaks as well.
+    options = ApplyOptions(cloud_dialect=client.profile.target.kind != "core", command=command)
+    return apply(client, manifest, options, emit)
+
+
+def replace_site(client: Client, project_id: str, folder: Path, *, command: str, emit: Emit) -> dict[str, Any]:
+    """A release whose site is the files of a directory, in short: see services/sites.py, `short_result`.
+
+    The deployment is noted in the key cache as the project's last one.
+    """
+    from run402_cli.release.manifest import NormalizedManifest
+    from run402_cli.services import sites
+
+    client.profile.keys.ensure_writable()
+    files = {"__source": "local-dir", "path": str(folder)}
+    manifest = NormalizedManifest({"project": project_id, "site": {"replace": files}}, None, None)
+    result = sites.short_result(apply(client, manifest, ApplyOptions(cloud_dialect=True, command=command), emit))
+    if result["deployment_id"]:
+        client.profile.keys.update(project_id, {"last_deployment_id": result["deployment_id"]})
+    return result
 
 
 def resume(client: Client, project_id: str, operation_id: str, emit: Emit) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 from run402_cli.errors import ApiError, DeployError
 
 _LINK = "run402 ci link github"
-_LIST = "run402 ci list --project <project_id>"
+_PROJECT = "<project_id>"
+_LIST = f"run402 ci list --project {_PROJECT}"
 _APPLY = "run402 deploy apply"
 
 
@@ -70,7 +71,7 @@ _GUIDANCE: dict[str, tuple[str, list[dict[str, str]]]] = {
     "payment_required": (
         "The project's tier or payment state does not allow this deploy.",
         [
-            _edit("See the tier.", "run402 tier status --project <project_id>"),
+            _edit("See the tier.", f"run402 tier status --project {_PROJECT}"),
             _edit("Change or renew it.", "run402 tier set <tier>"),
         ],
     ),
@@ -78,23 +79,34 @@ _GUIDANCE: dict[str, tuple[str, list[dict[str, str]]]] = {
 
 
 @contextlib.contextmanager
-def guided() -> Iterator[None]:
+def guided(project_id: str) -> Iterator[None]:
     """Give refusals of a CI deploy a hint and next actions where they have none."""
     try:
         yield
     except DeployError as exc:
-        if found := _lookup(exc.fields, exc.code):
+        if found := _lookup(exc.fields, exc.code, exc.fields.get("http"), project_id):
             exc.fields.setdefault("hint", found[0])
             if not exc.fields.get("next_actions"):
                 exc.fields["next_actions"] = found[1]
         raise
     except ApiError as exc:
-        if found := _lookup(exc.fields, "payment_required" if exc.http == 402 else exc.code):
+        if found := _lookup(exc.fields, exc.code, exc.http, project_id):
+            if "next_actions" in exc.fields and not exc.fields["next_actions"]:
+                exc.body = {key: value for key, value in exc.fields.items() if key != "next_actions"}
             exc.extra = {"hint": found[0], "next_actions": found[1], **exc.extra}
         raise
 
 
-def _lookup(fields: Mapping[str, Any], code: str) -> tuple[str, list[dict[str, str]]] | None:
+def _lookup(
+    fields: Mapping[str, Any], code: str, http: Any, project_id: str
+) -> tuple[str, list[dict[str, str]]] | None:
     """OAuth's error word says more than the general code beside it."""
-    word = fields.get("error")
-    return (_GUIDANCE.get(word) if isinstance(word, str) else None) or _GUIDANCE.get(code)
+    found = next(
+        (_GUIDANCE[key] for key in (fields.get("error"), code) if isinstance(key, str) and key in _GUIDANCE), None
+    )
+    if found is None and http == 402:
+        found = _GUIDANCE["payment_required"]
+    if found is None:
+        return None
+    hint, actions = found
+    return hint, [{key: text.replace(_PROJECT, project_id) for key, text in action.items()} for action in actions]

@@ -32,12 +32,17 @@ def status(client: Client) -> Json:
     if not isinstance(record, dict):
         return record
     try:
-        path = "/agent/v1/operator/status"
-        more = client.request("GET", path, context="reading the challenge", auth=client.principal())
+        more = operator_status(client)
     except Run402Error:
         return record
     challenge = more.get("email_verification") if isinstance(more, dict) else None
     return {**record, "email_verification": challenge} if isinstance(challenge, dict) else record
+
+
+def operator_status(client: Client) -> Json:
+    """GET /agent/v1/operator/status -> how the operator behind the wallet stands: contact, tier, projects at risk."""
+    path = "/agent/v1/operator/status"
+    return client.request("GET", path, context="reading the operator status", auth=client.principal())
 
 
 def verify_email(client: Client) -> Json:

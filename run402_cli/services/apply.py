@@ -85,11 +85,11 @@ def operation_events(
         )
 
 
-def operations(client: Client, project_id: str, *, limit: int | None = None) -> Any:
-    """GET /apply/v1/operations[?limit=] -> {operations: [snapshot], cursor?}."""
+def operations(client: Client, project_id: str, *, limit: int | None = None, cursor: str | None = None) -> Any:
+    """GET /apply/v1/operations[?limit=&cursor=] -> {operations: [snapshot], cursor?}."""
     return client.request(
         "GET",
-        with_query("/apply/v1/operations", limit=limit),
+        with_query("/apply/v1/operations", limit=limit, cursor=cursor),
         context="listing deploy operations",
         auth=client.deploy_reader(project_id),
     )

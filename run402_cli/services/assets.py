@@ -157,11 +157,12 @@ def content_type_of(key: str) -> str:
 
 
 def metadata_of(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Metadata from `key=value` texts: a comma makes a list, true/false a boolean, digits a number.
+    """Metadata from `key=value` texts: a comma makes a list, true/false a boolean, digits a number. See `checked_metadata`."""
+    return checked_metadata({key: _value(text) for key, text in pairs})
 
-    ValidationError INVALID_ASSET_METADATA above 4096 bytes of compact JSON.
-    """
-    metadata = {key: _value(text) for key, text in pairs}
+
+def checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata; ValidationError INVALID_ASSET_METADATA above 4096 bytes of compact JSON."""
     size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace"))
     if size > MAX_METADATA_BYTES:
         raise ValidationError(

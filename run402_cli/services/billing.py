@@ -102,11 +102,19 @@ def link_wallet(client: Client, org_id: str, wallet: str) -> dict[str, Any]:
 
 
 def checkout(
-    client: Client, identifier: str, *, product: str, tier: str | None = None, amount: int | None = None
+    client: Client,
+    identifier: str,
+    *,
+    product: str,
+    tier: str | None = None,
+    amount: int | None = None,
+    success_url: str | None = None,
+    cancel_url: str | None = None,
 ) -> Any:
     """Read the organization, then POST /orgs/v1/{org_id}/checkouts -> {org_id, product, checkout_url, topup_id}.
 
-    `product` is tier (with `tier`), email_pack or balance_topup (with `amount` in USD micros). Raises ValidationError for a
+    `product` is tier (with `tier`), email_pack or balance_topup (with `amount` in USD micros). The payer is sent to
+    `success_url` or `cancel_url` afterwards. Raises ValidationError for a
     tier or an amount that cannot be bought.
     """
     answer = balance(client, identifier)
@@ -121,6 +129,8 @@ def checkout(
         body["tier"] = tier
     elif product == "balance_topup":
         body["amount_usd_micros"] = _topup(amount)
+    urls = {"success_url": success_url, "cancel_url": cancel_url}
+    body |= {key: value for key, value in urls.items() if value is not None}
     return client.request(
         "POST",
         f"/orgs/v1/{segment(org_id)}/checkouts",

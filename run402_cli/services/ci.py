@@ -218,6 +218,12 @@ def list_bindings(client: Client, project_id: str) -> Json:
     return {"project_id": project_id, **_row(answer, "the list of CI bindings")}
 
 
+def get_binding(client: Client, binding_id: str) -> Json:
+    """GET /ci/v1/bindings/{id} -> the binding's row. ApiError 404 for an unknown one."""
+    path = f"{_BINDINGS}/{segment(binding_id)}"
+    return client.request("GET", path, context="reading the CI binding", auth=client.principal())
+
+
 def revoke(client: Client, binding_id: str) -> Json:
     """POST /ci/v1/bindings/{id}/revoke -> {binding: row, revoked, revocation_residuals}. No request of it works later."""
     path = f"{_BINDINGS}/{segment(binding_id)}/revoke"

@@ -16,6 +16,7 @@ def _path(project_id: str, *tail: str) -> str:
 
 
 def default_scope(project_id: str, capability: str) -> dict[str, Json]:
+    """The narrowest scope of a delegate: one capability, on one project. See docs/organizations.md."""
     return {"v": 1, "capabilities": [capability], "projects": [project_id]}
 
 

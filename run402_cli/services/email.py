@@ -157,16 +157,18 @@ def _read(client: Client, project_id: str, mailbox_id: str, message_id: str) -> 
     return {**_both_ids(found), "template": found.get("template"), "variables": found.get("variables", {})}
 
 
+def raw(client: Client, project_id: str, message_id: str, *, mailbox: str | None = None) -> bytes:
+    """GET /mailboxes/v1/{mailbox}/messages/{message}/raw: the bytes of a received message. ApiError 404 for others."""
+    path = mailboxes.mailbox_path(mailboxes.find(client, project_id, mailbox), "messages", message_id, "raw")
+    auth = client.service_key(project_id)
+    return client.send("GET", path, context="reading the raw message", auth=auth).content
+
+
 def save_raw(
     client: Client, project_id: str, message_id: str, output: str, *, mailbox: str | None = None
 ) -> dict[str, Json]:
-    """GET /mailboxes/v1/{mailbox}/messages/{message}/raw to the file `output`, byte for byte -> {message_id, bytes, output}.
-
-    For received messages; ApiError 404 for others. EnvironmentFault when the file cannot be written.
-    """
-    path = mailboxes.mailbox_path(mailboxes.find(client, project_id, mailbox), "messages", message_id, "raw")
-    auth = client.service_key(project_id)
-    data = client.send("GET", path, context="reading the raw message", auth=auth).content
+    """`raw` to the file `output`, byte for byte -> {message_id, bytes, output}. EnvironmentFault when it cannot be written."""
+    data = raw(client, project_id, message_id, mailbox=mailbox)
     invocation.about_to_write(output)
     try:
         Path(output).write_bytes(data)

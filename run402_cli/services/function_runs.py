@@ -55,16 +55,21 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How often a run is tried. Given when any of its fields is; the preset is `standard` unless named."""
+    """How often a run is tried, and the pause between. Given when any of its fields is; the preset is `standard`."""
 
     preset: str | None = None
     max_attempts: int | None = None
+    min_delay_seconds: float | None = None
+    max_delay_seconds: float | None = None
 
     def to_wire(self) -> dict[str, Json] | None:
-        if self.preset is None and self.max_attempts is None:
-            return None
-        attempts = {} if self.max_attempts is None else {"max_attempts": self.max_attempts}
-        return {"preset": self.preset or "standard", **attempts}
+        numbers = {
+            "max_attempts": self.max_attempts,
+            "min_delay_seconds": self.min_delay_seconds,
+            "max_delay_seconds": self.max_delay_seconds,
+        }
+        given = {key: value for key, value in numbers.items() if value is not None}
+        return {"preset": self.preset or "standard", **given} if given or self.preset is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

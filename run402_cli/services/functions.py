@@ -147,17 +147,21 @@ def invoke(
     method: str = "POST",
     body: str | None = None,
     idempotency_key: str | None = None,
+    extra_headers: Mapping[str, str] | None = None,
     wait: function_runs.Wait | None = None,
 ) -> dict[str, Json]:
     """{method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, duration_ms}.
 
-    `body` is JSON text, sent byte for byte (not with GET and HEAD). With `wait`, an answer 202 that names a run is followed to
-    the run's end, and with a key the call is then repeated for its answer; duration_ms covers all of that. Raises
-    ApiError for any non-2xx answer of the function, RunFailed and ValidationError from waiting.
+    `body` is JSON text, sent byte for byte (not with GET and HEAD); `extra_headers` win over its Content-Type. With `wait`,
+    an answer 202 that names a run is followed to the run's end, and with a key the call is then repeated for its answer;
+    duration_ms covers all of that. Raises ApiError for any non-2xx answer of the function, RunFailed and ValidationError
+    from waiting.
     """
     auth = _auth.ProjectKey(_service_key(client, project_id), bearer=False, apikey=True, principal=client.principal())
     content = body.encode() if body is not None and method.upper() not in ("GET", "HEAD") else None
     headers = {"Content-Type": "application/json"} if content is not None else {}
+    for name, value in (extra_headers or {}).items():
+        headers = {key: headers[key] for key in headers if key.lower() != name.lower()} | {name: value}
     if idempotency_key is not None:
         headers["Idempotency-Key"] = idempotency_key
     path = f"/functions/v1/{segment(name)}"

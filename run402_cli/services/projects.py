@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from run402_cli.client import Client, _auth, segment, with_query
+from run402_cli.client import Client, _auth, parse_body, segment, with_query
 from run402_cli.errors import CommandError, Run402Error, ValidationError, no_allowance
 from run402_cli.state import sessions
 
@@ -132,18 +132,26 @@ def use(client: Client, project_id: str) -> dict[str, Json]:
     return {"active_project_id": project_id, "set": True}
 
 
-def list_projects(client: Client, *, org_id: str | None = None, everything: bool = False) -> dict[str, Json]:
-    """GET /projects/v1[?org_id] (all wallets of the operator: GET /agent/v1/operator/projects).
+def list_projects(
+    client: Client,
+    *,
+    org_id: str | None = None,
+    everything: bool = False,
+    limit: int | None = None,
+    after: str | None = None,
+) -> dict[str, Json]:
+    """GET /projects/v1[?org_id&limit&after] (all wallets of the operator: GET /agent/v1/operator/projects).
 
     Returns {projects: [{project_id, name, active, site_url, custom_domains, org_id, status}], scope?, has_more?,
     next_cursor?}.
     """
     if everything:
-        session = sessions.operator_session()
+        session = client.operator_session()
         auth = _auth.Bearer(session.token) if session else client.principal()
-        answer = client.request("GET", "/agent/v1/operator/projects", context="listing all projects", auth=auth)
+        path = with_query("/agent/v1/operator/projects", limit=limit, after=after)
+        answer = client.request("GET", path, context="listing all projects", auth=auth)
     else:
-        path = with_query("/projects/v1", org_id=org_id)
+        path = with_query("/projects/v1", org_id=org_id, limit=limit, after=after)
         answer = client.request("GET", path, context="listing projects", auth=client.principal())
     rows = answer.get("projects") if isinstance(answer, dict) else answer
     if not isinstance(rows, list):
@@ -262,21 +270,36 @@ def rest_query(
     (Prefer: return=representation). Returns the parsed body, or "" for an empty answer. With the anon key, row-level security
     applies; with the service key it does not.
     """
-    service = key_type == "service"
-    auth = client.service_key(project_id, apikey=True) if service else client.anon_key(project_id, bearer=True)
-    path = ("/admin/v1/rest/" if service else "/rest/v1/") + _rest_target(table)
-    text = (query or "").removeprefix("?").replace("#", "%23")
-    if text:
-        path += f"?{text}"
-    elif params:
-        path = with_query(path, **params)
-    headers = {} if method == "GET" else {"Prefer": "return=representation"}
     if body is not None and body_text is None:
         body_text = json.dumps(body, ensure_ascii=False)
+    path = rest_path(table, query=query, params=params, key_type=key_type)
+    return rest_call(client, project_id, path, method=method, body_text=body_text, key_type=key_type)[1]
+
+
+def rest_path(
+    table: str, *, query: str | None = None, params: Mapping[str, str] | None = None, key_type: str = "anon"
+) -> str:
+    """The path and query string of a REST request; arguments as in `rest_query`."""
+    path = ("/admin/v1/rest/" if key_type == "service" else "/rest/v1/") + _rest_target(table)
+    text = (query or "").removeprefix("?").replace("#", "%23")
+    if text:
+        return f"{path}?{text}"
+    return with_query(path, **params) if params else path
+
+
+def rest_call(
+    client: Client, project_id: str, path: str, *, method: str, body_text: str | None = None, key_type: str = "anon"
+) -> tuple[int, Json]:
+    """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
+    service = key_type == "service"
+    auth = client.service_key(project_id, apikey=True) if service else client.anon_key(project_id, bearer=True)
+    headers = {} if method == "GET" else {"Prefer": "return=representation"}
     if body_text is not None:
         headers["Content-Type"] = "application/json"
     content = body_text.encode() if body_text is not None else None
-    return client.request(method, path, context=f"querying {table}", auth=auth, content=content, headers=headers)
+    context = f"querying {path.partition('?')[0].rpartition('/')[2]}"
+    response = client.send(method, path, context=context, auth=auth, content=content, headers=headers)
+    return response.status_code, parse_body(response)
 
 
 def _rest_target(table: str) -> str:

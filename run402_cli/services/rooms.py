@@ -146,11 +146,16 @@ def who(
     if you is None:
         answer = register(client, room, say, name=name, task=task)
         you = answer if isinstance(answer, dict) else {}
-    path = with_query(room.path("presences"), include_expired="true" if include_expired else "false")
-    listing = client.request("GET", path, context="listing who is in the room", auth=client.principal())
+    listing = list_presences(client, room, include_expired=include_expired)
     rest = listing if isinstance(listing, dict) else {}
     shown = {"org_id": room.org_id, "room_key": room.room_key, "you": {**you, "registered": registered}}
     return {**shown, "presences": [], **rest, **shown}
+
+
+def list_presences(client: Client, room: Room, *, include_expired: bool = False) -> Json:
+    """GET .../presences?include_expired=true|false -> {presences: [presence]}."""
+    path = with_query(room.path("presences"), include_expired="true" if include_expired else "false")
+    return client.request("GET", path, context="listing who is in the room", auth=client.principal())
 
 
 def _live_presence(client: Client, room: Room) -> dict[str, Json] | None:

@@ -24,14 +24,30 @@ def messaging_path() -> Path:
     return Path(".run402") / "messaging.json"
 
 
+# Of a server process, which is one session wherever it was started; None: the file of the directory.
+_memory: dict[str, Entry] | None = None
+
+
+def keep_in_memory() -> None:
+    """Begin anew, in this process's memory instead of the file; a point of reading (`cursor`) is not kept there."""
+    global _memory
+    _memory = {}
+
+
 def read_room(key: str) -> Entry:
     """What is known of a room, "<org_id>/<room_key>": {presence_id?, name?, requested_name?, cursor?}."""
+    if _memory is not None:
+        return dict(_memory.get(key, {}))
     entry = _rooms(read_object(messaging_path())).get(key)
     return entry if isinstance(entry, dict) else {}
 
 
 def note_room(key: str, fields: Entry) -> None:
     """Merge fields into what is known of a room."""
+    if _memory is not None:
+        kept = {name: value for name, value in fields.items() if name != "cursor"}
+        _memory[key] = {**_memory.get(key, {}), **kept}
+        return
     path = messaging_path()
     known = read_room(key)
     if all(name in known and known[name] == value for name, value in fields.items()):

@@ -7,10 +7,12 @@ See docs/protocol/local-state.md, "Wallet selection".
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +37,9 @@ def is_wallet_name(name: str) -> bool:
 
 
 def base_dir() -> Path:
-    """RUN402_CONFIG_DIR, else ~/.config/run402 on every system."""
+    """RUN402_CONFIG_DIR, else ~/.config/run402 on every system; inside `acting`, the directory given there."""
+    if (scope := _scope.get()) is not None:
+        return scope.base
     configured = os.environ.get("RUN402_CONFIG_DIR")
     return Path(configured) if configured else Path.home() / ".config" / "run402"
 
@@ -45,6 +49,27 @@ def profile_dir(name: str) -> Path:
     if not is_wallet_name(name):
         raise bad_wallet_name(name, "profile")
     return base_dir() if name == DEFAULT else base_dir() / "profiles" / name
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a block of code takes for its own instead of the environment's: a config directory and maybe a profile."""
+
+    base: Path
+    profile: Profile | None = None
+
+
+_scope: ContextVar[Scope | None] = ContextVar("run402_scope", default=None)
+
+
+@contextlib.contextmanager
+def acting(scope: Scope) -> Iterator[None]:
+    """Let `base_dir` and `current` answer with `scope` inside the block: several profiles live in one process."""
+    before = _scope.set(scope)
+    try:
+        yield
+    finally:
+        _scope.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +212,11 @@ class Profile:
         self.base = base_dir()
         self.dir = profile_dir(selection.name)
 
+    @property
+    def scope(self) -> Scope:
+        """For `acting`: this profile with its config directory."""
+        return Scope(self.base, self)
+
     @cached_property
     def target(self) -> Target:
         """The API base that requests go to, and its kind. Raises EnvironmentFault (BAD_ENV) for an unusable address."""
@@ -235,8 +265,27 @@ def activate(selection: Selection) -> Profile:
     return _current
 
 
+def opened(*, wallet: str | None = None, api_base: str | None = None, base: Path | None = None) -> Profile:
+    """A profile of its own, beside the process's; the environment is read where an argument is None, never changed.
+
+    Raises CommandError BAD_WALLET_NAME, WALLET_NOT_FOUND (for a wallet that was named here), WALLET_SELECTION_CONFLICT;
+    EnvironmentFault for an unusable `api_base`.
+    """
+    with acting(Scope(base or base_dir())):
+        selection = select(None if wallet is None else ("wallet", wallet))
+        check(selection, needs_wallet=wallet is not None, allow_conflict=False)
+        profile = Profile(selection)
+        if api_base is not None:
+            from run402_cli.state.target import explicit_target
+
+            profile.target = explicit_target(profile.dir, api_base)
+        return profile
+
+
 def current() -> Profile:
     """The profile of this process; selected from the environment when used as a library."""
+    if (scope := _scope.get()) is not None and scope.profile is not None:
+        return scope.profile
     if _current is None:
         selection = select(None)
         check(selection, needs_wallet=False, allow_conflict=False)

@@ -18,7 +18,7 @@ _KINDS = ("cloud", "core", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`source` is env, profile or default; `kind` is what target.json says (cloud, core or unknown)."""
+    """`source` is argument, env, profile or default; `kind` is what target.json says (cloud, core or unknown)."""
 
     api_base: str
     source: str
@@ -41,14 +41,23 @@ def resolve_target(folder: Path) -> Target:
         if not base:
             output.notice("warning: RUN402_API_BASE is set but empty; using the default API")
             base = CLOUD_API_BASE
-        base = checked_base(base, "RUN402_API_BASE")
-        stored_core = kind == "core" and stored_base == base
-        plain_http = base.startswith("http:") and base != CLOUD_API_BASE
-        return Target(base, "env", kind, stored_core or plain_http)
+        return _named(checked_base(base, "RUN402_API_BASE"), "env", stored)
     if stored_base:
         base = checked_base(stored_base, str(folder / "target.json"))
         return Target(base, "profile", kind, kind == "core")
     return Target(CLOUD_API_BASE, "default", kind, False)
+
+
+def explicit_target(folder: Path, address: str) -> Target:
+    """The target for an address that the caller gave, whatever RUN402_API_BASE and target.json say."""
+    return _named(checked_base(address.strip(), "api_base"), "argument", load_target(folder))
+
+
+def _named(base: str, source: str, stored: dict[str, Any]) -> Target:
+    kind = stored.get("target_kind", "unknown")
+    stored_core = kind == "core" and stored.get("api_base") == base
+    plain_http = base.startswith("http:") and base != CLOUD_API_BASE
+    return Target(base, source, kind, stored_core or plain_http)
 
 
 def checked_base(base: str, origin: str) -> str:

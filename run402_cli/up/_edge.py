@@ -39,6 +39,37 @@ def wait_coherent(
         time.sleep(min(_INTERVAL_S, max(0.0, timeout_s - elapsed)))
 
 
+def coherence(
+    client: Client,
+    project_id: str,
+    operation_id: str,
+    *,
+    timeout_s: float | None,
+    emit: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Whether the edges agree on an operation's release, asked once, or with `timeout_s` until they do.
+
+    Returns {status: coherent|not_coherent, coherent, operation_id, project_id, attempts, elapsed_ms, report}.
+    """
+    if timeout_s is None:
+        report = deploys.edge_coherence(client, project_id, operation_id)
+        attempts, elapsed_ms = 1, 0
+    else:
+        waited = wait_coherent(client, project_id, operation_id, timeout_s=timeout_s, emit=emit)
+        report, attempts, elapsed_ms = waited["report"], waited["attempts"], waited["elapsedMs"]
+    found = report if isinstance(report, dict) else {}
+    coherent = found.get("coherent") is True
+    return {
+        "status": "coherent" if coherent else "not_coherent",
+        "coherent": coherent,
+        "operation_id": found.get("operation_id", operation_id),
+        "project_id": found.get("project_id", project_id),
+        "attempts": attempts,
+        "elapsed_ms": elapsed_ms,
+        "report": report,
+    }
+
+
 def _poll_event(report: Mapping[str, Any], attempts: int, elapsed_ms: int) -> dict[str, Any]:
     paths = [path for path in report.get("paths") or [] if isinstance(path, Mapping)]
     return {

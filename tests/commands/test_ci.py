@@ -103,6 +103,8 @@ def test_link_to_an_environment_needs_no_branch(run: Run, wallet: Path, binding:
         (("ci", "link", "github", "--bogus"), "UNKNOWN_FLAG"),
         (("ci", "link", "github", "--bogus", "--pr"), "UNSUPPORTED_CI_FLAG"),
         (("ci", "link", "gitlab", "--event=push"), "UNSUPPORTED_CI_FLAG"),
+        (("ci", "link", "github", "--repo"), "BAD_USAGE"),
+        (("ci", "list", "--project", "--json"), "BAD_USAGE"),
         (("ci", "link", "github"), "GITHUB_REPO_REQUIRED"),
         (("ci", "link", "github", "--repo", "a/b/c"), "GITHUB_REPO_REQUIRED"),
         (("ci", "link", "github", "--repo", "a/b"), "CI_SUBJECT_REQUIRED"),

@@ -106,7 +106,6 @@ def test_a_wallet_label_is_kept_whatever_the_case_of_the_address(client: httpx.C
     ("method", "path"),
     [
         ("GET", "/admin/api/finance/project/{id}?window=7d"),
-        ("POST", "/projects/v1/{id}/archives"),
         ("POST", "/tiers/v1/hobby"),
     ],
 )

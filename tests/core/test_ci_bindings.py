@@ -18,9 +18,11 @@ from deploy_kit import commit, plan, site, stage
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
+from run402_cli.client import _siwx
 from run402_cli.release.ci_delegation import Delegation, delegation
 
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+OTHER_KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
 MAIN = "repo:tal/myapp:ref:refs/heads/main"
 
 
@@ -190,11 +192,33 @@ def test_a_delegation_makes_one_binding_only(client: httpx.Client, project: dict
     assert [row["revoked_at"] for row in rows] == [None]
 
 
-def test_another_wallets_request_is_refused(client: httpx.Client, project: dict[str, Any]) -> None:
+def sign_in(client: httpx.Client, path: str, key: str) -> dict[str, str]:
+    address = Account.from_key(key).address
+    uri = str(client.base_url).rstrip("/") + path
+    return {"SIGN-IN-WITH-X": _siwx.header(key, address, domain="127.0.0.1", uri=uri)}
+
+
+def test_only_the_wallet_that_owns_a_project_binds_it(client: httpx.Client, project: dict[str, Any]) -> None:
+    owned = client.post("/projects/v1", json={}, headers=sign_in(client, "/projects/v1", OTHER_KEY)).json()
+    made = wanted(owned)
+    body = body_of(made, signed(client, made))
+    assert client.post("/ci/v1/bindings", json=body).json()["error"] == "signer_mismatch"
     made = wanted(project)
-    other = base64.b64encode(json.dumps({"address": "0x" + "2" * 40}).encode()).decode()
-    answer = client.post("/ci/v1/bindings", json=body_of(made, signed(client, made)), headers={"SIGN-IN-WITH-X": other})
-    assert (answer.status_code, answer.json()["error"]) == (403, "signer_mismatch")
+    body = body_of(made, signed(client, made))
+    headers = sign_in(client, "/ci/v1/bindings", OTHER_KEY)
+    assert client.post("/ci/v1/bindings", json=body, headers=headers).json()["error"] == "signer_mismatch"
+    headers = sign_in(client, "/ci/v1/bindings", KEY)
+    assert client.post("/ci/v1/bindings", json=body, headers=headers).status_code == 201
+
+
+def test_another_wallet_cannot_see_or_revoke_a_binding(client: httpx.Client) -> None:
+    owned = client.post("/projects/v1", json={}, headers=sign_in(client, "/projects/v1", KEY)).json()
+    row = link(client, owned)
+    path = f"/ci/v1/bindings/{row['id']}"
+    assert client.get(path, headers=sign_in(client, path, OTHER_KEY)).status_code == 403
+    path += "/revoke"
+    assert client.post(path, headers=sign_in(client, path, OTHER_KEY)).status_code == 403
+    assert client.post(path, headers=sign_in(client, path, KEY)).json()["revoked_at"] is not None
 
 
 @pytest.mark.parametrize(

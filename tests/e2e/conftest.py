@@ -9,6 +9,16 @@ from typing import Any
 import httpx
 import pytest
 from e2e_kit import Cli, free_port, make
+from secret_watch import WATCH
+
+
+@pytest.fixture(autouse=True)
+def no_secret_gets_out() -> Iterator[None]:
+    """Every test of this folder fails when a secret was printed or logged where it must not be."""
+    WATCH.clear()
+    yield
+    leaks = WATCH.leaks()
+    assert not leaks, "\n".join(leaks)
 
 
 @pytest.fixture(scope="session")

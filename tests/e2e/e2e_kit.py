@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from secret_watch import WATCH, Watched
+
 TIMEOUT_S = 120
 
 
@@ -50,11 +52,15 @@ class Cli:
 
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RUN402_")}
+        WATCH.configs.add(self.config)
+        WATCH.data_dirs.add(self.data_dir)
         own = {"RUN402_CONFIG_DIR": str(self.config), "RUN402_CORE_DATA_DIR": str(self.data_dir)}
         return {**kept, **own, **self.env}
 
     def __call__(self, *args: str, stdin: str | bytes | None = None, cwd: Path | None = None) -> Done:
         data = stdin.encode() if isinstance(stdin, str) else stdin
+        if args[:2] == ("core", "reset"):
+            WATCH.read_files()
         done = subprocess.run(
             [sys.executable, "-m", "run402_cli", *args],
             env=self.environment(),
@@ -64,6 +70,7 @@ class Cli:
             timeout=TIMEOUT_S,
             check=False,
         )
+        WATCH.saw(args, done.stdout, done.stderr)
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def ok(self, *args: str, stdin: str | bytes | None = None, cwd: Path | None = None) -> Any:
@@ -72,7 +79,7 @@ class Cli:
 
     def start(self, *args: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         """The command in the background; the test must wait for it or kill it."""
-        return subprocess.Popen(
+        return Watched(
             [sys.executable, "-m", "run402_cli", *args],
             env=self.environment(),
             cwd=cwd or self.cwd,

@@ -71,7 +71,7 @@ def test_an_operator_session_is_live_until_its_first_end(config_dir: Path, chang
 def test_a_session_file_of_another_shape_is_an_error_and_stays(config_dir: Path, value: Any) -> None:
     path = put(config_dir, "operator-session.json", value)
     before = path.read_bytes()
-    with pytest.raises(EnvironmentFault, match="operator-session.json"):
+    with pytest.raises(EnvironmentFault, match=r"operator-session\.json"):
         sessions.operator_session()
     assert path.read_bytes() == before
 
@@ -91,9 +91,9 @@ def test_a_session_that_others_can_read_is_made_private(config_dir: Path) -> Non
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def approval(session: sessions.Session, token: str, **answer: Any) -> dict[str, Any]:
+def approval(owner: sessions.Session, token: str, **answer: Any) -> dict[str, Any]:
     told = {"write_auth_token": token, **answer}
-    return sessions.save_approval(session, told, api_origin="https://a.test", action="org.project.create", target=ORG)
+    return sessions.save_approval(owner, told, api_origin="https://a.test", action="org.project.create", target=ORG)
 
 
 def test_an_approval_is_found_by_origin_session_action_and_target_only(config_dir: Path) -> None:

@@ -66,6 +66,8 @@ async def dump_database(gateway: Gateway, conn: Connection, slot: str, folder: P
     assert row is not None
     pre_data = portable(await dump(gateway, slot, row[0], "pre-data", "--no-owner"), slot)
     post_data = portable(await dump(gateway, slot, row[0], "post-data", "--no-owner"), slot)
+    # Row-level security must never leave rows out in silence: without it such a table is an error.
+    await conn.execute("SELECT set_config('row_security', 'off', true)")
     await conn.execute("SELECT set_config('search_path', quote_ident(%s), true)", (slot,))
     tables = []
     for number, found in enumerate(await (await conn.execute(_TABLES, (slot,))).fetchall(), 1):

@@ -170,7 +170,7 @@ async def download_archive(request: Request) -> Response:
             "archive_not_ready",
             f"{record.archive_id} is {record.status}.",
             code="ARCHIVE_NOT_READY",
-            status=record.status,
+            details={"archive_id": record.archive_id, "status": record.status},
             retryable=record.status == "running",
         )
     return FileResponse(
@@ -225,10 +225,9 @@ async def _make(gateway: Gateway, record: ArchiveRecord) -> None:
     scratch = target.with_suffix(".tmp")
     await asyncio.to_thread(scratch.mkdir, parents=True, mode=0o700)
     try:
-        async with project_lock(gateway, record.project_id) as conn:
-            async with copying(conn):
-                picture = await _picture(conn, record)
-                database = await dump_database(gateway, conn, picture.project.schema_slot, scratch)
+        async with project_lock(gateway, record.project_id) as conn, copying(conn):
+            picture = await _picture(conn, record)
+            database = await dump_database(gateway, conn, picture.project.schema_slot, scratch)
         file = scratch / "archive.tar"
         facts = await asyncio.to_thread(_write, gateway.store, file, record, picture, database)
         await asyncio.to_thread(_check, file)

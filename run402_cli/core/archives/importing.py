@@ -92,7 +92,8 @@ def read_wish(body: Mapping[str, Any]) -> Wish:
     for key, value in flags.items():
         if value is not None and not isinstance(value, bool):
             raise _invalid(f"{key} must be true or false.")
-    secrets = given("secret_values", "secretValues") or {}
+    secrets = given("secret_values", "secretValues")
+    secrets = {} if secrets is None else secrets
     if not isinstance(secrets, dict):
         raise _invalid("secret_values must be an object of names and values.")
     for key, value in secrets.items():

@@ -16,7 +16,7 @@ from run402_cli.core.functions.bundles import Bundle
 from run402_cli.core.functions.spec import check_release_functions, code_content, code_of
 from run402_cli.core.wire_spec import read_spec
 from run402_cli.release.errors import ReleaseError
-from run402_cli.release.state import materialize, normalize_state, state_digest
+from run402_cli.release.state import empty_state, materialize, normalize_state, state_digest
 
 _CATCH_ALL: Final = "/*"
 _ROLE_KEYS: Final = ("table", "idColumn", "roleColumn", "allowed", "cacheTtl", "onDeny", "signInPath")
@@ -125,6 +125,8 @@ def release_of(contents: Contents, project_id: str) -> ImportedRelease | None:
         raise _unusable(exc.message) from exc
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise _unusable(f"its shape is not the documented one ({type(exc).__name__}: {exc})") from exc
+    if contents.release_id is None and state == empty_state():
+        return None
     content = {entry["content_sha256"]: entry["size_bytes"] for entry in state["site"]["paths"]}
     for bundle in bundles.values():
         content |= code_content(bundle.code)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +14,9 @@ from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core import siwx
 from run402_cli.core.auth import project_by_id
-from run402_cli.core.ci import signatures
+from run402_cli.core.ci import delegations
 from run402_cli.core.content import public_base
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
@@ -136,6 +135,13 @@ async def fetch(conn: Connection, binding_id: str) -> Binding:
     return Binding(*row)
 
 
+async def _own(conn: Connection, binding_id: str) -> Binding:
+    """The binding, unless its project belongs to another wallet than the caller's."""
+    binding = await fetch(conn, binding_id)
+    await project_by_id(conn, binding.project_id)
+    return binding
+
+
 async def create(request: Request) -> Response:
     """POST /ci/v1/bindings {project_id, provider, subject_match, ..., nonce, signed_delegation}: 201 with the row.
 
@@ -146,15 +152,15 @@ async def create(request: Request) -> Response:
     wanted, expires_at = _wanted(body)
     base = public_base(request)
     uri = f"{base}/ci/v1/bindings"
-    signer = signatures.signer(body.get("signed_delegation"), wanted, domain=urlsplit(base).hostname or "", uri=uri)
-    _check_caller(request, signer)
+    signer = delegations.signer(body.get("signed_delegation"), wanted, domain=urlsplit(base).hostname or "", uri=uri)
     async with gateway_of(request).connection() as conn, conn.transaction():
         await project_by_id(conn, wanted.project_id)
+        await _check_signer(conn, wanted.project_id, signer)
         try:
             made = await _insert(conn, wanted, expires_at, signer)
         except errors.UniqueViolation as exc:
             message = "This delegation was used before: its nonce makes one binding only."
-            raise signatures.refused("nonce_replay", message, status=409) from exc
+            raise delegations.refused("nonce_replay", message, status=409) from exc
     return reply(made.view(), 201)
 
 
@@ -202,7 +208,7 @@ def _wanted(body: Mapping[str, Any]) -> tuple[Delegation, datetime | None]:
     try:
         normalize_scopes(scopes)
     except InvalidDelegation as exc:
-        raise signatures.refused("invalid_route_scopes", str(exc)) from exc
+        raise delegations.refused("invalid_route_scopes", str(exc)) from exc
     try:
         made = delegation(
             str(texts["project_id"]),
@@ -233,17 +239,15 @@ def _strings(value: Any, name: str) -> list[str]:
     return list(value)
 
 
-def _check_caller(request: Request, signer: str) -> None:
-    """Who signs the request must have signed the delegation."""
-    header = request.headers.get("sign-in-with-x")
-    if header is None:
-        return
-    try:
-        address = json.loads(base64.b64decode(header))["address"].lower()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        address = None
-    if address != signer:
-        raise signatures.refused("signer_mismatch", "Another wallet signed the delegation.", status=403)
+async def _check_signer(conn: Connection, project_id: str, signer: str) -> None:
+    """Who makes the request, and who owns the project, must have signed the delegation; where that is nobody, anybody."""
+    query = f"SELECT {siwx.OWNER} FROM internal.core_projects p WHERE p.project_id = %s"
+    row = await (await conn.execute(query.encode(), (project_id,))).fetchone()
+    wallets = {siwx.caller.get(), row[0] if row else None} - {None}
+    if wallets - {signer}:
+        raise delegations.refused(
+            "signer_mismatch", f"The delegation is signed by another wallet, {signer}.", status=403
+        )
 
 
 async def list_bindings(request: Request) -> Response:
@@ -257,14 +261,14 @@ async def list_bindings(request: Request) -> Response:
 async def get_binding(request: Request) -> Response:
     """GET /ci/v1/bindings/{id}: the row. 404 binding_not_found."""
     async with gateway_of(request).connection() as conn:
-        return reply((await fetch(conn, request.path_params["binding_id"])).view())
+        return reply((await _own(conn, request.path_params["binding_id"])).view())
 
 
 async def revoke(request: Request) -> Response:
     """POST /ci/v1/bindings/{id}/revoke: the row with revoked_at; its sessions end at once. Repeating changes nothing."""
     binding_id = request.path_params["binding_id"]
     async with gateway_of(request).connection() as conn:
-        await fetch(conn, binding_id)
+        await _own(conn, binding_id)
         await conn.execute(
             "UPDATE internal.core_ci_bindings SET revoked_at = now() WHERE binding_id = %s AND revoked_at IS NULL",
             (binding_id,),
@@ -282,9 +286,9 @@ async def set_asset_scopes(request: Request) -> Response:
     if len(scopes) > _MAX_ASSET_SCOPES:
         raise _invalid(f"A binding has at most {_MAX_ASSET_SCOPES} asset scopes.")
     async with gateway_of(request).connection() as conn:
-        if (await fetch(conn, binding_id)).revoked_at is not None:
+        if (await _own(conn, binding_id)).revoked_at is not None:
             message = f"{binding_id} is revoked and cannot be changed."
-            raise signatures.refused("binding_revoked", message, status=409)
+            raise delegations.refused("binding_revoked", message, status=409)
         await conn.execute(
             "UPDATE internal.core_ci_bindings SET asset_key_scopes = %s WHERE binding_id = %s",
             (Jsonb(scopes), binding_id),

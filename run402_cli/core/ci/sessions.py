@@ -204,7 +204,7 @@ async def _permit_routes(conn: Connection, plan: Plan, binding: Binding) -> None
 
 
 def _route_denied(problem: str, binding: Binding) -> GatewayError:
-    message = f"The binding {binding.binding_id} {problem}. Link again with a scope: run402 ci link github --route-scope <pattern>"
+    message = f"The binding {binding.binding_id} {problem}. Link again: run402 ci link github --route-scope <pattern>"
     return _forbidden("CI_ROUTE_SCOPE_DENIED", message, "routes")
 
 

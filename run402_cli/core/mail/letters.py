@@ -21,6 +21,8 @@ MAX_SUBJECT, MAX_FROM_NAME, MAX_BODY_BYTES = 998, 78, 1024**2
 MAX_ATTACHMENTS, MAX_ATTACHMENT_BYTES = 5, 7 * 1024**2
 MAX_NOTIFICATION = 500
 FOOTER = "Sent with Run402."
+# The default would encode Message-IDs that do not fit into 78 characters.
+_POLICY = SMTPUTF8.clone(max_line_length=998)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 # Template: its variables, subject, paragraphs. A variable that ends in _url becomes a link.
@@ -185,7 +187,7 @@ def _bad(field: str, wanted: str) -> GatewayError:
 
 def raw_message(letter: Letter, *, sender: str, message_id: str, in_reply_to: str | None, moment: datetime) -> bytes:
     """The letter as bytes on the wire; `message_id` and `in_reply_to` are Message-IDs with their angle brackets."""
-    message = EmailMessage(policy=SMTPUTF8)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = Address(letter.from_name or "", addr_spec=sender)
     message["To"] = Address(addr_spec=letter.to)
     message["Subject"] = letter.subject

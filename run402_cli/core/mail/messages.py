@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -64,7 +63,6 @@ _COLUMNS = (
     " variables, status, delivery_state, provider_message_id, in_reply_to_message_id, attachments_meta, created_at,"
     " updated_at, sent_at, received_at"
 )
-_REPLY_TO = re.compile(rb"^In-Reply-To:\s*(<[^>\s]+>)", re.IGNORECASE | re.MULTILINE)
 Row = dict[str, Any]
 
 
@@ -102,7 +100,7 @@ async def post(conn: Connection, project: Project, mailbox: Mailbox, letter: Let
     await webhooks.announce(conn, mailbox, "delivery", _facts(row))
     receiver = await at_address(conn, letter.to)
     if receiver is not None:
-        await receive(conn, receiver, row, raw)
+        await receive(conn, receiver, row, raw, answered["provider_message_id"] if answered else None)
     return row
 
 
@@ -117,7 +115,7 @@ async def post_for_auth(conn: Connection, project: Project, letter: Letter) -> N
     row, raw = await _write(conn, project, mailbox_id, address, letter, None)
     receiver = await at_address(conn, letter.to)
     if receiver is not None:
-        await receive(conn, receiver, row, raw)
+        await receive(conn, receiver, row, raw, None)
 
 
 async def _write(
@@ -159,11 +157,13 @@ async def _write(
     return row, raw
 
 
-async def receive(conn: Connection, mailbox: Mailbox, sent: Row, raw: bytes) -> Row:
-    """Put a sent message into a mailbox of this gateway, and tell its webhooks and functions. Inside a transaction."""
+async def receive(conn: Connection, mailbox: Mailbox, sent: Row, raw: bytes, answers: str | None) -> Row:
+    """Put a sent message into a mailbox of this gateway, and tell its webhooks and functions. Inside a transaction.
+
+    `answers` is the Message-ID that it replies to.
+    """
     now = datetime.now(UTC)
-    found = _REPLY_TO.search(raw.partition(b"\r\n\r\n")[0])
-    original = await _by_wire_id(conn, mailbox.mailbox_id, found[1].decode("ascii", "replace")) if found else None
+    original = await _by_wire_id(conn, mailbox.mailbox_id, answers) if answers else None
     row = {
         **sent,
         "message_id": new_message_id(),

@@ -34,6 +34,13 @@ ALTER TABLE internal.core_auth_users
   ADD COLUMN IF NOT EXISTS password_set_at timestamptz,
   ADD COLUMN IF NOT EXISTS last_sign_in_at timestamptz,
   ADD COLUMN IF NOT EXISTS data jsonb NOT NULL DEFAULT '{}';
+DO $body$
+BEGIN
+  IF NOT pg_has_role('project_admin', 'MEMBER') THEN
+    EXECUTE format('GRANT project_admin TO %I', current_user);
+  END IF;
+END
+$body$;
 """
 
 USER, ADMIN = "authenticated", "project_admin"

@@ -249,7 +249,7 @@ async def use_token(conn: Connection, project_id: str, token: Any) -> Proof:
     row = await (await conn.execute(_USE.format("token_sha256 = %s").encode(), (project_id, digest))).fetchone()
     if row is None:
         raise _invalid("link")
-    return Proof(*row, "link")
+    return _proof(row, "link")
 
 
 async def use_code(conn: Connection, settings: Settings, project_id: str, challenge_id: Any, code: Any) -> Proof:
@@ -271,7 +271,12 @@ async def use_code(conn: Connection, settings: Settings, project_id: str, challe
     row = await (await conn.execute(query, (project_id, challenge_id.lower()))).fetchone()
     if row is None:
         raise _invalid("code")
-    return Proof(*row, "email_code")
+    return _proof(row, "email_code")
+
+
+def _proof(row: tuple[Any, ...], verified_with: str) -> Proof:
+    email, intent, delivery, state, trusted = row
+    return Proof(email, intent, delivery, state, trusted, verified_with)
 
 
 def _invalid(what: str) -> GatewayError:

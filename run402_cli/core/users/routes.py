@@ -239,7 +239,8 @@ def _wrong_password(message: str, status: int) -> GatewayError:
 async def magic_link(request: Request) -> Response:
     """POST /auth/v1/magic-link (anon key) `{email, redirect_url?, delivery, intent?, client_state?}`.
 
-    200 `{message, challenge_id?}`. Accepted, not delivered: addresses that may not sign in get no mail. `intent: invite` needs the service key as bearer.
+    200 `{message, challenge_id?}`. Accepted, not delivered: addresses that may not sign in get no mail. `intent: invite` needs
+    the service key as bearer.
     400 invalid_email, invalid_request; 401 authentication_required; 429 rate_limited.
     """
     body = await read_object(request)

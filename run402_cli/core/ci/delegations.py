@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from coincurve import PublicKey
-from Crypto.Hash import keccak
-
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.signatures import personal_digest, signer_of
 from run402_cli.release.ci_delegation import Delegation
 
 MAX_BYTES: Final = 32_768
@@ -39,9 +37,10 @@ def signer(value: Any, delegation: Delegation, *, domain: str, uri: str) -> str:
     if (payload["domain"], payload["uri"]) != (domain, uri):
         raise refused("delegation_parse_failed", f"The delegation is for {payload['uri']}, this is {uri}.")
     _check_times(payload)
-    if _recovered(_message(payload), payload["signature"]) != payload["address"].lower():
+    address = signer_of(_digest(payload), payload["signature"])
+    if address is None or address != payload["address"].lower():
         raise refused("delegation_signature_invalid", "The signature is not of the address that it names.", status=403)
-    return str(payload["address"]).lower()
+    return address
 
 
 def refused(code: str, message: str, *, status: int = 400) -> GatewayError:
@@ -77,6 +76,13 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _digest(payload: Mapping[str, Any]) -> bytes:
+    try:
+        return personal_digest(_message(payload))
+    except UnicodeEncodeError as exc:
+        raise refused("delegation_parse_failed", "The delegation holds characters that are no text.") from exc
+
+
 def _message(payload: Mapping[str, Any]) -> str:
     """The EIP-4361 text that the payload says was signed."""
     return "\n".join(
@@ -96,21 +102,3 @@ def _message(payload: Mapping[str, Any]) -> str:
             *(f"- {resource}" for resource in payload["resources"]),
         ]
     )
-
-
-def _recovered(text: str, signature: str) -> str | None:
-    """The address of an EIP-191 signature, lower case; None when there is none."""
-    try:
-        raw = bytearray.fromhex(signature.removeprefix("0x"))
-        data = text.encode()
-        prefix = b"\x19Ethereum Signed Message:\n" + str(len(data)).encode()
-        raw[-1] -= 27
-        key = PublicKey.from_signature_and_message(bytes(raw), _keccak(prefix + data), hasher=None)
-    except Exception:
-        # Not hex, not 65 bytes, or no key can have made it, which some versions of coincurve raise as a bare Exception.
-        return None
-    return "0x" + _keccak(key.format(compressed=False)[1:])[-20:].hex()
-
-
-def _keccak(data: bytes) -> bytes:
-    return keccak.new(digest_bits=256, data=data).digest()

@@ -1,0 +1,509 @@
+"""Make the namespaces of the Python API (run402_cli/sdk/namespaces) from the signatures of the services.
+
+One module per namespace, with a class that takes project ids and one for a project-scoped client that does not. The
+methods have the parameters, types and docstrings of the functions that they call, so that editors and mypy see them.
+Part of `make docs`. Read from the source alone: nothing is imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "run402_cli"
+OUT = PACKAGE / "sdk" / "namespaces"
+_WIDTH = 120
+_PROSE = 112
+
+
+@dataclass(frozen=True)
+class Source:
+    """Functions of one module. `only` or `omit` choose; `plain` adds functions that take no client; `rename` renames."""
+
+    module: str
+    only: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+
+def _service(name: str, *, lister: str | None = None, **choice: object) -> Source:
+    """A service module; `lister` becomes `list`, the word that the command has."""
+    rename = {**({lister: "list"} if lister else {}), **dict(choice.pop("rename", {}))}  # type: ignore[call-overload]
+    return Source(f"services.{name}", rename=rename, **choice)  # type: ignore[arg-type]
+
+
+# Namespace: what it is for, and where its methods come from.
+NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
+    "admin": ("What platform administrators may do to projects and organizations.", (_service("admin"),)),
+    "agent": ("The contact record of the wallet, and messages to the developers of Run402.", (_service("agent"),)),
+    "ai": ("Translation and moderation for a project.", (_service("ai"),)),
+    "allowance": (
+        "The wallet's money: balance, limits, ledger, promo codes.",
+        (
+            _service("funds", omit=("require",)),
+            _service("allowance", only=("create_bare", "faucet", "lookup", "redeem"), rename={"create_bare": "create"}),
+        ),
+    ),
+    "apps": ("Published apps: browse, fork, publish.", (_service("apps"),)),
+    "archives": (
+        "Portable archives of a project.",
+        (
+            _service("archives", omit=("download",)),
+            _service("archive_import", only=("import_archive",)),
+            Source(
+                "sdk._files", only=("verify_archive",), plain=("verify_archive",), rename={"verify_archive": "verify"}
+            ),
+        ),
+    ),
+    "assets": ("Files in content-addressed storage.", (_service("assets"), Source("sdk._files", only=("put", "get")))),
+    "auth": (
+        "Users of the project's own application.",
+        (_service("auth", plain=("scaffold_roles",), rename={"list_passkeys": "passkeys"}),),
+    ),
+    "billing": ("Balance, ledger and card checkouts of an organization.", (_service("billing"),)),
+    "branches": ("Copies of a project to try things on.", (_service("branches", lister="list_branches"),)),
+    "cache": ("The origin cache of server-rendered pages.", (_service("cache"),)),
+    "cdn": ("Freshness of public asset URLs.", (_service("cdn"),)),
+    "ci": (
+        "GitHub Actions workflows that deploy without a secret.",
+        (_service("ci", lister="list_bindings", omit=("signed", "create_binding")),),
+    ),
+    "claims": ("Advisory claims on what a session is working on.", (_service("claims", lister="list_claims"),)),
+    "contracts": ("Ethereum signers in a KMS, and calls through them.", (_service("contracts"),)),
+    "credentials": (
+        "Project credentials on the gateway, and the project keys cached here.",
+        (_service("credentials", lister="list_credentials"),),
+    ),
+    "delegates": (
+        "Scoped, revocable tokens for agents.",
+        (_service("delegates", lister="list_delegates", plain=("default_scope",)),),
+    ),
+    "deploy": (
+        "Releases: apply, plan, rehearse, promote, and what happened.",
+        (
+            Source("sdk._releases", only=("apply", "plan", "rehearse", "resume")),
+            _service(
+                "apply",
+                only=(
+                    *("operation", "operation_events", "operations", "edge_coherence", "promote", "release"),
+                    *("release_diff", "resolve"),
+                ),
+                rename={"operation_events": "events", "operations": "list"},
+            ),
+        ),
+    ),
+    "domains": ("Own domains for the web and e-mail of a project.", (_service("domains", lister="list_domains"),)),
+    "email": (
+        "Messages of a project's mailboxes.",
+        (_service("email", lister="list_messages", plain=("message", "attachment")),),
+    ),
+    "email_webhooks": ("Webhooks of a mailbox.", (_service("email_webhooks", lister="list_webhooks"),)),
+    "errors": ("Errors of functions by identity.", (_service("errors"),)),
+    "escalations": ("Page the humans of an organization.", (_service("escalations", lister="list_escalations"),)),
+    "events": ("What happened to a project or an organization.", (_service("events"),)),
+    "expose": ("What of the database the REST API shows, and to whom.", (_service("expose"),)),
+    "function_runs": ("Durable runs of functions.", (_service("function_runs", lister="list_runs"),)),
+    "functions": (
+        "Deploy, call and inspect serverless functions.",
+        (
+            Source("sdk._releases", only=("deploy_function",), rename={"deploy_function": "deploy"}),
+            _service("functions", lister="list_functions", omit=("deployed",)),
+        ),
+    ),
+    "grants": ("Single capabilities on a project for wallets that are no members.", (_service("grants"),)),
+    "identity": ("Public links between the wallet and a Nostr key.", (_service("identity", lister="list_links"),)),
+    "image": ("AI image generation, paid per call.", (_service("image", plain=("save",)),)),
+    "jobs": ("Platform-managed jobs.", (_service("jobs"),)),
+    "logs": ("Log entries of one request, across functions.", (_service("logs"),)),
+    "mailboxes": (
+        "Mailboxes of a project.",
+        (_service("mailboxes", lister="list_mailboxes", omit=("find", "outbound")),),
+    ),
+    "notifications": ("What operators are told.", (_service("notifications", lister="list_notifications"),)),
+    "operator": (
+        "The human behind the wallets.",
+        (_service("operator", plain=("whoami", "status")),),
+    ),
+    "org": ("Organizations, members, invites, audit.", (_service("org", lister="list_orgs"),)),
+    "projects": (
+        "Projects: provision, SQL, REST, usage, members' roles.",
+        (_service("projects", lister="list_projects"),),
+    ),
+    "rooms": (
+        "Who works on the same project, and messages between them.",
+        (_service("rooms", lister="list_messages", omit=("register", "with_presence")),),
+    ),
+    "secrets": (
+        "Write-only environment variables of functions.",
+        (_service("secrets", lister="list_secrets", rename={"set_secret": "set"}),),
+    ),
+    "service": ("Public health of the gateway.", (_service("service"),)),
+    "sites": ("Static sites.", (Source("sdk._releases", only=("deploy_dir",)),)),
+    "snapshots": ("Snapshots of a project's data.", (_service("snapshots", lister="list_snapshots"),)),
+    "subdomains": ("Names below run402.com.", (_service("subdomains", lister="list_subdomains"),)),
+    "tier": (
+        "The plan that the wallet's organization pays for.",
+        (_service("tiers", omit=("subscribe",), rename={"set_tier": "set"}),),
+    ),
+    "transfer": ("Hand a project over.", (_service("transfer", lister="list_transfers"),)),
+    "wallets": (
+        "Named local wallets.",
+        (
+            _service(
+                "wallets",
+                lister="list_wallets",
+                omit=("set_label",),
+                plain=("list_wallets", "new", "adopt", "use", "rename", "remove", "bind", "unbind"),
+                rename={"current_wallet": "current"},
+            ),
+        ),
+    ),
+}
+# Calls without a namespace: `r.up()`, `r.pay(url)`.
+GENERAL = (
+    "Calls that belong to no group.",
+    (
+        Source("sdk._releases", only=("up",)),
+        _service("status", only=("status",)),
+        _service("doctor", rename={"report": "doctor"}),
+        _service("pay"),
+    ),
+)
+# Modules that serve other modules or one command alone.
+INTERNAL = {
+    *("app_installs", "ci_session", "ci_workflow", "content", "dev", "github", "setup", "sites", "skill", "target"),
+    "update_check",
+}
+# Functions whose project_id means something else than the project that the call is about.
+FILTERS = {("services.notifications", "add_rule")}
+
+_SUPPLIED = {"client": "Client", "profile": "Profile", "keys": "KeyCache"}
+_LISTENERS = ("Say", "Tell")
+_HEAD = '"""{summary}\n\nMade by docs/generate_sdk.py; edit that, or the functions that are called here.\n"""'
+
+
+@dataclass(frozen=True)
+class Module:
+    """One parsed source module: its functions, type aliases, classes, and where imported names come from."""
+
+    name: str
+    functions: dict[str, ast.FunctionDef]
+    aliases: dict[str, ast.expr]
+    classes: set[str]
+    imported: dict[str, tuple[str, str | None]]
+
+
+def parse(name: str) -> Module:
+    path = PACKAGE / (name.replace(".", "/") + ".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    aliases = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    imported: dict[str, tuple[str, str | None]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            imported |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+    return Module(name, functions, aliases, classes, imported)
+
+
+class Types(ast.NodeTransformer):
+    """Rewrites annotations of one module for the namespace that uses them, and collects the imports they need."""
+
+    def __init__(self, imports: set[tuple[str, str]], *, shadows_list: bool) -> None:
+        self.imports = imports
+        self.shadows_list = shadows_list
+        self.module: Module
+
+    def text(self, module: Module, annotation: ast.expr) -> str:
+        self.module = module
+        return ast.unparse(self.visit(ast.parse(ast.unparse(annotation), mode="eval").body))
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        module = self.module
+        if node.id in module.aliases:
+            found: ast.expr = self.visit(ast.parse(ast.unparse(module.aliases[node.id]), mode="eval").body)
+            return found
+        if node.id in module.classes:
+            self.imports.add((f"run402_cli.{module.name}", node.id))
+        elif node.id in module.imported:
+            source, name = module.imported[node.id]
+            assert name is not None
+            self.imports.add((source, name))
+        elif node.id == "list" and self.shadows_list:
+            return ast.Name("_List")
+        return node
+
+
+@dataclass
+class Method:
+    """One method to write, from one function; `about` is the project that a project-scoped client puts in."""
+
+    module: Module
+    source: ast.FunctionDef
+    name: str
+    kind: str
+
+    @property
+    def takes_project(self) -> bool:
+        names = [arg.arg for arg in (*self.source.args.args, *self.source.args.kwonlyargs)]
+        return "project_id" in names and (self.module.name, self.source.name) not in FILTERS
+
+
+def methods(sources: tuple[Source, ...]) -> Iterator[Method]:
+    for source in sources:
+        module = parse(source.module)
+        for name, function in module.functions.items():
+            kind = "plain" if name in source.plain else _kind(function)
+            chosen = name in source.only if source.only else not name.startswith("_") and name not in source.omit
+            if chosen and kind:
+                yield Method(module, function, source.rename.get(name, name), kind)
+
+
+def _kind(function: ast.FunctionDef) -> str | None:
+    """Which of the things that the namespace has comes first: client, profile or keys; None for a helper."""
+    first = function.args.args[0] if function.args.args else None
+    if first is None or first.annotation is None:
+        return None
+    return first.arg if _SUPPLIED.get(first.arg) == ast.unparse(first.annotation) else None
+
+
+class Writer:
+    """The text of one namespace module."""
+
+    def __init__(self, found: list[Method]) -> None:
+        self.found = found
+        self.imports: set[tuple[str, str]] = set()
+        self.shadows_list = any(method.name == "list" for method in found)
+        self.types = Types(self.imports, shadows_list=self.shadows_list)
+
+    def of(self, method: Method, *, bound: bool) -> str:
+        """One method; `bound` ones leave the project out."""
+        arguments = method.source.args
+        positional = arguments.args if method.kind == "plain" else arguments.args[1:]
+        defaults = dict(
+            zip(reversed([each.arg for each in arguments.args]), reversed(arguments.defaults), strict=False)
+        )
+        shown, call = ["self"], [f"_{method.module.name.split('.')[-1].strip('_')}.{method.source.name}"]
+        for arg in positional:
+            value = self._supplied(method, arg, bound=bound)
+            shown += [] if value else [self._parameter(method, arg, defaults.get(arg.arg))]
+            call.append(value or arg.arg)
+        keywords = []
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+            value = self._supplied(method, arg, bound=bound)
+            keywords += [] if value else [self._parameter(method, arg, default)]
+            call.append(f"{arg.arg}={value or arg.arg}")
+        shown += ["*", *keywords] if keywords else []
+        if arguments.kwarg is not None:
+            assert arguments.kwarg.annotation is not None
+            shown.append(f"**{arguments.kwarg.arg}: {self.types.text(method.module, arguments.kwarg.annotation)}")
+            call.append(f"**{arguments.kwarg.arg}")
+        assert method.source.returns is not None
+        returns = self.types.text(method.module, method.source.returns)
+        lines = [
+            *_wrapped(f"    def {method.name}(", shown, f") -> {returns}:"),
+            *_docstring(ast.get_docstring(method.source), f"{method.module.name}.{method.source.name}"),
+            *_body(method, call, verb="" if returns == "None" else "return "),
+        ]
+        return "\n".join(lines)
+
+    def _supplied(self, method: Method, arg: ast.arg, *, bound: bool) -> str | None:
+        annotation = ast.unparse(arg.annotation) if arg.annotation else ""
+        if annotation in _LISTENERS:
+            return "self._say"
+        if (method.source.name, arg.arg) == ("list_wallets", "active"):
+            return "self._client.profile.name"
+        return "self._project_id" if bound and arg.arg == "project_id" and method.takes_project else None
+
+    def _parameter(self, method: Method, arg: ast.arg, default: ast.expr | None) -> str:
+        assert arg.annotation is not None, f"{method.source.name}: {arg.arg} has no type"
+        text = f"{arg.arg}: {self.types.text(method.module, arg.annotation)}"
+        return text if default is None else f"{text} = {self._default(method.module, default)}"
+
+    def _default(self, module: Module, value: ast.expr) -> str:
+        if isinstance(value, ast.Constant):
+            return _quoted(value.value)
+        if isinstance(value, ast.Name):
+            known = module.aliases.get(value.id)
+            if isinstance(known, ast.Constant):
+                return _quoted(known.value)
+            return f"_{module.name.split('.')[-1].strip('_')}.{value.id}"
+        return ast.unparse(value)
+
+
+def _body(method: Method, call: list[str], *, verb: str) -> list[str]:
+    """The call. A function with ** arguments cannot go through the typed helpers: mypy sees a clash of names there."""
+    if method.source.args.kwarg is not None:
+        assert method.kind == "client"
+        inner = _wrapped(f"            {verb}{call[0]}(", ["self._client", *call[1:]], ")")
+        return ["        with self._scope():", *inner]
+    helper = "self._call" + ("" if method.kind == "client" else f"_{method.kind}")
+    return _wrapped(f"        {verb}{helper}(", call, ")")
+
+
+def _quoted(value: object) -> str:
+    return '"' + value.replace('"', '\\"') + '"' if isinstance(value, str) else repr(value)
+
+
+def _wrapped(head: str, items: list[str], tail: str) -> list[str]:
+    """A call or signature as the formatter writes it: one line, else its items on one, else an item per line."""
+    one = f"{head}{', '.join(items)}{tail}"
+    if len(one) <= _WIDTH:
+        return [one]
+    indent = " " * (len(head) - len(head.lstrip()))
+    middle = f"{indent}    {', '.join(items)}"
+    if len(middle) <= _WIDTH:
+        return [head, middle, indent + tail]
+    return [head, *(f"{indent}    {item}" + ("" if item.startswith("**") else ",") for item in items), indent + tail]
+
+
+def _docstring(text: str | None, name: str) -> list[str]:
+    assert text, f"{name} has no docstring"
+    paragraphs = []
+    for paragraph in text.split("\n\n"):
+        lines = paragraph.splitlines()
+        if any(len(line) > _PROSE for line in lines) and not any(line.startswith(" ") for line in lines):
+            lines = textwrap.wrap(" ".join(lines), _PROSE, break_long_words=False, break_on_hyphens=False)
+        paragraphs.append("\n".join(lines))
+    body = "\n\n".join(paragraphs).splitlines()
+    if len(body) == 1 and len(body[0]) + 14 <= _WIDTH:
+        return [f'        """{body[0]}"""']
+    if len(body) == 1:
+        body = textwrap.wrap(body[0], _PROSE - 8, break_long_words=False, break_on_hyphens=False)
+    return [f'        """{body[0]}', *(f"        {line}" if line else "" for line in body[1:]), '        """']
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def module_text(title: str, summary: str, sources: tuple[Source, ...], *, scoped: bool = True) -> str:
+    found = list(methods(sources))
+    assert len({method.name for method in found}) == len(found), f"{title}: two methods have one name"
+    writer = Writer(found)
+    classes = [_class_text(title, summary, [writer.of(method, bound=False) for method in found])]
+    inside = [method for method in found if method.takes_project] if scoped else []
+    if inside:
+        about = f"{summary[:-1]}, of one project."
+        classes.append(_class_text(f"Project{title}", about, [writer.of(method, bound=True) for method in inside]))
+    head = [_HEAD.format(summary=summary), "", "from __future__ import annotations", ""]
+    return "\n".join([*head, *_imports(writer, "\n".join(classes)), "", "", "\n\n\n".join(classes)]) + "\n"
+
+
+def _class_text(name: str, summary: str, bodies: list[str]) -> str:
+    return f'class {name}(Namespace):\n    """{summary}"""\n\n' + "\n\n".join(bodies)
+
+
+def _imports(writer: Writer, body: str) -> list[str]:
+    modules = {method.module.name for method in writer.found}
+    now = []
+    for name in modules:
+        package, leaf = name.split(".")
+        now.append(f"from run402_cli.{package} import {leaf}" + ("" if leaf[0] == "_" else f" as _{leaf}"))
+    now.append("from run402_cli.sdk._namespace import Namespace")
+    for name in modules:
+        leaf = name.split(".")[1]
+        if leaf[0] == "_":
+            assert f"{leaf}." in body
+    typed: dict[str, set[str]] = {}
+    for source, name in writer.imports:
+        typed.setdefault(source, set()).add(name)
+    standard = {source for source in typed if not source.startswith("run402_cli")}
+    lines = [f"from {source} import {', '.join(sorted(typed[source]))}" for source in standard]
+    ours = sorted(
+        (
+            f"from {source} import {', '.join(sorted(names))}"
+            for source, names in typed.items()
+            if source not in standard
+        ),
+        key=_import_key,
+    )
+    checked = [*sorted(lines, key=_import_key), *([""] if lines and ours else []), *ours]
+    head = [*(["from typing import TYPE_CHECKING", ""] if checked else []), *sorted(now, key=_import_key)]
+    if checked:
+        head += ["", "if TYPE_CHECKING:", *(f"    {line}" if line else "" for line in checked)]
+    if writer.shadows_list and "_List" in body:
+        head += ["", "_List = list"]
+    return head
+
+
+def _import_key(line: str) -> tuple[str, str]:
+    _, module, _, names = line.split(" ", 3)
+    return module, names
+
+
+def index_text() -> str:
+    """namespaces/__init__.py: the attributes of the clients, each imported when it is first used."""
+    scoped = [name for name in NAMESPACES if name != "projects" and _is_scoped(name)]
+    lines = [
+        _HEAD.format(summary="The namespaces as attributes; each module is imported when its attribute is first used."),
+        "",
+        "from __future__ import annotations",
+        "",
+        "from functools import cached_property",
+        "from typing import TYPE_CHECKING",
+        "",
+        "from run402_cli.sdk._namespace import Namespace",
+        "",
+        "if TYPE_CHECKING:",
+    ]
+    for name in NAMESPACES:
+        title = _class_name(name)
+        names = f"Project{title}, {title}" if name in scoped else title
+        ordered = ", ".join(sorted(names.split(", ")))
+        lines.append(f"    from run402_cli.sdk.namespaces.{name} import {ordered}")
+    lines += ["", "", _index_class("Namespaces", "The attributes of Run402.", list(NAMESPACES), "")]
+    lines += ["", "", _index_class("ProjectNamespaces", "The attributes of a project.", scoped, "Project")]
+    return "\n".join(lines) + "\n"
+
+
+def _is_scoped(name: str) -> bool:
+    return any(method.takes_project for method in methods(NAMESPACES[name][1]))
+
+
+def _index_class(title: str, summary: str, names: list[str], prefix: str) -> str:
+    lines = [f"class {title}(Namespace):", f'    """{summary}"""']
+    extra = ", self._project_id" if prefix else ""
+    for name in names:
+        kind = prefix + _class_name(name)
+        lines += [
+            "",
+            "    @cached_property",
+            f"    def {name}(self) -> {kind}:",
+            f'        """{NAMESPACES[name][0]}"""',
+            f"        from run402_cli.sdk.namespaces.{name} import {kind}",
+            "",
+            f"        return {kind}(self._client, self._say{extra})",
+        ]
+    return "\n".join(lines)
+
+
+def _check_complete() -> None:
+    """Every service module has a namespace or is known to need none."""
+    used = {source.module for _, sources in (*NAMESPACES.values(), GENERAL) for source in sources}
+    services = {path.stem for path in (PACKAGE / "services").glob("[a-z]*.py")}
+    missing = sorted(name for name in services if f"services.{name}" not in used and name not in INTERNAL)
+    assert not missing, f"no namespace has {missing}: add them to NAMESPACES or INTERNAL in docs/generate_sdk.py"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated module and its text."""
+    _check_complete()
+    out = {OUT / "__init__.py": index_text(), OUT / "_general.py": module_text("General", *GENERAL, scoped=False)}
+    for name, (summary, sources) in NAMESPACES.items():
+        out[OUT / f"{name}.py"] = module_text(_class_name(name), summary, sources)
+    return out
+
+
+if __name__ == "__main__":
+    for path, content in pages().items():
+        path.write_text(content, encoding="utf-8")

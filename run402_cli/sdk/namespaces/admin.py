@@ -1,0 +1,44 @@
+"""What platform administrators may do to projects and organizations.
+
+Made by docs/generate_sdk.py; edit that, or the functions that are called here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run402_cli.sdk._namespace import Namespace
+from run402_cli.services import admin as _admin
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Admin(Namespace):
+    """What platform administrators may do to projects and organizations."""
+
+    def set_lease_perpetual(self, org_id: str, *, enabled: bool) -> Any:
+        """POST /orgs/v1/admin/{org}/lease-perpetual {lease_perpetual} -> {status, org_id, lease_perpetual,
+        reactivated}.
+        """
+        return self._call(_admin.set_lease_perpetual, org_id, enabled=enabled)
+
+    def archive(self, project_id: str, *, reason: str | None = None) -> Any:
+        """POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}."""
+        return self._call(_admin.archive, project_id, reason=reason)
+
+    def reactivate(self, project_id: str) -> Any:
+        """POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}."""
+        return self._call(_admin.reactivate, project_id)
+
+
+class ProjectAdmin(Namespace):
+    """What platform administrators may do to projects and organizations, of one project."""
+
+    def archive(self, *, reason: str | None = None) -> Any:
+        """POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}."""
+        return self._call(_admin.archive, self._project_id, reason=reason)
+
+    def reactivate(self) -> Any:
+        """POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}."""
+        return self._call(_admin.reactivate, self._project_id)

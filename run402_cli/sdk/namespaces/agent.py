@@ -1,0 +1,47 @@
+"""The contact record of the wallet, and messages to the developers of Run402.
+
+Made by docs/generate_sdk.py; edit that, or the functions that are called here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run402_cli.sdk._namespace import Namespace
+from run402_cli.services import agent as _agent
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Agent(Namespace):
+    """The contact record of the wallet, and messages to the developers of Run402."""
+
+    def set_contact(self, name: str, *, email: str | None = None, webhook: str | None = None) -> Any:
+        """POST /agent/v1/contact {name, email?, webhook?} -> the record. A new e-mail address starts a reply
+        challenge.
+        """
+        return self._call(_agent.set_contact, name, email=email, webhook=webhook)
+
+    def status(self) -> Any:
+        """GET /agent/v1/contact/status -> the record, plus `email_verification` of GET /agent/v1/operator/status if
+        readable.
+        """
+        return self._call(_agent.status)
+
+    def verify_email(self) -> Any:
+        """POST /agent/v1/contact/verify-email: send the reply challenge, again if need be -> the record."""
+        return self._call(_agent.verify_email)
+
+    def enroll_passkey(self) -> Any:
+        """POST /agent/v1/contact/passkey/enroll: mail the enrollment link -> the record with enrollment_sent_to.
+
+        Raises ApiError 412 until the e-mail address is verified.
+        """
+        return self._call(_agent.enroll_passkey)
+
+    def send_message(self, text: str) -> dict[str, Any]:
+        """POST /message/v1 {message} -> {bytes_sent, sent}; the gateway's own answer is left out. Checks as
+        `message_size`.
+        """
+        return self._call(_agent.send_message, text)

@@ -1,0 +1,253 @@
+"""Users of the project's own application.
+
+Made by docs/generate_sdk.py; edit that, or the functions that are called here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run402_cli.sdk._namespace import Namespace
+from run402_cli.services import auth as _auth
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Auth(Namespace):
+    """Users of the project's own application."""
+
+    def magic_link(
+        self,
+        project_id: str,
+        *,
+        email: str,
+        delivery: str = "link",
+        redirect_url: str | None = None,
+        intent: str | None = None,
+        state: str | None = None,
+    ) -> dict[str, Any]:
+        """POST /auth/v1/magic-link {email, redirect_url?, delivery, intent?, client_state?}: mail a link, a code, or both.
+
+        Returns {email, delivery, redirect_url?, intent, accepted, message, warnings?, challenge_id?}; accepted is not
+        delivered. Codes and links work once, for 15 minutes. An invite is sent by the owner. Raises ValidationError
+        LOCAL_ERROR for an impossible address or URL; ApiError 429 after five mails an hour to one address.
+        """
+        return self._call(
+            _auth.magic_link,
+            project_id,
+            email=email,
+            delivery=delivery,
+            redirect_url=redirect_url,
+            intent=intent,
+            state=state,
+        )
+
+    def verify_link(self, project_id: str, token: str) -> Any:
+        """POST /auth/v1/token?grant_type=magic_link {token} -> a session. Creates the user the first time."""
+        return self._call(_auth.verify_link, project_id, token)
+
+    def verify_code(self, project_id: str, *, challenge_id: str, code: str) -> Any:
+        """POST /auth/v1/token?grant_type=email_code {challenge_id, code} -> a session. Raises ValidationError
+        LOCAL_ERROR.
+        """
+        return self._call(_auth.verify_code, project_id, challenge_id=challenge_id, code=code)
+
+    def providers(self, project_id: str) -> Any:
+        """GET /auth/v1/providers -> the sign-in methods; magic_link: {enabled, deliveryModes, delivery_modes}."""
+        return self._call(_auth.providers, project_id)
+
+    def put_user(
+        self,
+        project_id: str,
+        *,
+        email: str,
+        invite: bool,
+        redirect_url: str | None = None,
+        is_admin: bool | None = None,
+        state: str | None = None,
+    ) -> Any:
+        """POST /auth/v1/admin/users {email, is_admin?, send_invite, redirect_url?, client_state?}: create or update a
+        user.
+
+        Returns {id, email, is_admin, email_verified_at, created, invite_sent}. Raises ValidationError LOCAL_ERROR.
+        """
+        return self._call(
+            _auth.put_user,
+            project_id,
+            email=email,
+            invite=invite,
+            redirect_url=redirect_url,
+            is_admin=is_admin,
+            state=state,
+        )
+
+    def set_password(self, project_id: str, token: str, *, new: str, current: str | None = None) -> dict[str, Any]:
+        """POST /auth/v1/user/password {new_password, current_password?} as the user -> {project_id, password_set}."""
+        return self._call(_auth.set_password, project_id, token, new=new, current=current)
+
+    def change_settings(self, project_id: str, settings: dict[str, Any]) -> dict[str, Any]:
+        """PATCH /auth/v1/settings -> the settings sent, overlaid with the answer.
+
+        `settings`: some of allow_password_set, preferred_sign_in_method (None clears), public_signup,
+        require_passkey_for_project_admin, allowed_email_domains ([] allows all).
+        """
+        return self._call(_auth.change_settings, project_id, settings)
+
+    def passkey_register_options(self, project_id: str, token: str, *, app_origin: str) -> Any:
+        """POST /auth/v1/passkeys/register/options {app_origin} as the user -> {challenge_id, options}."""
+        return self._call(_auth.passkey_register_options, project_id, token, app_origin=app_origin)
+
+    def passkey_register_verify(
+        self, project_id: str, token: str, *, challenge_id: str, response: Any, label: str | None = None
+    ) -> Any:
+        """POST /auth/v1/passkeys/register/verify {challenge_id, response, label?} as the user -> the passkey."""
+        return self._call(
+            _auth.passkey_register_verify, project_id, token, challenge_id=challenge_id, response=response, label=label
+        )
+
+    def passkey_login_options(self, project_id: str, *, app_origin: str, email: str | None = None) -> Any:
+        """POST /auth/v1/passkeys/login/options {app_origin, email?} -> {challenge_id, options}."""
+        return self._call(_auth.passkey_login_options, project_id, app_origin=app_origin, email=email)
+
+    def passkey_login_verify(self, project_id: str, *, challenge_id: str, response: Any) -> Any:
+        """POST /auth/v1/passkeys/login/verify {challenge_id, response} -> a session, and what a higher role would
+        need.
+        """
+        return self._call(_auth.passkey_login_verify, project_id, challenge_id=challenge_id, response=response)
+
+    def passkeys(self, project_id: str, token: str) -> Any:
+        """GET /auth/v1/passkeys as the user -> {passkeys: [{id, label, created_at, ...}]}."""
+        return self._call(_auth.list_passkeys, project_id, token)
+
+    def delete_passkey(self, project_id: str, token: str, passkey_id: str) -> dict[str, Any]:
+        """DELETE /auth/v1/passkeys/{passkey} as the user -> {passkey_id, deleted}."""
+        return self._call(_auth.delete_passkey, project_id, token, passkey_id)
+
+    def scaffold_roles(
+        self, *, table: str, user_column: str, role_column: str, roles: list[str], cache_ttl: int
+    ) -> dict[str, Any]:
+        """What a role gate needs, without any request: {table, migration, gate, bootstrap, notes}. `cache_ttl` in seconds.
+
+        `gate` goes into a function's `requireRole`. Names must be plain SQL identifiers. docs/auth-users.md, "Roles".
+        """
+        return self._call_plain(
+            _auth.scaffold_roles,
+            table=table,
+            user_column=user_column,
+            role_column=role_column,
+            roles=roles,
+            cache_ttl=cache_ttl,
+        )
+
+
+class ProjectAuth(Namespace):
+    """Users of the project's own application, of one project."""
+
+    def magic_link(
+        self,
+        *,
+        email: str,
+        delivery: str = "link",
+        redirect_url: str | None = None,
+        intent: str | None = None,
+        state: str | None = None,
+    ) -> dict[str, Any]:
+        """POST /auth/v1/magic-link {email, redirect_url?, delivery, intent?, client_state?}: mail a link, a code, or both.
+
+        Returns {email, delivery, redirect_url?, intent, accepted, message, warnings?, challenge_id?}; accepted is not
+        delivered. Codes and links work once, for 15 minutes. An invite is sent by the owner. Raises ValidationError
+        LOCAL_ERROR for an impossible address or URL; ApiError 429 after five mails an hour to one address.
+        """
+        return self._call(
+            _auth.magic_link,
+            self._project_id,
+            email=email,
+            delivery=delivery,
+            redirect_url=redirect_url,
+            intent=intent,
+            state=state,
+        )
+
+    def verify_link(self, token: str) -> Any:
+        """POST /auth/v1/token?grant_type=magic_link {token} -> a session. Creates the user the first time."""
+        return self._call(_auth.verify_link, self._project_id, token)
+
+    def verify_code(self, *, challenge_id: str, code: str) -> Any:
+        """POST /auth/v1/token?grant_type=email_code {challenge_id, code} -> a session. Raises ValidationError
+        LOCAL_ERROR.
+        """
+        return self._call(_auth.verify_code, self._project_id, challenge_id=challenge_id, code=code)
+
+    def providers(self) -> Any:
+        """GET /auth/v1/providers -> the sign-in methods; magic_link: {enabled, deliveryModes, delivery_modes}."""
+        return self._call(_auth.providers, self._project_id)
+
+    def put_user(
+        self,
+        *,
+        email: str,
+        invite: bool,
+        redirect_url: str | None = None,
+        is_admin: bool | None = None,
+        state: str | None = None,
+    ) -> Any:
+        """POST /auth/v1/admin/users {email, is_admin?, send_invite, redirect_url?, client_state?}: create or update a
+        user.
+
+        Returns {id, email, is_admin, email_verified_at, created, invite_sent}. Raises ValidationError LOCAL_ERROR.
+        """
+        return self._call(
+            _auth.put_user,
+            self._project_id,
+            email=email,
+            invite=invite,
+            redirect_url=redirect_url,
+            is_admin=is_admin,
+            state=state,
+        )
+
+    def set_password(self, token: str, *, new: str, current: str | None = None) -> dict[str, Any]:
+        """POST /auth/v1/user/password {new_password, current_password?} as the user -> {project_id, password_set}."""
+        return self._call(_auth.set_password, self._project_id, token, new=new, current=current)
+
+    def change_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """PATCH /auth/v1/settings -> the settings sent, overlaid with the answer.
+
+        `settings`: some of allow_password_set, preferred_sign_in_method (None clears), public_signup,
+        require_passkey_for_project_admin, allowed_email_domains ([] allows all).
+        """
+        return self._call(_auth.change_settings, self._project_id, settings)
+
+    def passkey_register_options(self, token: str, *, app_origin: str) -> Any:
+        """POST /auth/v1/passkeys/register/options {app_origin} as the user -> {challenge_id, options}."""
+        return self._call(_auth.passkey_register_options, self._project_id, token, app_origin=app_origin)
+
+    def passkey_register_verify(self, token: str, *, challenge_id: str, response: Any, label: str | None = None) -> Any:
+        """POST /auth/v1/passkeys/register/verify {challenge_id, response, label?} as the user -> the passkey."""
+        return self._call(
+            _auth.passkey_register_verify,
+            self._project_id,
+            token,
+            challenge_id=challenge_id,
+            response=response,
+            label=label,
+        )
+
+    def passkey_login_options(self, *, app_origin: str, email: str | None = None) -> Any:
+        """POST /auth/v1/passkeys/login/options {app_origin, email?} -> {challenge_id, options}."""
+        return self._call(_auth.passkey_login_options, self._project_id, app_origin=app_origin, email=email)
+
+    def passkey_login_verify(self, *, challenge_id: str, response: Any) -> Any:
+        """POST /auth/v1/passkeys/login/verify {challenge_id, response} -> a session, and what a higher role would
+        need.
+        """
+        return self._call(_auth.passkey_login_verify, self._project_id, challenge_id=challenge_id, response=response)
+
+    def passkeys(self, token: str) -> Any:
+        """GET /auth/v1/passkeys as the user -> {passkeys: [{id, label, created_at, ...}]}."""
+        return self._call(_auth.list_passkeys, self._project_id, token)
+
+    def delete_passkey(self, token: str, passkey_id: str) -> dict[str, Any]:
+        """DELETE /auth/v1/passkeys/{passkey} as the user -> {passkey_id, deleted}."""
+        return self._call(_auth.delete_passkey, self._project_id, token, passkey_id)

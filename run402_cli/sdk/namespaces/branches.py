@@ -1,0 +1,99 @@
+"""Copies of a project to try things on.
+
+Made by docs/generate_sdk.py; edit that, or the functions that are called here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run402_cli.sdk._namespace import Namespace
+from run402_cli.services import branches as _branches
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Branches(Namespace):
+    """Copies of a project to try things on."""
+
+    def create(
+        self,
+        project_id: str,
+        *,
+        from_snapshot: str | None = None,
+        name: str | None = None,
+        email_mode: str | None = None,
+        enable_cron: bool = False,
+        ttl_days: int | None = None,
+    ) -> dict[str, Any]:
+        """POST /projects/v1/{id}/branches {from_snapshot_id?, name?, email_mode?, enable_cron?, ttl_days? (1-30)}.
+
+        Returns {ok, branch: branch with operation_id, materialization_id, anon_key, service_key}. The keys are cached
+        under the branch's own project id; the active project stays. `email_mode`: sandbox or off.
+        """
+        return self._call(
+            _branches.create,
+            project_id,
+            from_snapshot=from_snapshot,
+            name=name,
+            email_mode=email_mode,
+            enable_cron=enable_cron,
+            ttl_days=ttl_days,
+        )
+
+    def list(self, project_id: str) -> dict[str, Any]:
+        """GET /projects/v1/{id}/branches -> {project_id, branches: [branch]}."""
+        return self._call(_branches.list_branches, project_id)
+
+    def renew(self, project_id: str, branch_id: str, *, ttl_days: int | None = None) -> dict[str, Any]:
+        """POST /projects/v1/{id}/branches/{branch}/renew {ttl_days? (1-30)} -> {ok, branch}."""
+        return self._call(_branches.renew, project_id, branch_id, ttl_days=ttl_days)
+
+    def delete(self, project_id: str, branch_id: str) -> dict[str, Any]:
+        """DELETE /projects/v1/{id}/branches/{branch}: {ok, project_id, branch_project_id, deleted}. Cached keys
+        stay.
+        """
+        return self._call(_branches.delete, project_id, branch_id)
+
+
+class ProjectBranches(Namespace):
+    """Copies of a project to try things on, of one project."""
+
+    def create(
+        self,
+        *,
+        from_snapshot: str | None = None,
+        name: str | None = None,
+        email_mode: str | None = None,
+        enable_cron: bool = False,
+        ttl_days: int | None = None,
+    ) -> dict[str, Any]:
+        """POST /projects/v1/{id}/branches {from_snapshot_id?, name?, email_mode?, enable_cron?, ttl_days? (1-30)}.
+
+        Returns {ok, branch: branch with operation_id, materialization_id, anon_key, service_key}. The keys are cached
+        under the branch's own project id; the active project stays. `email_mode`: sandbox or off.
+        """
+        return self._call(
+            _branches.create,
+            self._project_id,
+            from_snapshot=from_snapshot,
+            name=name,
+            email_mode=email_mode,
+            enable_cron=enable_cron,
+            ttl_days=ttl_days,
+        )
+
+    def list(self) -> dict[str, Any]:
+        """GET /projects/v1/{id}/branches -> {project_id, branches: [branch]}."""
+        return self._call(_branches.list_branches, self._project_id)
+
+    def renew(self, branch_id: str, *, ttl_days: int | None = None) -> dict[str, Any]:
+        """POST /projects/v1/{id}/branches/{branch}/renew {ttl_days? (1-30)} -> {ok, branch}."""
+        return self._call(_branches.renew, self._project_id, branch_id, ttl_days=ttl_days)
+
+    def delete(self, branch_id: str) -> dict[str, Any]:
+        """DELETE /projects/v1/{id}/branches/{branch}: {ok, project_id, branch_project_id, deleted}. Cached keys
+        stay.
+        """
+        return self._call(_branches.delete, self._project_id, branch_id)

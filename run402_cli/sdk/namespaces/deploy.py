@@ -1,0 +1,253 @@
+"""Releases: apply, plan, rehearse, promote, and what happened.
+
+Made by docs/generate_sdk.py; edit that, or the functions that are called here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run402_cli.sdk import _releases
+from run402_cli.sdk._namespace import Namespace
+from run402_cli.services import apply as _apply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from os import PathLike
+    from typing import Any
+
+
+class Deploy(Namespace):
+    """Releases: apply, plan, rehearse, promote, and what happened."""
+
+    def apply(
+        self,
+        manifest: Mapping[str, Any] | str | PathLike[str],
+        *,
+        project_id: str | None = None,
+        base_dir: str | PathLike[str] | None = None,
+        allow_warnings: bool = False,
+        allow_warning_codes: Sequence[str] = (),
+        require_plan: str | None = None,
+        plan_fingerprint: str | None = None,
+        idempotency_key: str | None = None,
+        concurrency: int = 8,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Make the manifest the live release: plan, upload what is missing, commit, follow until it is ready.
+
+        The project is the manifest's, else `project_id`, else the active one. Relative paths start at `base_dir`: by
+        default the manifest's own directory, or the current one for a mapping. `require_plan` commits exactly a plan
+        that was reviewed. In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
+
+        Returns {release_id, operation_id, urls, diff, warnings, ...}. Raises DeployError (a warning that nobody
+        allowed, a refused migration, ...), ValidationError for the manifest, ApiError and NetworkError. docs/deploy.md
+        """
+        return self._call(
+            _releases.apply,
+            manifest,
+            project_id=project_id,
+            base_dir=base_dir,
+            allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
+            require_plan=require_plan,
+            plan_fingerprint=plan_fingerprint,
+            idempotency_key=idempotency_key,
+            concurrency=concurrency,
+            on_event=on_event,
+        )
+
+    def plan(
+        self,
+        manifest: Mapping[str, Any] | str | PathLike[str],
+        *,
+        project_id: str | None = None,
+        base_dir: str | PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """Store a plan for review; nothing is uploaded or deployed. Returns the plan with its `diff` and `warnings`.
+
+        `apply(..., require_plan=plan["plan_id"])` deploys it. Errors as for `apply`. docs/deploy.md
+        """
+        return self._call(_releases.plan, manifest, project_id=project_id, base_dir=base_dir)
+
+    def rehearse(
+        self,
+        manifest: Mapping[str, Any] | str | PathLike[str],
+        *,
+        project_id: str | None = None,
+        base_dir: str | PathLike[str] | None = None,
+        teardown: str = "keep",
+        commit: bool = False,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Try the release on a contained branch first; with `commit`, deploy it when it passed.
+
+        `teardown` says what becomes of the branch: keep, on_pass or always. Returns {ok, project_id, plan, rehearsal,
+        ...}. Errors as for `apply`. docs/deploy.md
+        """
+        return self._call(
+            _releases.rehearse,
+            manifest,
+            project_id=project_id,
+            base_dir=base_dir,
+            teardown=teardown,
+            commit=commit,
+            on_event=on_event,
+        )
+
+    def resume(
+        self, project_id: str, operation_id: str, *, on_event: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """Continue a deploy operation that stopped, and follow it to its end. Never pays. docs/deploy.md
+
+        Returns the result of `apply` with an empty diff. Raises DeployError, ValidationError, ApiError, NetworkError.
+        """
+        return self._call(_releases.resume, project_id, operation_id, on_event=on_event)
+
+    def operation(self, project_id: str, operation_id: str) -> Any:
+        """GET /apply/v1/operations/{id} -> operation snapshot."""
+        return self._call(_apply.operation, project_id, operation_id)
+
+    def events(self, project_id: str, operation_id: str, *, limit: int | None = None, cursor: str | None = None) -> Any:
+        """GET /apply/v1/operations/{id}/events[?limit=&cursor=] -> {events: [...], cursor?}."""
+        return self._call(_apply.operation_events, project_id, operation_id, limit=limit, cursor=cursor)
+
+    def list(self, project_id: str, *, limit: int | None = None, cursor: str | None = None) -> Any:
+        """GET /apply/v1/operations[?limit=&cursor=] -> {operations: [snapshot], cursor?}."""
+        return self._call(_apply.operations, project_id, limit=limit, cursor=cursor)
+
+    def edge_coherence(self, project_id: str, operation_id: str) -> Any:
+        """GET /apply/v1/operations/{id}/edge-coherence -> {coherent, paths: [...], pending_count, ...}."""
+        return self._call(_apply.edge_coherence, project_id, operation_id)
+
+    def promote(self, project_id: str, release_id: str, *, allow_warning_codes: Sequence[str]) -> Any:
+        """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}."""
+        return self._call(_apply.promote, project_id, release_id, allow_warning_codes=allow_warning_codes)
+
+    def release(self, project_id: str, release_id: str, *, site_limit: int | None = None) -> Any:
+        """GET /apply/v1/releases/{id|active}[?site_limit=] -> release inventory; "active" is the live one."""
+        return self._call(_apply.release, project_id, release_id, site_limit=site_limit)
+
+    def release_diff(self, project_id: str, *, old: str, new: str, limit: int | None = None) -> Any:
+        """GET /apply/v1/releases/diff?from=&to=[&limit=] -> release diff. `old` may be empty or active, `new`
+        active.
+        """
+        return self._call(_apply.release_diff, project_id, old=old, new=new, limit=limit)
+
+    def resolve(self, project_id: str, *, host: str, path: str | None, method: str | None) -> Any:
+        """GET /apply/v1/resolve?host=[&path=][&method=] -> how the live release answers that address."""
+        return self._call(_apply.resolve, project_id, host=host, path=path, method=method)
+
+
+class ProjectDeploy(Namespace):
+    """Releases: apply, plan, rehearse, promote, and what happened, of one project."""
+
+    def apply(
+        self,
+        manifest: Mapping[str, Any] | str | PathLike[str],
+        *,
+        base_dir: str | PathLike[str] | None = None,
+        allow_warnings: bool = False,
+        allow_warning_codes: Sequence[str] = (),
+        require_plan: str | None = None,
+        plan_fingerprint: str | None = None,
+        idempotency_key: str | None = None,
+        concurrency: int = 8,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Make the manifest the live release: plan, upload what is missing, commit, follow until it is ready.
+
+        The project is the manifest's, else `project_id`, else the active one. Relative paths start at `base_dir`: by
+        default the manifest's own directory, or the current one for a mapping. `require_plan` commits exactly a plan
+        that was reviewed. In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
+
+        Returns {release_id, operation_id, urls, diff, warnings, ...}. Raises DeployError (a warning that nobody
+        allowed, a refused migration, ...), ValidationError for the manifest, ApiError and NetworkError. docs/deploy.md
+        """
+        return self._call(
+            _releases.apply,
+            manifest,
+            project_id=self._project_id,
+            base_dir=base_dir,
+            allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
+            require_plan=require_plan,
+            plan_fingerprint=plan_fingerprint,
+            idempotency_key=idempotency_key,
+            concurrency=concurrency,
+            on_event=on_event,
+        )
+
+    def plan(
+        self, manifest: Mapping[str, Any] | str | PathLike[str], *, base_dir: str | PathLike[str] | None = None
+    ) -> dict[str, Any]:
+        """Store a plan for review; nothing is uploaded or deployed. Returns the plan with its `diff` and `warnings`.
+
+        `apply(..., require_plan=plan["plan_id"])` deploys it. Errors as for `apply`. docs/deploy.md
+        """
+        return self._call(_releases.plan, manifest, project_id=self._project_id, base_dir=base_dir)
+
+    def rehearse(
+        self,
+        manifest: Mapping[str, Any] | str | PathLike[str],
+        *,
+        base_dir: str | PathLike[str] | None = None,
+        teardown: str = "keep",
+        commit: bool = False,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Try the release on a contained branch first; with `commit`, deploy it when it passed.
+
+        `teardown` says what becomes of the branch: keep, on_pass or always. Returns {ok, project_id, plan, rehearsal,
+        ...}. Errors as for `apply`. docs/deploy.md
+        """
+        return self._call(
+            _releases.rehearse,
+            manifest,
+            project_id=self._project_id,
+            base_dir=base_dir,
+            teardown=teardown,
+            commit=commit,
+            on_event=on_event,
+        )
+
+    def resume(self, operation_id: str, *, on_event: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """Continue a deploy operation that stopped, and follow it to its end. Never pays. docs/deploy.md
+
+        Returns the result of `apply` with an empty diff. Raises DeployError, ValidationError, ApiError, NetworkError.
+        """
+        return self._call(_releases.resume, self._project_id, operation_id, on_event=on_event)
+
+    def operation(self, operation_id: str) -> Any:
+        """GET /apply/v1/operations/{id} -> operation snapshot."""
+        return self._call(_apply.operation, self._project_id, operation_id)
+
+    def events(self, operation_id: str, *, limit: int | None = None, cursor: str | None = None) -> Any:
+        """GET /apply/v1/operations/{id}/events[?limit=&cursor=] -> {events: [...], cursor?}."""
+        return self._call(_apply.operation_events, self._project_id, operation_id, limit=limit, cursor=cursor)
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Any:
+        """GET /apply/v1/operations[?limit=&cursor=] -> {operations: [snapshot], cursor?}."""
+        return self._call(_apply.operations, self._project_id, limit=limit, cursor=cursor)
+
+    def edge_coherence(self, operation_id: str) -> Any:
+        """GET /apply/v1/operations/{id}/edge-coherence -> {coherent, paths: [...], pending_count, ...}."""
+        return self._call(_apply.edge_coherence, self._project_id, operation_id)
+
+    def promote(self, release_id: str, *, allow_warning_codes: Sequence[str]) -> Any:
+        """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}."""
+        return self._call(_apply.promote, self._project_id, release_id, allow_warning_codes=allow_warning_codes)
+
+    def release(self, release_id: str, *, site_limit: int | None = None) -> Any:
+        """GET /apply/v1/releases/{id|active}[?site_limit=] -> release inventory; "active" is the live one."""
+        return self._call(_apply.release, self._project_id, release_id, site_limit=site_limit)
+
+    def release_diff(self, *, old: str, new: str, limit: int | None = None) -> Any:
+        """GET /apply/v1/releases/diff?from=&to=[&limit=] -> release diff. `old` may be empty or active, `new`
+        active.
+        """
+        return self._call(_apply.release_diff, self._project_id, old=old, new=new, limit=limit)
+
+    def resolve(self, *, host: str, path: str | None, method: str | None) -> Any:
+        """GET /apply/v1/resolve?host=[&path=][&method=] -> how the live release answers that address."""
+        return self._call(_apply.resolve, self._project_id, host=host, path=path, method=method)

@@ -1,0 +1,55 @@
+"""Static sites.
+
+Made by docs/generate_sdk.py; edit that, or the functions that are called here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run402_cli.sdk import _releases
+from run402_cli.sdk._namespace import Namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+    from typing import Any
+
+
+class Sites(Namespace):
+    """Static sites."""
+
+    def deploy_dir(
+        self,
+        project_id: str,
+        path: str | PathLike[str],
+        *,
+        confirm_prune: bool = False,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
+
+        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. Returns
+        {deployment_id, url, bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what
+        `deploy.apply` raises. docs/deploy.md
+        """
+        return self._call(_releases.deploy_dir, project_id, path, confirm_prune=confirm_prune, on_event=on_event)
+
+
+class ProjectSites(Namespace):
+    """Static sites, of one project."""
+
+    def deploy_dir(
+        self,
+        path: str | PathLike[str],
+        *,
+        confirm_prune: bool = False,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
+
+        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. Returns
+        {deployment_id, url, bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what
+        `deploy.apply` raises. docs/deploy.md
+        """
+        return self._call(_releases.deploy_dir, self._project_id, path, confirm_prune=confirm_prune, on_event=on_event)

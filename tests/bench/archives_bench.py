@@ -1,0 +1,95 @@
+"""`archives verify` of a large archive against sha256sum of the same file: throughput ratio and peak memory, as JSON.
+
+    python tests/bench/archives_bench.py [--gigabytes 2] [--runs 3]
+
+The archive's content is random, so that no file system compresses it; the first, uncounted run warms the page cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from run402_cli.archive.format import CAPABILITIES
+from run402_cli.archive.writer import ArchiveWriter
+
+BLOB_BYTES = 120 * 1024**2
+
+
+def make(path: Path, size: int) -> None:
+    """An archive of about `size` bytes of blobs."""
+    blob = path.with_name("blob.tmp")
+    with ArchiveWriter(path) as writer:
+        writer.add_json("portability_report", {"schema_version": "x", "entries": []})
+        while size > 0:
+            data = os.urandom(min(size, BLOB_BYTES))
+            blob.write_bytes(data)
+            writer.add_blob(hashlib.sha256(data).hexdigest(), blob)
+            size -= len(data)
+        writer.finish(
+            core_compatibility={"runtime_kernel": ">=0.1.5", "release_spec": "run402.release_spec.v1"},
+            source={"platform": "run402-core"},
+            required_capabilities=CAPABILITIES,
+            consistency={"mode": "core_fixture_v1"},
+        )
+    blob.unlink()
+
+
+def run(command: list[str]) -> tuple[float, int]:
+    """(seconds, peak memory in bytes) of a command that must succeed."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} failed: {process.returncode}")
+    # Linux counts kibibytes, macOS bytes.
+    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def measure(path: Path, runs: int) -> dict[str, Any]:
+    size = path.stat().st_size
+    cli = [sys.executable, "-m", "run402_cli", "archives", "verify", str(path), "--max-bytes", str(2 * size)]
+    commands = {"verify": cli, "sha256sum": ["sha256sum", str(path)]}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    memory = {name: 0 for name in commands}
+    for number in range(runs + 1):
+        for name, command in commands.items():
+            seconds, peak = run(command)
+            memory[name] = max(memory[name], peak)
+            if number:
+                times[name].append(seconds)
+    median = {name: statistics.median(values) for name, values in times.items()}
+    return {
+        "archive_bytes": size,
+        "seconds": {name: round(value, 3) for name, value in median.items()},
+        "throughput_ratio": round(median["sha256sum"] / median["verify"], 3),
+        "throughput_ratio_wanted": 0.8,
+        "peak_memory_mb": {name: round(value / 1e6, 1) for name, value in memory.items()},
+        "peak_memory_mb_wanted": 100,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gigabytes", type=float, default=2)
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="run402-bench-") as folder:
+        path = Path(folder) / "large.r402ar"
+        make(path, int(given.gigabytes * 1e9))
+        sys.stdout.write(json.dumps(measure(path, given.runs), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
