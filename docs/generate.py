@@ -6,7 +6,6 @@ and from the services: the namespaces of the Python API.
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import click
 
 from run402_cli.commands import _manifest
-from run402_cli.commands._manifest import examples, find, names, text, usage
+from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
 
 DOCS = Path(__file__).resolve().parent
@@ -22,8 +21,9 @@ ROOT = DOCS.parent
 SCHEMAS = ROOT / "run402_cli" / "schemas"
 sys.path.insert(0, str(DOCS))
 
+import command_tree  # noqa: E402
 import generate_sdk  # noqa: E402
-from static_scan import facts as scan  # noqa: E402
+from command_tree import examples, find, text, usage  # noqa: E402
 
 
 def commands(name: str) -> dict[str, click.Command]:
@@ -76,17 +76,12 @@ def completion() -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def facts() -> str:
-    """What the source says about each command (docs/static_scan.py): one line per command."""
-    functions = {}
-    for full in names():
-        group = full.split()[0]
-        app = importlib.import_module(f"run402_cli.commands.{GROUPS[group].module}").app
-        path = full.removeprefix(group).strip() or group
-        callback = next(info.callback for info in app.registered_commands if info.name == path)
-        functions[full] = f"{callback.__module__}:{callback.__qualname__}"
-    found = scan(functions)
-    return "{\n" + ",\n".join(f"  {json.dumps(name)}: {json.dumps(fact)}" for name, fact in found.items()) + "\n}\n"
+def tree() -> str:
+    """What `run402 schema` knows of each command: one line per command."""
+    *shared, (_, entries) = command_tree.everything().items()
+    lines = [f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in shared]
+    rows = [f"    {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in entries.items()]
+    return "{\n" + ",\n".join(lines) + ',\n  "commands": {\n' + ",\n".join(rows) + "\n  }\n}\n"
 
 
 def schema(name: str | None) -> str:
@@ -100,7 +95,7 @@ def pages() -> dict[Path, str]:
     out = {DOCS / "reference" / f"{name}.md": reference(name) for name in GROUPS}
     out[ROOT / "llms-cli.txt"] = llms()
     out[ROOT / "run402_cli" / "completion.json"] = completion()
-    out[SCHEMAS / "_facts.json"] = facts()
+    out[SCHEMAS / "_commands.json"] = tree()
     out[DOCS / "schema" / "index.json"] = schema(None)
     out |= {DOCS / "schema" / f"{name}.json": schema(name) for name in GROUPS}
     return out | generate_sdk.pages()
@@ -108,7 +103,7 @@ def pages() -> dict[Path, str]:
 
 def main() -> None:
     # The pages of docs/schema read this file.
-    (SCHEMAS / "_facts.json").write_text(facts(), encoding="utf-8")
+    (SCHEMAS / "_commands.json").write_text(tree(), encoding="utf-8")
     for path, content in pages().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")

@@ -349,23 +349,23 @@ class Source:
 
 
 def facts(functions: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Command -> {error_codes, exit_codes, verdict_exits, environment, gateway, options}, all of it only where not empty.
+    """Command -> {error_codes, exit_codes, verdict_exits, environment, calls_gateway, options}, only what is not empty.
 
     `functions` maps full command names to units ("run402_cli.commands.secrets:set_"). Codes and variables that every
-    command has stand under "*"; those that every call of the gateway may add, under "gateway".
+    command has stand under "every_command"; those that every call of the gateway may add, under "calls_gateway".
     """
     source = Source()
     edge = source.reach([f"{PACKAGE}.{name}" for name in _EDGE])
     gateway = source.reach(
         [f"{PACKAGE}.client._client:Client", *(f"{PACKAGE}.{name}" for name in (*_GATEWAY, *_ANSWERS))]
     )
-    out = {"*": _fact(edge, Reached()), "gateway": _fact(gateway, edge)}
+    out = {"every_command": _fact(edge, Reached()), "calls_gateway": _fact(gateway, edge)}
     shared = Reached(codes=edge.codes | gateway.codes, environment=edge.environment | gateway.environment)
     for name, unit in functions.items():
         reached = source.reach([unit])
         calls = any(f"{PACKAGE}.{item}" in reached.units for item in _GATEWAY)
         out[name] = _fact(reached, shared if calls else edge)
-        out[name] |= {"gateway": True} if calls else {}
+        out[name] |= {"calls_gateway": True} if calls else {}
         out[name] |= {"options": kinds} if (kinds := source.kinds(unit)) else {}
     return out
 

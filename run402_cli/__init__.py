@@ -32,14 +32,15 @@ __all__ = [
     "__version__",
 ]
 
+if not TYPE_CHECKING:  # a type checker must see a misspelt name as one
 
-def __getattr__(name: str) -> object:
-    """The public names, imported on first use."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    def __getattr__(name: str) -> object:
+        """The public names, imported on first use."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
 
-    home = "run402_cli.sdk" if name in ("Run402", "Project") else "run402_cli.errors"
-    value: object = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
+        home = "run402_cli.sdk" if name in ("Run402", "Project") else "run402_cli.errors"
+        value: object = getattr(importlib.import_module(home), name)
+        globals()[name] = value
+        return value

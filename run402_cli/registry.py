@@ -555,6 +555,16 @@ GROUPS: dict[str, Group] = {
     "logs": Group("logs", "Log entries of one request, across functions."),
     "apply": Group("deploy", "The same as deploy apply."),
     "dev": Group("dev", "The Astro development server with the project's credentials."),
+    "skill": Group(
+        "skill",
+        "Teach coding agents to use run402.",
+        {
+            "install": "Put the skill where an agent looks for skills.",
+            "update": "Bring installed skills to this version.",
+            "path": "Where the skill is, and which agents have it.",
+        },
+        needs_wallet=False,
+    ),
     "completion": Group("completion", "Print the completion script of bash, zsh or fish.", needs_wallet=False),
     "schema": Group("schema", "Commands, options, codes and output schemas as data.", needs_wallet=False),
 }

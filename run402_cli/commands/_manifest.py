@@ -1,20 +1,16 @@
 """What `run402 schema` prints: the command tree as data. See docs/how-to/schema.md.
 
-Names, arguments and options come from the commands themselves, effect and credentials from surface.py, error codes and
-kinds of values from schemas/_facts.json (made by `make docs` from the source), output schemas from schemas/<group>.json.
+Names come from the registry, effect and credentials from surface.py, output schemas from schemas/<group>.json, and the rest
+from schemas/_commands.json, which `make docs` makes from the commands and their source. No command module is imported.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
-
-import click
 
 from run402_cli import __version__, invocation
 from run402_cli.registry import GROUPS, Group
@@ -62,26 +58,10 @@ _EXITS = {
 }
 _WALLET_OPTION = {
     "flags": ["--wallet"],
-    "value": "NAME",
     "type": "string",
-    "default": None,
+    "value": "NAME",
     "env": ["RUN402_WALLET", "RUN402_PROFILE"],
     "help": "The local wallet of this run.",
-}
-_VARIABLE = re.compile(r"\bRUN402_[A-Z_]+\b")
-_DEFAULT = re.compile(r"\bDefault(?: [^:.]*)?: (.+?)(?:\.(?= |$)|;|$)")
-_PLACEHOLDERS = {
-    "N": {"type": "integer"},
-    "MS": {"type": "integer", "unit": "ms"},
-    "USD_MICROS": {"type": "integer", "unit": "usd_micros"},
-    "SECONDS": {"type": "number", "unit": "s"},
-    "USD": {"type": "string", "format": "usd"},
-    "FILE": {"type": "string", "format": "path"},
-    "PATH": {"type": "string", "format": "path"},
-    "DIR": {"type": "string", "format": "path"},
-    "JSON": {"type": "string", "format": "json"},
-    "URL": {"type": "string", "format": "uri"},
-    "TIME": {"type": "string", "format": "date-time"},
 }
 
 
@@ -100,7 +80,7 @@ def chosen(words: list[str]) -> list[str]:
 
 
 def index() -> Document:
-    """Everything that holds for all commands, and one short row for each: no command module is imported."""
+    """Everything that holds for all commands, and one short row for each."""
     rows = {}
     for name, group in GROUPS.items():
         for full, summary in _paths(name, group):
@@ -121,24 +101,15 @@ def everything() -> Document:
 def entry(name: str) -> Document:
     """One command: what it takes, does, needs, prints and may fail with."""
     group_name = name.split()[0]
-    group, command, surface, fact = GROUPS[group_name], find(name), SURFACE[name], _facts().get(name, {})
+    group, surface, output = GROUPS[group_name], SURFACE[name], output_schema(name)
     return {
         "summary": dict(_paths(group_name, group))[name],
-        "description": text(command),
-        "usage": usage(name, command),
-        "arguments": list(_arguments(command)),
-        "options": [_option(option, fact.get("options", {})) for option in _shown(command)],
         "effect": surface.effect,
         "auth": list(surface.auth),
-        "spends": surface.spends,
-        "calls_gateway": fact.get("gateway", False),
+        **({"spends": True} if surface.spends else {}),
         "needs_named_wallet": group.needs_wallet,
-        "exit_codes": fact.get("exit_codes", [0, 1]),
-        "verdict_exits": fact.get("verdict_exits", []),
-        "error_codes": fact.get("error_codes", []),
-        "environment": fact.get("environment", []),
-        "examples": examples(command),
-        "output": output_schema(name),
+        **_tree()["commands"].get(name, {}),
+        **({"output": output} if output else {}),
     }
 
 
@@ -165,28 +136,6 @@ def _complete(output: Mapping[str, Any], definitions: Mapping[str, Any]) -> Docu
     return done
 
 
-def find(name: str) -> click.Command:
-    """The click command with this full name."""
-    group = name.split()[0]
-    app = importlib.import_module(f"run402_cli.commands.{GROUPS[group].module}").app
-    command: click.Command = app.find(name.removeprefix(group).strip() or group)
-    return command
-
-
-def usage(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"run402 {name}")
-    return " ".join(["run402", name, *command.collect_usage_pieces(context)]).replace(" [OPTIONS]", "")
-
-
-def examples(command: click.Command) -> list[str]:
-    lines = (command.epilog or "").replace("\b", "").splitlines()
-    return [line.strip() for line in lines if line.startswith("  ")]
-
-
-def text(command: click.Command) -> str:
-    return " ".join((command.help or "").replace("\b", "").split())
-
-
 def _paths(name: str, group: Group) -> list[tuple[str, str]]:
     """(full name, summary) of the commands of a group."""
     if group.commands:
@@ -195,7 +144,7 @@ def _paths(name: str, group: Group) -> list[tuple[str, str]]:
 
 
 def _globals() -> Document:
-    every, gateway = _facts()["*"], _facts()["gateway"]
+    shared = {key: _tree()[key] for key in ("every_command", "calls_gateway")}
     return {
         "schema": FORMAT,
         "version": __version__,
@@ -204,79 +153,24 @@ def _globals() -> Document:
         "auth_classes": dict(AUTH_CLASSES),
         "exit_codes": _EXITS,
         "dry_run_output": DRY_RUN_SCHEMA,
-        "error_codes": {"every_command": every["error_codes"], "calls_gateway": gateway["error_codes"]},
-        "environment": {"every_command": every["environment"], "calls_gateway": gateway["environment"]},
+        "error_codes": {key: facts["error_codes"] for key, facts in shared.items()},
+        "environment": {key: facts["environment"] for key, facts in shared.items()},
     }
 
 
 def _global_options() -> Iterator[Document]:
     yield _WALLET_OPTION
-    for flag, (value, text_) in invocation.OPTIONS.items():
-        kind: Document = {"type": "boolean"} if value is None else {"type": "string"}
-        kind |= _PLACEHOLDERS.get(value or "", {})
+    for flag, (value, help_) in invocation.OPTIONS.items():
+        kind: Document = {"type": "boolean" if value is None else "number" if value == "SECONDS" else "string"}
         if flag == "--format":
-            kind["values"] = list(invocation.FORMATS)
-        default = False if value is None else "json" if flag == "--format" else None
-        yield {"flags": [flag], "value": value, **kind, "default": default, "env": [], "help": text_}
-
-
-def _arguments(command: click.Command) -> Iterator[Document]:
-    """Positional words. Several in one metavar ("TABLE [QUERY]") are told apart."""
-    for param in command.params:
-        if not isinstance(param, click.Argument) or getattr(param, "hidden", False):
-            continue
-        label = param.metavar or param.make_metavar(click.Context(command))
-        many = param.nargs == -1 and not param.metavar
-        for word in label.split():
-            bare = word.strip("[].")
-            yield {"name": bare, "required": not word.startswith("["), "repeatable": many or "..." in word}
-
-
-def _shown(command: click.Command) -> list[click.Option]:
-    return [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
-
-
-def _option(option: click.Option, kinds: Mapping[str, Document]) -> Document:
-    help_ = " ".join((option.help or "").split())
-    kind: Document = {"type": "boolean"} if option.is_flag else {"type": "string"}
-    if not option.is_flag:
-        kind |= _by_placeholder(option.metavar)
-        kind |= next((kinds[flag] for flag in option.opts if flag in kinds), {})
-    return {
-        "flags": [*option.opts, *option.secondary_opts],
-        "value": None if option.is_flag else option.metavar,
-        **kind,
-        "default": _default(option, help_, kind["type"]),
-        "env": sorted(set(_VARIABLE.findall(help_))),
-        "repeatable": option.multiple,
-        "required": option.required,
-        "help": help_,
-    }
-
-
-def _by_placeholder(metavar: str | None) -> Document:
-    """What the placeholder of a value says: `a|b` are the values themselves."""
-    if metavar and "|" in metavar and metavar == metavar.lower():
-        return {"values": metavar.split("|")}
-    return dict(_PLACEHOLDERS.get(metavar or "", {}))
-
-
-def _default(option: click.Option, help_: str, kind: str) -> Any:
-    """What applies without the option: a value, or the help's words for it ("Default: ..."); null for nothing."""
-    if option.is_flag:
-        return bool(option.default)
-    if option.default not in (None, ()) and not callable(option.default):
-        return option.default
-    found = _DEFAULT.search(help_)
-    if found is None:
-        return None
-    return int(found[1]) if kind in ("integer", "number") and found[1].isdecimal() else found[1]
+            kind |= {"values": list(invocation.FORMATS), "default": invocation.FORMATS[0]}
+        yield {"flags": [flag], **kind, **({"value": value} if value else {}), "help": help_}
 
 
 @functools.cache
-def _facts() -> dict[str, Document]:
-    facts: dict[str, Document] = _packaged("_facts")
-    return facts
+def _tree() -> Document:
+    tree: Document = _packaged("_commands")
+    return tree
 
 
 @functools.cache

@@ -135,6 +135,7 @@ def reset(
         output.emit(process.reset(_path(data_dir)))
 
 
+@app.command("projects apply", example="run402 core projects import backup.r402ar --name shop", hidden=True)
 @app.command(
     "projects import",
     example=[

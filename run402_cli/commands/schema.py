@@ -30,7 +30,7 @@ def schema(
     """Describe commands for programs: arguments, options, effect, credentials, exit and error codes, output schema.
 
     Without words: an index of all commands and what holds for each of them. With the words of a command or a group:
-    full entries. Reads nothing but the program itself.
+    full entries. Needs no network and no wallet.
     """
     path = [part for word in words or [] for part in word.split()]
     if everything and path:

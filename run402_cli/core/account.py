@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core import siwx
+from run402_cli.core import payments, siwx, tiers
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
@@ -35,7 +35,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _MAX_LABEL = 128
 
 
-async def tiers(request: Request) -> Response:
+async def list_tiers(request: Request) -> Response:
     """GET /tiers/v1: `{tiers: {name: {price, lease_days, storage_mb, api_calls, max_functions, description}}}`."""
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
     local = {
@@ -46,7 +46,13 @@ async def tiers(request: Request) -> Response:
         "max_functions": UNLIMITED,
         "description": "This machine: nothing is billed, leased or metered; storage is the free space of its disk.",
     }
-    return reply({"tiers": {LOCAL_TIER: local}})
+    if not payments.required(request):
+        return reply({"tiers": {LOCAL_TIER: local}})
+    sold = {
+        name: {**local, "price": f"${price / 1_000_000:.2f}", "lease_days": lease.days, "description": payments.NOTE}
+        for name, (price, lease) in tiers.TIERS.items()
+    }
+    return reply({"tiers": sold})
 
 
 async def tier_status(request: Request) -> Response:
@@ -58,6 +64,7 @@ async def tier_status(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         rows = await (await conn.execute(query.encode(), {"wallet": wallet})).fetchall()
         stored = await _stored_bytes(conn)
+        lease = await tiers.lease(conn, wallet) if wallet else None
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
     usage = {
         "projects": len(rows),
@@ -82,23 +89,15 @@ async def tier_status(request: Request) -> Response:
     return reply(
         {
             "wallet": wallet or "",
-            "tier": LOCAL_TIER,
-            "lease_started_at": None,
-            "lease_expires_at": None,
-            "lease_perpetual": True,
+            "tier": lease[0] if lease else LOCAL_TIER,
+            "lease_started_at": iso(lease[1]) if lease else None,
+            "lease_expires_at": iso(lease[2]) if lease else None,
+            "lease_perpetual": lease is None,
             "active": True,
             "organization_lifecycle_state": "active",
             "pool_usage": usage,
             "projects": projects,
         }
-    )
-
-
-async def set_tier(request: Request) -> Response:
-    """POST /tiers/v1/{tier}: nothing to buy here, 422 unsupported_capability."""
-    raise _unsupported(
-        "billing.tiers",
-        "A local gateway has one free tier and sells none. Select the cloud with `run402 init` to buy a tier.",
     )
 
 
@@ -179,9 +178,9 @@ async def _stored_bytes(conn: Connection) -> int:
 
 
 ROUTES = [
-    Route("/tiers/v1", tiers, methods=["GET"]),
+    Route("/tiers/v1", list_tiers, methods=["GET"]),
     Route("/tiers/v1/status", tier_status, methods=["GET"]),
-    Route("/tiers/v1/{tier}", set_tier, methods=["POST"]),
+    Route("/tiers/v1/{tier}", tiers.set_tier, methods=["POST"]),
     Route("/orgs/v1/lookup", org_lookup, methods=["GET"]),
     Route("/projects/v1/{project_id}/tenant-payments", tenant_payments, methods=["GET"]),
     Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"]),

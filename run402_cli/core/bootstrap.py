@@ -38,6 +38,7 @@ TABLE_OWNERS = (
     "cache",
     "siwx",
     "payments",
+    "tiers",
     "ci.bindings",
     "archives.records",
 )

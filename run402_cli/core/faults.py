@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -69,6 +70,8 @@ CREATE TABLE IF NOT EXISTS internal.core_fault_calls (
 );
 """
 
+log = logging.getLogger("run402.core.functions")
+
 KINDS = ("uncaught", "boot_crash", "invoke_failed", "handled_5xx")
 KEPT = timedelta(days=90)
 MAX_OCCURRENCES = 10_000
@@ -115,8 +118,17 @@ def _digest(*parts: str) -> str:
 async def note(conn: Connection, entries: Iterable[Mapping[str, Any]]) -> None:
     """Record what new log entries tell: calls, and failed ones. Inside the transaction that stores them.
 
-    The entries of one call must be together, as CallLog makes them.
+    The entries of one call must be together, as CallLog makes them. What cannot be recorded does not keep the log from being
+    stored.
     """
+    try:
+        async with conn.transaction():
+            await _note(conn, entries)
+    except (psycopg.DataError, psycopg.IntegrityError, ValueError, KeyError):
+        log.exception("errors of functions could not be recorded")
+
+
+async def _note(conn: Connection, entries: Iterable[Mapping[str, Any]]) -> None:
     calls: Counter[tuple[str, str, datetime]] = Counter()
     stack = ""
     projects = set()

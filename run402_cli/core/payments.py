@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from starlette.requests import Request
 
+from run402_cli.core import siwx
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.signatures import ADDRESS, address_word, keccak256, signer_of, typed_digest, word
@@ -141,6 +142,19 @@ async def counted(conn: Connection, payment: Payment) -> bool:
     """Has this payment paid for something?"""
     query = "SELECT 1 FROM internal.core_payments WHERE payer = %s AND nonce = %s"
     return await (await conn.execute(query, (payment.payer, payment.nonce))).fetchone() is not None
+
+
+def purchase_key(request: Request, payment: Payment | None, what: str) -> str | None:
+    """What makes a repeat the same purchase: the caller's Idempotency-Key, else the payment; None without either.
+
+    400 invalid_request for a key of more than 255 characters.
+    """
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return None if payment is None else f"{payment.transaction} {what}"
+    if len(key) > 255:
+        raise GatewayError(400, "invalid_request", "The Idempotency-Key header is longer than 255 characters.")
+    return siwx.scoped_key(key)
 
 
 # -- the challenge ------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
+from run402_cli.core.mail.mailboxes import of_project
 from run402_cli.core.projects import COLUMNS, Project, drop_project, insert_project, project_from_row
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 
@@ -47,7 +48,7 @@ async def create_project(request: Request) -> Response:
     name = new_name(body.get("name"))
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     payment = payments.presented(request, payments.PROJECT_PRICE, PURPOSE)
-    key = _key(request, payment, digest)
+    key = payments.purchase_key(request, payment, digest)
     gateway = gateway_of(request)
     async with gateway.connection() as conn, conn.transaction():
         earlier = await _made_before(conn, key, digest) if key else None
@@ -60,16 +61,6 @@ async def create_project(request: Request) -> Response:
         counts = payment is not None and await payments.counted(conn, payment)
     receipt = payment.receipt(first=earlier is None) if payment is not None and counts else None
     return reply(core_view(gateway, project), 201, receipt)
-
-
-def _key(request: Request, payment: payments.Payment | None, digest: str) -> str | None:
-    """What makes a repeat the same request: the caller's key, else the payment that it was bought with."""
-    key = request.headers.get("idempotency-key")
-    if not key:
-        return None if payment is None else f"{payment.transaction} {digest}"
-    if len(key) > 255:
-        raise GatewayError(400, "invalid_request", "The Idempotency-Key header is longer than 255 characters.")
-    return siwx.scoped_key(key)
 
 
 async def _paid_insert(conn: Connection, request: Request, payment: payments.Payment | None, name: str) -> Project:
@@ -188,12 +179,13 @@ async def get_project(request: Request) -> Response:
         project = await project_by_id(conn, request.path_params["project_id"])
         used = await usage(conn, gateway, project)
         last_deploy = await _last_deploy(conn, project)
+        mailboxes = [mailbox.address for mailbox in await of_project(conn, project.project_id)]
     return reply(
         {
             **core_view(gateway, project),
             **summary_view(gateway, project),
             "last_deploy": last_deploy,
-            "mailbox": [],
+            "mailbox": mailboxes,
             "usage": {
                 "api_calls": used["api_calls"],
                 "storage_bytes": used["storage_bytes"],

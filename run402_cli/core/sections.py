@@ -13,7 +13,7 @@ from run402_cli.core.projects import Project
 from run402_cli.core.wire_spec import WireSpec
 
 # Module below run402_cli.core -> its SECTION. In the order in which they are staged and activated.
-SECTION_MODULES: tuple[str, ...] = ("storage.section", "functions.section", "events")
+SECTION_MODULES: tuple[str, ...] = ("storage.section", "functions.section", "users.section", "events")
 
 
 @dataclass(frozen=True, slots=True)

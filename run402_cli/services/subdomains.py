@@ -23,7 +23,8 @@ def claim(client: Client, project_id: str, name: str, *, deployment_id: str | No
         raise CommandError(
             f"No deployment of {project_id} is known on this machine.",
             code="NO_DEPLOYMENT",
-            hint="Deploy first (run402 deploy apply), or name one: --deployment <deployment_id>",
+            hint="Name the live release (run402 deploy release active shows its release_id): "
+            f"run402 subdomains claim {name} --deployment <release_id>. Or deploy with run402 sites deploy-dir.",
             details={"project_id": project_id},
             next_actions=[{"type": "deploy", "command": "run402 deploy apply"}],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -57,8 +58,8 @@ def signal_handlers() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """`run("projects", "list", stdin="...")` in an empty working directory."""
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config_dir: Path) -> Run:
+    """`run("projects", "list", stdin="...")` in an empty working directory. Fails when it prints a private key."""
     folder = tmp_path / "cwd"
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
@@ -75,9 +76,17 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
         capfd.readouterr()
         code = _guarded(list(args))
         out, err = capfd.readouterr()
+        assert not [key for key in private_keys(config_dir) if key in out + err], f"{args[:2]} printed a private key"
         return Outcome(code, out, err)
 
     return call
+
+
+def private_keys(config_dir: Path) -> set[str]:
+    """The keys of all wallets, and the one of the tests, without 0x."""
+    texts = [path.read_text(errors="replace") for path in config_dir.rglob("allowance.json")]
+    found = re.findall(r'"privateKey":\s*"0x([0-9a-fA-F]{64})"', "".join(texts))
+    return {*found, PRIVATE_KEY[2:]}
 
 
 @pytest.fixture

@@ -157,6 +157,14 @@ def test_errors_are_for_the_projects_own_service_key(functions: Functions) -> No
     assert functions.client.get(url, headers={"apikey": other["service_key"]}).status_code == 403
 
 
+def test_text_that_is_no_unicode_is_logged_and_counted(functions: Functions) -> None:
+    source = "export default () => { console.log('a\\ud800b\\u0000c \\\\ud800'); throw new Error('x\\udfff'); }"
+    functions.deploy({"shop": source})
+    assert functions.call("shop").status_code == 500
+    assert "a\ufffdb\ufffdc \\ud800" in functions.messages("shop")
+    assert [row["message_template"] for row in errors(functions)["errors"]] == ["x\ufffd"]
+
+
 def test_a_template_hides_what_changes_and_what_is_secret() -> None:
     assert template("user 3f2504e0-4f89-11d3-9a0c-0305e82c3301 has 12.5 of 7") == "user <id> has <n> of <n>"
     assert "hunter2" not in template("refused token=hunter2")

@@ -163,6 +163,65 @@ def test_the_official_client_sdk_pays(charging: httpx.Client) -> None:
     assert receipt.extra["settlement"] == "local"
 
 
+def signed(client: httpx.Client, path: str, key: str = KEY) -> dict[str, str]:
+    url = f"{str(client.base_url).rstrip('/')}{path}"
+    return {"SIGN-IN-WITH-X": _siwx.header(key, Account.from_key(key).address, domain="127.0.0.1", uri=url)}
+
+
+def set_tier(client: httpx.Client, tier: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    path = f"/tiers/v1/{tier}"
+    return client.post(path, json={}, headers={**signed(client, path), **(headers or {})})
+
+
+def pay_tier(client: httpx.Client, tier: str) -> dict[str, str]:
+    asked = decoded(set_tier(client, tier).headers["payment-required"])
+    return paid(asked, value=int(asked["accepts"][0]["amount"]))
+
+
+def test_a_tier_is_bought_renewed_upgraded_and_not_lowered(charging: httpx.Client, live: Live) -> None:
+    prices = {name: tier["price"] for name, tier in charging.get("/tiers/v1").json()["tiers"].items()}
+    assert prices == {"prototype": "$0.10", "hobby": "$5.00", "team": "$20.00"}
+    actions = []
+    for tier in ("prototype", "prototype", "hobby"):
+        answer = set_tier(charging, tier, pay_tier(charging, tier))
+        assert answer.status_code == 200, answer.text
+        actions.append((answer.json()["action"], answer.json()["previous_tier"]))
+    assert actions == [("subscribe", None), ("renew", "prototype"), ("upgrade", "prototype")]
+    status = charging.get("/tiers/v1/status", headers=signed(charging, "/tiers/v1/status")).json()
+    assert (status["tier"], status["lease_perpetual"]) == ("hobby", False)
+    assert (set_tier(charging, "prototype").json()["code"], payments(live)) == ("TIER_DOWNGRADE", 3)
+
+
+def test_a_tier_bought_twice_with_one_payment_or_one_key_is_bought_once(charging: httpx.Client, live: Live) -> None:
+    header = pay_tier(charging, "prototype")
+    first, again = set_tier(charging, "prototype", header), set_tier(charging, "prototype", header)
+    assert again.json() == first.json()
+    other = set_tier(charging, "hobby", header)
+    assert (other.status_code, other.json()["code"]) == (402, "PAYMENT_INVALID")
+    key = {"Idempotency-Key": "march"}
+    keyed = set_tier(charging, "prototype", pay_tier(charging, "prototype") | key)
+    assert set_tier(charging, "prototype", key).json() == keyed.json()
+    assert set_tier(charging, "hobby", key).json()["code"] == "IDEMPOTENCY_KEY_CONFLICT"
+    assert payments(live) == 2
+
+
+def test_a_payment_for_a_project_buys_no_tier(charging: httpx.Client, live: Live) -> None:
+    header = paid(challenge(charging))
+    assert buy(charging, header).status_code == 201
+    fields = decoded(header["PAYMENT-SIGNATURE"])
+    fields["resource"]["url"] = fields["resource"]["url"].replace("/projects/v1", "/tiers/v1/prototype")
+    answer = set_tier(charging, "prototype", {"PAYMENT-SIGNATURE": encoded(fields)})
+    assert (answer.status_code, answer.json()["code"]) == (409, "PAYMENT_ALREADY_USED")
+    assert payments(live) == 1
+
+
+def test_a_tier_needs_a_wallet_and_a_name_that_exists(charging: httpx.Client) -> None:
+    unsigned = charging.post("/tiers/v1/prototype", json={})
+    assert (unsigned.status_code, unsigned.json()["code"]) == (401, "AUTHENTICATION_REQUIRED")
+    unknown = set_tier(charging, "golden")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "TIER_NOT_FOUND")
+
+
 # -- once only ----------------------------------------------------------------------------------------------------------
 
 
@@ -263,9 +322,8 @@ def test_a_payment_whose_project_is_gone_does_not_buy_it_again(charging: httpx.C
 
 
 def test_the_sign_in_of_the_unpaid_request_is_good_for_the_paid_one_and_no_more(charging: httpx.Client) -> None:
-    url = f"{str(charging.base_url).rstrip('/')}/projects/v1"
-    signed = {"SIGN-IN-WITH-X": _siwx.header(KEY, Account.from_key(KEY).address, domain="127.0.0.1", uri=url)}
-    header = paid(challenge(charging, headers=signed)) | signed
+    sign_in = signed(charging, "/projects/v1")
+    header = paid(challenge(charging, headers=sign_in)) | sign_in
     assert buy(charging, header).status_code == 201
     assert buy(charging, header).json()["code"] == "SIWX_REPLAYED"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from schema_kit import problems
 from secret_watch import WATCH, Watched
 
 TIMEOUT_S = 120
@@ -71,6 +72,7 @@ class Cli:
             check=False,
         )
         WATCH.saw(args, done.stdout, done.stderr)
+        assert problems(args, done.returncode, done.stdout.decode()) == []
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def ok(self, *args: str, stdin: str | bytes | None = None, cwd: Path | None = None) -> Any:

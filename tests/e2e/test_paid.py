@@ -137,6 +137,15 @@ def test_a_daily_limit_lets_one_purchase_through_and_no_second(buyer: Cli) -> No
     assert mine(buyer) == ["one"]
 
 
+def test_a_tier_is_bought_once_under_its_idempotency_key(buyer: Cli) -> None:
+    first = buyer.ok("tier", "set", "prototype", "--idempotency-key", "march")
+    again = buyer.ok("tier", "set", "prototype", "--idempotency-key", "march")
+    assert (first["action"], first["lease_expires_at"]) == ("subscribe", again["lease_expires_at"])
+    assert first["status_after"]["tier"] == "prototype"
+    (attempt,) = ledger(buyer)
+    assert (attempt["state"], attempt["amount_usd_micros"]) == ("completed", PRICE)
+
+
 @pytest.mark.parametrize("named", [["--name", "shop"], []], ids=["named", "unnamed"])
 def test_a_process_that_dies_between_signing_and_sending_pays_once(buyer: Cli, named: list[str]) -> None:
     assert die_before_sending(buyer, "projects", "provision", *named).returncode == 9

@@ -99,7 +99,7 @@ async def invoke(gateway: Gateway, project: Project, site: Site, name: str, call
     except CallFailed as exc:
         if exc.stack:
             noted.printed("stderr", exc.stack.rstrip() + "\n")
-        error = _failure(exc, call.request_id)
+        error = _failure(exc, call.request_id, project.project_id)
         _note_failure(noted, call, error, started)
         raise error from exc
     except GatewayError as exc:
@@ -132,12 +132,12 @@ def _milliseconds(started: float) -> int:
     return round((time.perf_counter() - started) * 1000)
 
 
-def _failure(exc: CallFailed, request_id: str) -> GatewayError:
+def _failure(exc: CallFailed, request_id: str, project_id: str) -> GatewayError:
     status, error, message = _FAILURES.get(exc.cause, _FAILED)
     return GatewayError(
         status,
         error,
-        f"{message} `run402 logs --request-id {request_id}` shows what it said.",
+        f"{message} `run402 logs --request-id {request_id} --project {project_id}` shows what it said.",
         code=error.upper(),
         request_id=request_id,
         details={"cause": exc.cause, "message": exc.message},

@@ -165,6 +165,10 @@ class LogStore:
             except (psycopg.Error, PoolTimeout, GatewayError) as exc:
                 log.warning("function logs wait for the database: %s", exc)
                 await asyncio.sleep(1)
+            except Exception:
+                # Whatever cannot be stored must not hold up what comes after it.
+                log.exception("function logs: %s entries were lost", len(self._pending))
+                self._pending.clear()
 
     async def flush(self) -> None:
         """Everything added so far is stored."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -45,6 +46,7 @@ MIN_HEAP_MB = 64
 RSS_OVERHEAD = 128 * 1024**2
 MAX_FRAME = 16 * 1024**2
 STDERR_LINES = 60
+_LONE_SURROGATE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _LENGTHS = struct.Struct(">II")
 
 Cause = Literal["thrown", "import", "uncaught", "exited", "memory", "timeout", "too_large", "start"]
@@ -103,7 +105,8 @@ class Worker:
         if head > MAX_FRAME or body > MAX_FRAME:
             raise ConnectionError("the worker sent a frame that no runner sends")
         text = await self.reader.readexactly(head)
-        return json.loads(text), await self.reader.readexactly(body)
+        # Half of a surrogate pair is fine in JavaScript; nothing that we write texts to takes it.
+        return json.loads(_LONE_SURROGATE.sub(rb"\1\\ufffd", text)), await self.reader.readexactly(body)
 
     async def result(self, wanted: str, on_log: OnLog) -> tuple[dict[str, Any], bytes]:
         """The frame of type `wanted`; logs on the way go to `on_log`. CallFailed when something else comes."""

@@ -43,11 +43,16 @@ def _upload(call: Call, file: str) -> Any:
         private=call["visibility"] == "private",
         immutable=call["immutable"],
         metadata=assets.checked_metadata(call["metadata"] or {}),
-        exif_policy=call["exif_policy"],
+        exif_policy="strip" if call["exif_policy"] == "strip" else None,
     )
     upload = engine.Upload(file, key, call["content_type"] or assets.content_type_of(key))
     return engine.put(
-        call.client, call.project, [upload], properties, command="run402 assets put", report=lambda _event, _fields: None
+        call.client,
+        call.project,
+        [upload],
+        properties,
+        command="run402 assets put",
+        report=lambda _event, _fields: None,
     )[0]
 
 

@@ -83,9 +83,7 @@ def _rest(call: Call) -> Reply:
         body = json.dumps(call["body"], ensure_ascii=False)
     path = projects.rest_path(call["table"], params=call["params"], key_type=key_type)
     project_id = call.project_or_active()
-    status, answer = projects.rest_call(
-        call.client, project_id, path, method=method, body_text=body, key_type=key_type
-    )
+    status, answer = projects.rest_call(call.client, project_id, path, method=method, body_text=body, key_type=key_type)
     document = {"method": method, "path": path, "http_status": status, "body": answer}
     lines = [_text.heading("REST answer"), f"{method} {path}: HTTP {status}", _text.fence(answer)]
     return Reply(document, text="\n\n".join(lines))
@@ -97,9 +95,7 @@ def _rest(call: Call) -> Reply:
 def _validate(call: Call) -> Reply:
     manifest = call["manifest"]
     text = manifest if isinstance(manifest, str) else json.dumps(manifest, ensure_ascii=False)
-    found = expose.validate(
-        call.client, text, project_id=call["project_id"], migration_sql=call["migration_sql"]
-    )
+    found = expose.validate(call.client, text, project_id=call["project_id"], migration_sql=call["migration_sql"])
     verdict = "The manifest has errors." if found["has_errors"] else "The manifest is valid."
     parts = [_text.heading("expose manifest check"), verdict, _text.fence(found)]
     return Reply(found, text="\n\n".join(parts))

@@ -29,6 +29,12 @@ class Agent(Namespace):
         """
         return self._call(_agent.status)
 
+    def operator_status(self) -> Any:
+        """GET /agent/v1/operator/status -> how the operator behind the wallet stands: contact, tier, projects at
+        risk.
+        """
+        return self._call(_agent.operator_status)
+
     def verify_email(self) -> Any:
         """POST /agent/v1/contact/verify-email: send the reply challenge, again if need be -> the record."""
         return self._call(_agent.verify_email)

@@ -282,3 +282,19 @@ def test_pages_may_sign_in_but_not_administrate(client: httpx.Client, anon: dict
         ("/auth/v1/dev-tokens", {"project_id": "prj_0123456789abcdef"}),
     ):
         assert client.post(path, headers=page, json=body).json()["code"] == "ORIGIN_FORBIDDEN"
+
+
+def test_a_branch_knows_the_users_but_not_their_sessions(
+    client: httpx.Client,
+    anon: dict[str, str],
+    session: dict[str, Any],
+    project: dict[str, Any],
+    service: dict[str, str],
+) -> None:
+    made = client.post(f"/projects/v1/{project['project_id']}/branches", headers=service, json={"name": "try"})
+    assert made.status_code in (200, 201), made.text
+    branch = client.get(f"/projects/v1/{made.json()['branch_project_id']}").json()
+    headers = {"apikey": branch["anon_key"]}
+    assert token(client, headers, "refresh_token", refresh_token=session["refresh_token"]).status_code == 401
+    there = token(client, headers, email=EMAIL, password=PASSWORD).json()
+    assert there["user"]["id"] == session["user"]["id"]

@@ -1,0 +1,58 @@
+"""run402 skill: teach coding agents to use run402."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from run402_cli import output
+from run402_cli.commands._command import CommandGroup
+from run402_cli.services import skill
+
+app = CommandGroup()
+
+DirOpt = Annotated[
+    str | None, typer.Option("--dir", metavar="DIR", help="A project's directory, instead of the user's home.")
+]
+ForceOpt = Annotated[bool, typer.Option("--force", help="Replace files that somebody edited, too.")]
+
+
+@app.command(
+    "install",
+    example=["run402 skill install claude", "run402 skill install --all", "run402 skill install codex --dir ."],
+)
+def install(
+    agents: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="AGENT", help="claude, cursor, codex, opencode, openclaw.", show_default=False),
+    ] = None,
+    everywhere: Annotated[bool, typer.Option("--all", help="Every agent.")] = False,
+    directory: DirOpt = None,
+    force: ForceOpt = False,
+) -> None:
+    """Put the skill where an agent looks for skills, as run402/SKILL.md. Exits 2 when an edited file was left alone."""
+    _finish(*skill.install(agents or [], everywhere=everywhere, directory=_path(directory), force=force))
+
+
+@app.command("update", example="run402 skill update")
+def update(directory: DirOpt = None, force: ForceOpt = False) -> None:
+    """Bring the installed skills to this version of run402. Exits 2 when an edited file was left alone."""
+    _finish(*skill.update(directory=_path(directory), force=force))
+
+
+@app.command("path", example="run402 skill path | jq -r .path")
+def path(directory: DirOpt = None) -> None:
+    """Where the skill is in this installation, and what each agent has of it."""
+    output.emit(skill.overview(_path(directory)))
+
+
+def _path(directory: str | None) -> Path | None:
+    return None if directory is None else Path(directory)
+
+
+def _finish(result: dict[str, Any], complete: bool) -> None:
+    output.emit(result)
+    if not complete:
+        raise SystemExit(2)

@@ -1,0 +1,208 @@
+"""`run402 schema`: the manifest of the tree, its facts about effect and credentials, and the output schemas."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import click
+import pytest
+from jsonschema import Draft202012Validator
+from schema_kit import command_of, problems
+
+from run402_cli import invocation
+from run402_cli.commands import _manifest
+from run402_cli.main import _guarded
+from run402_cli.registry import GROUPS
+from run402_cli.surface import AUTH_CLASSES, SURFACE
+
+NAMES = list(_manifest.names())
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> Any:
+    assert _guarded(list(argv)) == 0, capsys.readouterr().err
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
+    assert _guarded(list(argv)) == 1
+    return dict(json.loads(capsys.readouterr().err))
+
+
+def test_the_table_of_effects_and_the_registry_have_the_same_commands() -> None:
+    assert sorted(name for name in SURFACE if name.split()[0] in GROUPS) == sorted(NAMES)
+
+
+def test_every_auth_class_is_explained_and_used() -> None:
+    used = {name for row in SURFACE.values() for name in row.auth}
+    assert used == set(AUTH_CLASSES)
+
+
+def test_index_lists_every_command_with_effect_and_credentials(capsys: pytest.CaptureFixture[str]) -> None:
+    document = run(capsys, "schema")
+    assert list(document["commands"]) == NAMES
+    assert document["commands"]["secrets delete"] == {
+        "summary": "Remove one secret.",
+        "effect": "destructive",
+        "auth": ["service_key"],
+    }
+    assert set(document["exit_codes"]) == {"0", "1", "2", "130", "143"}
+    assert {"UNKNOWN_FLAG", "INTERRUPTED"} <= set(document["error_codes"]["every_command"])
+    assert {"API_ERROR", "NETWORK_ERROR", "PAYMENT_LIMIT_EXCEEDED"} <= set(document["error_codes"]["calls_gateway"])
+    flags = {option["flags"][0] for option in document["global_options"]}
+    assert flags == {"--wallet", *invocation.OPTIONS}
+
+
+def test_index_imports_no_other_command_module() -> None:
+    code = (
+        "import sys; from run402_cli.commands import _manifest; _manifest.index();"
+        "print([m for m in sys.modules if m.startswith('run402_cli.commands.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['run402_cli.commands._manifest']"
+
+
+def test_index_survives_a_round_trip_through_jq(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "schema", "--jq", ".") == _manifest.index()
+
+
+def test_a_command_is_shown_with_all_that_a_caller_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = run(capsys, "schema", "snapshots", "list")["commands"]["snapshots list"]
+    options = {option["flags"][0]: option for option in entry["options"]}
+    assert options["--limit"] == {
+        "flags": ["--limit"],
+        "value": "N",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100,
+        "default": None,
+        "env": [],
+        "repeatable": False,
+        "required": False,
+        "help": options["--limit"]["help"],
+    }
+    assert options["--kind"]["values"] == ["manual", "pre_migration", "pre_restore", "scheduled"]
+    assert options["--project"]["env"] == ["RUN402_PROJECT_ID"]
+    assert (entry["effect"], entry["auth"], entry["calls_gateway"]) == ("read", ["principal"], True)
+    assert "PROJECT_REQUIRED" in entry["error_codes"]
+    assert entry["output"]["kind"] == "json"
+
+
+def test_a_repeatable_option_and_positional_words_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = _manifest.entry("secrets set")
+    assert [(word["name"], word["required"]) for word in entry["arguments"]] == [("KEY", True), ("VALUE", False)]
+    repeatable = {option["flags"][0] for option in _manifest.entry("assets put")["options"] if option["repeatable"]}
+    assert repeatable
+
+
+def test_words_of_a_group_show_its_commands_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(run(capsys, "schema", "functions", "runs")["commands"]) == [
+        name for name in NAMES if name.startswith("functions runs ")
+    ]
+    assert list(run(capsys, "schema", "secrets set")["commands"]) == ["secrets set"]
+
+
+def test_an_older_spelling_leads_to_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(run(capsys, "schema", "org", "members", "list")["commands"]) == ["org member list"]
+
+
+def test_an_unknown_command_is_refused_with_the_closest(capsys: pytest.CaptureFixture[str]) -> None:
+    envelope = refused(capsys, "schema", "secrets", "sett")
+    assert envelope["code"] == "UNKNOWN_COMMAND"
+    assert envelope["details"] == {"command": "secrets sett", "closest": ["secrets set"]}
+
+
+def test_all_and_a_command_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "schema", "--all", "secrets")["code"] == "BAD_USAGE"
+
+
+def test_everything_holds_index_and_full_entries(capsys: pytest.CaptureFixture[str]) -> None:
+    document = run(capsys, "schema", "--all")
+    assert {**document, "commands": None} == {**_manifest.index(), "commands": None}
+    assert list(document["commands"]) == NAMES
+    assert document["commands"]["status"] == _manifest.entry("status")
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("secrets set", {"FILE_NOT_FOUND", "LOCAL_ERROR", "PROJECT_CREDENTIAL_NOT_FOUND"}),
+        ("wallets rm", {"WALLET_PROTECTED"}),
+        ("core start", {"CORE_DEPENDENCIES_MISSING"}),
+        ("identity link nostr complete", {"IDENTITY_LINK_INVALID_EVENT"}),
+        ("deploy apply", {"INVALID_SPEC", "EXECUTABLE_CONFIG_TIMEOUT"}),
+    ],
+)
+def test_error_codes_of_a_command_are_found_in_the_source(name: str, codes: set[str]) -> None:
+    assert codes <= set(_manifest.entry(name)["error_codes"])
+
+
+def test_error_codes_of_others_are_not_among_them() -> None:
+    assert not {"INVALID_SPEC", "FAUCET_FAILED", "FILE_NOT_FOUND"} & set(_manifest.entry("secrets list")["error_codes"])
+    assert _manifest.entry("wallets list")["calls_gateway"] is False
+
+
+def test_exit_codes_tell_verdicts_from_failures() -> None:
+    verify = _manifest.entry("deploy verify")
+    assert (verify["exit_codes"], verify["verdict_exits"]) == ([0, 1, 2], [2])
+    gate = _manifest.entry("errors")
+    assert (gate["exit_codes"], gate["verdict_exits"]) == ([0, 1, 2], [1])
+    assert _manifest.entry("secrets set")["exit_codes"] == [0, 1]
+
+
+def test_every_code_of_the_facts_belongs_to_a_command_that_exists() -> None:
+    assert set(_manifest._facts()) == {"*", "gateway", *NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_of_a_command_has_a_type_and_a_flag(name: str) -> None:
+    entry = _manifest.entry(name)
+    shown = [param for param in _manifest.find(name).params if isinstance(param, click.Option) and not param.hidden]
+    assert len(entry["options"]) == len(shown)
+    for option in entry["options"]:
+        assert option["type"] in ("string", "boolean", "integer", "number")
+        assert (option["value"] is None) == (option["type"] == "boolean")
+
+
+# -- output schemas
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_output_schemas_are_there_for_each_command_and_no_other(group: str) -> None:
+    assert list(_manifest._schemas(group)["commands"]) == [name for name in NAMES if name.split()[0] == group]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_output_schema_is_valid_and_stands_alone(name: str) -> None:
+    output = _manifest.output_schema(name)
+    assert output is not None
+    flags = {flag for option in _manifest.entry(name)["options"] for flag in option["flags"]} | {"--json"}
+    assert set(output.get("with", {})) <= flags
+    for form in (output, *output.get("with", {}).values()):
+        assert form["kind"] in ("json", "jsonl", "text", "bytes")
+        assert (form["kind"] in ("json", "jsonl")) == ("schema" in form)
+        if "schema" not in form:
+            continue
+        Draft202012Validator.check_schema(form["schema"])
+        assert form["schema"]["$schema"] == _manifest.DIALECT
+        assert set(_manifest._references(form["schema"])) == set(form["schema"].get("$defs", {}))
+
+
+def test_this_command_prints_what_its_own_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["schema"], ["schema", "secrets"], ["schema", "--all"]):
+        assert _guarded(argv) == 0
+        assert problems(argv, 0, capsys.readouterr().out) == []
+
+
+def test_a_document_that_differs_from_the_schema_is_noticed() -> None:
+    argv = ["--wallet", "main", "secrets", "list"]
+    assert command_of(argv) == "secrets list"
+    assert problems(argv, 0, '{"secrets": []}') == []
+    assert problems(argv, 0, '{"secrets": [{"key": 1}]}')
+    assert problems(argv, 0, "{}")
+    assert problems(argv, 0, "no json")
+    dry = '{"dry_run": true, "requests": [], "files": []}'
+    assert problems([*argv, "--dry-run"], 0, dry) == []
+    assert problems(argv, 0, dry)
