@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+from static_scan import facts
 
 from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
-from static_scan import facts
 
 Document = dict[str, Any]
 

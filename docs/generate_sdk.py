@@ -2,7 +2,7 @@
 
 One module per namespace, with a class that takes project ids and one for a project-scoped client that does not. The
 methods have the parameters, types and docstrings of the functions that they call, so that editors and mypy see them.
-Part of `make docs`. Read from the source alone: nothing is imported.
+Part of `make docs`. Read from the source alone: nothing is imported. Also makes docs/reference/python-sdk.md.
 """
 
 from __future__ import annotations
@@ -487,6 +487,34 @@ def _index_class(title: str, summary: str, names: list[str], prefix: str) -> str
     return "\n".join(lines)
 
 
+def reference_text() -> str:
+    """docs/reference/python-sdk.md: every method with its parameters and the first paragraph of its docstring."""
+    lines = [
+        "# The Python API",
+        "",
+        "`r` is `Run402(...)`, `project` is `r.project(project_id)`; see [how to use them](../how-to/python-sdk.md). A method",
+        "marked with * is also one of `project.<group>`, without `project_id`; those of `projects` are on `project` itself.",
+        "",
+    ]
+    for name, (summary, sources) in (("", GENERAL), *NAMESPACES.items()):
+        prefix = f"r.{name}" if name else "r"
+        found = list(methods(sources))
+        writer = Writer(found)
+        lines += [f"## {prefix}", "", summary, ""]
+        for method in found:
+            tree = ast.parse(textwrap.dedent(writer.of(method, bound=False))).body[0]
+            assert isinstance(tree, ast.FunctionDef)
+            del tree.args.args[0]
+            star = "*" if name and method.takes_project else ""
+            first = " ".join((ast.get_docstring(tree) or "").split("\n\n")[0].split())
+            lines += [f"`{prefix}.{method.name}({_plain(tree.args)})`{star}", "", first.replace("<", "&lt;"), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _plain(arguments: ast.arguments) -> str:
+    return ast.unparse(arguments).replace("'", '"').replace("_List", "list")
+
+
 def _check_complete() -> None:
     """Every service module has a namespace or is known to need none."""
     used = {source.module for _, sources in (*NAMESPACES.values(), GENERAL) for source in sources}
@@ -501,6 +529,7 @@ def pages() -> dict[Path, str]:
     out = {OUT / "__init__.py": index_text(), OUT / "_general.py": module_text("General", *GENERAL, scoped=False)}
     for name, (summary, sources) in NAMESPACES.items():
         out[OUT / f"{name}.py"] = module_text(_class_name(name), summary, sources)
+    out[ROOT / "docs" / "reference" / "python-sdk.md"] = reference_text()
     return out
 
 

@@ -40,7 +40,7 @@ def problems(argv: Sequence[str], code: int, stdout: str) -> list[str]:
     flags = {word.split("=")[0] for word in argv if word.startswith("-")}
     if name is None or name not in set(_manifest.names()) or flags & RESHAPING:
         return []
-    verdicts = _manifest.entry(name)["verdict_exits"]
+    verdicts = _manifest.entry(name).get("verdict_exits", [])
     if code not in (0, *verdicts) or (code and not stdout):
         return []
     return list(_problems(name, flags, stdout))

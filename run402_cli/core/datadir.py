@@ -31,6 +31,7 @@ OWN_ENTRIES = (
     LOG,
     f"{LOG}.1",
     STDERR_LOG,
+    "archives",
     "content",
     "private",
     "functions",

@@ -209,11 +209,8 @@ def _payload(value: Any) -> tuple[dict[str, Any], bool]:
     payload = {} if value is None else value
     if not isinstance(payload, dict):
         raise _invalid("payload", "a JSON object")
-    try:
-        text = json.dumps(payload, ensure_ascii=False)
-        size = len(text.encode())
-    except (UnicodeEncodeError, RecursionError) as exc:
-        raise _invalid("payload", "a JSON object of valid Unicode text") from exc
+    text = json.dumps(payload, ensure_ascii=False)
+    size = len(text.encode())
     if "\\u0000" in text or size > MAX_BODY_BYTES:
         raise _invalid("payload", f"a JSON object of at most {MAX_BODY_BYTES} bytes, without null characters")
     if size <= MAX_PAYLOAD_BYTES:

@@ -24,7 +24,11 @@ async def read_json(request: Request) -> Any:
     if not raw.strip():
         return {}
     try:
-        return json.loads(raw)
+        value = json.loads(raw)
+        if b"\\u" in raw:
+            # Half of a surrogate pair: JSON can write it, but nothing behind this can store or answer it.
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError) as exc:
         raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}") from exc
 

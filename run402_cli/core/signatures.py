@@ -40,10 +40,8 @@ def signer_of(digest: bytes, signature: str) -> str | None:
         return None
     try:
         key = PublicKey.from_signature_and_message(raw[:64] + bytes([raw[64] - 27]), digest, hasher=None)
-    except ValueError:
-        return None
-    # libsecp256k1 reports a failed recovery with an exception of its own base class.
     except Exception:
+        # coincurve reports a failed recovery with a bare Exception.
         return None
     return "0x" + keccak256(key.format(compressed=False)[1:])[-20:].hex()
 

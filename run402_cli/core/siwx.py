@@ -234,7 +234,9 @@ async def _use(gateway: Gateway, sign_in: SignIn) -> None:
     # Not waiting for the disk: what a crash of PostgreSQL can forget is the last half second.
     query = """
         WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)),
-             swept AS (DELETE FROM internal.core_siwx_nonces WHERE expires_at < now() - interval '1 minute')
+             swept AS (DELETE FROM internal.core_siwx_nonces WHERE (wallet, nonce) IN (
+               SELECT wallet, nonce FROM internal.core_siwx_nonces WHERE expires_at < now() - interval '1 minute'
+               LIMIT 100 FOR UPDATE SKIP LOCKED))
         INSERT INTO internal.core_siwx_nonces (wallet, nonce, expires_at)
         SELECT %s, %s, %s FROM quick ON CONFLICT DO NOTHING
     """

@@ -11,7 +11,7 @@ _KEYS = frozenset({"service_key", "anon_key", "private_key", "privateKey"})
 
 
 def heading(text: str) -> str:
-    return f"## {text[:1].upper()}{text[1:]}"
+    return f"## {text}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

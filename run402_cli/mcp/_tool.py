@@ -47,10 +47,8 @@ _ABOUT = {
     "task": "What this session works on, shown to the others.",
     "timeout_ms": "Give up waiting after this many milliseconds.",
     "poll_interval_ms": "Pause between looks, in milliseconds.",
-    "chain": "base-mainnet or base-sepolia.",
     "output_path": "Local file to write; its directories are made.",
     "archive_path": "Local archive: a tar file or a directory.",
-    "tier": "prototype, hobby or team.",
 }
 
 

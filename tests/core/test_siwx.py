@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
@@ -171,6 +173,21 @@ def test_the_same_nonce_does_not_count_for_another_text(client: httpx.Client, li
     one, two = (header(ALICE, f"{live.base_url}/projects/v1{query}", nonce=nonce) for query in ("", "?limit=1"))
     assert client.get("/projects/v1", headers={"SIGN-IN-WITH-X": one}).status_code == 200
     refused(client, two, "SIWX_REPLAYED", "/projects/v1?limit=1")
+
+
+def test_used_nonces_are_kept_until_they_have_expired_and_no_longer(alice: Person, live: Live) -> None:
+    with psycopg.connect(live.database_url, autocommit=True) as conn:
+        conn.execute("INSERT INTO internal.core_siwx_nonces VALUES ('0xold', 'n', now() - interval '1 hour')")
+        alice("GET", "/projects/v1")
+        rows = conn.execute("SELECT wallet FROM internal.core_siwx_nonces").fetchall()
+    assert rows == [(address(ALICE).lower(),)]
+
+
+def test_one_header_sent_many_times_at_once_counts_once(client: httpx.Client, live: Live) -> None:
+    value = {"SIGN-IN-WITH-X": header(ALICE, f"{live.base_url}/projects/v1")}
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(lambda _: client.get("/projects/v1", headers=value).status_code, range(6)))
+    assert sorted(statuses) == [200, 401, 401, 401, 401, 401]
 
 
 def test_an_expired_header_is_refused_and_so_is_one_from_the_future(client: httpx.Client, live: Live) -> None:

@@ -34,11 +34,11 @@ def deployed(cli: Cli) -> dict[str, Any]:
     app = cli.cwd / "app"
     shutil.copytree(GUESTBOOK, app)
     manifest = json.loads((app / "run402.deploy.json").read_text())
-    manifest |= {
-        "functions": {"replace": {"hello": {"runtime": "node22", "source": {"data": FUNCTION}}}},
-        "routes": {"replace": [{"pattern": "/hello", "target": {"type": "function", "name": "hello"}}]},
-        "secrets": {"require": ["GREETING"]},
-    }
+    hello = {"runtime": "node22", "source": {"data": FUNCTION}}
+    manifest.setdefault("functions", {}).setdefault("replace", {})["hello"] = hello
+    route = {"pattern": "/hello", "target": {"type": "function", "name": "hello"}}
+    manifest.setdefault("routes", {}).setdefault("replace", []).append(route)
+    manifest.setdefault("secrets", {}).setdefault("require", []).append("GREETING")
     (app / "run402.deploy.json").write_text(json.dumps(manifest))
     cli.ok("secrets", "set", "GREETING", "--stdin", stdin=SECRET)
     done: dict[str, Any] = cli.ok("deploy", "apply", "--manifest", "run402.deploy.json", cwd=app)
@@ -98,13 +98,12 @@ def test_a_guestbook_moves_to_another_gateway(
     assert json.loads(taken.out)["import"]["diagnostics"][0]["code"] == "PROJECT_ALREADY_EXISTS"
 
     # It is a project like any other: rows go on where they stopped, and the next deploy starts from the import.
-    entry = {"author": "Eve", "message": "new"}
-    headers = {"apikey": moved["anon_key"], "Prefer": "return=representation"}
-    made = http.post(f"{there}/rest/v1/entries", json=entry, headers=headers)
-    assert made.json()[0]["id"] == before["rows"][1][-1]["id"] + 1
     other.env |= {"SERVICE": moved["service_key"], "ANON": moved["anon_key"]}
     keys = ("--service-key-env", "SERVICE", "--anon-key-env", "ANON")
     other.ok("credentials", "project-keys", "import", "--project", moved["project_id"], *keys)
+    other.ok("projects", "use", moved["project_id"])
+    new = other.ok("projects", "sql", "insert into entries (author, message) values ('Eve', 'new') returning id::int")
+    assert new["rows"][0]["id"] == before["rows"][1][-1]["id"] + 1
     change = {"site": {"patch": {"put": {"new.html": {"data": "new page"}}}}}
     other.ok("deploy", "apply", "--project", moved["project_id"], "--spec", json.dumps(change))
     root = f"{there}/projects/v1/{moved['project_id']}/static"

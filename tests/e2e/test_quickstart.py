@@ -35,13 +35,18 @@ def test_the_guestbook_answers_and_takes_an_entry(tmp_path: Path, program: Path)
         assert "guestbook.js" in page
         config = httpx.get(first["url"] + "config.js").text
         settings = json.loads(config.split("=", 1)[1].strip().rstrip(";"))
-        entry = {"author": "Ada", "message": "Hi"}
         headers = {"apikey": settings["anonKey"], "Origin": first["gateway"]}
-        made = httpx.post(f"{settings['restUrl']}/entries", json=entry, headers=headers)
-        assert made.status_code == 201
+        assert settings["url"] == first["gateway"]
+        assert 'id="login"' in httpx.get(first["sign_in"]).text
+        known = {"email": "ada@example.com", "password": "correct horse battery"}
+        httpx.post(f"{settings['url']}/auth/v1/signup", json=known, headers=headers).raise_for_status()
+        session = httpx.post(f"{settings['url']}/auth/v1/token", json=known, headers=headers).json()
+        bearer = {"authorization": f"Bearer {session['access_token']}"}
+        made = httpx.post(first["url"] + "api/entries", json={"message": "Hi"}, headers=headers | bearer, timeout=30)
+        assert made.status_code == 201, made.text
         again = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
         assert again["project_id"] == first["project_id"]
-        rows = httpx.get(f"{settings['restUrl']}/entries?select=author&order=id", headers=headers).json()
-        assert rows == [{"author": "run402"}, {"author": "Ada"}]
+        rows = httpx.get(f"{settings['url']}/rest/v1/entries?select=author&order=id", headers=headers).json()
+        assert rows == [{"author": "run402"}, {"author": "ada"}]
     finally:
         subprocess.run([str(program), "core", "reset", "--yes"], env=env, capture_output=True, check=False, timeout=60)

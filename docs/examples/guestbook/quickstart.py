@@ -68,11 +68,11 @@ def find_or_make_project(run402: Run402) -> str:
     return str(run402("projects", "provision", "--name", PROJECT_NAME)["project_id"])
 
 
-def copy_app(home: Path, rest_url: str, anon_key: str) -> Path:
+def copy_app(home: Path, gateway_url: str, anon_key: str) -> Path:
     """A working copy of the example whose config.js names this project."""
     app = home / "app"
-    shutil.copytree(EXAMPLE, app, dirs_exist_ok=True, ignore=shutil.ignore_patterns("quickstart.py"))
-    config = json.dumps({"restUrl": rest_url, "anonKey": anon_key})
+    shutil.copytree(EXAMPLE, app, dirs_exist_ok=True, ignore=shutil.ignore_patterns("quickstart.py", "README.md"))
+    config = json.dumps({"url": gateway_url, "anonKey": anon_key})
     (app / "site" / "config.js").write_text(f"window.RUN402 = {config};\n")
     return app
 
@@ -95,16 +95,16 @@ def main() -> None:
     gateway = start_gateway(run402)
     project_id = find_or_make_project(run402)
     keys = run402("credentials", "project-keys", "export", "--project", project_id, "--reveal")
-    rest_url = f"{gateway['url']}/rest/v1"
-    app = copy_app(home, rest_url, keys["anon_key"])
+    app = copy_app(home, gateway["url"], keys["anon_key"])
     deploy = run402("up", "--yes", "--project", project_id, cwd=app)["result"]["deploy"]
 
     url = deploy["urls"]["site"].rstrip("/") + "/"
     page = fetch(url).decode()
-    rows = json.loads(fetch(f"{rest_url}/entries?order=id&limit=1", apikey=keys["anon_key"]))
+    rows = json.loads(fetch(f"{gateway['url']}/rest/v1/entries?order=id&limit=1", apikey=keys["anon_key"]))
     stop = f"RUN402_CONFIG_DIR={home}/config RUN402_CORE_DATA_DIR={home}/data {program} core stop"
     result = {
         "url": url,
+        "sign_in": f"{url}login.html",
         "project_id": project_id,
         "release_id": deploy["release_id"],
         "page_title": page.split("<title>")[1].split("</title>")[0],

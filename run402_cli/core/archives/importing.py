@@ -26,7 +26,6 @@ from run402_cli.core.archives.loading import check_scripts, load_database
 from run402_cli.core.archives.release import ImportedRelease, release_of
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.expose.introspect import introspect
-from run402_cli.core.expose.model import parse
 from run402_cli.core.expose.tables import surfaces
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.secrets import check_secret, save_secret
@@ -182,7 +181,7 @@ class _Import:
 
     async def _fill(self, conn: Connection, project: Project) -> list[Diagnostic]:
         await load_database(conn, project.schema_slot, self.contents)
-        await self._authorize(conn, project)
+        problems = await self._authorize(conn, project)
         await self._store_objects(conn, project)
         self.release = release_of(self.contents, project.project_id)
         for name, value in self.wish.secrets.items():
@@ -194,29 +193,28 @@ class _Import:
                 (project.project_id, subject, Jsonb(references)),
             )
         if self.release is None:
-            return []
+            return problems
         await self._copy_content(project, self.release.content)
-        problems = await self._build(self.release)
+        problems += await self._build(self.release)
         await self._activate(conn, project, self.release)
         return problems
 
     # -- who may read what --------------------------------------------------------------------------------------------
 
-    async def _authorize(self, conn: Connection, project: Project) -> None:
-        """Remember the archive's expose manifest, or the one that its own grants and policies amount to."""
+    async def _authorize(self, conn: Connection, project: Project) -> list[Diagnostic]:
+        """Apply the archive's expose manifest, or keep the one that its own grants and policies amount to."""
         manifest = self.contents.expose
-        made: dict[str, str] = {}
-        if not (isinstance(manifest, dict) and manifest.get("version") == "1") or _errors(manifest, project):
-            # Its expressions name the schema, which another export or restore would call otherwise.
-            text = json.dumps(await introspect(conn, project.schema_slot))
-            manifest = json.loads(text.replace(f"{project.schema_slot}.", ""))
-            made = await _surfaces(conn, project, manifest)
-        await conn.execute(
-            "INSERT INTO internal.core_expose (project_id, manifest, surfaces) VALUES (%s, %s, %s)",
-            (project.project_id, Jsonb(manifest), Jsonb(made)),
-        )
-        # Without known surfaces everything that the manifest declares is made again, whatever the archive's SQL made.
+        if isinstance(manifest, dict) and manifest.get("version") == "1":
+            # Without known surfaces all that it declares is made again, whatever the archive's SQL made.
+            await _remember(conn, project, manifest, {})
+            return await _expose(conn, project, manifest)
+        # Its expressions name the schema, which another export or restore would call otherwise.
+        text = json.dumps(await introspect(conn, project.schema_slot))
+        manifest = json.loads(text.replace(f"{project.schema_slot}.", ""))
+        tables, views = ([item["name"] for item in manifest[kind]] for kind in ("tables", "views"))
+        await _remember(conn, project, manifest, await surfaces(conn, project.schema_slot, tables, views))
         await expose.reapply(conn, project)
+        return []
 
     # -- content ------------------------------------------------------------------------------------------------------
 
@@ -295,13 +293,30 @@ class _Import:
             await part.switched(self.gateway, conn, project_id, release.state)
 
 
-def _errors(manifest: Mapping[str, Any], project: Project) -> bool:
-    return bool(parse(manifest, schema_slot=project.schema_slot)[1].errors)
+async def _remember(conn: Connection, project: Project, manifest: Any, made: Mapping[str, str]) -> None:
+    await conn.execute(
+        "INSERT INTO internal.core_expose (project_id, manifest, surfaces) VALUES (%s, %s, %s)",
+        (project.project_id, Jsonb(manifest), Jsonb(dict(made))),
+    )
 
 
-async def _surfaces(conn: Connection, project: Project, manifest: Mapping[str, Any]) -> dict[str, str]:
-    tables = [table["name"] for table in manifest["tables"]]
-    return await surfaces(conn, project.schema_slot, tables, [view["name"] for view in manifest["views"]])
+async def _expose(conn: Connection, project: Project, manifest: Mapping[str, Any]) -> list[Diagnostic]:
+    try:
+        async with conn.transaction():
+            await expose.apply(conn, project, manifest)
+        return []
+    except GatewayError as exc:
+        # A project may outlive parts of its manifest: what still fits is opened, the rest stays hidden, as before.
+        await expose.reapply(conn, project)
+        problem = diagnostic(
+            "DATABASE_RLS_IMPORT_UNSUPPORTED",
+            f"Parts of the expose manifest do not fit the tables and stay hidden: {exc.message}",
+            "expose",
+            severity="warning",
+            next_action={"type": "run_command", "command": "run402 projects apply-expose"},
+            context={"errors": exc.fields.get("errors", [])},
+        )
+        return [problem]
 
 
 def _puts(contents: Contents) -> tuple[Put, ...]:

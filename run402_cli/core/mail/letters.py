@@ -106,7 +106,8 @@ def _filled(to: str, body: Mapping[str, Any]) -> Letter:
     for key, value in variables.items():
         if key.endswith("_url") and not re.match(r"https?://[^\s\"<>]+$", value):
             raise _bad(f"variables.{key}", "an http or https URL")
-        _encodable(value, f"variables.{key}")
+        if "\0" in value:
+            raise _bad(f"variables.{key}", "a text without null characters")
     marked = {key: _marked(key, value) for key, value in variables.items()}
     return Letter(
         to=to,
@@ -158,26 +159,23 @@ def _attachment(entry: Any, place: str) -> Attachment:
 
 
 def _line(value: Any, name: str, limit: int) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > limit or any(ord(c) < 32 for c in value):
+    if (
+        not isinstance(value, str)
+        or not value.strip()
+        or len(value) > limit
+        or any(ord(char) < 32 for char in value)
+        # Unicode has line ends of its own, which headers may not have either.
+        or len(value.splitlines()) != 1
+    ):
         raise _bad(name, f"one line of 1 to {limit} characters")
-    return _encodable(value, name)
+    return value
 
 
 def _body(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise _bad(name, "a text")
-    if len(_encodable(value, name).encode()) > MAX_BODY_BYTES:
+    if len(value.encode()) > MAX_BODY_BYTES:
         raise _bad(name, f"at most {MAX_BODY_BYTES} bytes")
-    return value
-
-
-def _encodable(value: str, name: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as exc:
-        raise _bad(name, "valid Unicode text") from exc
-    if "\0" in value:
-        raise _bad(name, "a text without null characters")
     return value
 
 
@@ -188,8 +186,8 @@ def _bad(field: str, wanted: str) -> GatewayError:
 def raw_message(letter: Letter, *, sender: str, message_id: str, in_reply_to: str | None, moment: datetime) -> bytes:
     """The letter as bytes on the wire; `message_id` and `in_reply_to` are Message-IDs with their angle brackets."""
     message = EmailMessage(policy=_POLICY)
-    message["From"] = Address(letter.from_name or "", addr_spec=sender)
-    message["To"] = Address(addr_spec=letter.to)
+    message["From"] = _address(sender, letter.from_name or "")
+    message["To"] = _address(letter.to)
     message["Subject"] = letter.subject
     message["Date"] = moment
     message["Message-ID"] = message_id
@@ -202,3 +200,9 @@ def raw_message(letter: Letter, *, sender: str, message_id: str, in_reply_to: st
         kind, _, subtype = part.content_type.partition("/")
         message.add_attachment(part.data, maintype=kind, subtype=subtype, filename=part.filename)
     return message.as_bytes()
+
+
+def _address(address: str, name: str = "") -> Address:
+    # Not as one text: that would be parsed, and refused for dots in odd places.
+    local, _, domain = address.rpartition("@")
+    return Address(name, local, domain)

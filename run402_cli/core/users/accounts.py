@@ -39,6 +39,8 @@ BEGIN
   IF NOT pg_has_role('project_admin', 'MEMBER') THEN
     EXECUTE format('GRANT project_admin TO %I', current_user);
   END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  NULL;  -- the role came from somebody else; only requests of project admins need it
 END
 $body$;
 """

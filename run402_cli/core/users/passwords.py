@@ -23,7 +23,7 @@ _workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="scrypt")
 
 def checked(value: Any, field: str = "password") -> str:
     """A password that may be set. 400 weak_password."""
-    if not isinstance(value, str) or not MIN_LENGTH <= len(value) <= MAX_LENGTH or not _encodable(value):
+    if not isinstance(value, str) or not MIN_LENGTH <= len(value) <= MAX_LENGTH:
         raise GatewayError(
             400,
             "weak_password",
@@ -32,14 +32,6 @@ def checked(value: Any, field: str = "password") -> str:
             field=field,
         )
     return value
-
-
-def _encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 async def hashed(password: str) -> str:
@@ -51,7 +43,7 @@ async def hashed(password: str) -> str:
 
 async def matches(password: Any, stored: str | None) -> bool:
     """Is this the password? Takes as long when there is no user or no password, so the time does not tell."""
-    given = password if isinstance(password, str) and len(password) <= MAX_LENGTH and _encodable(password) else ""
+    given = password if isinstance(password, str) and len(password) <= MAX_LENGTH else ""
     if stored is None:
         await _scrypt(given, b"0" * 16, _LOG_N, _R, _P)
         return False

@@ -45,13 +45,9 @@ async def sign_up(request: Request) -> Response:
 
 def _data(body: dict[str, Any]) -> dict[str, Any]:
     data = body.get("data", {})
-    try:
-        text = json.dumps(data, ensure_ascii=False)
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        # Half of a surrogate pair; PostgreSQL takes neither that nor null characters.
-        text, size = "", accounts.MAX_DATA_BYTES + 1
-    if not isinstance(data, dict) or size > accounts.MAX_DATA_BYTES or "\\u0000" in text:
+    text = json.dumps(data, ensure_ascii=False)
+    # PostgreSQL takes no null characters.
+    if not isinstance(data, dict) or len(text.encode()) > accounts.MAX_DATA_BYTES or "\\u0000" in text:
         raise GatewayError(
             400,
             "invalid_request",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from run402_cli.core.gateway import Connection, Gateway
 from run402_cli.core.sections import Section
 
-_USERS = "user_id, email, role, created_at, email_verified_at, invited_at, password_hash, password_set_at, last_sign_in_at, data"
+_USERS = (
+    "user_id, email, role, created_at, email_verified_at, invited_at, password_hash, password_set_at,"
+    " last_sign_in_at, data"
+)
 _SETTINGS = (
     "allow_password_set, preferred_sign_in_method, public_signup, require_passkey_for_project_admin,"
     " allowed_email_domains"

@@ -241,6 +241,40 @@ def test_a_document_that_does_not_fit_imports_nothing(
     assert projects(client) == []
 
 
+EXPOSED = {"version": "1", "tables": [{"name": "notes", "expose": True, "policy": "user_owns_rows"}]}
+
+
+def test_the_expose_manifest_of_an_archive_decides_whatever_its_sql_granted(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    content = kit.documents()
+    exposed = {**EXPOSED, "tables": [{**EXPOSED["tables"][0], "owner_column": "owner_id"}]}
+    content["release_spec"]["database"] = {"expose": exposed}
+    content["database.post_data_sql"] = "grant all on notes to anon, authenticated;"
+    project = imported(client, kit.write_tar(tmp_path / "a.tar", content))
+    mine = client.get("/rest/v1/notes", headers=as_user(client, project, "bob")).json()
+    assert mine == [{"id": 2, "owner_id": "bob", "body": None}]
+    nobody = client.get("/rest/v1/notes", headers={"apikey": project["anon_key"]})
+    assert nobody.status_code == 401 or nobody.json() == []
+
+
+def test_a_manifest_that_no_longer_fits_hides_and_says_so(client: httpx.Client, tmp_path: Path) -> None:
+    content = kit.documents()
+    tables = [
+        {"name": "gone", "expose": True, "policy": "public_read_authenticated_write"},
+        {"name": "notes", "expose": False},
+    ]
+    content["release_spec"]["database"] = {"expose": {"version": "1", "tables": tables}}
+    answer = send(client, kit.write_tar(tmp_path / "a.tar", content))
+    assert answer.status_code == 201, answer.text
+    assert [(d["code"], d["severity"]) for d in answer.json()["diagnostics"]] == [
+        ("DATABASE_RLS_IMPORT_UNSUPPORTED", "warning")
+    ]
+    project = client.get(f"/projects/v1/{answer.json()['project_id']}").json()
+    hidden = client.get("/rest/v1/notes", headers=as_user(client, project, "alice"))
+    assert hidden.status_code in (401, 403, 404)
+
+
 def test_a_damaged_archive_is_reported_with_its_diagnostics(client: httpx.Client, tmp_path: Path) -> None:
     path = kit.repack(kit.write_tar(tmp_path / "a.tar"), lambda found: found.update({"auth/config.json": b"{}"}))
     answer = send(client, path)

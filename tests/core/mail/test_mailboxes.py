@@ -134,6 +134,11 @@ def test_a_message_lands_in_the_outbox(mail: Mail) -> None:
     assert mail.call("GET", f"/{made['mailbox_id']}").json()["sends_today"] == 1
 
 
+@pytest.mark.parametrize("to", ["a..b@example.com", "o'hara@example.com", "jürgen@example.com", "[x@example.com"])
+def test_unusual_addresses_are_written_to(mail: Mail, to: str) -> None:
+    assert mail.send(mail.create(), to=to, from_name='Büro "7", <x>').json()["to"] == to
+
+
 def test_a_footer_is_added_when_the_mailbox_says_so(mail: Mail) -> None:
     made = mail.create()
     assert "Run402" not in mail.send(made).json()["body_html"]
@@ -148,6 +153,7 @@ def test_a_footer_is_added_when_the_mailbox_says_so(mail: Mail) -> None:
         ({"to": "ada"}, "to"),
         ({"to": "a@example.com\r\nBcc: b@example.com"}, "to"),
         ({"subject": "Hi\r\nBcc: b@example.com"}, "subject"),
+        ({"subject": "Hi\u2028Bcc: b@example.com"}, "subject"),
         ({"subject": "x" * 999}, "subject"),
         ({"html": ""}, "html"),
         ({"html": "x" * (1024**2 + 1)}, "html"),

@@ -1,2 +1,2 @@
-// Filled in by quickstart.py with the address and anon key of your project.
-window.RUN402 = { restUrl: "/rest/v1", anonKey: "" };
+// Filled in by quickstart.py with the address of the gateway and the anon key of your project.
+window.RUN402 = { url: "", anonKey: "" };

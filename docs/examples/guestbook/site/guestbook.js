@@ -1,34 +1,58 @@
-// Reads and writes the `entries` table through REST. The anon key is public by design: row-level security decides.
-const { restUrl, anonKey } = window.RUN402;
-const headers = { apikey: anonKey, "Content-Type": "application/json" };
+// Reads entries through REST, adds them through the function behind api/entries, removes one's own through REST.
+import { api, call, signOut, user } from "./session.js";
+
+const element = (id) => document.getElementById(id);
 
 async function load() {
-  const answer = await fetch(`${restUrl}/entries?select=author,message,created_at&order=id.desc&limit=50`, { headers });
-  const rows = await answer.json();
-  if (!answer.ok) throw new Error(rows.message);
-  document.getElementById("entries").replaceChildren(...rows.map(row));
+  const query = "select=id,author,message,created_at,user_id&order=id.desc&limit=50";
+  const rows = await call(api(`/rest/v1/entries?${query}`));
+  element("entries").replaceChildren(...rows.map(row));
 }
 
-function row({ author, message, created_at }) {
+function row({ id, author, message, created_at, user_id }) {
   const item = document.createElement("li");
   const when = document.createElement("time");
-  when.textContent = ` ${new Date(created_at).toLocaleString()}`;
+  when.textContent = ` ${new Date(created_at).toLocaleString()} `;
   item.append(`${author}: ${message}`, when);
+  if (user_id && user_id === user()?.id) item.append(removal(id));
   return item;
 }
 
-function report(error) {
-  document.getElementById("problem").textContent = error.message;
+function removal(id) {
+  const button = document.createElement("button");
+  button.textContent = "Remove";
+  button.addEventListener("click", () => act(() => call(api(`/rest/v1/entries?id=eq.${id}`), { method: "DELETE" })));
+  return button;
 }
 
-document.getElementById("sign").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const entry = Object.fromEntries(new FormData(event.target));
-  const answer = await fetch(`${restUrl}/entries`, { method: "POST", headers, body: JSON.stringify(entry) });
-  if (!answer.ok) return report(new Error((await answer.json()).message));
-  event.target.reset();
-  report({ message: "" });
-  await load().catch(report);
-});
+/** Do it, then show the entries as they are now; a refusal is shown where people look for it. */
+async function act(change = async () => {}) {
+  try {
+    await change();
+    await load();
+    element("problem").textContent = "";
+  } catch (error) {
+    element("problem").textContent = error.message;
+  }
+  show();
+}
 
-load().catch(report);
+function show() {
+  const name = user()?.data?.name || user()?.email;
+  element("sign").hidden = element("signed-in").hidden = !name;
+  element("signed-out").hidden = Boolean(name);
+  element("who").textContent = name ?? "";
+}
+
+element("sign").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = event.target;
+  act(async () => {
+    await call("api/entries", { method: "POST", body: { message: form.message.value } });
+    form.reset();
+  });
+});
+element("sign-out").addEventListener("click", () => act(signOut));
+
+show();
+act();
