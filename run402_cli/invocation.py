@@ -5,8 +5,6 @@ A command's own option of the same name comes first; a test lists those.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from run402_cli.errors import CommandError, DryRun, FlagError
 
 FORMATS = ("json", "jsonl", "text")
@@ -22,17 +20,17 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
 }
 
 
-@dataclass(slots=True)
 class Invocation:
-    """Global options of one run; `http_timeout` in seconds."""
+    """Global options of one run; `http_timeout` in seconds. No dataclass: root help must not pay for that import."""
 
-    jq: str | None = None
-    fields: tuple[tuple[str, ...], ...] = ()
-    format: str = "json"
-    dry_run: bool = False
-    http_timeout: float | None = None
-    quiet: bool = False
-    verbose: bool = False
+    def __init__(self) -> None:
+        self.jq: str | None = None
+        self.fields: tuple[tuple[str, ...], ...] = ()
+        self.format = "json"
+        self.dry_run = False
+        self.http_timeout: float | None = None
+        self.quiet = False
+        self.verbose = False
 
     @property
     def reshapes(self) -> bool:

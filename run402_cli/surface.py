@@ -1,7 +1,7 @@
 """What each command may do and whose credentials it sends: the static part of `run402 schema` and of MCP annotations.
 
-effect   read: changes nothing, here or there; write: adds, changes or starts something; destructive: deletes, overwrites
-         what cannot be read again, or gives something away.
+effect   read: changes nothing, here or there; write: adds, changes or starts something; destructive: deletes something,
+         ends it for good (a key that is in use, a running job), or gives it away.
 auth     the credentials that requests of the command carry (docs/how-to/schema.md, "Auth classes"); empty: none.
 spends   may pay from the wallet when the gateway or a seller asks for money.
 
@@ -56,14 +56,15 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     (WRITE, "principal", "init; wallets {new import rename}; projects {provision use rename export}; up verify"),
     (WRITE, "principal", "allowance checkout; billing {checkout link-wallet auto-recharge}; redeem; tier set"),
     (WRITE, "principal", "snapshots create; branches {create renew}; cache invalidate; cloud archives {create download}"),
-    (WRITE, "principal", "credentials {issue rotate token}; delegates {create rotate}; org {create rename payout-wallet}"),
+    (WRITE, "principal", "credentials {issue token}; delegates create; org {create rename payout-wallet}"),
     (WRITE, "principal", "org member {add role}; org invite create; transfer cancel; grants create; apps fork"),
     (WRITE, "principal", "domains {connect check apply repair test-receive wait activate}; rooms {who send ack}"),
     (WRITE, "principal", "claims {create release}; escalations {raise ack resolve}; escalations contacts add"),
     (WRITE, "principal", "functions rebuild; image generate; ci {link set-asset-scopes}; message send"),
     (WRITE, "principal", "agent {contact verify-email}; agent passkey; notifications test"),
     (WRITE, "principal", "notifications preferences set; notifications rules add; notifications channels connect"),
-    (DESTRUCTIVE, "principal", "snapshots {restore delete}; branches delete; credentials revoke; delegates revoke"),
+    (DESTRUCTIVE, "principal", "snapshots {restore delete}; branches delete"),
+    (DESTRUCTIVE, "principal", "credentials {rotate revoke}; delegates {rotate revoke}"),
     (DESTRUCTIVE, "principal", "org member rm; org invite rm; grants revoke; transfer {init accept claim}"),
     (DESTRUCTIVE, "principal", "domains disconnect; escalations contacts remove; ci revoke; webhook-secret rotate"),
     (DESTRUCTIVE, "principal", "notifications channels revoke; notifications rules rm"),

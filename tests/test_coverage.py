@@ -63,7 +63,7 @@ def test_what_the_rows_name_exists() -> None:
         "run402 projects sqll",
         "tests/test_coverage.py::test_nothing",
         "tests/none.py::test_x",
-        "docs/none.md",
+        "docs/NONE.md",
         "run402 ci",
     ],
 )

@@ -45,7 +45,7 @@ DRY_RUN_SCHEMA: Document = {
 _EFFECTS = {
     "read": "changes nothing, on the gateway or on this machine",
     "write": "adds, changes or starts something, or saves a file",
-    "destructive": "deletes, overwrites what cannot be read again, or gives something away",
+    "destructive": "deletes something, ends it for good (a key in use, a running job), or gives it away",
 }
 _EXITS = {
     "0": "success: one result on stdout",

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core import payments, siwx
+from run402_cli.core.archives import records as archives
 from run402_cli.core.auth import project_by_id, require_service_key
 from run402_cli.core.capabilities import capability_document
 from run402_cli.core.errors import GatewayError
@@ -222,6 +223,8 @@ async def delete_project(request: Request) -> Response:
         gone = await drop_project(conn, await project_by_id(conn, project.project_id))
     for project_id in gone:
         await anyio.to_thread.run_sync(gateway.store.forget, project_id)
+    async with gateway.connection() as conn:
+        await archives.sweep(gateway, conn)
     return reply({"project_id": project.project_id, "status": "deleted"})
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from psycopg import sql
 
 from run402_cli.core import branches, snapshots
+from run402_cli.core.archives import records as archives
 from run402_cli.core.gateway import Connection, Gateway
 from run402_cli.core.store import SHA256, ContentStore
 
@@ -50,6 +51,7 @@ async def purge(gateway: Gateway) -> None:
             row = await cur.fetchone()
             await conn.execute(_OLD_UPLOADS, {"days": KEPT_DAYS})
             objects = await purge_content(gateway.store, conn)
+            await archives.sweep(gateway, conn)
         log.info("purged %s copies, %s plans, %s objects", gone, row[0] if row else 0, objects)
     except Exception:
         log.exception("could not purge; the next start tries again")

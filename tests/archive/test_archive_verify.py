@@ -16,6 +16,8 @@ from run402_cli.archive.format import CAPABILITIES, Limits
 from run402_cli.archive.source import Archive, open_archive, unsafe_path
 from run402_cli.archive.verify import Verification, verify
 
+posix_only = pytest.mark.skipif(os.name == "nt", reason="needs links, devices and any byte in file names")
+
 
 def codes(found: Verification) -> list[str]:
     return [item["code"] for item in found.diagnostics]
@@ -218,6 +220,7 @@ def test_larger_archives_are_accepted_on_request(tmp_path: Path) -> None:
 # -- directories --------------------------------------------------------------------------------------------------------
 
 
+@posix_only
 def test_links_and_devices_in_a_directory_are_refused(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("outside")
@@ -237,6 +240,7 @@ def test_links_and_devices_in_a_directory_are_refused(tmp_path: Path) -> None:
         secret.write_text("outside")
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["back\\slash", "con\x01trol", "new\nline"])
 def test_unsafe_names_in_a_directory_are_refused(tmp_path: Path, name: str) -> None:
     folder = kit.write_directory(tmp_path / "dir")
@@ -244,12 +248,14 @@ def test_unsafe_names_in_a_directory_are_refused(tmp_path: Path, name: str) -> N
     assert blocking(folder) == ["ARCHIVE_PATH_UNSAFE"]
 
 
+@posix_only
 def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     folder = kit.write_directory(tmp_path / "dir")
     (folder / os.fsdecode(b"\xff")).write_text("x")
     assert blocking(folder) == ["ARCHIVE_PATH_UNSAFE"]
 
 
+@posix_only
 def test_a_file_that_is_swapped_while_it_is_read_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = kit.write_directory(tmp_path / "dir")
     secret = tmp_path / "secret"
@@ -266,6 +272,7 @@ def test_a_file_that_is_swapped_while_it_is_read_is_noticed(tmp_path: Path, monk
     assert blocking(folder) == ["ARCHIVE_SIZE_MISMATCH"]
 
 
+@posix_only
 def test_paths_that_are_no_archive(tmp_path: Path, tar: Path) -> None:
     assert blocking(tmp_path / "missing") == ["ENOENT"]
     assert blocking(tmp_path / "nul\0") == ["ENOENT"]

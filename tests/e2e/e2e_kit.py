@@ -72,7 +72,8 @@ class Cli:
             check=False,
         )
         WATCH.saw(args, done.stdout, done.stderr)
-        assert problems(args, done.returncode, done.stdout.decode()) == []
+        found = problems(args, done.returncode, done.stdout.decode())
+        assert not found, f"stdout differs from the output schema (docs/how-to/schema.md): {found}"
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def ok(self, *args: str, stdin: str | bytes | None = None, cwd: Path | None = None) -> Any:

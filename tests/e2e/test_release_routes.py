@@ -170,3 +170,74 @@ def test_a_rehearsal_finds_what_the_projects_data_forbids(cli: Cli, project: dic
     report = json.loads(failed.out)["rehearsal"]["report"]
     assert [entry["status"] for entry in report["migrations"]] == ["skipped", "failed"]
     assert cli.ok("projects", "sql", "select n from log")["rows"] == [{"n": 1}]
+
+
+# The complete example of a site with function routes: one private and one public file, two functions, methods by path.
+FULL = {
+    "site": SITE,
+    "functions": {
+        "replace": {
+            "api": {
+                "runtime": "node22",
+                "source": {
+                    "data": "export default async function handler(req) { const url = new URL(req.url);"
+                    " return Response.json({ ok: true, path: url.pathname }); }"
+                },
+            },
+            "login": {
+                "runtime": "node22",
+                "source": {
+                    "data": "export default async function handler(req) { return Response.json({ ok: true }); }"
+                },
+            },
+        }
+    },
+    "routes": {
+        "replace": [
+            {
+                "pattern": "/api/*",
+                "methods": ["GET", "POST", "OPTIONS"],
+                "target": {"type": "function", "name": "api"},
+            },
+            {"pattern": "/login", "methods": ["POST"], "target": {"type": "function", "name": "login"}},
+        ]
+    },
+}
+
+
+def test_functions_and_files_share_one_origin(
+    cli: Cli, gateway: dict[str, Any], project: dict[str, Any], http: httpx.Client
+) -> None:
+    site = Site(http, apply(cli, **FULL))
+    assert site("/events").text == EVENTS
+    assert site.status("/events.html", "/", "/index.html") == [404] * 3
+    for path in ("/api/hello", "/api/hello?q=1", "/api/a/b"):
+        answer = site(path)
+        assert (answer.json()["ok"], answer.json()["path"]) == (True, path.partition("?")[0])
+    assert [site("/api/x", method).status_code for method in ("GET", "HEAD", "POST", "OPTIONS")] == [200] * 4
+    refused = site("/api/x", "DELETE")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+    # A prefix route covers what is below it, nothing beside it.
+    assert site.status("/api", "/api/", "/apix", "/api.css") == [404] * 4
+    assert site("/login", "POST").json() == site("/login/", "POST").json() == {"ok": True}
+    assert site("/login").status_code == 405
+    # Direct calls keep their key; the routed paths need none.
+    assert http.post(f"{gateway['url']}/functions/v1/login").status_code == 401
+
+
+def test_a_static_page_and_a_function_share_a_path_by_method(
+    cli: Cli, project: dict[str, Any], http: httpx.Client
+) -> None:
+    files = {**SITE, "replace": {**SITE["replace"], "login.html": {"data": LOGIN}}}
+    target = {"type": "static", "file": "login.html"}
+    page = {"pattern": "/login", "methods": ["GET", "HEAD"], "target": target}
+    routes = {"replace": [*FULL["routes"]["replace"], page]}
+    site = Site(http, apply(cli, site=files, functions=FULL["functions"], routes=routes))
+    assert (site("/login").text, site("/login", "POST").json()) == (LOGIN, {"ok": True})
+    assert site("/login", "DELETE").headers["allow"] == "GET, HEAD, POST"
+    # A function that fails does not fall back to a file of the same path.
+    broken = {"patch": {"set": {"api": {"source": {"data": "export default () => { throw new Error('no') }"}}}}}
+    public = {"mode": "explicit", "replace": {"/api/page": {"asset": "events.html", "cache_class": "html"}}}
+    apply(cli, "--allow-warnings", functions=broken, site={"public_paths": public})
+    assert site("/api/page").status_code == 500
+    assert EVENTS not in site("/api/page").text

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,14 +137,20 @@ def test_input_outside_the_schema_is_refused_without_repeating_values(
 
 def test_hostile_values_are_carried_as_values(user: Agent) -> None:
     project_id = provision(user)
-    for text in ("'; drop schema public; --", "--help", "../../etc/passwd", "\u202e\u0000".replace("\0", ""), "💥" * 1000):
+    for text in (
+        "'; drop schema public; --",
+        "--help",
+        "../../etc/passwd",
+        "\u202e\u0000".replace("\0", ""),
+        "💥" * 1000,
+    ):
         assert user.ok("run_sql", sql="select $1::text as v", params=[text])["rows"] == [{"v": text}]
     assert user("project_get", project_id="../../health").failed
     outside = [{"file": "../outside.html", "data": "x"}]
     assert user("deploy_site", project=project_id, files=outside).failed
     assert user("assets_put", project_id=project_id, key="../x", content="x").failed
     deep: Any = 1
-    for _ in range(200):
+    for _ in range(60):
         deep = [deep]
     assert user("apply_expose", project_id=project_id, manifest={"version": "1", "tables": [deep]}).failed
     assert not user("service_health").failed
@@ -165,13 +174,54 @@ def test_the_buyer_profile_offers_its_tools_and_speaks_of_no_others(tmp_path: Pa
 
 
 def test_an_unknown_profile_ends_the_server_with_the_known_names(tmp_path: Path) -> None:
-    import os
-    import subprocess
-    import sys
-
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUN402_")}
     env = {**kept, "RUN402_CONFIG_DIR": str(tmp_path), "RUN402_MCP_PROFILE": "seller"}
-    done = subprocess.run([sys.executable, "-m", "run402_cli", "mcp"], env=env, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "run402_cli", "mcp"], env=env, capture_output=True, timeout=60, check=False
+    )
     assert done.returncode == 1
     assert done.stdout == b""
     assert "buyer" in json.loads(done.stderr)["hint"]
+
+
+def test_lines_that_are_no_messages_do_not_end_the_server_and_stdout_holds_json_rpc_only(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RUN402_")}
+    env = {**kept, "RUN402_CONFIG_DIR": str(tmp_path / "c"), "RUN402_API_BASE": "", "RUN402_DEBUG": "1"}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    call = {"name": "allowance_export", "arguments": {}}
+    lines = [
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
+        json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        '{"broken',
+        "\udcff not utf-8",
+        "[" * 5000,
+        json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call}),
+    ]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "run402_cli", "mcp"],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        server.stdin.write("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
+        server.stdin.flush()
+        answers = {}
+        while 2 not in answers:
+            message = json.loads(server.stdout.readline())
+            answers[message.get("id")] = message
+        server.stdin.close()
+        assert server.wait(30) == 0
+        rest = server.stdout.read()
+    finally:
+        server.kill()
+        server.wait()
+    assert rest == b""
+    assert answers[1]["result"]["protocolVersion"] == "2025-06-18"
+    assert answers[1]["result"]["serverInfo"]["name"] == "run402"
+    assert answers[1]["result"]["capabilities"] == {"tools": {"listChanged": True}}
+    assert answers[2]["result"]["isError"] is True
+    assert "allowance_create" in answers[2]["result"]["content"][0]["text"]

@@ -11,7 +11,6 @@ import json
 import logging
 import secrets
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ from run402_cli.archive.verify import verify
 from run402_cli.archive.writer import ArchiveWriter
 from run402_cli.core import operations, releases
 from run402_cli.core.archives.dumping import DumpedDatabase, dump_database
-from run402_cli.core.archives.records import COLUMNS, LIFETIME, ArchiveRecord, fail, fetch, file_of, find_by_key
+from run402_cli.core.archives.records import COLUMNS, LIFETIME, ArchiveRecord, fail, fetch, file_of, find_by_key, sweep
 from run402_cli.core.archives.release import spec_of
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.copies import copying
@@ -186,7 +185,8 @@ async def download_archive(request: Request) -> Response:
 
 async def _export(gateway: Gateway, record: ArchiveRecord) -> None:
     try:
-        await asyncio.to_thread(sweep, gateway)
+        async with gateway.connection() as conn:
+            await sweep(gateway, conn)
         await _make(gateway, record)
     except Exception as exc:
         log.error("export %s failed", record.archive_id, exc_info=exc)
@@ -209,15 +209,6 @@ def _failure(exc: Exception) -> dict[str, Any]:
 
 def _error(code: str, message: str, *, retryable: bool = True) -> dict[str, Any]:
     return {"code": code, "message": f"{message} Nothing was lost; start the export again.", "retryable": retryable}
-
-
-def sweep(gateway: Gateway) -> None:
-    """Remove files of archives whose time is over, and what a killed export left."""
-    folder = gateway.settings.data_dir / "archives"
-    limit = time.time() - LIFETIME.total_seconds()
-    for path in folder.glob("*") if folder.exists() else ():
-        if path.stat().st_mtime < limit:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 async def _make(gateway: Gateway, record: ArchiveRecord) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -128,6 +131,21 @@ class ArchiveRecord:
 def file_of(gateway: Gateway, archive_id: str) -> Path:
     """Where the archive's bytes are."""
     return gateway.settings.data_dir / "archives" / f"{archive_id}.r402ar"
+
+
+async def sweep(gateway: Gateway, conn: Connection) -> None:
+    """Remove the files of archives that have expired, failed, or gone with their project."""
+    cur = await conn.execute(
+        "SELECT archive_id FROM internal.core_archives WHERE status IN ('running', 'ready') AND expires_at > now()"
+    )
+    kept = {row[0] for row in await cur.fetchall()}
+    await asyncio.to_thread(_remove_others, gateway.settings.data_dir / "archives", kept)
+
+
+def _remove_others(folder: Path, kept: Collection[str]) -> None:
+    for path in folder.glob("*") if folder.exists() else ():
+        if path.stem not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 async def find_by_key(conn: Connection, project_id: str, key: str) -> ArchiveRecord | None:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.gates import Caller
-from run402_cli.core.functions.logs import CallLog
+from run402_cli.core.functions.logs import CallLog, redact
 from run402_cli.core.functions.workers import CallFailed, Reply
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
@@ -101,6 +101,8 @@ async def invoke(gateway: Gateway, project: Project, site: Site, name: str, call
             noted.printed("stderr", exc.stack.rstrip() + "\n")
         error = _failure(exc, call.request_id, project.project_id)
         _note_failure(noted, call, error, started)
+        # Command lines print this and runs keep it, so it is held to the rule of the log.
+        error.fields["details"]["message"] = redact(exc.message, noted.secrets)
         raise error from exc
     except GatewayError as exc:
         exc.fields.setdefault("request_id", call.request_id)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import bearer_of, key_holder, project_by_id
+from run402_cli.core.auth import bearer_of, key_holder
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, read_object, reply
@@ -348,8 +348,12 @@ async def sender_of(conn: Connection, project: Project) -> tuple[str | None, str
     return None, f"no-reply@{domain_of(project)}"
 
 
-async def owner_project(conn: Connection, mailbox: Mailbox) -> Project:
-    return await project_by_id(conn, mailbox.project_id)
+def limit_of(request: Request, default: int, most: int) -> int:
+    """`limit` of the query; above the most it means the most. 400 invalid_request."""
+    text = request.query_params.get("limit", str(default))
+    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
+        raise GatewayError(400, "invalid_request", f"`limit` must be a whole number from 1 to {most}.", field="limit")
+    return min(int(text[:9]), most)
 
 
 ROUTES = [

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -19,13 +19,8 @@ from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.mail import webhooks
 from run402_cli.core.mail.letters import Letter, letter_of, raw_message
-from run402_cli.core.mail.mailboxes import PROVIDER, Mailbox, at_address, domain_of, mailbox_of, sender_of
+from run402_cli.core.mail.mailboxes import PROVIDER, Mailbox, at_address, domain_of, limit_of, mailbox_of, sender_of
 from run402_cli.core.projects import Project
-
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["DDL", "ROUTES", "Letter", "post", "post_for_auth", "view"]
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_email_messages (
@@ -309,14 +304,6 @@ async def page(conn: Connection, request: Request, column: str, value: str, dire
 def _cursor_of(request: Request) -> str | None:
     after = request.query_params.get("after")
     return after.replace("\0", "") if after else None
-
-
-def limit_of(request: Request, default: int, most: int) -> int:
-    """`limit` of the query; above the most it means the most. 400 invalid_request."""
-    text = request.query_params.get("limit", str(default))
-    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
-        raise GatewayError(400, "invalid_request", f"`limit` must be a whole number from 1 to {most}.", field="limit")
-    return min(int(text[:9]), most)
 
 
 async def get_message(request: Request) -> Response:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.mail.mailboxes import Mailbox, mailbox_of
+from run402_cli.core.mail.mailboxes import Mailbox, limit_of, mailbox_of
 from run402_cli.core.mail.triggers import start_runs
 from run402_cli.core.posting import checked_target, post_json
 
@@ -307,8 +307,6 @@ async def list_deliveries(request: Request) -> Response:
 
     `{deliveries, has_more, next_cursor}`; `after` is the id of the last delivery seen. 400 invalid_request.
     """
-    from run402_cli.core.mail.messages import limit_of
-
     limit = limit_of(request, DEFAULT_LIMIT, MAX_LIMIT)
     status = request.query_params.get("status")
     if status is not None and status not in STATUSES:

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection
-from run402_cli.core.mail.messages import Letter, post_for_auth
+from run402_cli.core.mail.letters import Letter
+from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects import Project
 from run402_cli.core.settings import Settings
 from run402_cli.core.users import accounts, sessions

@@ -192,7 +192,7 @@ _NOTIFICATIONS = (
     ),
     tool(
         "delete_notification_rule",
-        "Delete a rule.",
+        "Delete a routing rule of notifications.",
         DESTRUCTIVE,
         lambda c: notifications.remove_rule(c.client, c["rule_id"]),
         need("rule_id"),

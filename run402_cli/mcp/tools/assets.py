@@ -126,7 +126,7 @@ TOOLS = (
     ),
     tool(
         "assets_ls",
-        "List assets.",
+        "List the assets of a project, with sizes and addresses.",
         READ,
         _list,
         PROJECT,
@@ -139,7 +139,7 @@ TOOLS = (
     ),
     tool(
         "assets_rm",
-        "Delete an asset.",
+        "Delete an asset; addresses that hold its digest keep working.",
         DESTRUCTIVE,
         lambda c: assets.rm(c.client, c.project, c["key"]),
         PROJECT,

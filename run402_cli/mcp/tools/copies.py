@@ -117,7 +117,7 @@ _SNAPSHOTS = (
     ),
     tool(
         "list_project_snapshots",
-        "List restore points.",
+        "List the restore points of a project's database.",
         READ,
         lambda c: snapshots.list_snapshots(c.client, c.project, **c.given("kind", "limit", "after")),
         PROJECT,
@@ -128,7 +128,7 @@ _SNAPSHOTS = (
     ),
     tool(
         "get_project_snapshot",
-        "Show one restore point.",
+        "Show one restore point: state, size, next actions.",
         READ,
         lambda c: snapshots.get(c.client, c.project, c["snapshot_id"]),
         PROJECT,
@@ -151,7 +151,7 @@ _SNAPSHOTS = (
     ),
     tool(
         "delete_project_snapshot",
-        "Delete a restore point.",
+        "Delete a restore point of a database, at once.",
         DESTRUCTIVE,
         lambda c: snapshots.delete(c.client, c.project, c["snapshot_id"]),
         PROJECT,
@@ -196,7 +196,7 @@ _BRANCHES = (
     ),
     tool(
         "renew_project_branch",
-        "Keep a branch longer.",
+        "Let a branch of a project live longer.",
         WRITE,
         lambda c: branches.renew(c.client, c.project, c["branch_project_id"], ttl_days=c["ttl_days"]),
         PROJECT,
@@ -206,7 +206,7 @@ _BRANCHES = (
     ),
     tool(
         "delete_project_branch",
-        "Delete a branch with its data.",
+        "Delete a branch project with all its data, at once.",
         DESTRUCTIVE,
         lambda c: branches.delete(c.client, c.project, c["branch_project_id"]),
         PROJECT,

@@ -346,7 +346,7 @@ _DEPLOYS = (
     ),
     tool(
         "deploy_release_get",
-        "What a release holds.",
+        "What a release holds: site paths, functions, secrets' names, subdomains, routes, migrations.",
         READ,
         lambda c: _release(c, c["release_id"]),
         PROJECT,
@@ -357,7 +357,7 @@ _DEPLOYS = (
     ),
     tool(
         "deploy_release_active",
-        "What the live release holds.",
+        "What the live release of a project holds, as deploy_release_get shows it.",
         READ,
         lambda c: _release(c, "active"),
         PROJECT,
@@ -407,7 +407,7 @@ _CI = (
     ),
     tool(
         "ci_get_binding",
-        "Show one CI binding.",
+        "Show one CI binding: subject, events, scopes, whether it is revoked.",
         READ,
         lambda c: ci.get_binding(c.client, c["binding_id"]),
         need("binding_id"),

@@ -239,7 +239,7 @@ _WEBHOOKS = (
     ),
     tool(
         "get_mailbox_webhook",
-        "Show one webhook.",
+        "Show one e-mail webhook: address, events, state.",
         READ,
         lambda c: email_webhooks.get(c.client, c.project, c["webhook_id"], mailbox=c["mailbox"]),
         PROJECT,
@@ -249,7 +249,7 @@ _WEBHOOKS = (
     ),
     tool(
         "delete_mailbox_webhook",
-        "Delete a webhook.",
+        "Delete an e-mail webhook of a mailbox, at once.",
         DESTRUCTIVE,
         lambda c: email_webhooks.delete(c.client, c.project, c["webhook_id"], mailbox=c["mailbox"]),
         PROJECT,

@@ -238,7 +238,7 @@ _FUNCTIONS = (
     ),
     tool(
         "delete_function",
-        "Remove a function.",
+        "Remove a deployed function from a project, at once.",
         DESTRUCTIVE,
         lambda c: functions.delete(c.client, c.project, c["name"]),
         PROJECT,
@@ -376,7 +376,7 @@ _SECRETS = (
     ),
     tool(
         "delete_secret",
-        "Remove a secret.",
+        "Remove a secret of the project's functions, at once.",
         DESTRUCTIVE,
         lambda c: secrets.delete(c.client, c.project, c["key"]),
         PROJECT,
@@ -408,7 +408,7 @@ _JOBS = (
     ),
     tool(
         "jobs_logs",
-        "What a job's runner wrote.",
+        "Read the log that a job's runner wrote.",
         READ,
         _job_logs,
         PROJECT,
@@ -419,7 +419,7 @@ _JOBS = (
     ),
     tool(
         "jobs_cancel",
-        "Cancel a queued or running job.",
+        "Cancel a managed job that is queued or running.",
         DESTRUCTIVE,
         lambda c: jobs.cancel(c.client, c.project, c["job_id"]),
         PROJECT,

@@ -237,7 +237,7 @@ _WALLET = (
     ),
     tool(
         "request_faucet",
-        "Ask for test USDC.",
+        "Ask the faucet for test USDC, for this wallet or another address.",
         WRITE,
         _faucet,
         may("address", about="Default: the local wallet."),

@@ -28,7 +28,14 @@ _ORGS = (
         may("display_name"),
         cli="org create",
     ),
-    tool("get_org", "Show an organization.", READ, lambda c: org.get(c.client, c["org_id"]), _ORG, cli="org get"),
+    tool(
+        "get_org",
+        "Show an organization with the role of this wallet in it.",
+        READ,
+        lambda c: org.get(c.client, c["org_id"]),
+        _ORG,
+        cli="org get",
+    ),
     tool(
         "rename_org",
         "Give an organization a label; null takes it away. For owners.",
@@ -75,7 +82,7 @@ _ORGS = (
     ),
     tool(
         "set_org_member_role",
-        "Change a member's role.",
+        "Change the role of a member of an organization.",
         WRITE,
         lambda c: org.change_role(c.client, c["org_id"], c["principal_id"], c["role"]),
         _ORG,
@@ -85,7 +92,7 @@ _ORGS = (
     ),
     tool(
         "remove_org_member",
-        "Remove a member.",
+        "Remove a member from an organization, at once.",
         DESTRUCTIVE,
         lambda c: org.remove_member(c.client, c["org_id"], c["principal_id"]),
         _ORG,
@@ -108,7 +115,7 @@ _ORGS = (
     ),
     tool(
         "revoke_project_grant",
-        "Take a grant back.",
+        "Take a grant on a project back, at once.",
         DESTRUCTIVE,
         lambda c: grants.revoke(c.client, c.project, c["grant_id"]),
         PROJECT,
@@ -231,7 +238,7 @@ def _update(call: Call) -> Any:
 _APPS = (
     tool(
         "browse_apps",
-        "Public apps that can be forked.",
+        "Browse the public apps that can be forked.",
         READ,
         lambda c: apps.browse(c.client, tags=c["tags"] or []),
         may("tags", "[string]", "Only those with any of these."),
@@ -239,7 +246,7 @@ _APPS = (
     ),
     tool(
         "get_app",
-        "Show one published app.",
+        "Show one published app: what it holds, the secrets that it needs.",
         READ,
         lambda c: apps.inspect(c.client, c["version_id"]),
         _VERSION,
@@ -288,7 +295,7 @@ _APPS = (
     ),
     tool(
         "delete_version",
-        "Delete a published version.",
+        "Delete a published version of an app; forks of it stay.",
         DESTRUCTIVE,
         lambda c: apps.delete(c.client, c.project, c["version_id"]),
         PROJECT,

@@ -151,7 +151,7 @@ TOOLS = (
     ),
     tool(
         "ack_room_message",
-        "Acknowledge a message.",
+        "Acknowledge a room message that is addressed to this server.",
         WRITE,
         lambda c: rooms.ack(c.client, _room(c), output.notice, c["message_id"]),
         *_ROOM,
@@ -173,7 +173,7 @@ TOOLS = (
     ),
     tool(
         "release_room_claim",
-        "Release a claim.",
+        "Release a claim that this server has declared in a room.",
         WRITE,
         lambda c: claims.release(c.client, _room(c), c["claim_id"]),
         *_ROOM,

@@ -7,6 +7,7 @@ import json
 import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from gateway_kit import Live, Running
 from run402_cli.archive.verify import verify
 from run402_cli.core.archives import exporting
 from run402_cli.core.archives.dumping import portable
+from run402_cli.core.purge import purge
 from run402_cli.release.state import state_digest
 
 SCHEMA = """
@@ -67,10 +69,18 @@ SOURCE = b"import { word } from './lib/word.js';\nexport default async () => new
 LIBRARY = b"export const word = 'round trip ';\n"
 
 
+@dataclass(frozen=True)
+class Second:
+    """Another gateway, and the database below it."""
+
+    client: httpx.Client
+    database_url: str
+
+
 @pytest.fixture
 def second(
     postgres_server: Any, template_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[httpx.Client]:
+) -> Iterator[Second]:
     """Another gateway with its own database, data directory and secrets."""
     import socket
 
@@ -91,8 +101,7 @@ def second(
     running = Running(settings, url, listener)
     running.start()
     with httpx.Client(base_url=settings.public_url, timeout=60, trust_env=False) as client:
-        client.headers["x-test-database"] = url
-        yield client
+        yield Second(client, url)
     running.stop()
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
         admin.execute("DROP DATABASE second WITH (FORCE)")
@@ -209,13 +218,12 @@ def _body(answer: httpx.Response) -> Any:
     return answer.text if answer.is_success else answer.json().get("code")
 
 
-def release_digest(client: httpx.Client, project: dict[str, Any], *, without_subdomains: bool = False) -> str:
-    """The digest of the active release's state; names of this gateway do not travel."""
+def release_digest(database_url: str, project: dict[str, Any]) -> str:
+    """The digest of the active release's state without subdomains, which do not travel."""
     sql = f"select state from internal.core_releases where project_id = '{project['project_id']}'"
-    with psycopg.connect(client.headers["x-test-database"]) as conn:
+    with psycopg.connect(database_url) as conn:
         state: Any = conn.execute(sql.encode()).fetchone()
-    named = {"names": [] if without_subdomains else state[0]["subdomains"]["names"]}
-    return state_digest({**state[0], "subdomains": named})
+    return state_digest({**state[0], "subdomains": {"names": []}})
 
 
 def import_into(client: httpx.Client, path: Path, **more: Any) -> dict[str, Any]:
@@ -228,13 +236,13 @@ def import_into(client: httpx.Client, path: Path, **more: Any) -> dict[str, Any]
 
 def test_a_project_survives_the_journey_to_another_gateway(
     client: httpx.Client,
-    second: httpx.Client,
+    second: Second,
     project: dict[str, Any],
     service: dict[str, str],
     tmp_path: Path,
     database_url: str,
 ) -> None:
-    client.headers["x-test-database"] = database_url
+    there = second.client
     build(client, project, service)
     before = seen(client, project)
     assert before["function"] == (200, "round trip source value")
@@ -246,20 +254,20 @@ def test_a_project_survives_the_journey_to_another_gateway(
     counts = {"tables": 5, "rows": 11, "storage_objects": 2, "functions": 2, "auth_subject_stubs": 0}
     assert report["export_report"]["counts"] == counts
     assert {d["code"] for d in report["diagnostics"]} == {"SECRET_VALUES_REQUIRED", "CLOUD_ONLY_FEATURE_EXCLUDED"}
-    copy = import_into(second, path, name="copy", secret_values={"KEY": "source value"})
+    copy = import_into(there, path, name="copy", secret_values={"KEY": "source value"})
     assert copy["active_release_id"] == client.get(f"/projects/v1/{project['project_id']}").json()["active_release_id"]
-    assert seen(second, copy) == before
-    assert release_digest(second, copy) == release_digest(client, project, without_subdomains=True)
+    assert seen(there, copy) == before
+    assert release_digest(second.database_url, copy) == release_digest(database_url, project)
     # The copy goes on where the source stopped: sequences, constraints, triggers, ids of migrations.
-    assert rows(second, copy, "insert into notes (person, body) values (1, ' x ') returning id, body") == [
+    assert rows(there, copy, "insert into notes (person, body) values (1, ' x ') returning id, body") == [
         {"id": 3, "body": "x"}
     ]
-    assert rows(second, copy, "insert into people (owner_id) values ('z') returning id") == [{"id": "4"}]
+    assert rows(there, copy, "insert into people (owner_id) values ('z') returning id") == [{"id": "4"}]
     spec = {"project": copy["project_id"], "database": {"migrations": [deploy.migration("001_all", SCHEMA)]}}
-    again = deploy.plan(second, spec).json()
+    again = deploy.plan(there, spec).json()
     assert again["noop"] is True
     # And it can be taken along in turn: the same archive but for where it comes from.
-    third = export(second, copy["project_id"])
+    third = export(there, copy["project_id"])
     assert third["status"] == "ready", third["error"]
     assert third["export_report"]["counts"]["rows"] == 13
 
@@ -379,6 +387,21 @@ def test_an_expired_archive_is_gone(client: httpx.Client, project: dict[str, Any
     assert client.get(base).json()["status"] == "expired"
     answer = client.get(f"{base}/download")
     assert (answer.status_code, answer.json()["code"]) == (410, "ARCHIVE_EXPIRED")
+
+
+def test_an_archive_goes_with_its_project_and_with_its_time(
+    client: httpx.Client, live: Live, project: dict[str, Any], service: dict[str, str], database_url: str
+) -> None:
+    folder = live.gateway.settings.data_dir / "archives"
+    old, fresh = (export(client, project["project_id"])["archive_id"] for _ in range(2))
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        expire = "update internal.core_archives set expires_at = now() - interval '1 second' where archive_id = %s"
+        conn.execute(expire, (old,))
+    (folder / "arc_killed.tmp").mkdir()
+    live.run(purge(live.gateway))
+    assert [path.name for path in folder.iterdir()] == [f"{fresh}.r402ar"]
+    assert client.delete(f"/projects/v1/{project['project_id']}", headers=service).status_code == 200
+    assert list(folder.iterdir()) == []
 
 
 def test_an_archive_that_is_too_large_fails_with_the_limit(

@@ -91,7 +91,7 @@ def test_a_functions_own_secret_beats_the_projects(functions: Functions) -> None
     assert (functions.call("api").text, functions.call("other").text) == ("own", "shared")
 
 
-def test_secrets_never_show_in_logs(functions: Functions) -> None:
+def test_secrets_never_show_in_logs_and_failures(functions: Functions) -> None:
     functions.set_secret("API_TOKEN", 'swordfish "quoted"')
     functions.deploy(
         {
@@ -103,6 +103,7 @@ def test_secrets_never_show_in_logs(functions: Functions) -> None:
     )
     answer = functions.call("api")
     assert answer.status_code == 500
+    assert answer.json()["details"]["message"] == "Error: with [redacted]"
     kept = functions.messages("api")
     assert "swordfish" not in kept
     assert functions.project["service_key"] not in kept
