@@ -382,7 +382,7 @@ def no_allowance() -> CommandError:
     return CommandError(
         "This command signs its request, and the active wallet has no key.",
         code="NO_ALLOWANCE",
-        hint="Create one: run402 wallets new main && run402 wallets use main",
+        hint="Give it one: run402 allowance create. Gateway and projects stay. On the Cloud run402 init does more.",
         next_actions=[INITIALIZE_WALLET],
     )
 

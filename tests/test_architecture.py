@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
 SHARED = {"errors", "output", "invocation", "suggest", "registry", "surface", "__init__"}
 MAY_IMPORT = {
-    "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core"},
+    "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core", "mcp"},
     "up": {"deploy", "services", "client", "state", "release"},
     "deploy": {"services", "client", "state", "release"},
     "services": {"client", "state", "release", "archive"},

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from run402_cli.mcp._tool import Tool
 
 _COMMAND = re.compile(r"run402((?: [a-z][a-z0-9-]*){1,3})")
+_FLAG = re.compile(r"\s--([a-z][a-z-]*)")
+_END = re.compile(r"[`\n;]|[.,]\s")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -18,10 +20,13 @@ class Phrases:
     def __init__(self, tools: Mapping[str, Tool], *, limited: bool = False) -> None:
         self.names = frozenset(tools)
         self._limited = limited
-        self._tool_of = {command: tool.name for tool in tools.values() for command in tool.cli}
+        self._tool_of = {command: tool for tool in tools.values() for command in tool.cli}
 
     def told(self, text: str) -> str:
-        """The text with tools for commands; a limited server leaves out the sentences about what it does not do."""
+        """The text with tools for commands, but for flags that the tool has no input for.
+
+        A limited server leaves out the sentences about what it does not do.
+        """
         said = _COMMAND.sub(self._named, text)
         if not self._limited:
             return said
@@ -29,10 +34,13 @@ class Phrases:
 
     def _named(self, match: re.Match[str]) -> str:
         words = match[1].split()
+        flags = {
+            flag.replace("-", "_") for flag in _FLAG.findall(_END.split(match.string[match.end() :], maxsplit=1)[0])
+        }
         for length in range(len(words), 0, -1):
-            name = self._tool_of.get(" ".join(words[:length]))
-            if name is not None:
-                return " ".join([name, *words[length:]])
+            tool = self._tool_of.get(" ".join(words[:length]))
+            if tool is not None and flags <= {"project", *(param.name for param in tool.params)}:
+                return " ".join([tool.name, *words[length:]])
         return match[0]
 
     def first(self, sentences: Iterable[str]) -> str | None:

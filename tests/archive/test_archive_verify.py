@@ -64,6 +64,25 @@ def test_the_digest_ignores_what_is_no_identity(tar: Path) -> None:
     assert verify(kit.replaced(tar, "auth/config.json", b"{}")).digest != before
 
 
+def test_the_digest_is_over_sorted_json_of_the_identity(tar: Path) -> None:
+    index = json.loads(kit.files(tar)["index.json"])
+    keys = ("mediaType", "digest", "size", "path")
+    identity = {
+        "identity": "run402-project-archive-logical-v1",
+        "archive_version": "run402-project-archive.v1",
+        "core_compatibility": index["core_compatibility"],
+        "required_capabilities": sorted(index["required_capabilities"]),
+        "consistency": index["consistency"],
+        "descriptors": [
+            {"name": name, **{key: index["descriptors"][name][key] for key in keys}}
+            for name in sorted(index["identity_descriptors"])
+        ],
+    }
+    assert "export_report" not in index["identity_descriptors"]
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert verify(tar).digest == index["archive_digest"] == f"sha256:{kit.sha(text.encode())}"
+
+
 def test_portability_entries_are_passed_on_and_only_blocking_ones_refuse(tar: Path) -> None:
     entry = {"code": "CLOUD_ONLY_FEATURE_EXCLUDED", "severity": "warning", "message": "m", "resource_type": "x"}
     report = {"entries": [entry, {"code": 1}, "text", {**entry, "severity": "info"}]}

@@ -99,7 +99,8 @@ def measure(client: httpx.Client, bare: httpx.Client) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def report() -> dict[str, Any]:
+    """The figures, from a gateway and a bare Node server of their own."""
     folder = Path(tempfile.mkdtemp(prefix="run402-functions-bench-"))
     folder.chmod(0o711)
     (folder / "handler.mjs").write_text(HANDLER)
@@ -114,7 +115,7 @@ def main() -> None:
             httpx.Client(base_url=running["url"], timeout=60, trust_env=False) as client,
             httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as bare,
         ):
-            print(json.dumps({"functions": measure(client, bare)}, indent=2))
+            return measure(client, bare)
     finally:
         node.kill()
         process.reset(data_dir)
@@ -122,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps({"functions": report()}, indent=2))

@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WAIT_S = 30
@@ -40,7 +41,7 @@ def find() -> str | None:
 class Page:
     """One tab. `problems` collects uncaught errors and failed loads that its console reported."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Connection) -> None:
         self._socket = socket
         self._last = 0
         self.problems: list[str] = []

@@ -33,7 +33,7 @@ def deploy(cli: Cli) -> str:
             "replace": {
                 name: {
                     "source": {"data": f"export default async (req) => {{ {body} }};"},
-                    "config": {"timeout_seconds": 2, "memory_mb": 64},
+                    "config": {"timeout_seconds": 2 if ANSWERS.get(name) == 504 else 10, "memory_mb": 64},
                 }
                 for name, body in SOURCES.items()
             }

@@ -44,5 +44,5 @@ def test_a_type_has_the_schema_it_says(notation: str, schema: dict[str, Any]) ->
 
 @pytest.mark.parametrize("notation", ["", "[string", "{a string}", "a|", "string string", "{*: }", "<a>"])
 def test_what_is_no_type_is_refused(notation: str) -> None:
-    with pytest.raises(ValueError, match="type|expected|unexpected"):
+    with pytest.raises(ValueError, match=r"type|expected|unexpected"):
         schema_of(notation)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
+from run402_cli import invocation
 from run402_cli.mcp import profiles
 from run402_cli.mcp._phrases import Phrases
 from run402_cli.mcp._run import Content, Toolbox
@@ -124,6 +125,17 @@ def test_accepted_transfers_are_saved_with_their_keys_and_shown_without(
     profile = Profile(select(None))
     assert profile.keys.require("prj_2")["service_key"] == keys["service_key"]
     assert profile.active.get() == "prj_2"
+
+
+def test_dry_run_shows_the_write_and_sends_reads_only(
+    toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invocation.current, "dry_run", True)
+    answer = run(toolbox, "rename_project", project_id=PROJECT, name="New")
+    assert answer.structured is not None
+    request = answer.structured["requests"][0]
+    assert (request["method"], request["url"]) == ("PATCH", f"{API}/projects/v1/{PROJECT}")
+    assert httpx_mock.get_requests() == []
 
 
 # -- answers ------------------------------------------------------------------------------------------------------------
@@ -348,6 +360,12 @@ def test_commands_in_messages_become_tools() -> None:
     assert phrases.told("List yours: run402 projects list") == "List yours: list_projects"
     assert phrases.told("run402 functions runs get fnrun_1") == "get_function_run fnrun_1"
     assert phrases.told("run402 core start --use") == "run402 core start --use"
+    assert phrases.told("Or run402 init --api-base http://127.0.0.1:4020.") == (
+        "Or run402 init --api-base http://127.0.0.1:4020."
+    )
+    assert phrases.told("Go on: `run402 projects provision --name shop`, then run402 up --check") == (
+        "Go on: `provision_postgres_project --name shop`, then run402 up --check"
+    )
     buyer = Phrases(profiles.chosen(TOOLS, "buyer"), limited=True)
     assert buyer.told("No funds. Renew with run402 tier set prototype. See run402 allowance status.") == (
         "No funds. See allowance_status."

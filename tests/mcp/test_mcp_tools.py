@@ -26,6 +26,7 @@ LEFT_OUT = {
 }
 # Spellings that a message of the command line may use for a command of the table.
 SPELLINGS = {
+    "agent passkey enroll",
     "ci link github",
     "transfer list --incoming",
     "transfer list --outgoing",

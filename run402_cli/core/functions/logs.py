@@ -55,6 +55,8 @@ DEFAULT_TAIL, MAX_TAIL = 100, 1000
 REQUEST_ID = re.compile(r"(?:req|fnrun|fnatt)_[A-Za-z0-9_-]{4,128}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)")
 REDACTED = "[redacted]"
+# The runner writes the same words.
+TRUNCATED = "...[truncated]"
 
 _COOKIE = re.compile(r"\b((?:set-)?cookie)(\"?\s*[:=]\s*\"?)[^\r\n\"]+", re.IGNORECASE)
 _NAMED = re.compile(
@@ -83,9 +85,10 @@ class CallLog:
         if self.room <= 0:
             return
         if len(text) > ENTRY_CHARS + 64:
-            text = text[:ENTRY_CHARS] + "...[truncated]"
+            text = text[:ENTRY_CHARS] + TRUNCATED
         self.room -= len(text)
-        clean = redact(text, self.secrets)
+        head, mark, tail = text.rpartition(TRUNCATED)
+        clean = redact(without_cut_value(head, self.secrets) + mark + tail if mark else text, self.secrets)
         self._add(stream, "error" if stream == "stderr" else "info", clean, redacted=clean != text)
 
     def platform(self, event: str, *, level: str = "info", **facts: Any) -> None:
@@ -126,6 +129,16 @@ def redact_values(text: str, secrets: Iterable[str]) -> str:
         escaped = json.dumps(value)[1:-1]
         if escaped != value:
             text = text.replace(escaped, REDACTED)
+    return text
+
+
+def without_cut_value(text: str, secrets: Iterable[str]) -> str:
+    """`text`, which was cut off at its end, without the first part of a secret that the cut went through."""
+    for value in secrets:
+        for form in (value, json.dumps(value)[1:-1]):
+            for length in range(min(len(form) - 1, len(text)), 3, -1):
+                if text.endswith(form[:length]):
+                    return text[:-length] + REDACTED
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,14 @@ def test_a_dry_run_answers_and_leaves_nothing(
 def test_a_taken_name_is_refused(client: httpx.Client, tmp_path: Path, project: dict[str, Any]) -> None:
     answer = send(client, kit.write_tar(tmp_path / "a.tar"), name="test")
     assert (answer.status_code, answer.json()["error"]) == (422, "PROJECT_ALREADY_EXISTS")
+
+
+def test_of_two_imports_with_one_name_at_once_one_wins(client: httpx.Client, tmp_path: Path) -> None:
+    path = kit.write_tar(tmp_path / "a.tar")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: send(client, path, name="one"), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
+    assert projects(client) == ["one"]
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,19 @@ def test_secrets_never_show_in_logs_and_failures(functions: Functions) -> None:
     assert functions.project["service_key"] not in kept
     assert kept.count("[redacted]") >= 4
     assert all(entry["redacted"] for entry in functions.logs("api") if "[redacted]" in entry["message"])
+
+
+def test_a_long_line_is_not_cut_inside_a_secret(functions: Functions) -> None:
+    functions.set_secret("API_TOKEN", "swordfish-of-many-letters")
+    functions.deploy(
+        {
+            "api": handler(
+                "const s = process.env.API_TOKEN; for (const n of [5, 9, 20, 25]) console.log('x'.repeat(16384 - n) + s);"
+                " throw new Error('y'.repeat(16384 - 'Error: '.length - 9) + s);"
+            )
+        }
+    )
+    assert functions.call("api").status_code == 500
+    kept = functions.messages("api", tail=1000)
+    assert "...[truncated]" in kept
+    assert "sword" not in kept
