@@ -99,7 +99,9 @@ class Toolbox:
         """The document, its advice told in tools; what users stored is not touched."""
         if not isinstance(document, dict):
             return document
-        advice = {key: self.phrases.told(text) for key in _ADVICE if isinstance(text := document.get(key), str)}
+        advice: dict[str, Any] = {
+            key: self.phrases.told(text) for key in _ADVICE if isinstance(text := document.get(key), str)
+        }
         actions = document.get("next_actions")
         if isinstance(actions, list):
             advice["next_actions"] = [

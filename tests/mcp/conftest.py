@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from mcp_kit import Agent, agent
 
+from run402_cli.state import messaging
+
 
 def run402(config: Path, data_dir: Path, *args: str) -> Any:
     """The JSON of a command that must succeed."""
@@ -36,6 +38,12 @@ def mcp_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield run402(root / "config", root / "data", "core", "start", "--port", str(port))["url"]
     finally:
         run402(root / "config", root / "data", "core", "reset", "--yes")
+
+
+@pytest.fixture(autouse=True)
+def rooms_in_the_file_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toolbox keeps presences in the process, which other tests share."""
+    monkeypatch.setattr(messaging, "_memory", None)
 
 
 @pytest.fixture

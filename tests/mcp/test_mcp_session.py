@@ -100,6 +100,31 @@ def test_a_release_with_a_migration_and_a_function_is_deployed_and_called(user: 
     assert [found["name"] for found in user.ok("get_schema")["tables"]] == ["notes"]
 
 
+def test_an_app_in_a_directory_is_planned_and_then_deployed_with_agreement(user: Agent, tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "index.html").write_text("<p>from a directory</p>")
+    manifest = {"site": {"replace": {"index.html": {"path": "index.html"}}}}
+    (app / "run402.json").write_text(json.dumps(manifest))
+
+    project_id = provision(user)
+    refused = user("app_up", source=str(app), project_id=project_id)
+    assert refused.failed
+    assert "RUN402_APPROVAL_REQUIRED" in refused.text
+    planned = user.ok("app_up", source=str(app), project_id=project_id, dry_run=True)
+    assert planned["dry_run"] is True
+    done = user("app_up", source=str(app), project_id=project_id, yes=True)
+    assert not done.failed, done.text
+    site = done.document["result"]["deploy"]["urls"]["site"]
+    assert "from a directory" in httpx.get(site, timeout=30).text
+
+
+def test_a_deploy_that_says_nothing_is_refused(user: Agent) -> None:
+    answer = user("deploy", project_id=provision(user))
+    assert answer.failed
+    assert "MANIFEST_EMPTY" in answer.text
+
+
 def test_a_long_release_is_shortened_and_read_on(user: Agent) -> None:
     project_id = provision(user)
     files = [{"file": f"page-{number:02}.html", "data": f"{number}"} for number in range(25)]
