@@ -11,12 +11,61 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "conformance"
-AREAS = (
-    "admin agent ai allowance apps archives assets auth billing branches cache cdn ci claims cloud contracts core"
-    " credentials delegates deploy doctor domains email errors escalations events functions grants identity image init"
-    " jobs logs message notifications operator org pay projects redeem rooms root secrets service sites snapshots"
-    " status subdomains tier transfer up wallets webhook-secret"
-).split()
+AREAS = [
+    "admin",
+    "agent",
+    "ai",
+    "allowance",
+    "apps",
+    "archives",
+    "assets",
+    "auth",
+    "billing",
+    "branches",
+    "cache",
+    "cdn",
+    "ci",
+    "claims",
+    "cloud",
+    "contracts",
+    "core",
+    "credentials",
+    "delegates",
+    "deploy",
+    "doctor",
+    "domains",
+    "email",
+    "errors",
+    "escalations",
+    "events",
+    "functions",
+    "grants",
+    "identity",
+    "image",
+    "init",
+    "jobs",
+    "logs",
+    "message",
+    "notifications",
+    "operator",
+    "org",
+    "pay",
+    "projects",
+    "redeem",
+    "rooms",
+    "root",
+    "secrets",
+    "service",
+    "sites",
+    "snapshots",
+    "status",
+    "subdomains",
+    "tier",
+    "transfer",
+    "up",
+    "wallets",
+    "webhook-secret",
+]
 pytestmark = [
     pytest.mark.conformance,
     pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded cases are not beside this checkout"),

@@ -1,7 +1,7 @@
 """Figures of the speed bars, as ratios in one run. A benchmark, not a test: it asserts nothing.
 
 Run by `make bench` with the interpreter of a plain install (not editable, no dev tools). Unit P: one bare
-`python -c pass` of the same interpreter. Needs a POSIX system (peak memory comes from wait4), curl, sha256sum, 5 GB of
+`python -c pass` of the same interpreter. Needs a POSIX system (peak memory comes from wait4), curl, sha256sum, 10 GB of
 free disk and about six minutes. Every figure with a bar has it beside it as `bar`.
 """
 

@@ -274,6 +274,146 @@ def test_tools_check_what_the_commands_check(toolbox: Toolbox, wallet: str, http
     assert httpx_mock.get_requests() == []
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "method", "target", "body"),
+    [
+        ("ci_get_binding", {"binding_id": "b/1"}, "GET", "/ci/v1/bindings/b%2F1", None),
+        (
+            "deploy_list",
+            {"project_id": PROJECT, "limit": 2, "cursor": "c"},
+            "GET",
+            "/apply/v1/operations?limit=2&cursor=c",
+            None,
+        ),
+        ("get_operator_status", {}, "GET", "/agent/v1/operator/status", None),
+        (
+            "create_function_run",
+            {
+                "project_id": PROJECT,
+                "name": "report",
+                "event_type": "daily",
+                "idempotency_key": "k1",
+                "delay_seconds": 90,
+                "retry": {"max_attempts": 3, "min_delay_seconds": 1.5},
+            },
+            "POST",
+            "/functions/v1/report/runs",
+            {
+                "event_type": "daily",
+                "idempotency_key": "k1",
+                "delay_seconds": 90,
+                "retry": {"preset": "standard", "max_attempts": 3, "min_delay_seconds": 1.5},
+            },
+        ),
+        (
+            "update_function",
+            {"project_id": PROJECT, "name": "report", "schedule": None},
+            "PATCH",
+            f"/projects/v1/admin/{PROJECT}/functions/report",
+            {"schedule": None},
+        ),
+        (
+            "auth_settings",
+            {"project_id": PROJECT, "preferred_sign_in_method": None},
+            "PATCH",
+            "/auth/v1/settings",
+            {"preferred_sign_in_method": None},
+        ),
+        (
+            "set_org_payout_wallet",
+            {"org_id": "o1", "wallet_address": None},
+            "PATCH",
+            "/orgs/v1/o1/payout-wallet",
+            {"wallet_address": None},
+        ),
+        (
+            "create_project_grant",
+            {"project_id": PROJECT, "wallet": "0x1", "capability": "deploy", "policy": {"a": 1}},
+            "POST",
+            f"/projects/v1/{PROJECT}/grants",
+            {"wallet": "0x1", "capability": "deploy", "policy": {"a": 1}},
+        ),
+    ],
+)
+def test_inputs_reach_the_gateway_as_it_names_them(
+    toolbox: Toolbox,
+    wallet: str,
+    httpx_mock: HTTPXMock,
+    name: str,
+    arguments: dict[str, Any],
+    method: str,
+    target: str,
+    body: Any,
+) -> None:
+    httpx_mock.add_response(json={})
+    assert not run(toolbox, name, **arguments).failed
+    request = httpx_mock.get_requests()[-1]
+    assert (request.method, request.url.raw_path.decode()) == (method, target)
+    assert (json.loads(request.content) if request.content else None) == body
+
+
+def test_a_function_is_called_with_the_headers_and_the_text_that_were_given(
+    toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock
+) -> None:
+    httpx_mock.add_response(json={"ok": True}, is_reusable=True)
+    for body, headers, sent_type in (
+        ("plain words", {}, "text/plain; charset=utf-8"),
+        ('{"a":1}', {"X-Trace": "t"}, "application/json"),
+        ({"a": 1}, {"content-type": "application/vnd.a+json"}, "application/vnd.a+json"),
+    ):
+        answer = run(toolbox, "invoke_function", project_id=PROJECT, name="hello", body=body, headers=headers)
+        assert not answer.failed, answer.text
+        request = httpx_mock.get_requests()[-1]
+        assert request.headers["content-type"] == sent_type
+        for key, value in headers.items():
+            assert request.headers[key] == value
+    bad = run(toolbox, "invoke_function", project_id=PROJECT, name="hello", headers={"X": "a\r\nY: b"})
+    assert bad.failed
+    assert len(httpx_mock.get_requests()) == 3
+
+
+def test_a_checkout_sends_the_payer_back(toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock) -> None:
+    org_id = "11111111-2222-4333-8444-555555555555"
+    httpx_mock.add_response(method="GET", json={"org_id": org_id})
+    httpx_mock.add_response(method="POST", json={"checkout_url": "https://pay.test"})
+    urls = {"success_url": "https://a.test/ok", "cancel_url": "https://a.test/no"}
+    arguments = {"org_id": org_id, "product": "balance_topup", "amount_usd_micros": 5_000_000.0}
+    assert not run(toolbox, "create_checkout", **arguments, **urls).failed
+    sent = json.loads(httpx_mock.get_requests(method="POST")[0].content)
+    assert sent == {"product": "balance_topup", "amount_usd_micros": 5_000_000, **urls}
+
+
+def test_a_balance_is_that_of_the_wallet_s_organization(toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock) -> None:
+    address, org_id = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "11111111-2222-4333-8444-555555555555"
+    httpx_mock.add_response(url=f"{API}/orgs/v1/lookup?wallet={address.lower()}", json={"org_id": org_id})
+    httpx_mock.add_response(url=f"{API}/orgs/v1/{org_id}/billing", json={"available_usd_micros": 7})
+    assert run(toolbox, "check_balance", wallet=address).structured == {
+        "wallet": address.lower(),
+        "available_usd_micros": 7,
+    }
+
+
+def test_a_received_message_comes_as_base64(toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(content=b"From: a\r\n\xff")
+    answer = run(toolbox, "get_email_raw", project_id=PROJECT, message_id="m1", mailbox="mbx_1")
+    assert answer.structured == {"message_id": "m1", "bytes": 10, "content_base64": "RnJvbTogYQ0K/w=="}
+
+
+def test_init_makes_a_wallet_and_asks_the_faucet_once(toolbox: Toolbox, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=f"{API}/faucet/v1", json={"transaction_hash": "0x1"})
+    httpx_mock.add_response(url=f"{API}/tiers/v1/status", status_code=500, json={}, is_reusable=True)
+    first, second = run(toolbox, "init"), run(toolbox, "init")
+    assert first.structured is not None
+    assert second.structured is not None
+    assert (first.structured["created"], second.structured["created"]) == (True, False)
+    assert second.structured["faucet"] == "funded before"
+    assert first.structured["tier"] is None
+    assert "set_tier" in first.text
+    profile = Profile(select(None))
+    assert profile.allowance is not None
+    assert profile.allowance.private_key.removeprefix("0x") not in first.text + second.text
+
+
 # -- rooms --------------------------------------------------------------------------------------------------------------
 
 ROOM = {"org_id": "org_1", "room_key": "war"}
