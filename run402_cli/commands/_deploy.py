@@ -57,9 +57,12 @@ def deploy_errors() -> Iterator[None]:
         raise from_release(exc) from exc
 
 
-def require_deployer(client: Client, *, core: bool = False, session: bool = False) -> None:
-    """NO_ALLOWANCE unless a delegate token, a wallet, or (where allowed) a Core target or operator session acts."""
-    if client.delegate_token() or (core and client.is_core):
+def require_deployer(client: Client, *, core: bool = False, saved_core: bool = False, session: bool = False) -> None:
+    """NO_ALLOWANCE unless a delegate token, a wallet, or (where allowed) a Core target or operator session acts.
+
+    `core`: any Core target is enough; `saved_core`: one that the profile names, not one told from RUN402_API_BASE alone.
+    """
+    if client.delegate_token() or (core and client.is_core) or (saved_core and client.profile.target.is_saved_core):
         return
     if session and sessions.control_plane_session() is not None:
         return

@@ -206,7 +206,8 @@ def _point_at(state: dict[str, Any]) -> dict[str, Any]:
 
     with Client() as client:
         # In the foreground this runs inside the gateway's own loop, where a request to it would wait for itself.
-        return target.point_at(client, state["url"], known_healthy=state["healthy"])
+        pointed = target.point_at(client, state["url"], known_healthy=state["healthy"])
+    return {**pointed, "payment_required": bool(state.get("require_payment"))}
 
 
 @contextlib.contextmanager

@@ -367,7 +367,7 @@ def resume(operation_id: OperationArg, project: ProjectOpt = None, quiet: QuietO
         client.pays = False  # what is resumed was agreed to before
         project_id = resolve_project(client.profile, project)
         require_operation_id(operation_id)
-        require_deployer(client, core=True)
+        require_deployer(client, saved_core=True)
         output.emit(deploy.resume(client, project_id, operation_id, events(quiet)))
 
 
@@ -423,7 +423,7 @@ def promote(
 
     with Client() as client, continued_by_rerun(this_command("run402 deploy promote")):
         project_id = resolve_project(client.profile, project)
-        require_deployer(client, core=True)
+        require_deployer(client, saved_core=True)
         codes = ["MIGRATIONS_NOT_REVERSIBLE"] if allow_warnings else list(allow_warning or ())
         answer = apply.promote(client, project_id, release_id, allow_warning_codes=codes)
     if isinstance(answer, dict):
@@ -455,7 +455,7 @@ def list_operations(
                 },
                 next_actions=[{"type": "run_command", "command": "run402 deploy events <operation_id>"}],
             )
-        require_deployer(client, core=True)
+        require_deployer(client, saved_core=True)
         output.emit(apply.operations(client, project_id, limit=number))
 
 
@@ -467,7 +467,7 @@ def operation_events(operation_id: OperationArg, project: ProjectOpt = None) -> 
     with Client() as client:
         project_id = resolve_project(client.profile, project)
         apply.require_operation_id(operation_id)
-        require_deployer(client, core=True)
+        require_deployer(client, saved_core=True)
         output.emit(apply.operation_events(client, project_id, operation_id))
 
 
@@ -500,7 +500,7 @@ def verify(
         from run402_cli.up import _edge
 
         require_operation_id(chosen)
-        require_deployer(client, core=True)
+        require_deployer(client, saved_core=True)
         timeout_s = seconds if wait else None
         result = _edge.coherence(client, project_id, chosen, timeout_s=timeout_s, emit=output.event)
     output.emit(result)

@@ -53,7 +53,7 @@ def deploy_manifest(
         _refuse_target(target)
         name = manifest if manifest is not None else "-"
         document = _json("--manifest", name)
-        require_deployer(client)
+        require_deployer(client, saved_core=True)
         with TemporaryDirectory(prefix="run402-deploy-stage-") as folder:
             base_dir = None if name == "-" else Path(name).absolute().parent
             sites.stage(sites.site_files(document), Path(folder), base_dir=base_dir)
@@ -99,7 +99,7 @@ def deploy_directory(
     with Client() as client:
         project_id = resolve_project(client.profile, project)
         _refuse_target(target)
-        require_deployer(client)
+        require_deployer(client, saved_core=True)
         folder = Path(path).absolute()
         with deploy_errors():
             count = len(walk(folder))

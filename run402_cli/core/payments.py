@@ -193,8 +193,9 @@ def _challenge(
         message,
         code=code,
         category="payment_required",
-        hint="Use a wallet that pays: run402 init. Or start the gateway without --require-payment: run402 core stop, "
-        "then run402 core start",
+        hint="Give the wallet a key that signs the payment: run402 allowance create. Or start the gateway without "
+        "--require-payment: run402 core stop, then run402 core start",
+        next_actions=[{"type": "run_command", "command": "run402 allowance create", "why": "a key signs the payment"}],
         price_usd_micros=price,
         settlement="local",
     )

@@ -123,7 +123,7 @@ def _allowance(profile: Profile, *, verbose: bool) -> Check:
         allowance = profile.allowance
     except OSError as exc:
         return _check("allowance", "error", message=f"The wallet file cannot be read: {exc.strerror or exc}.")
-    if allowance is None and profile.target.is_core and profile.target.kind == "core":
+    if allowance is None and profile.target.is_saved_core:
         return _check("allowance", "skipped", hint="The local gateway needs no wallet.")
     if allowance is None:
         return _check("allowance", "missing", hint="Create a wallet: run402 init")

@@ -26,6 +26,11 @@ class Target:
     is_core: bool
 
     @property
+    def is_saved_core(self) -> bool:
+        """A self-hosted gateway that was chosen on purpose (`core start --use`, `init --api-base`)."""
+        return self.is_core and self.kind == "core"
+
+    @property
     def effective_kind(self) -> str:
         """core or cloud: the stored kind when it speaks of this base, else told from the address."""
         return "core" if self.is_core else "cloud"

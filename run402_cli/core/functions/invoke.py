@@ -136,12 +136,14 @@ def _milliseconds(started: float) -> int:
 
 def _failure(exc: CallFailed, request_id: str, project_id: str) -> GatewayError:
     status, error, message = _FAILURES.get(exc.cause, _FAILED)
+    command = f"run402 logs --request-id {request_id} --project {project_id}"
     return GatewayError(
         status,
         error,
-        f"{message} `run402 logs --request-id {request_id} --project {project_id}` shows what it said.",
+        f"{message} `{command}` shows what it said.",
         code=error.upper(),
         request_id=request_id,
+        next_actions=[{"type": "run_command", "command": command, "why": "what the function printed, and its stack"}],
         details={"cause": exc.cause, "message": exc.message},
     )
 
