@@ -78,3 +78,10 @@ def test_httpx_is_imported_in_one_place_only() -> None:
                 assert "httpx" not in {alias.name for alias in node.names}, path
             if isinstance(node, ast.ImportFrom):
                 assert node.module != "httpx", path
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """pytest imports modules of folders without __init__.py by their bare name."""
+    root = Path(__file__).resolve().parent
+    names = [path.name for path in root.rglob("test_*.py") if not (path.parent / "__init__.py").exists()]
+    assert sorted(names) == sorted(set(names))

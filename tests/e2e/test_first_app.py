@@ -31,7 +31,7 @@ def test_provision_answers_with_keys_and_makes_the_project_active(cli: Cli) -> N
     assert made["project_id"].startswith("prj_")
     assert cli("projects", "current").json["active_project_id"] == made["project_id"]
     assert cli("projects", "get").json["name"] == "shop"
-    listed = {row["project_id"]: row for row in cli("projects", "list").json["projects"]}
+    listed = {row["project_id"]: row for row in cli("projects", "list", "--limit", "200").json["projects"]}
     assert listed[made["project_id"]]["active"] is True
 
 

@@ -65,7 +65,10 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"(Bearer\s+)[A-Za-z0-9._~+/=-]{4,}", re.IGNORECASE)
-_TOKEN = re.compile(r"\b(?:sk|pk|rk|r402|run402|secret|token|api_key)(?:[:=_-][A-Za-z0-9._-]+)+\b", re.IGNORECASE)
+# A stack trace names the package; everything else that begins like a key may be one.
+_TOKEN = re.compile(
+    r"\b(?!run402_cli\b)(?:sk|pk|rk|r402|run402|secret|token|api_key)(?:[:=_-][A-Za-z0-9._-]+)+\b", re.IGNORECASE
+)
 
 
 @dataclass(slots=True)
