@@ -160,19 +160,12 @@ def list_(
     everything: Annotated[
         bool, typer.Option("--all", help="Projects of every wallet of the operator's e-mail address.")
     ] = False,
-    limit: Annotated[
-        str | None, typer.Option("--limit", metavar="N", help="1 to 200. The server's default is 50.")
-    ] = None,
-    after: Annotated[
-        str | None, typer.Option("--after", metavar="CURSOR", help="The `next_cursor` of the page before.")
-    ] = None,
 ) -> None:
-    """List projects on the server; `active` marks the one that commands use by default. `has_more` says that it is a page."""
+    """List projects on the server; `active` marks the one that commands use by default. At most one page of 50."""
     if everything and org is not None:
         raise UsageError("--all and --org exclude each other.", hint="Give one of them.")
-    count = integer("--limit", limit, low=1, high=200)
     with Client() as client:
-        output.emit(projects.list_projects(client, org_id=org, everything=everything, limit=count, after=after))
+        output.emit(projects.list_projects(client, org_id=org, everything=everything))
 
 
 @app.command("get", example="run402 projects get | jq .usage")

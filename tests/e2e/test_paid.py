@@ -95,7 +95,7 @@ def test_without_a_wallet_the_price_is_an_error_that_says_what_to_do(visitor: Cl
     envelope = visitor("projects", "provision", "--name", "free").envelope
     assert (envelope["code"], envelope["http"]) == ("PAYMENT_REQUIRED", 402)
     assert "0.10 USD" in envelope["message"]
-    assert "run402 init" in json.dumps(envelope)
+    assert "run402 allowance create" in json.dumps(envelope)
 
 
 def test_a_wallet_pays_for_a_project_and_the_ledger_shows_it(buyer: Cli) -> None:

@@ -59,7 +59,7 @@ def test_every_kind_of_upload_goes_through_in_this_process(cli: Cli, gateway: di
         assert len(project.deploy.list()["operations"]) >= 3
         assert r.projects.current()["active_project_id"] == project.id
     assert dict(os.environ) == before
-    assert project.id in cli("projects", "list", "--limit", "200").out
+    assert project.id in cli("projects", "get", "--project", project.id).out
 
 
 def test_up_deploys_a_directory(cli: Cli, tmp_path: Path) -> None:

@@ -280,6 +280,7 @@ def refusal(error: GatewayError, *, owner: bool) -> Response:
     body = error.body()
     if not owner:
         body.pop("details", None)
+        body.pop("next_actions", None)  # only the owner may read the logs
     headers = {"x-run402-request-id": body["request_id"]} if "request_id" in body else {}
     if "retry_after_seconds" in body:
         headers["retry-after"] = str(body["retry_after_seconds"])
