@@ -97,6 +97,15 @@ async def require_service_key(conn: Connection, request: Request, project_id: st
     )
 
 
+async def key_owner(conn: Connection, request: Request, problem: str, **fields: str) -> Project:
+    """The project whose service key the request holds; 401 authentication_required with `problem` and `fields` otherwise."""
+    key = presented_key(request)
+    holder = await key_holder(conn, key) if key else None
+    if holder is None or holder[1] != "service":
+        raise GatewayError(401, "authentication_required", problem, **fields)
+    return holder[0]
+
+
 def presented_key(request: Request) -> str | None:
     """The `apikey` header, else the bearer token."""
     return request.headers.get("apikey") or bearer_of(request)

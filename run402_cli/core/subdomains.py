@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core import releases
-from run402_cli.core.auth import key_holder, presented_key
+from run402_cli.core.auth import key_owner
 from run402_cli.core.content import public_base
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Connection, gateway_of
@@ -111,16 +111,11 @@ async def release_subdomain(request: Request) -> Response:
 
 
 async def _key_owner(conn: Connection, request: Request) -> Project:
-    key = presented_key(request)
-    holder = await key_holder(conn, key) if key else None
-    if holder is None or holder[1] != "service":
-        raise GatewayError(
-            401,
-            "authentication_required",
-            "This route needs the service key of the project: `Authorization: Bearer <service_key>`. "
-            "`run402 projects keys` shows where the keys are.",
-        )
-    return holder[0]
+    problem = (
+        "This route needs the service key of the project: `Authorization: Bearer <service_key>`. "
+        "`run402 projects keys` shows where the keys are."
+    )
+    return await key_owner(conn, request, problem)
 
 
 async def _entries(

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import key_holder, presented_key
+from run402_cli.core.auth import key_owner
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs
 from run402_cli.core.functions.spec import NAME
@@ -209,16 +209,8 @@ def current_time() -> datetime:
 
 async def calling_project(conn: Connection, request: Request) -> Project:
     """The project whose service key the request carries. 401 authentication_required."""
-    key = presented_key(request)
-    holder = await key_holder(conn, key) if key else None
-    if holder is None or holder[1] != "service":
-        raise GatewayError(
-            401,
-            "authentication_required",
-            "Function runs need the project's service key: `Authorization: Bearer <service_key>` or `apikey`.",
-            code="AUTHENTICATION_REQUIRED",
-        )
-    return holder[0]
+    problem = "Function runs need the project's service key: `Authorization: Bearer <service_key>` or `apikey`."
+    return await key_owner(conn, request, problem, code="AUTHENTICATION_REQUIRED")
 
 
 def function_name(request: Request) -> str:

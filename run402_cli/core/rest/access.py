@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from run402_cli.core.auth import bearer_of, key_holder, presented_key, project_by_id, same_secret, verify_token
+from run402_cli.core.auth import bearer_of, key_holder, key_owner, project_by_id, same_secret, verify_token
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection
 from run402_cli.core.projects import Project
@@ -89,11 +89,8 @@ async def _admin(conn: Connection, project: Project, claims: dict[str, str]) -> 
 
 async def service_caller(conn: Connection, request: Request) -> Caller:
     """`/admin/v1/rest`: the service key, which row-level security does not bind. 401 for anything else."""
-    key = presented_key(request)
-    holder = await key_holder(conn, key) if key else None
-    if holder is None or holder[1] != "service":
-        raise _unauthenticated("/admin/v1/rest needs the project's service key in the apikey header.")
-    return holder[0], "service_role", {**_claims(holder[0], "service_role"), "sub": "service"}
+    project = await key_owner(conn, request, "/admin/v1/rest needs the project's service key in the apikey header.")
+    return project, "service_role", {**_claims(project, "service_role"), "sub": "service"}
 
 
 def _claims(project: Project, role: Role) -> dict[str, str]:

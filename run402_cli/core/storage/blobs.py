@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.auth import key_holder, presented_key, require_service_key
+from run402_cli.core.auth import key_owner, require_service_key
 from run402_cli.core.content import public_base
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
@@ -51,16 +51,8 @@ _BLOB_PATH: Final = re.compile(
 
 async def owner(conn: Connection, request: Request) -> Project:
     """The project whose service key the request holds; 401 authentication_required otherwise."""
-    key = presented_key(request)
-    holder = await key_holder(conn, key) if key else None
-    if holder is None or holder[1] != "service":
-        raise GatewayError(
-            401,
-            "authentication_required",
-            "This route needs a project's service key, as `apikey` or `Authorization: Bearer`.",
-            code="AUTHENTICATION_REQUIRED",
-        )
-    return holder[0]
+    problem = "This route needs a project's service key, as `apikey` or `Authorization: Bearer`."
+    return await key_owner(conn, request, problem, code="AUTHENTICATION_REQUIRED")
 
 
 async def list_blobs(request: Request) -> Response:
