@@ -5,6 +5,8 @@ A command's own option of the same name comes first; a test lists those.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from run402_cli.errors import CommandError, DryRun, FlagError
 
 FORMATS = ("json", "jsonl", "text")
@@ -43,8 +45,23 @@ current = Invocation()
 
 def reset() -> None:
     """Forget the options of the run before (a process may run several commands, as tests and the MCP server do)."""
-    global current
+    global current, _typed
     current = Invocation()
+    _typed = ()
+
+
+_typed: tuple[str, ...] = ()
+
+
+def typed() -> tuple[str, ...]:
+    """The words after `run402` of the command that is running; empty where none was typed."""
+    return _typed
+
+
+def remember(words: Sequence[str]) -> None:
+    """Keep the words as typed, for advice that repeats the command."""
+    global _typed
+    _typed = tuple(words)
 
 
 def take(flag: str, value: str | None) -> None:

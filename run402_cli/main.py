@@ -95,6 +95,7 @@ def _dispatch(args: list[str]) -> None:
     from run402_cli.registry import GROUPS
 
     invocation.reset()
+    invocation.remember(args)
     if not args or args[0] in _HELP:
         output.emit_text(root_help())
         return

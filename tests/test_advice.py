@@ -1,0 +1,31 @@
+"""Commands in texts: whole words, whatever they hold."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from run402_cli import advice, invocation
+
+HOSTILE = ("a b", "'", '"', "$(touch x)", "`touch x`", "; touch x", "a\nb", "", "ü", "-x", "--", "*", "~", "\\")
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_a_shell_reads_back_the_same_words(word: str) -> None:
+    made = advice.action("retry", "projects", "use", word)
+    assert shlex.split(made["command"]) == made["argv"] == ["run402", "projects", "use", word]
+
+
+def test_only_a_blank_is_left_open() -> None:
+    made = advice.action("edit_request", "projects", "use", advice.Blank("project_id"), why="because")
+    assert made["command"] == "run402 projects use <project_id>"
+    assert made["argv"][-1] == "<project_id>"
+    assert made["why"] == "because"
+
+
+def test_again_repeats_what_was_typed() -> None:
+    invocation.remember(["deploy", "promote", "rel 1"])
+    assert advice.command(*advice.again("--yes")) == "run402 deploy promote 'rel 1' --yes"
+    invocation.reset()
+    assert advice.typed() == ()
