@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import pytest
+
+from run402_cli.commands._manifest import detailed, names
 
 ROOT = Path(__file__).resolve().parent.parent
+# What people read; the reference shows single commands.
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in page.parts),
+]
 
 
 def generator() -> ModuleType:
@@ -49,6 +60,40 @@ def test_links_in_the_docs_resolve() -> None:
             if not (path.parent / target).exists():
                 broken.append(f"{path.relative_to(ROOT)}: {target}")
     assert not broken
+
+
+def shell_blocks(page: Path) -> list[str]:
+    """The `sh` blocks of a page that a reader would paste; what is marked as not run here is shown, not run."""
+    pattern = r"(<!-- not run: [^>]+ -->\n)?```sh\n(.*?)```"
+    return [text for mark, text in re.findall(pattern, page.read_text(encoding="utf-8"), re.DOTALL) if not mark]
+
+
+@cache
+def changes_the_machine() -> dict[str, str]:
+    """Commands that change what a person has on the machine, and the variable that moves them elsewhere."""
+    local = {name for name, each in entries().items() if each["effect"] != "read" and not each.get("calls_gateway")}
+    stored = local | {"init", "projects provision", "projects use", "wallets new", "wallets rename", "wallets import"}
+    stored |= {"allowance fund", "operator login", "operator logout", "core start"}
+    elsewhere = {"core stop": "RUN402_CORE_DATA_DIR", "core reset": "RUN402_CORE_DATA_DIR"}
+    # These write into the working directory, or serve until they are stopped.
+    beside = {"wallets bind", "wallets unbind", "skill install", "skill update", "dev", "mcp"}
+    return {name: elsewhere.get(name, "RUN402_CONFIG_DIR") for name in stored - beside}
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    return dict(detailed(names())["commands"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_moves_away_before_it_changes_what_the_reader_has(page: Path) -> None:
+    moved: set[str] = set()
+    at_risk = []
+    for line in "\n".join(shell_blocks(page)).splitlines():
+        moved |= set(re.findall(r"export (RUN402_[A-Z_]+)=\$\(mktemp -d\)", line))
+        for words in re.findall(r"(?<![\w./-])run402 ([a-z-]+(?: [a-z-]+){0,2})", line.split(" #")[0]):
+            needed = {kind for name, kind in changes_the_machine().items() if f"{words} ".startswith(f"{name} ")}
+            at_risk += [line] if needed - moved else []
+    assert not at_risk
 
 
 def test_the_repository_names_nothing_outside_itself() -> None:

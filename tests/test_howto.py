@@ -1,7 +1,9 @@
-"""Every shell example of docs/how-to and README.md runs against a real local gateway, in a HOME of its own.
+"""Every example of docs/how-to and README.md runs against a real local gateway, in a home that holds somebody's keys.
 
-A page is one shell session. In a block, `# prints: TEXT` after a command says what the last line of its output is.
-A block that cannot run here is preceded by `<!-- not run: REASON -->`, and the page says the same to its readers.
+All pages run in one shell session, as a reader would paste them: in the order of the README, and the other way round.
+After each of them every file that was in the home before is still there, byte for byte. In a block, `# prints: TEXT` after a
+command says what the last line of its output is. A block that cannot run here is preceded by `<!-- not run: REASON -->`,
+and the page says the same to its readers.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,91 +26,163 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 from e2e_kit import free_port  # noqa: E402
 
-HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
-PAGES = [page for page in [ROOT / "README.md", *HOW_TO] if "```sh" in page.read_text(encoding="utf-8")]
+README = ROOT / "README.md"
+HOW_TO = ROOT / "docs" / "how-to"
 MARK = "\x1eprints"
+PAGE = "\x1epage "
+HOME = "\x1ehome"
+# Below the home: what the gateway keeps, and what is downloaded again when it is gone.
+NOT_THE_READERS = (".local/share", ".cache", ".npm", "Library/Caches", "Library/Application Support")
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("howto"),
     pytest.mark.skipif(shutil.which("bash") is None, reason="the examples are written for a POSIX shell"),
 ]
 
 
 @dataclass(frozen=True)
 class Block:
-    """A shell example: its text, and why it does not run here (None: it does)."""
+    """An example: its text as shell, and why it does not run here (None: it does)."""
 
     text: str
     reason: str | None
 
 
 def blocks(page: Path) -> list[Block]:
-    """The `sh` blocks of a page in order."""
-    pattern = re.compile(r"(?:<!-- not run: ([^>]+) -->\n)?```sh\n(.*?)```", re.DOTALL)
-    return [Block(found[2], found[1]) for found in pattern.finditer(page.read_text(encoding="utf-8"))]
+    """The `sh` and `python` blocks of a page in order."""
+    pattern = re.compile(r"(?:<!-- not run: ([^>]+) -->\n)?```(sh|python)\n(.*?)```", re.DOTALL)
+    found = pattern.finditer(page.read_text(encoding="utf-8"))
+    return [Block(each[3] if each[2] == "sh" else as_shell(each[3]), each[1]) for each in found]
+
+
+def as_shell(program: str) -> str:
+    return f"{shlex.quote(sys.executable)} - <<'END_OF_PROGRAM'\n{program}END_OF_PROGRAM\n"
+
+
+def in_reading_order() -> list[Path]:
+    """README, the pages in the order in which it links them, then those that it does not link."""
+    linked = [ROOT / target for target in re.findall(r"\]\((docs/how-to/[a-z-]+\.md)\)", README.read_text("utf-8"))]
+    pages = dict.fromkeys([README, *linked, *sorted(HOW_TO.glob("*.md"))])
+    return [page for page in pages if blocks(page)]
+
+
+PAGES = in_reading_order()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A home with somebody's files, `run402` on the PATH, and the gateway of that home."""
+
+    home: Path
+    environment: dict[str, str]
+
+    def bash(self, program: str, *, timeout_s: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", program],
+            stdin=subprocess.DEVNULL,
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+
+# A wallet, a second one that is the chosen one, its limits, the keys of two projects, and a gateway that does not answer.
+THE_READERS_HOME = """
+run402 allowance create
+run402 wallets new work
+run402 wallets use work
+run402 allowance limits set --per-payment-usd 0.02 --per-day-usd 0.50
+SERVICE=service-of-mine run402 credentials project-keys import --project prj_00000000000000aa --service-key-env SERVICE
+SERVICE=another-of-mine run402 credentials project-keys import --project prj_00000000000000bb --service-key-env SERVICE
+run402 init --api-base http://127.0.0.1:9
+mkdir -p site app .claude/skills/run402
+echo 'my own page' | tee site/index.html app/run402.deploy.json run402.deploy.json hello.mjs > .claude/skills/run402/SKILL.md
+"""
+
+
+def machine(root: Path) -> Iterator[Machine]:
+    """A machine below `root`; whatever the pages started on it is stopped and removed afterwards."""
+    home = root / "home"
+    home.mkdir()
+    shim = root / "bin" / "run402"
+    shim.parent.mkdir()
+    # The examples use the default port, which something else may have on the machine that runs the tests.
+    port = f'case "$*" in *--port*) ;; "core start"*) set -- "$@" --port {free_port()};; esac'
+    shim.write_text(f'#!/bin/sh\n{port}\nexec {shlex.quote(sys.executable)} -m run402_cli "$@"\n')
+    shim.chmod(0o755)
+    strangers = ("RUN402_", "GITHUB_", "XDG_", "CLAUDE_", "CODEX_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(strangers)}
+    (root / "tmp").mkdir()
+    environment = {
+        **kept,
+        "TMPDIR": str(root / "tmp"),
+        "PATH": f"{shim.parent}{os.pathsep}{kept['PATH']}",
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "RUN402_WALLET_LABEL_SYNC": "0",
+    }
+    made = Machine(home, environment)
+    try:
+        yield made
+    finally:
+        started = [path.parent for path in (root / "tmp").glob("*/gateway.json")]
+        for folder in (None, *started):
+            made.bash(
+                f"run402 core reset --yes {f'--data-dir {folder}' if folder else ''}", timeout_s=60
+            ).check_returncode()
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of one machine: `run402` on the PATH, one gateway that the pages start and share."""
-    root = tmp_path_factory.mktemp("howto")
-    shim = root / "bin" / "run402"
-    shim.parent.mkdir()
-    run402 = f"{shlex.quote(sys.executable)} -m run402_cli"
-    # The examples use the default port, which something else may have on the machine that runs the tests.
-    port = f'case "$*" in "core start"*) set -- "$@" --port {free_port()};; esac'
-    shim.write_text(f'#!/bin/sh\n{port}\nexec {run402} "$@"\n')
-    shim.chmod(0o755)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RUN402_", "GITHUB_"))}
-    environment = {
-        **kept,
-        "PATH": f"{shim.parent}{os.pathsep}{kept['PATH']}",
-        "RUN402_CORE_DATA_DIR": str(root / "data"),
-        "RUN402_WALLET_LABEL_SYNC": "0",
-    }
-    try:
-        yield environment
-    finally:
-        subprocess.run([str(shim), "core", "reset", "--yes"], env=environment, capture_output=True, check=True)
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Somebody who has used run402 before."""
+    for made in machine(tmp_path_factory.mktemp("reader")):
+        made.bash(THE_READERS_HOME, timeout_s=60).check_returncode()
+        yield made
 
 
-def script(page: Path) -> str:
-    """The runnable blocks of a page as one program; each promise about the output becomes a mark in it."""
-    lines = ["set -euo pipefail"]
-    for block in blocks(page):
-        if block.reason is None:
-            lines += [f"printf '{MARK}\\n'" if re.match(r"# prints: ", x) else x for x in block.text.splitlines()]
-    return "\n".join(lines) + "\n"
+def program(page: Path) -> str:
+    """The runnable blocks of a page; each promise about the output becomes a mark in it."""
+    lines = [line for block in blocks(page) if block.reason is None for line in block.text.splitlines()]
+    return "\n".join(f"printf '{MARK}\\n'" if line.startswith("# prints: ") else line for line in lines) + "\n"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_shell_examples_of_the_page_run(page: Path, machine: dict[str, str], tmp_path: Path) -> None:
-    promised = [
-        line.removeprefix("# prints: ")
-        for block in blocks(page)
-        if block.reason is None
-        for line in block.text.splitlines()
-        if line.startswith("# prints: ")
-    ]
-    (tmp_path / "work").mkdir()
-    program = tmp_path / "page.sh"
-    program.write_text(script(page), encoding="utf-8")
-    environment = {**machine, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
-    done = subprocess.run(
-        ["bash", str(program)],
-        stdin=subprocess.DEVNULL,
-        env=environment,
-        cwd=tmp_path / "work",
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    parts = done.stdout.split(MARK + "\n")[:-1]
-    said = [(part.strip().splitlines() or [""])[-1].strip() for part in parts]
-    assert said == promised, done.stdout
+def promises(page: Path) -> list[str]:
+    lines = [line for block in blocks(page) if block.reason is None for line in block.text.splitlines()]
+    return [line.removeprefix("# prints: ") for line in lines if line.startswith("# prints: ")]
+
+
+# Prints the digest of every file of the home that is its owner's.
+LOOK = f"""
+import hashlib, json, pathlib
+home = pathlib.Path.home()
+found = {{path.relative_to(home).as_posix(): path for path in home.rglob("*") if path.is_file()}}
+mine = {{name: path for name, path in found.items() if not name.startswith({NOT_THE_READERS!r})}}
+print(json.dumps({{name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in mine.items()}}, sort_keys=True))
+"""
+
+
+def session(pages: Sequence[Path]) -> str:
+    """One shell that pastes the pages one after the other, and says after each what the home holds."""
+    look = f"{shlex.quote(sys.executable)} -c {shlex.quote(LOOK)}\n"
+    parts = (f"printf '{PAGE}{page.stem}\n'\n{program(page)}printf '{HOME}\n'\n{look}" for page in pages)
+    return f"{look}{''.join(parts)}"
+
+
+@pytest.mark.parametrize("order", ["as in the README", "the other way round"])
+def test_the_pages_run_one_after_the_other_and_leave_the_home_as_it_was(order: str, reader: Machine) -> None:
+    pages = PAGES if order == "as in the README" else PAGES[::-1]
+    done = reader.bash(session(pages), timeout_s=600)
+    before, *told = done.stdout.split(PAGE)
+    ran = [each.split("\n", 1)[0] for each in told]
+    assert done.returncode == 0, f"{ran}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    for page, part in zip(pages, told, strict=True):
+        said, _, after = part.partition(f"{HOME}\n")
+        parts = said.split("\n", 1)[1].split(f"{MARK}\n")[:-1]
+        assert [(each.strip().splitlines() or [""])[-1].strip() for each in parts] == promises(page), page.stem
+        assert json.loads(after) == json.loads(before), f"{page.stem} changes files that the reader had"
 
 
 def test_most_examples_run_and_the_others_say_why_not() -> None:
@@ -118,7 +192,7 @@ def test_most_examples_run_and_the_others_say_why_not() -> None:
     assert all(reason is None or len(reason) > 10 for reason in reasons)
 
 
-def test_the_manifest_that_agents_read_first_deploys(machine: dict[str, str], tmp_path: Path) -> None:
+def test_the_manifest_that_agents_read_first_deploys(reader: Machine, tmp_path: Path) -> None:
     head = (ROOT / "docs" / "llms-head.txt").read_text(encoding="utf-8")
     text = head[head.index("{", head.index("A manifest (run402.deploy.json)")) :]
     manifest = json.JSONDecoder().raw_decode(text)[0]
@@ -139,7 +213,7 @@ def test_the_manifest_that_agents_read_first_deploys(machine: dict[str, str], tm
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", steps],
         stdin=subprocess.DEVNULL,
-        env={**machine, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
+        env={**reader.environment, "RUN402_CONFIG_DIR": str(tmp_path / "config")},
         cwd=tmp_path,
         capture_output=True,
         text=True,

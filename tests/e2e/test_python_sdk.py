@@ -1,11 +1,8 @@
-"""The Python API against a real gateway: the examples of its page word for word, then every kind of upload."""
+"""The Python API against a real gateway: every kind of upload. (tests/test_howto.py runs the examples of its page.)"""
 
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +11,7 @@ from e2e_kit import Cli
 
 from run402_cli import Run402
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "python-sdk.md"
-
 pytestmark = pytest.mark.e2e
-
-
-def test_the_examples_of_the_python_page_run(cli: Cli, tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) >= 5
-    for number, block in enumerate(blocks):
-        program = tmp_path / f"block{number}.py"
-        program.write_text(block, encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, str(program)],
-            env=cli.environment(),
-            cwd=cli.cwd,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (0, b""), f"block {number}:\n{block}\n{done.stderr.decode()}"
 
 
 def test_every_kind_of_upload_goes_through_in_this_process(cli: Cli, gateway: dict[str, Any], tmp_path: Path) -> None:
