@@ -7,19 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from run402_cli.errors import CommandError, DryRun, FlagError
+from run402_cli.errors import CommandError, DryRun, EnvironmentFault, FlagError
 
 FORMATS = ("json", "jsonl", "text")
 # Spelling: whether it takes a value, and what it does.
 OPTIONS: dict[str, tuple[str | None, str]] = {
     "--jq": ("EXPR", "Filter the result with a jq expression; one JSON value per output line."),
+    "--raw": (None, "Strings of the result without quotes, for a shell; the same as -r."),
     "--fields": ("a,b.c", "Keep only these fields of the result; lists are mapped."),
-    "--format": ("FORMAT", "json (default), jsonl (one line per item) or text (a table for people)."),
+    "--format": ("FORMAT", "json, jsonl (one line per item) or text (a table). Default: RUN402_FORMAT, then json."),
+    "--jsonl": (None, "The same as --format jsonl."),
     "--dry-run": (None, "Show the first write instead of sending it; reads are sent. Exit 0."),
     "--http-timeout": ("SECONDS", "Give up on an HTTP answer after this long."),
     "--quiet": (None, "No progress events and notes on stderr; errors still appear."),
     "--verbose": (None, "One NDJSON line on stderr per HTTP request, secrets redacted."),
 }
+SHORT = {"-r": "--raw"}
+FORMAT_VARIABLE = "RUN402_FORMAT"
+_FLAG_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
+
+
+def looks_like_flag(word: str) -> bool:
+    """Whether a word is `-x`, `--lower-case`, or `--lower-case=anything`; every other word is a value.
+
+    `--` alone counts as a flag, which no command knows. No regular expression: root help must not pay for that import.
+    """
+    if len(word) == 2:
+        return word == "--" or (word[0] == "-" and word[1].isascii() and word[1].isalpha())
+    name = word.partition("=")[0]
+    return len(name) > 2 and name[:2] == "--" and name[2].isalpha() and not name.strip(_FLAG_CHARACTERS)
+
+
+def option(word: str) -> str | None:
+    """The global option that this word (without `=value`) spells, or None."""
+    name = SHORT.get(word, word)
+    return name if name in OPTIONS else None
 
 
 class Invocation:
@@ -29,6 +51,8 @@ class Invocation:
         self.jq: str | None = None
         self.fields: tuple[tuple[str, ...], ...] = ()
         self.format = "json"
+        self.format_given = False
+        self.raw = False
         self.dry_run = False
         self.http_timeout: float | None = None
         self.quiet = False
@@ -37,7 +61,7 @@ class Invocation:
     @property
     def reshapes(self) -> bool:
         """Whether stdout is anything else than the plain document."""
-        return bool(self.jq or self.fields or self.format != "json")
+        return bool(self.jq or self.fields or self.raw or self.format != "json")
 
 
 current = Invocation()
@@ -73,6 +97,10 @@ def take(flag: str, value: str | None) -> None:
             current.quiet = True
         case "--verbose":
             current.verbose = True
+        case "--raw":
+            current.raw = True
+        case "--jsonl":
+            take("--format", "jsonl")
         case "--jq":
             current.jq = _jq(value or "")
         case "--fields":
@@ -83,8 +111,25 @@ def take(flag: str, value: str | None) -> None:
                     f"--format is one of {', '.join(FORMATS)}, not {value!r}.", details={"flag": flag, "value": value}
                 )
             current.format = value
+            current.format_given = True
         case "--http-timeout":
             current.http_timeout = _seconds(flag, value or "")
+
+
+def settle() -> None:
+    """Call when all options are read: what the environment says holds where no flag was given. BAD_ENV for a bad value."""
+    import os
+
+    wanted = os.environ.get(FORMAT_VARIABLE)
+    if not wanted or current.format_given:
+        return
+    if wanted not in FORMATS:
+        raise EnvironmentFault(
+            f"{FORMAT_VARIABLE} is one of {', '.join(FORMATS)}, not {wanted!r}.",
+            hint=f"Unset {FORMAT_VARIABLE}, or set it to one of them; --format on a command comes first.",
+            details={"variable": FORMAT_VARIABLE, "allowed": list(FORMATS)},
+        )
+    current.format = wanted
 
 
 def _jq(expression: str) -> str:

@@ -10,12 +10,14 @@ import sys
 
 _WALLET_FLAGS = ("--wallet", "--profile")
 _HELP = ("--help", "-h")
+_VERSION = ("--version", "-v", "-V", "version")
+_DEEPEST = 4  # words of the longest command path
 
 
 def main(argv: list[str] | None = None) -> None:
     """Console script. Exits 0 on success, 1 on an error envelope, 2 on a negative verdict, 130/143 on a signal."""
     args = sys.argv[1:] if argv is None else argv
-    if args and args[0] in ("--version", "-v"):
+    if args[:1] and (args[0] in _VERSION[:2] or (len(args) == 1 and args[0] in _VERSION)):
         from run402_cli import __version__
 
         sys.stdout.write(__version__ + "\n")
@@ -96,11 +98,15 @@ def _dispatch(args: list[str]) -> None:
 
     invocation.reset()
     invocation.remember(args)
-    if not args or args[0] in _HELP:
+    _check_text(args)
+    args, wallet_flag, wallet_error = _take_wallet_flag(args)
+    args = _command_first(args)
+    if args and args[0] == "help":
+        args = [*args[1:], "--help"]
+    name = args[0] if args else "--help"
+    if name in _HELP:
         output.emit_text(root_help())
         return
-    args, wallet_flag, wallet_error = _take_wallet_flag(args)
-    name = args[0] if args else ""
     group = GROUPS.get(name)
     if group is None:
         raise _unknown_command(name)
@@ -143,10 +149,49 @@ def _run(module: str, name: str, path: str, rest: list[str]) -> None:
     _command.run(app.find(path), rest, prog=prog)
 
 
+def _check_text(args: list[str]) -> None:
+    """BAD_USAGE for a word that is not UTF-8: it could be sent in no request. The word itself is not repeated."""
+    from run402_cli.errors import UsageError
+
+    for place, word in enumerate(args, 1):
+        try:
+            word.encode()
+        except UnicodeEncodeError as exc:
+            raise UsageError(
+                f"Word {place} after run402 is not UTF-8 text (at character {exc.start + 1}).",
+                hint="Write it as UTF-8. Other bytes go through a file or standard input where the command reads one.",
+                details={"word": place, "character": exc.start + 1},
+            ) from None
+
+
+def _command_first(args: list[str]) -> list[str]:
+    """The words with the global options that stand before or inside the command path moved behind it."""
+    from run402_cli import invocation
+
+    words: list[str] = []
+    moved: list[str] = []
+    rest = list(args)
+    while rest and len(words) < _DEEPEST:
+        name, equals, _ = rest[0].partition("=")
+        flag = invocation.option(name)
+        if flag is None and name != "--json":
+            if invocation.looks_like_flag(rest[0]):
+                break
+            words.append(rest.pop(0))
+            continue
+        length = 2 if flag is not None and invocation.OPTIONS[flag][0] and not equals else 1
+        moved += rest[:length]
+        del rest[:length]
+    if not words and moved and not rest:
+        return []
+    return [*words, *moved, *rest] if words else rest
+
+
 def _take_wallet_flag(
     args: list[str],
 ) -> tuple[list[str], tuple[str, str] | None, Exception | None]:
     """Remove every `--wallet`/`--profile` wherever it stands; the last one wins. A missing value is reported later."""
+    from run402_cli import invocation
     from run402_cli.errors import FlagError
 
     kept: list[str] = []
@@ -160,7 +205,7 @@ def _take_wallet_flag(
             kept.append(args[i - 1])
             continue
         if not equals:
-            value = args[i] if i < len(args) and not args[i].startswith("-") else ""
+            value = args[i] if i < len(args) and not invocation.looks_like_flag(args[i]) else ""
             i += 1 if value else 0
         if value:
             chosen = (flag, value)
@@ -178,6 +223,8 @@ def _take_subcommand(name: str, rest: list[str]) -> tuple[str | None, list[str]]
         raise _unknown_subcommand(name, None, sorted({path.split()[0] for path in group.commands}))
     if not rest or rest[0] in _HELP:
         return None, []
+    if rest[0] == "help":
+        return _take_subcommand(name, [*rest[1:], "--help"])
     for length in (3, 2, 1):
         path = " ".join(rest[:length])
         if len(rest) >= length and (path in group.commands or path in group.aliases):
@@ -219,33 +266,51 @@ def _print_provenance(active: object) -> None:
 
 
 def _unknown_command(word: str) -> Exception:
+    from run402_cli import invocation, suggest
     from run402_cli.errors import CommandError
     from run402_cli.registry import GROUPS
-    from run402_cli.suggest import closest, did_you_mean
 
-    near = closest(word, GROUPS)
+    if invocation.looks_like_flag(word):
+        from run402_cli.commands._command import unknown_flag
+
+        return unknown_flag(word.partition("=")[0], ("--version",))
+    near = suggest.command(word, (), GROUPS)
     return CommandError(
-        f"Unknown command {word!r}.{did_you_mean(near)}",
+        f"Unknown command {word!r}.{suggest.did_you_mean(near)}",
         code="UNKNOWN_COMMAND",
-        hint="run402 --help lists the commands.",
+        hint=_look_up(near) or "run402 --help lists the commands.",
         details={"command": word, "closest": near},
+        next_actions=_help_of(near),
     )
 
 
 def _unknown_subcommand(label: str, word: str | None, known: list[str]) -> Exception:
+    from run402_cli import suggest
     from run402_cli.errors import CommandError
-    from run402_cli.suggest import closest, did_you_mean
 
-    near = [] if word is None else closest(word, known)
+    near = [] if word is None else suggest.command(word, label.split(), known)
     wrong = {} if word is None else {"subcommand": word}
+    meant = [f"{label} {name}" for name in near]
     return CommandError(
         f"{label} needs a subcommand."
         if word is None
-        else f"Unknown subcommand {word!r} of {label}.{did_you_mean(near)}",
+        else f"Unknown subcommand {word!r} of {label}.{suggest.did_you_mean(near)}",
         code="UNKNOWN_SUBCOMMAND",
-        hint=f"run402 {label.split()[0]} --help lists the subcommands.",
+        hint=_look_up(meant) or f"run402 {label.split()[0]} --help lists the subcommands.",
         details={"command": label, **wrong, "closest": near, "known_subcommands": known},
+        next_actions=_help_of(meant),
     )
+
+
+def _look_up(meant: list[str]) -> str | None:
+    return f"run402 {meant[0]} --help shows its arguments and an example." if meant else None
+
+
+def _help_of(meant: list[str]) -> list[dict[str, object]]:
+    """The way on from a wrong word: what the command that was probably meant takes. The other words may be secret."""
+    from run402_cli import advice
+
+    return [advice.action("edit_request", *meant[0].split(), "--help")] if meant else []
 
 
 def root_help() -> str:

@@ -18,10 +18,12 @@ def render(value: Any, options: Invocation, dumps: Dumps) -> Iterator[str]:
         value = select(value, options.fields)
     values = _filtered(value, options.jq) if options.jq else [value]
     for item in values:
-        if options.format == "text":
+        if options.raw and isinstance(item, str):
+            yield item
+        elif options.format == "text":
             yield table(item)
         elif options.format == "jsonl":
-            yield from (dumps(row, compact=True) for row in rows(item))
+            yield from (row if options.raw and isinstance(row, str) else dumps(row, compact=True) for row in rows(item))
         else:
             yield dumps(item, compact=options.jq is not None)
 

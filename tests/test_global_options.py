@@ -1,4 +1,4 @@
-"""The options that every command takes: --jq, --fields, --format, --dry-run, --http-timeout, --quiet, --verbose."""
+"""The options that every command takes, such as --jq, --fields, --format, --dry-run and --quiet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from run402_cli.registry import GROUPS
 
 PROJECTS = {"projects": [{"project_id": "prj_a", "name": "one"}, {"project_id": "prj_b", "name": "two"}]}
 # Own options with the name of a global one; they mean the same, with more detail in the command's help.
-SAME_MEANING = {"--quiet", "--dry-run", "--verbose", "--format"}
+SAME_MEANING = {"--quiet", "--dry-run", "--verbose", "--format", "--raw"}
 
 
 class _Gateway(BaseHTTPRequestHandler):
@@ -96,6 +96,40 @@ def test_a_jq_failure_keeps_the_result(gateway: list[str], capsys: pytest.Captur
     assert error["code"] == "JQ_FAILED"
     assert error["safe_to_retry"] is False
     assert error["details"]["result"]["projects"][0]["project_id"] == "prj_a"
+
+
+@pytest.mark.parametrize("flag", ["-r", "--raw"])
+def test_raw_prints_strings_bare_and_other_values_as_before(
+    flag: str, gateway: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _guarded(["projects", "list", "--jq", ".projects[0].project_id, 7, {a: 1}", flag]) == 0
+    assert capsys.readouterr().out == 'prj_a\n7\n{"a":1}\n'
+
+
+def test_jsonl_is_the_format_of_that_name(gateway: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _guarded(["--jsonl", "projects", "list", "--fields", "projects.project_id"]) == 0
+    assert capsys.readouterr().out == '{"project_id":"prj_a"}\n{"project_id":"prj_b"}\n'
+
+
+def test_the_format_comes_from_the_environment_unless_a_flag_says_otherwise(
+    gateway: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUN402_FORMAT", "jsonl")
+    assert _guarded(["projects", "list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert _guarded(["projects", "list", "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["projects"]) == 2
+
+
+def test_a_bad_format_in_the_environment_is_named_and_nothing_is_sent(
+    gateway: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUN402_FORMAT", "yaml")
+    assert _guarded(["projects", "list"]) == 1
+    error = json.loads(capsys.readouterr().err)
+    assert (error["code"], error["details"]["variable"]) == ("BAD_ENV", "RUN402_FORMAT")
+    assert gateway == []
+    assert _guarded(["projects", "list", "--help"]) == 0
 
 
 def test_fields_map_lists_and_show_what_is_missing_as_null() -> None:

@@ -107,7 +107,7 @@ def test_nested_unknown_subcommand_has_a_two_word_label(capsys: pytest.CaptureFi
         (["projects", "list", "--orgg", "x"], "UNKNOWN_FLAG", {"flag": "--orgg", "closest": ["--org"]}),
         (["projects", "list", "--org"], "BAD_FLAG", {"flag": "--org"}),
         (["projects", "list", "--org", "--all"], "BAD_FLAG", {"flag": "--org"}),
-        (["service", "health", "--"], "UNKNOWN_FLAG", {"flag": "--", "closest": ["-h"]}),
+        (["service", "health", "--"], "UNKNOWN_FLAG", {"flag": "--", "closest": []}),
         (["wallets", "current", "--wallet"], "BAD_FLAG", {"flag": "--wallet"}),
         (["wallets", "current", "--profile="], "BAD_FLAG", {"flag": "--profile"}),
     ],

@@ -1,13 +1,14 @@
 """The command kernel: one argument parser for every command, on top of Typer.
 
-Rules (docs/protocol/conventions.md, "Arguments"): `--flag=value` and `--flag value`; a value may not start with `--`; an
-unknown flag is UNKNOWN_FLAG with the closest match; the first occurrence of a value flag wins unless it is repeatable;
-flags and positionals mix freely; `--json` is known to every command; `--help` wins over everything.
+Rules (docs/protocol/conventions.md, "Arguments"): a word that does not look like `-x` or `--flag` is a value;
+`--flag=value` takes any value, `--flag value` none that looks like a `--flag`; an unknown flag is UNKNOWN_FLAG with the
+closest match; the first occurrence of a value flag wins unless it is repeatable; flags and positionals mix freely;
+`--json` is known to every command; `--help` wins over everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -15,11 +16,12 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command_from_info
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.suggest import closest, did_you_mean
 
 _HELP = ("--help", "-h")
+_WALLET_FLAGS = ("--wallet", "--profile")
 _CONTEXT = {"help_option_names": ["--help", "-h"], "max_content_width": 110, "terminal_width": 110}
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,11 +49,8 @@ class Command(TyperCommand):
     """A Typer command whose argument errors are error envelopes."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        tokens = [part for token in args for part in _split(token)]
-        if any(token in _HELP for token in tokens):
-            tokens = ["--help"]
-        else:
-            tokens = self._checked(ctx, tokens)
+        # `--value=--help` is a value: only a word of its own asks for help.
+        tokens = ["--help"] if any(token in _HELP for token in args) else self._checked(ctx, args)
         return super().parse_args(ctx, tokens)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
@@ -75,23 +74,57 @@ class Command(TyperCommand):
         seen: set[str | None] = set()
         rest = iter(tokens)
         for token in rest:
-            if not token.startswith("-") or token == "-":
+            if not invocation.looks_like_flag(token):
                 positionals.append(token)
                 continue
-            option = known.get(token)
+            name, equals, attached = token.partition("=")
+            given = attached if equals else None
+            option = known.get(name) or known.get(invocation.SHORT.get(name, name))
             if option is None:
-                if token in invocation.OPTIONS:
-                    invocation.take(token, _value(token, rest) if invocation.OPTIONS[token][0] else None)
-                elif token != "--json":
-                    raise unknown_flag(token, known)
+                self._take_global(ctx, name, given, rest)
                 continue
-            value = None if option.is_flag else _value(token, rest)
+            value = _none(name, given) if option.is_flag else self._value(ctx, name, given, rest)
             if option.name in seen and not option.multiple:
                 continue
             seen.add(option.name)
-            flags.append(token if value is None else f"{_long(option, token)}={value}")
+            flags.append(option.opts[0] if value is None else f"{_long(option, name)}={value}")
         self._check_count(ctx, positionals)
+        invocation.settle()
         return [*flags, "--", *positionals]
+
+    def _take_global(self, ctx: click.Context, name: str, given: str | None, rest: Iterator[str]) -> None:
+        """Set the global option that `name` spells; UNKNOWN_FLAG when it spells none."""
+        option = invocation.option(name)
+        if option is not None:
+            wants = invocation.OPTIONS[option][0] is not None
+            invocation.take(option, self._value(ctx, name, given, rest) if wants else _none(name, given))
+        elif name != "--json":
+            raise unknown_flag(name, self._options(), doors=self._doors(ctx))
+
+    def _value(self, ctx: click.Context, flag: str, given: str | None, rest: Iterator[str]) -> str:
+        """The value of a flag: what follows `=`, whatever it begins with, else the next word unless it looks like `--flag`."""
+        value = given if given is not None else next(rest, None)
+        if value is None or (given is None and value.startswith("--") and invocation.looks_like_flag(value)):
+            raise FlagError(
+                f"{flag} needs a value.",
+                hint=f"Where the value begins with --, join it: {advice.command(*self._start(ctx))} {flag}=<value>",
+                details={"flag": flag},
+            )
+        return value
+
+    def _start(self, ctx: click.Context) -> list[str]:
+        """The words of the command up to its required arguments."""
+        needed = [advice.Blank(word) for word, required, _ in words_of(self, ctx) if required]
+        return [*ctx.command_path.split()[1:], *needed]
+
+    def _doors(self, ctx: click.Context) -> list[str]:
+        """Commands that take as data what cannot be told from a flag: through stdin, a file, or behind `=`."""
+        known = self._options()
+        start = self._start(ctx)
+        kinds = {"--stdin": ["--stdin"], "--file": ["--file", advice.Blank("path")]}
+        kinds["--body-file"] = ["--body-file", advice.Blank("path")]
+        found = [advice.command(*start, *words) for flag, words in kinds.items() if flag in known]
+        return [*found, *([f"{advice.command(*start)} --value=<text>"] if "--value" in known else [])]
 
     def _check_count(self, ctx: click.Context, positionals: list[str]) -> None:
         arguments = [param for param in self.params if isinstance(param, click.Argument)]
@@ -105,31 +138,33 @@ class Command(TyperCommand):
             raise UsageError(f"Missing argument {missing}.", hint=usage)
 
 
-def _split(token: str) -> list[str]:
-    if token.startswith("--") and "=" in token:
-        name, value = token.split("=", 1)
-        return [name, value]
-    return [token]
+def words_of(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, bool, bool]]:
+    """(name, required, repeatable) of each positional word: the one source of usage line, llms-cli.txt and schema."""
+    for param in command.params:
+        if not isinstance(param, click.Argument) or getattr(param, "hidden", False):
+            continue
+        many = param.nargs == -1 and not param.metavar
+        for word in (param.metavar or param.make_metavar(ctx)).split():
+            yield word.strip("[]."), not word.startswith("["), many or "..." in word
 
 
 def _long(option: click.Option, token: str) -> str:
     return next((name for name in option.opts if name.startswith("--")), token)
 
 
-def _value(flag: str, rest: Any) -> str:
-    value: str | None = next(rest, None)
-    if value is None or value.startswith("--"):
-        raise FlagError(f"{flag} needs a value.", hint=f"Write {flag} <value>.", details={"flag": flag})
-    return value
+def _none(flag: str, given: str | None) -> None:
+    if given is not None:
+        raise FlagError(f"{flag} takes no value.", hint=f"Write {flag} alone.", details={"flag": flag})
 
 
-def unknown_flag(flag: str, known: Sequence[str] | dict[str, Any]) -> CommandError:
-    candidates = [*known, *(name for name in ("--json", *_HELP) if name not in known)]
-    near = closest(flag, candidates) or closest(flag, invocation.OPTIONS)
+def unknown_flag(flag: str, known: Iterable[str], *, doors: Sequence[str] = ()) -> CommandError:
+    """UNKNOWN_FLAG with the closest of the command's own and the global flags, and how to pass the word as data."""
+    near = closest(flag, [*dict.fromkeys([*known, *invocation.OPTIONS, *_WALLET_FLAGS, "--json", *_HELP])])
+    as_data = f" If it is data: {', or '.join(doors)}." if doors else ""
     return CommandError(
         f"Unknown flag {flag}.{did_you_mean(near)}",
         code="UNKNOWN_FLAG",
-        hint="Add --help to the command to see its flags.",
+        hint=f"Add --help to the command to see its flags.{as_data}",
         details={"flag": flag, "closest": near},
     )
 
