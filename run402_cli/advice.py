@@ -3,12 +3,15 @@
 `command` is for the texts (hints, messages), `action` for an entry of `next_actions`. Both quote every word for a POSIX
 shell, so that a value with blanks, quotes or `$( )` stays one word wherever the text is pasted; `argv` in an action is the
 same without any quoting. A value that cannot be known is a `Blank` and shows as `<name>`; fill in everything else.
+`commands_in` reads them back: in a text, a command stands in backticks or ends with its sentence.
 See docs/protocol/errors.md, "Next actions".
 """
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from run402_cli import invocation
@@ -23,9 +26,19 @@ class Blank(str):
         return f"<{super().__str__()}>"
 
 
+def quoted(word: str) -> str:
+    """One word as a POSIX shell reads it back; a Blank as it shows."""
+    return str(word) if isinstance(word, Blank) else shlex.quote(word)
+
+
+def line(*words: str) -> str:
+    """Words of any program as one shell line: `line("rm", "a b")` is `rm 'a b'`."""
+    return " ".join(map(quoted, words))
+
+
 def command(*words: str) -> str:
     """`run402` and the words, each quoted for a shell: `command("projects", "use", "a b")` is `run402 projects use 'a b'`."""
-    return " ".join(("run402", *(str(word) if isinstance(word, Blank) else shlex.quote(word) for word in words)))
+    return line("run402", *words)
 
 
 def action(kind: str, *words: str, **fields: Any) -> dict[str, Any]:
@@ -33,11 +46,65 @@ def action(kind: str, *words: str, **fields: Any) -> dict[str, Any]:
     return {"type": kind, "command": command(*words), "argv": ["run402", *map(str, words)], **fields}
 
 
+def run(*words: str, **fields: Any) -> dict[str, Any]:
+    """The action for a command that may be run as it stands, or edited first where it has a Blank."""
+    return action("edit_request" if any(isinstance(word, Blank) for word in words) else "run_command", *words, **fields)
+
+
 def typed() -> tuple[str, ...]:
-    """The words after `run402` of the command that is running, as typed; empty where none was typed (Python, MCP)."""
-    return invocation.typed()
+    """The words after `run402` of the command that is running, as typed; empty where none was typed (Python, MCP).
+
+    A word that may be a secret is `Blank("secret")`.
+    """
+    words = invocation.typed()
+    if not words:
+        return ()
+    from run402_cli import secrecy
+
+    return tuple(secrecy.repeatable(words))
 
 
-def again(*more: str) -> tuple[str, ...]:
-    """The words of the running command with `more` at the end, for an action that repeats it with what was missing."""
-    return (*typed(), *more)
+def again(*more: str, project: str | None = None, without: Sequence[str] = ()) -> tuple[str, ...]:
+    """The words of the running command with `more` at the end, for an action that repeats it with what was missing.
+
+    `project`: the project that was acted on, added as --project unless it was typed. `without`: words to leave out.
+    """
+    words = [word for word in typed() if word not in without]
+    more = tuple(word for word in more if word not in words or not word.startswith("--"))
+    if project and project not in words and f"--project={project}" not in words:
+        more = ("--project", project, *more)
+    at = words.index("--") if "--" in words else len(words)
+    return (*words[:at], *more, *words[at:])
+
+
+_WORD = re.compile(r"""(?:[^\s'"\\`]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""", re.DOTALL)
+_ENDS = ".,;:)"
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """The words of every `run402 ...` command that a text names, `<name>` as Blank.
+
+    A command ends at its closing backtick, at the end of the text, or with a word before one of `. , ; : )`.
+    """
+    found = []
+    for start in re.finditer(r"(?<![\w./@'\"-])run402 (?=[a-z-])", text):
+        words, at = [], start.end()
+        while (match := _WORD.match(text, at)) is not None:
+            raw = match.group()
+            bare = raw.rstrip(_ENDS) if raw[-1] in _ENDS and not raw.endswith("...") else raw
+            words += [_read(bare)] if bare else []
+            at = match.end()
+            if bare != raw or text[at : at + 1] != " ":
+                break
+            at += 1
+        found.append(words)
+    return found
+
+
+def _read(raw: str) -> str:
+    if re.fullmatch(r"<[^<>]+>", raw):
+        return Blank(raw[1:-1])
+    try:
+        return "".join(shlex.split(raw)) if raw not in ("''", '""') else ""
+    except ValueError:
+        return raw

@@ -25,9 +25,15 @@ from typing import Any
 Envelope = dict[str, Any]
 NextActions = Sequence[Mapping[str, Any]]
 
-INITIALIZE_WALLET = {"type": "initialize_wallet", "command": "run402 init"}
-CREATE_PROJECT = {"type": "create_project", "command": "run402 projects provision"}
-SELECT_PROJECT = {"type": "edit_request", "command": "run402 projects use <project_id>"}
+
+def _fixed(kind: str, command: str) -> dict[str, Any]:
+    # advice.action for words that are known here and plain; advice itself needs this module.
+    return {"type": kind, "command": command, "argv": command.split()}
+
+
+INITIALIZE_WALLET = _fixed("initialize_wallet", "run402 init")
+CREATE_PROJECT = _fixed("create_project", "run402 projects provision")
+SELECT_PROJECT = _fixed("edit_request", "run402 projects use <project_id>")
 
 
 class Run402Error(Exception):

@@ -97,8 +97,10 @@ def request(text: str) -> None:
 
 
 def error(envelope: dict[str, Any]) -> None:
-    """Print the error envelope: the last JSON line of stderr."""
-    _write(sys.stderr, dumps(envelope, compact=True))
+    """Print the error envelope, with a next step and without secrets: the last JSON line of stderr."""
+    from run402_cli import guidance
+
+    _write(sys.stderr, dumps(guidance.finished(envelope), compact=True))
 
 
 def dumps(value: Any, *, compact: bool) -> str:

@@ -221,6 +221,6 @@ def test_quiet_silences_notes_but_not_errors(capsys: pytest.CaptureFixture[str])
     invocation.take("--quiet", None)
     output.event({"type": "x"})
     output.notice("x")
-    output.error({"code": "X"})
+    output.error({"code": "X", "hint": "Wait."})
     invocation.reset()
-    assert capsys.readouterr().err == '{"code":"X"}\n'
+    assert capsys.readouterr().err == '{"code":"X","hint":"Wait."}\n'

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 
@@ -198,7 +198,7 @@ def webhook_url(flag: str, text: str | None) -> str | None:
 def note_ignored(command: str, words: list[str] | None) -> None:
     """Say on stderr that a command which takes no further argument was given some; older forms allow them."""
     if words:
-        output.notice(f"note: run402 {command} ignores {' '.join(words)!r}")
+        output.notice(f"note: {advice.command(*command.split())} takes no further words; it ignores {len(words)}.")
 
 
 _USD = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?")

@@ -1,0 +1,105 @@
+"""The last touch on a local error before it is shown: what to run next, from the error and from the command as typed.
+
+An error that brings next_actions of its own keeps them. For the others the first action is, in this order: the command with
+the wrong word mended or left blank; the command with what the hint's command has on top; the commands of the hint; the same
+command once more where that may help; its help. Answers of a gateway keep what the gateway said.
+See docs/protocol/errors.md, "Next actions".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from run402_cli import advice, secrecy
+from run402_cli.advice import Blank
+
+Envelope = dict[str, Any]
+
+
+def finished(envelope: Envelope) -> Envelope:
+    """The envelope as it is shown: with a next step, and without secrets."""
+    return secrecy.masked(envelope if "http" in envelope else _guided(envelope))
+
+
+def _guided(envelope: Envelope) -> Envelope:
+    told = secrecy.CommandLine(advice.typed())
+    if actions := envelope.get("next_actions"):
+        own = _with_project(told) if envelope.get("code") == "PROJECT_REQUIRED" else []
+        return {**envelope, "next_actions": [*own, *actions]}
+    details = envelope.get("details")
+    actions = _mended(envelope, details if isinstance(details, dict) else {}, told) or _hinted(envelope, told)
+    if not actions and envelope.get("retryable") and told.words:
+        actions = [advice.action("retry", *told.words)]
+    hint = envelope.get("hint") or envelope.get("fix")
+    if not actions and (not hint or envelope.get("code") in _SYNTAX):
+        shown = (*told.path, "--help")
+        actions = [advice.action("show_help", *shown, why="It shows the arguments, the flags and an example.")]
+        envelope = (
+            envelope if hint else {**envelope, "hint": f"What it takes, with an example: {advice.command(*shown)}"}
+        )
+    return {**envelope, "next_actions": actions} if actions else envelope
+
+
+_SYNTAX = ("UNKNOWN_FLAG", "UNKNOWN_COMMAND", "UNKNOWN_SUBCOMMAND", "BAD_USAGE", "BAD_FLAG")
+
+
+def _with_project(told: secrecy.CommandLine) -> list[Envelope]:
+    if not told.flags.get("--project") or "--project" in told.given:
+        return []
+    return [advice.run(*advice.again("--project", Blank("project_id")), why="Ids: run402 projects list")]
+
+
+def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    """The command as typed, with the word that the error is about replaced by what it should be, or left blank."""
+    near = details.get("closest")
+    wrong, right = None, None
+    if isinstance(near, list) and near:
+        wrong = next(
+            (details[key] for key in ("flag", "subcommand", "command") if details.get(key) in told.words), None
+        )
+        right = str(near[0])
+    elif (flag := envelope.get("field") or details.get("flag") or details.get("field")) in told.given:
+        wrong, right = told.given[flag], _value(str(flag), details)
+        if wrong is None and told.flags[flag]:
+            return [advice.run(*advice.again(right))] if told.words[-1] == flag else []
+    elif envelope.get("code") == "BAD_PROJECT_ID" and details.get("value") in told.words:
+        wrong, right = details["value"], Blank("project_id")
+    if wrong is None or right is None:
+        return []
+    words = told.with_word(wrong, right)
+    return [advice.run(*words)] if words else []
+
+
+def _value(flag: str, details: Envelope) -> str:
+    for bound in ("min", "max"):
+        if isinstance(details.get(bound), int):
+            return str(details[bound])
+    allowed = details.get("allowed")
+    if isinstance(allowed, list) and allowed:
+        return str(allowed[0]) if len(allowed) == 1 else Blank("|".join(map(str, allowed)))
+    return Blank(flag.lstrip("-").replace("-", "_"))
+
+
+def _hinted(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    hint = envelope.get("hint")
+    if not isinstance(hint, str):
+        return []
+    return [advice.run(*_whole(words, told)) for words in advice.commands_in(hint) if words]
+
+
+def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:
+    """The usage of a command, merged into the command as typed: with what it has on top of that."""
+    wanted = secrecy.CommandLine(_plain(usage))
+    if wanted.path != told.path or len(told.words) <= len(told.path):
+        return list(wanted.words)
+    more = [*wanted.bare[len(told.bare) :]]
+    for flag, value in wanted.given.items():
+        if flag not in told.given and value not in told.bare:
+            more += [flag] if value is None else [flag, value]
+    return list(advice.again(*more)) if more else list(wanted.words)
+
+
+def _plain(usage: list[str]) -> list[str]:
+    """A usage without what is optional; a word in capitals stands for a value."""
+    kept = [word for word in usage if not word.startswith("[") and not word.endswith("]")]
+    return [Blank(word.lower()) if word.isupper() and len(word) > 1 and word.isidentifier() else word for word in kept]

@@ -1,0 +1,254 @@
+"""What an error may repeat: nothing that has the shape of a secret, and no word of a command that takes one.
+
+One filter for every error envelope, on top of the care that each message takes. See docs/protocol/errors.md, "Secrets".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from run402_cli import invocation
+from run402_cli.advice import Blank
+
+HIDDEN = "<secret>"
+_KEY = r"0x[0-9a-fA-F]{64}(?![0-9a-fA-F])"
+SHAPE = re.compile(
+    rf"{_KEY}|(?<![A-Za-z0-9])r402_[A-Za-z0-9_-]{{2,}}[A-Za-z0-9._-]*"
+    r"|-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)",
+    re.DOTALL,
+)
+# Hashes of the chain, which a report needs and which open nothing.
+_PUBLIC = re.compile(r"(?:.*_)?(?:hash|transaction|tx|nonce|digest|sha256)")
+# Commands that take a secret, by the first words of their path, and the flags that hold one.
+COMMANDS = (
+    "secrets",
+    "wallets import",
+    "credentials project-keys import",
+    "core projects import",
+    "redeem",
+    "auth verify",
+    "auth set-password",
+    "auth passkey-register-options",
+    "auth passkey-register-verify",
+    "auth passkey-login-verify",
+    "auth passkeys",
+    "auth delete-passkey",
+)
+FLAGS = frozenset(
+    {"--value", "--secret", "--key", "--token", "--new", "--code", "--challenge", "--challenge-id", "--response"}
+    | {"--voucher", "--password"}
+)
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def masked(envelope: dict[str, Any]) -> dict[str, Any]:
+    """The envelope without secrets: by shape everywhere, and by the words typed where the command takes a secret."""
+    words = invocation.typed()
+    told = CommandLine(words)
+    strict = told.pattern(told.values()) if told.takes_secret else None
+    actions = told.pattern(told.secrets()) if told.takes_secret else None
+    return {
+        key: _mask(value, key, actions if key == "next_actions" else strict, words) if key not in _FIXED else value
+        for key, value in envelope.items()
+    }
+
+
+_FIXED = frozenset({"status", "code", "retryable", "safe_to_retry", "http", "category"})
+
+
+def without_shapes(text: str) -> str:
+    """A text without words that look like a private key, a token of ours or a PEM block."""
+    return SHAPE.sub(HIDDEN, text)
+
+
+def repeatable(words: Sequence[str]) -> Iterator[str]:
+    """The words as typed, each that may be a secret as `Blank("secret")`."""
+    told = CommandLine(words)
+    hidden = set(told.secret_places()) if told.takes_secret else set()
+    for place, word in enumerate(words):
+        flag, equals, _value = word.partition("=")
+        if place in hidden and equals and flag in told.flags:
+            yield f"{flag}={HIDDEN}"
+        elif place in hidden:
+            yield Blank("secret")
+        elif SHAPE.search(word):
+            yield Blank("secret") if SHAPE.fullmatch(word) else without_shapes(word)
+        else:
+            yield word
+
+
+class CommandLine:
+    """A command line read by the program's own table: its name, its flags and their values, its other words."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        self.path = _path(words)
+        self.takes_secret = " ".join(self.path).startswith(COMMANDS) or any(
+            word.partition("=")[0] in ("--secret", "--voucher") for word in words
+        )
+
+    @cached_property
+    def flags(self) -> dict[str, bool]:
+        """Every flag that the command knows: whether it takes a value."""
+        return _flags(" ".join(self.path))
+
+    def places(self) -> Iterator[tuple[int, str | None, str | None]]:
+        """(place, flag or None, value or None) of all words but the command's name; a flag's value has its own place."""
+        path, flag, plain = list(self.path), None, False
+        for place, word in enumerate(self.words):
+            name, equals, value = word.partition("=")
+            if flag is not None:
+                yield place, flag, word
+                flag = None
+            elif plain or name not in self.flags:
+                if not plain and path and word == path[0]:
+                    path.pop(0)
+                elif word == "--" and not plain:
+                    plain = True
+                else:
+                    yield place, None, word
+            elif equals:
+                yield place, name, value
+            elif self.flags[name] and place + 1 < len(self.words):
+                flag = name
+            else:
+                yield place, name, None
+
+    @cached_property
+    def given(self) -> dict[str, str | None]:
+        """The flags that stand on the line, with their values."""
+        return {flag: value for _place, flag, value in self.places() if flag is not None}
+
+    @cached_property
+    def bare(self) -> list[str]:
+        """The words that are neither the command's name nor flags nor their values."""
+        return [value for _place, flag, value in self.places() if flag is None and value is not None]
+
+    def with_word(self, wrong: str, right: str) -> list[str]:
+        """The line with one word replaced, also behind a `--flag=`; empty where the word does not stand on it."""
+        for place, word in reversed(list(enumerate(self.words))):
+            name, equals, value = word.partition("=")
+            if word == wrong:
+                return [*self.words[:place], right, *self.words[place + 1 :]]
+            if equals and wrong in (name, value):
+                new = [right, value] if wrong == name else [name, right]
+                return [*self.words[:place], *new, *self.words[place + 1 :]]
+        return []
+
+    def secret_places(self) -> Iterator[int]:
+        """Where a word may be a secret; a name in capitals that comes first among the secrets commands is none."""
+        bare = 0
+        for place, flag, value in self.places():
+            if value is None or _harmless(value):
+                continue
+            if flag is not None:
+                if flag in FLAGS:
+                    yield place
+                continue
+            bare += 1
+            if not (bare == 1 and self.path[:1] == ["secrets"] and _NAME.fullmatch(value)):
+                yield place
+
+    def secrets(self) -> list[str]:
+        """The words that may be a secret."""
+        hidden = set(self.secret_places())
+        return [value for place, _flag, value in self.places() if place in hidden and value]
+
+    def values(self) -> list[str]:
+        """Every value on the line but the ones that cannot be a secret."""
+        free = ("--project", "--wallet", "--profile", "--format", "--http-timeout")
+        return [value for _place, flag, value in self.places() if value and flag not in free and not _harmless(value)]
+
+    def pattern(self, values: list[str]) -> re.Pattern[str] | None:
+        """Finds the values as they are, and as Python, JSON and a shell write them."""
+        forms = set()
+        for value in values:
+            parts = {value, value.partition("=")[2], *(x for x in value.splitlines() if len(x) > 5)} - {""}
+            for part in parts - {*self.path}:
+                forms |= {part, repr(part)[1:-1], json.dumps(part)[1:-1], shlex.quote(part)}
+        if not forms:
+            return None
+        longest = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        return re.compile(rf"(?<![\w-])(?:{longest})(?![\w-])")
+
+
+def _harmless(value: str) -> bool:
+    return value in ("-", "--") or re.fullmatch(r"prj_\w+", value) is not None or (bool(value) and _is_file(value))
+
+
+def _is_file(value: str) -> bool:
+    try:
+        return os.path.lexists(value)
+    except (OSError, ValueError):
+        return False
+
+
+def _path(words: Sequence[str]) -> list[str]:
+    """The words that name the command, wherever flags stand between them."""
+    from run402_cli.registry import GROUPS
+
+    rest = iter(words)
+    bare = []
+    for word in rest:
+        if word in ("--wallet", "--profile"):
+            next(rest, None)
+        elif not word.startswith("-"):
+            bare.append(word)
+    if not bare or bare[0] not in GROUPS:
+        return []
+    group = GROUPS[bare[0]]
+    paths = [*group.commands, *group.aliases, *group.words]
+    for length in (3, 2, 1):
+        if " ".join(bare[1 : 1 + length]) in paths and len(bare) > length:
+            return bare[: 1 + length]
+    return bare[:1]
+
+
+def _flags(path: str) -> dict[str, bool]:
+    """Flag: whether it takes a value; of the command and of all commands."""
+    from run402_cli.invocation import OPTIONS
+
+    known = {flag: value is not None for flag, (value, _text) in OPTIONS.items()}
+    known |= {"--wallet": True, "--profile": True, "--json": False, "--help": False, "-h": False}
+    return known | _own_flags(path)
+
+
+def _own_flags(path: str) -> dict[str, bool]:
+    import importlib
+
+    from run402_cli.registry import GROUPS
+
+    name, _, rest = path.partition(" ")
+    group = GROUPS.get(name)
+    if group is None:
+        return {}
+    app = importlib.import_module(f"run402_cli.commands.{group.module}").app
+    try:
+        parameters = app.find(rest or name).params
+    except StopIteration:
+        return {}
+    return {
+        flag: not getattr(parameter, "is_flag", False)
+        for parameter in parameters
+        if parameter.param_type_name == "option"
+        for flag in (*parameter.opts, *parameter.secondary_opts)
+    }
+
+
+def _mask(value: Any, key: str, pattern: re.Pattern[str] | None, words: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        if _PUBLIC.fullmatch(key) and re.fullmatch(_KEY, value) and not any(value in word for word in words):
+            return value
+        shown = SHAPE.sub(HIDDEN, value)
+        return pattern.sub(HIDDEN, shown) if pattern is not None else shown
+    if isinstance(value, dict):
+        return {without_shapes(str(name)): _mask(item, str(name), pattern, words) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mask(item, key, pattern, words) for item in value]
+    return value

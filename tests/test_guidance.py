@@ -1,0 +1,139 @@
+"""The next step of a local error, and what no error repeats."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from run402_cli import advice, guidance, invocation
+from run402_cli.errors import CommandError, FlagError, UsageError, ValidationError, project_required
+from run402_cli.main import main
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvFAKE\n-----END PRIVATE KEY-----"
+HEX = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
+
+
+def shown(words: list[str], error: Any) -> dict[str, Any]:
+    invocation.remember(words)
+    try:
+        return guidance.finished(error.envelope())
+    finally:
+        invocation.reset()
+
+
+def first(words: list[str], error: Any) -> str:
+    command = shown(words, error)["next_actions"][0]["command"]
+    assert isinstance(command, str)
+    return command
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "command"),
+    [
+        (
+            ["projects", "delete", "--wallet", "w", "prj_1"],
+            CommandError("No.", code="CONFIRMATION_REQUIRED", hint="run402 projects delete --project prj_1 --confirm"),
+            "run402 projects delete --wallet w prj_1 --confirm",
+        ),
+        (
+            ["branches", "renew", "--project", "prj_1"],
+            UsageError("Missing.", hint="run402 branches renew <branch_project_id>; ids: run402 branches list"),
+            "run402 branches renew --project prj_1 <branch_project_id>",
+        ),
+        (
+            ["projects", "list", "--limit=0"],
+            FlagError("At least 1.", details={"flag": "--limit", "min": 1}),
+            "run402 projects list --help",
+        ),
+        (
+            ["functions", "logs", "f", "--tail", "x"],
+            FlagError("A number.", details={"flag": "--tail", "value": "x"}),
+            "run402 functions logs f --tail <tail>",
+        ),
+        (
+            ["functions", "logs", "f", "--tail=0"],
+            FlagError("At least 1.", details={"flag": "--tail", "value": 0, "min": 1}),
+            "run402 functions logs f --tail 1",
+        ),
+        (
+            ["functions", "logz", "a b"],
+            CommandError("?", code="UNKNOWN_SUBCOMMAND", details={"subcommand": "logz", "closest": ["logs"]}),
+            "run402 functions logs 'a b'",
+        ),
+        (["status"], CommandError("Later.", code="LOCKED", retryable=True), "run402 status"),
+        (["secrets", "list"], project_required(), "run402 secrets list --project <project_id>"),
+        (["functions", "list"], ValidationError("Bad."), "run402 functions list --help"),
+        (
+            ["secrets", "set", "TOK", "hunter2", "--project", "prj_1"],
+            CommandError("Later.", code="LOCKED", retryable=True),
+            "run402 secrets set TOK <secret> --project prj_1",
+        ),
+        (
+            ["wallets", "import", "x", "--key", "hunter2"],
+            CommandError("Later.", code="LOCKED", retryable=True),
+            "run402 wallets import <secret> --key <secret>",
+        ),
+    ],
+)
+def test_the_first_action_is_the_command_with_what_was_missing(words: list[str], error: Any, command: str) -> None:
+    assert first(words, error) == command
+
+
+def test_an_action_stands_with_its_words() -> None:
+    for action in shown(["x"], UsageError("No.", hint="run402 projects use <project_id>"))["next_actions"]:
+        assert action["argv"] == ["run402", "projects", "use", "<project_id>"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["secrets", "set", "TLS", PEM],
+        ["secrets", "set", "TOK", "-hunter2secret"],
+        ["secrets", "delete", "TOK", "hunter2secret"],
+        ["secrets", "list", "hunter2secret"],
+        ["secrets", "set", "hunter2secret"],
+        ["wallets", "import", "x", "hunter2secret", "--key", "hunter2secret"],
+        ["allowance", "create", HEX],
+        ["projects", "sql", HEX, "--project", HEX],
+        ["projects", "use", "r402_service_hunter2secret"],
+        ["auth", "set-password", "--token", "hunter2secret", "--new", "hunter2secret", "--project", "prj_none"],
+        ["auth", "verify", "--token", "hunter2secret", "hunter2secret"],
+        ["nonsense", HEX],
+        [HEX],
+        ["projects", HEX],
+        ["projects", "list", "--fields", HEX, HEX],
+        ["credentials", "project-keys", "import", "hunter2secret"],
+        ["redeem", "hunter2secret", "hunter2secret"],
+    ],
+)
+def test_no_error_repeats_a_secret(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    out, err = capfd.readouterr()
+    assert ended.value.code == 1
+    assert json.loads(err.splitlines()[-1])["status"] == "error"
+    for part in ("hunter2secret", HEX, HEX[2:], "MIIEvFAKE", "r402_service"):
+        assert part not in out + err
+
+
+def test_a_hash_of_the_chain_is_no_secret() -> None:
+    error = CommandError("Unknown.", code="X", details={"tx_hash": HEX, "transaction": HEX, "key": HEX})
+    details = shown(["pay", "https://a.b"], error)["details"]
+    assert (details["tx_hash"], details["transaction"], details["key"]) == (HEX, HEX, "<secret>")
+    assert shown(["pay", HEX], error)["details"]["tx_hash"] == "<secret>"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("run402 ci revoke <id>. Ids: run402 ci list", [["ci", "revoke", "<id>"], ["ci", "list"]]),
+        ("Run `run402 core logs` for more.", [["core", "logs"]]),
+        ("run402 a b 'x. `y` $(z)' --c, or run402 d", [["a", "b", "x. `y` $(z)", "--c"], ["d"]]),
+        ("run402 a b.json; then more", [["a", "b.json"]]),
+        ("nothing", []),
+    ],
+)
+def test_commands_are_read_out_of_a_text(text: str, found: list[list[str]]) -> None:
+    assert [[str(word) for word in words] for words in advice.commands_in(text)] == found
