@@ -83,7 +83,7 @@ class Command(TyperCommand):
             if option is None:
                 self._take_global(ctx, name, given, rest)
                 continue
-            value = _none(name, given) if option.is_flag else self._value(ctx, name, given, rest)
+            value = self._value(ctx, name, given, rest, wanted=not option.is_flag)
             if option.name in seen and not option.multiple:
                 continue
             seen.add(option.name)
@@ -97,12 +97,21 @@ class Command(TyperCommand):
         option = invocation.option(name)
         if option is not None:
             wants = invocation.OPTIONS[option][0] is not None
-            invocation.take(option, self._value(ctx, name, given, rest) if wants else _none(name, given))
+            invocation.take(option, self._value(ctx, name, given, rest, wanted=wants))
         elif name != "--json":
             raise unknown_flag(name, self._options(), doors=self._doors(ctx))
 
-    def _value(self, ctx: click.Context, flag: str, given: str | None, rest: Iterator[str]) -> str:
-        """The value of a flag: what follows `=`, whatever it begins with, else the next word unless it looks like `--flag`."""
+    def _value(
+        self, ctx: click.Context, flag: str, given: str | None, rest: Iterator[str], *, wanted: bool
+    ) -> str | None:
+        """The value of a flag: what follows `=`, whatever it begins with, else the next word unless it looks like `--flag`.
+
+        None where none is `wanted`.
+        """
+        if not wanted:
+            if given is not None:
+                raise FlagError(f"{flag} takes no value.", hint=f"Write {flag} alone.", details={"flag": flag})
+            return None
         value = given if given is not None else next(rest, None)
         if value is None or (given is None and value.startswith("--") and invocation.looks_like_flag(value)):
             raise FlagError(
@@ -150,11 +159,6 @@ def words_of(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, 
 
 def _long(option: click.Option, token: str) -> str:
     return next((name for name in option.opts if name.startswith("--")), token)
-
-
-def _none(flag: str, given: str | None) -> None:
-    if given is not None:
-        raise FlagError(f"{flag} takes no value.", hint=f"Write {flag} alone.", details={"flag": flag})
 
 
 def unknown_flag(flag: str, known: Iterable[str], *, doors: Sequence[str] = ()) -> CommandError:
