@@ -21,6 +21,10 @@ ProjectOpt = Annotated[
     str | None,
     typer.Option("--project", metavar="ID", help="Project id. Default: RUN402_PROJECT_ID, then the active project."),
 ]
+AllowWarningOpt = Annotated[
+    list[str] | None, typer.Option("--allow-warning", metavar="CODE", help="Go on despite this warning. Repeatable.")
+]
+AllowWarningsOpt = Annotated[bool, typer.Option("--allow-warnings", help="Go on despite every warning.")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", help="No progress events on stderr.")]
 IdempotencyKeyOpt = Annotated[
     str | None,

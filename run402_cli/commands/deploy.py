@@ -20,7 +20,7 @@ from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
-from run402_cli.commands._options import ProjectOpt, QuietOpt, resolve_project
+from run402_cli.commands._options import AllowWarningOpt, AllowWarningsOpt, ProjectOpt, QuietOpt, resolve_project
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.state.profile import current
 
@@ -35,10 +35,6 @@ ManifestOpt = Annotated[
 ]
 SpecOpt = Annotated[list[str] | None, typer.Option("--spec", metavar="JSON", help="Inline manifest.")]
 DirOpt = Annotated[list[str] | None, typer.Option("--dir", metavar="PATH", help="Astro build output directory.")]
-AllowWarningOpt = Annotated[
-    list[str] | None, typer.Option("--allow-warning", metavar="CODE", help="Go on despite this warning. Repeatable.")
-]
-AllowWarningsOpt = Annotated[bool, typer.Option("--allow-warnings", help="Go on despite every warning.")]
 FinalOnlyOpt = Annotated[bool, typer.Option("--final-only", help="The same as --quiet.")]
 OperationArg = Annotated[str, typer.Argument(metavar="OPERATION_ID", show_default=False)]
 
@@ -401,12 +397,15 @@ def promote(
     project: ProjectOpt = None,
     allow_warning: AllowWarningOpt = None,
     allow_warnings: Annotated[
-        bool, typer.Option("--allow-warnings", help="Go on although migrations are not reversed.")
+        bool, typer.Option("--allow-warnings", help="Go on although migrations stay, or something is removed.")
     ] = False,
     quiet: QuietOpt = False,
     final_only: FinalOnlyOpt = False,
 ) -> None:
-    """Make an earlier release the live one again. Database migrations are not undone."""
+    """Make an earlier release the live one again. Database migrations are not undone.
+
+    What the live release has and the earlier one has not (functions, subdomains, files) goes: that wants --allow-warning.
+    """
     from run402_cli.services import apply
 
     if release_id is None:
@@ -424,8 +423,8 @@ def promote(
     with Client() as client, continued_by_rerun(this_command("run402 deploy promote")):
         project_id = resolve_project(client.profile, project)
         require_deployer(client, saved_core=True)
-        codes = ["MIGRATIONS_NOT_REVERSIBLE"] if allow_warnings else list(allow_warning or ())
-        answer = apply.promote(client, project_id, release_id, allow_warning_codes=codes)
+        codes = tuple(allow_warning or ())
+        answer = apply.promote(client, project_id, release_id, allow_warning_codes=codes, allow_warnings=allow_warnings)
     if isinstance(answer, dict):
         keys = ("release_id", "previous_release_id", "operation_id", "warnings")
         events(quiet or final_only)({"type": "promote.committed", **{key: answer.get(key) for key in keys}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -10,7 +10,14 @@ from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import deploy_errors, events, require_deployer, this_command
-from run402_cli.commands._options import ProjectOpt, QuietOpt, read_text_file, resolve_project
+from run402_cli.commands._options import (
+    AllowWarningOpt,
+    AllowWarningsOpt,
+    ProjectOpt,
+    QuietOpt,
+    read_text_file,
+    resolve_project,
+)
 from run402_cli.errors import CommandError, FlagError, UsageError
 
 app = CommandGroup()
@@ -32,12 +39,15 @@ def deploy_manifest(
         str | None, typer.Option("--manifest", metavar="FILE", help="JSON {files: [...]}. Default: standard input.")
     ] = None,
     project: ProjectOpt = None,
+    allow_warning: AllowWarningOpt = None,
+    allow_warnings: AllowWarningsOpt = False,
     quiet: QuietOpt = False,
     target: TargetOpt = None,
     inherit: InheritOpt = False,
 ) -> None:
     """Replace the site by the files of a JSON manifest.
 
+    Removing more than a tenth of the site's files, or its entry page, wants --allow-warning with the code that is named.
     The manifest is {"files": [{"file": "index.html", "data": "..."}, {"file": "logo.png", "path": "img/logo.png"}]};
     data is text, or base64 with "encoding": "base64".
     """
@@ -57,7 +67,8 @@ def deploy_manifest(
         with TemporaryDirectory(prefix="run402-deploy-stage-") as folder:
             base_dir = None if name == "-" else Path(name).absolute().parent
             sites.stage(sites.site_files(document), Path(folder), base_dir=base_dir)
-            _deploy(client, project_id, Path(folder), quiet=quiet)
+            agreed = Agreed(allow_warnings, tuple(allow_warning or ()))
+            _deploy(client, project_id, Path(folder), "run402 sites deploy", agreed, quiet=quiet)
 
 
 def _json(flag: str, name: str) -> Any:
@@ -81,8 +92,10 @@ def deploy_directory(
     quiet: QuietOpt = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; nothing is stored.")] = False,
     confirm_prune: Annotated[
-        bool, typer.Option("--confirm-prune", help="Deploy a directory of fewer than 5 files: all others are removed.")
+        bool, typer.Option("--confirm-prune", help="Remove the site's other files, and deploy fewer than 5 files.")
     ] = False,
+    allow_warning: AllowWarningOpt = None,
+    allow_warnings: AllowWarningsOpt = False,
     target: TargetOpt = None,
     inherit: InheritOpt = False,
 ) -> None:
@@ -113,7 +126,8 @@ def deploy_directory(
                 hint="Check the path. Add --confirm-prune to go on, or --dry-run to see what would change.",
                 details={"local_file_count": count, "threshold": _FEW_FILES, "dir": path},
             )
-        _deploy(client, project_id, folder, quiet=quiet)
+        agreed = Agreed(allow_warnings, tuple(allow_warning or ()), confirm_prune)
+        _deploy(client, project_id, folder, "run402 sites deploy-dir", agreed, quiet=quiet)
 
 
 def _refuse_target(target: str | None) -> None:
@@ -130,11 +144,20 @@ def _release(project_id: str, folder: Any) -> Any:
     return NormalizedManifest({"project": project_id, "site": {"replace": files}}, None, None)
 
 
-def _deploy(client: Client, project_id: str, folder: Any, *, quiet: bool) -> None:
+class Agreed(NamedTuple):
+    """Which plan warnings the caller has agreed to."""
+
+    allow_warnings: bool = False
+    allow_warning_codes: tuple[str, ...] = ()
+    confirm_prune: bool = False
+
+
+def _deploy(client: Client, project_id: str, folder: Any, name: str, agreed: Agreed, *, quiet: bool) -> None:
     from run402_cli import deploy
 
-    command = this_command("run402 sites deploy-dir")
-    output.emit(deploy.replace_site(client, project_id, folder, command=command, emit=events(quiet)))
+    command = this_command(name)
+    done = deploy.replace_site(client, project_id, folder, command=command, emit=events(quiet), **agreed._asdict())
+    output.emit(done)
 
 
 def _dry_run(client: Client, project_id: str, folder: Any, count: int) -> dict[str, Any]:

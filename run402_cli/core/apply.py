@@ -372,7 +372,9 @@ def fingerprint(evaluation: Evaluation) -> str:
 
 
 def core_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
-    """The Core dialect's plan. `missing_content` and `operation_id` are extras that let a client skip what is there."""
+    """The Core dialect's plan, with three extras: `missing_content` and `operation_id` let a client skip what is there,
+    `diff` and `warnings` say what the Cloud dialect says, so that nothing is removed unasked in either.
+    """
     plan = evaluation.plan
     return {
         "plan_id": None if dry_run else plan.plan_id,
@@ -387,7 +389,27 @@ def core_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
         "created_at": iso(plan.created_at),
         "operation_id": None if dry_run else plan.operation_id,
         "missing_content": evaluation.missing_content,
+        "warnings": evaluation.warnings,
+        "diff": {**_difference(evaluation), "warnings": evaluation.warnings},
         **_added(evaluation),
+    }
+
+
+def _difference(evaluation: Evaluation) -> dict[str, Any]:
+    """What a plan changes: is_noop, summary, migrations and the buckets of `diffs.compare`, the same in both dialects."""
+    new = [
+        {"id": m.id, "checksum_hex": m.checksum, "transaction": "default" if m.transactional else "none"}
+        for m, _ in evaluation.pending
+    ]
+    added = [part.summary for part in evaluation.planned]
+    return {
+        "is_noop": evaluation.plan.noop,
+        "summary": diffs.summary(evaluation.diff, len(new), evaluation.expose_changes, added),
+        "migrations": {
+            "new": new,
+            "noop": [{"id": m.id, "checksum_hex": m.checksum} for m in evaluation.skipped],
+        },
+        **evaluation.diff,
     }
 
 
@@ -398,10 +420,6 @@ def _added(evaluation: Evaluation) -> dict[str, Any]:
 def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
     """The Cloud dialect's plan_response; null ids for a dry run."""
     plan = evaluation.plan
-    new = [
-        {"id": m.id, "checksum_hex": m.checksum, "transaction": "default" if m.transactional else "none"}
-        for m, _ in evaluation.pending
-    ]
     answer = {
         "kind": "plan_response",
         "schema_version": releases.SCHEMA_VERSION,
@@ -410,19 +428,11 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
         "base_release_id": plan.base_release_id,
         "target_release_id": plan.target_release_id,
         "manifest_digest": plan.manifest_digest,
-        "is_noop": plan.noop,
-        "summary": diffs.summary(
-            evaluation.diff, len(new), evaluation.expose_changes, [part.summary for part in evaluation.planned]
-        ),
         "expected_events": EXPECTED_EVENTS,
         "missing_content": evaluation.missing_content,
         "warnings": evaluation.warnings,
         "payment_required": None,
-        "migrations": {
-            "new": new,
-            "noop": [{"id": m.id, "checksum_hex": m.checksum} for m in evaluation.skipped],
-        },
-        **evaluation.diff,
+        **_difference(evaluation),
         "rehearsal": {
             "available": not dry_run,
             "rehearse_url": None if dry_run else f"/apply/v1/plans/{plan.plan_id}/rehearse",

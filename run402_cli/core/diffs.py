@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
@@ -15,6 +17,8 @@ CAP = 1000
 _FUNCTION_FIELDS = ("code_hash", "runtime", "timeout_seconds", "memory_mb", "schedule", "triggers", "deps")
 _ENTRYPOINTS = ("index.html", "_worker.js")
 _ROUTE_FIELDS = ("target", "methods", "pricing")
+# What bundlers write between a file's name and its ending: 8 to 64 characters of base64url or hex.
+_DIGEST_IN_NAME = re.compile(r"[-._]([A-Za-z0-9_-]{8}|[A-Za-z0-9_]{9,64})(?:\.[A-Za-z0-9]+)+$")
 State = Mapping[str, Any]
 
 
@@ -161,42 +165,95 @@ def plan_warnings(
 ) -> list[dict[str, Any]]:
     """Warnings of a plan, by code. Those with requires_confirmation stop a deploy until they are acknowledged."""
     base = before or empty_state()
-    found = [*_site_warnings(base, after, diff), *route_warnings(base, after, diff)]
-    if base["subdomains"]["names"] and not after["subdomains"]["names"]:
-        found.append(_warning("ZERO_SUBDOMAINS_AFTER", "warn", "The release has no subdomain left.", []))
+    found = [*removals(base, after), *_site_warnings(base, after), *route_warnings(base, after, diff)]
     if "totals" in diff["site"]:
         message = f"Only the first {CAP} entries of each site list are shown; `totals` counts them all."
         found.append(_warning("DIFF_TRUNCATED", "info", message, []))
-    for name, code in (("secrets", "DESTRUCTIVE_SECRET_REMOVAL"), ("subdomains", "DESTRUCTIVE_SUBDOMAIN_REMOVAL")):
-        removed = diff[name]["removed"]
-        if removed:
-            found.append(_warning(code, "high", f"Removes {name}: {', '.join(removed)}.", removed, confirm=True))
     found += _migration_warnings(list(pending))
     return sorted(found, key=lambda warning: warning["code"])
 
 
-def _site_warnings(before: State, after: State, diff: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    # `sites deploy-dir` has no way to acknowledge a warning and asks before it prunes, so these only inform.
-    removed = (diff["site"].get("totals") or {}).get("removed", len(diff["site"]["removed"]))
-    had = len(before["site"]["paths"])
-    if had and not after["site"]["paths"]:
-        yield _warning("ZERO_SITE_FILES_AFTER", "high", "The release has no site files left.", [])
-    elif removed * 10 > had:
-        listed = diff["site"]["removed"][:50]
-        message = f"Removes {removed} of {had} site files."
-        yield _warning("DESTRUCTIVE_SITE_BULK_REMOVAL", "high", message, listed)
-    entries = [path for path in diff["site"]["removed"] if path in _ENTRYPOINTS]
-    if entries and after["site"]["paths"]:
-        yield _warning(
-            "SITE_ENTRYPOINT_REMOVED", "warn", f"Removes the page that / shows: {', '.join(entries)}.", entries
-        )
+def removals(before: State | None, after: State) -> list[dict[str, Any]]:
+    """The warnings about what is there now and would be gone: functions, subdomains, secrets, files. By code.
+
+    Whatever makes another release live asks with these: a plan in either dialect, a promote.
+    """
+    base = before or empty_state()
+    found = list(_removed_files(base, after))
+    pairs = {
+        "functions": _functions(base, after),
+        "secrets": _names(base["secrets"]["keys"], after["secrets"]["keys"]),
+        "subdomains": _names(base["subdomains"]["names"], after["subdomains"]["names"]),
+    }
+    for name, bucket in pairs.items():
+        removed = bucket["removed"]
+        if removed:
+            code = f"DESTRUCTIVE_{name.removesuffix('s').upper()}_REMOVAL"
+            found.append(_warning(code, "high", f"Removes {name}: {', '.join(removed)}.", removed, confirm=True))
+    if base["functions"] and not after["functions"]:
+        message = "The release has no functions left."
+        found.append(_warning("ZERO_FUNCTIONS_AFTER", "high", message, [], confirm=True))
+    if base["subdomains"]["names"] and not after["subdomains"]["names"]:
+        found.append(_warning("ZERO_SUBDOMAINS_AFTER", "warn", "The release has no subdomain left.", []))
+    return sorted(found, key=lambda warning: warning["code"])
+
+
+def _removed_files(before: State, after: State) -> Iterable[dict[str, Any]]:
+    had = [entry["path"] for entry in before["site"]["paths"]]
+    has = {entry["path"] for entry in after["site"]["paths"]}
+    gone = [path for path in had if path not in has]
+    if had and not has:
+        message = f"Removes all of the {len(had)} site files."
+        yield _warning("ZERO_SITE_FILES_AFTER", "high", message, had[:50], confirm=True)
+        return
+    lost = _without_successor(gone, has - set(had))
+    if len(lost) * 10 > len(had):
+        message = f"Removes {len(lost)} of {len(had)} site files."
+        yield _warning("DESTRUCTIVE_SITE_BULK_REMOVAL", "high", message, lost[:50], confirm=True)
+    entries = [path for path in gone if path in _ENTRYPOINTS]
+    if entries:
+        message = f"Removes the page that / shows: {', '.join(entries)}."
+        yield _warning("SITE_ENTRYPOINT_REMOVED", "warn", message, entries, confirm=True)
+
+
+def _without_successor(gone: Iterable[str], new: Iterable[str]) -> list[str]:
+    """Those of `gone` that no new file takes the place of.
+
+    A build that names its files by their content (`app-3f9ac2d1.js`) drops the old names on every change. That is a new
+    version, not a removal: the same name but for a part that looks like a digest, of the same length.
+    """
+    left = Counter(key for path in new if (key := _undigested(path)) is not None)
+    lost = []
+    for path in gone:
+        key = _undigested(path)
+        if key is not None and left[key]:
+            left[key] -= 1
+        else:
+            lost.append(path)
+    return lost
+
+
+def _undigested(path: str) -> tuple[str, int, str] | None:
+    """(before, length, after) of the digest in a file's name; None when it has none."""
+    found = _DIGEST_IN_NAME.search(path)
+    if found is None or not any(char.isdigit() or char.isupper() for char in found[1]):
+        return None
+    return path[: found.start(1)], len(found[1]), path[found.end(1) :]
+
+
+def _site_warnings(before: State, after: State) -> Iterable[dict[str, Any]]:
     if _is_explicit(before) and not _is_explicit(after):
         message = "public_paths goes from explicit to implicit: every file of the site becomes public by its name."
         yield _warning("PUBLIC_PATH_MODE_WIDENS_TO_IMPLICIT", "warn", message, [], confirm=True)
-    files = (after["static_manifest"] or {}).get("files", {})
-    if after["site"]["paths"] and not any(entry["cache_class"] == "html" for entry in files.values()):
+    if after["site"]["paths"] and not _shows_html(after):
         message = "No HTML file of the site is publicly reachable."
-        yield _warning("SITE_NO_REACHABLE_HTML", "high", message, [], prefix="")
+        # A site of data alone may be meant so. Pages that stop being reachable are a loss.
+        yield _warning("SITE_NO_REACHABLE_HTML", "high", message, [], prefix="", confirm=_shows_html(before))
+
+
+def _shows_html(state: State) -> bool:
+    files = (state["static_manifest"] or {}).get("files", {})
+    return any(entry["cache_class"] == "html" for entry in files.values())
 
 
 def _is_explicit(state: State) -> bool:

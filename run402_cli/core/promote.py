@@ -11,6 +11,7 @@ from starlette.responses import Response
 from run402_cli.core import releases
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.content import caller_project
+from run402_cli.core.diffs import removals
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
@@ -98,8 +99,9 @@ def compare(current: dict[str, Any] | None, target: dict[str, Any]) -> tuple[dic
         },
     }
     newer = difference["migrations"]["only_in_current"]
+    lost = removals(current, target)
     if not newer:
-        return difference, []
+        return difference, lost
     warning = {
         "code": IRREVERSIBLE,
         "severity": "high",
@@ -107,7 +109,7 @@ def compare(current: dict[str, Any] | None, target: dict[str, Any]) -> tuple[dic
         "message": f"{len(newer)} migrations applied since then stay applied: {', '.join(newer[:10])}.",
         "affected": newer,
     }
-    return difference, [warning]
+    return difference, [warning, *lost]
 
 
 def _names(state: dict[str, Any] | None) -> dict[str, set[str]]:
@@ -121,14 +123,15 @@ def _names(state: dict[str, Any] | None) -> dict[str, set[str]]:
 
 
 def _acknowledged(warnings: list[dict[str, Any]], allowed: list[Any]) -> None:
-    open_codes = [w["code"] for w in warnings if w["requires_confirmation"] and w["code"] not in allowed]
-    if open_codes:
+    left = [w for w in warnings if w["requires_confirmation"] and w["code"] not in allowed]
+    if left:
+        flags = " ".join(f"--allow-warning {w['code']}" for w in left)
         raise _refused(
             409,
             "PROMOTE_WARNING_REQUIRES_ACK",
-            f"{warnings[0]['message']} Repeat with --allow-warning {open_codes[0]} if the older release works with "
-            "the newer schema.",
+            f"{' '.join(w['message'] for w in left)} Repeat with {flags} if the older release is wanted like that.",
             warnings=warnings,
+            unacknowledged_warning_codes=[w["code"] for w in left],
         )
 
 

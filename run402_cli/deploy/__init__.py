@@ -7,6 +7,7 @@ the command that continues.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,18 +83,36 @@ def patch_functions(
     return apply(client, manifest, options, emit)
 
 
-def replace_site(client: Client, project_id: str, folder: Path, *, command: str, emit: Emit) -> dict[str, Any]:
+def replace_site(
+    client: Client,
+    project_id: str,
+    folder: Path,
+    *,
+    command: str,
+    emit: Emit,
+    confirm_prune: bool = False,
+    allow_warnings: bool = False,
+    allow_warning_codes: Sequence[str] = (),
+) -> dict[str, Any]:
     """A release whose site is the files of a directory, in short: see services/sites.py, `short_result`.
 
-    The deployment is noted in the key cache as the project's last one.
+    The deployment is noted in the key cache as the project's last one. `confirm_prune` agrees to the removal of whatever
+    files the site has and the directory has not; without it the plan's warning about them stops the deploy.
     """
+    from run402_cli.deploy._warnings import SITE_REMOVALS
     from run402_cli.release.manifest import NormalizedManifest
     from run402_cli.services import sites
 
     client.profile.keys.ensure_writable()
     files = {"__source": "local-dir", "path": str(folder)}
     manifest = NormalizedManifest({"project": project_id, "site": {"replace": files}}, None, None)
-    result = sites.short_result(apply(client, manifest, ApplyOptions(cloud_dialect=True, command=command), emit))
+    options = ApplyOptions(
+        cloud_dialect=True,
+        command=command,
+        allow_warnings=allow_warnings,
+        allow_warning_codes=(*allow_warning_codes, *(SITE_REMOVALS if confirm_prune else ())),
+    )
+    result = sites.short_result(apply(client, manifest, options, emit))
     if result["deployment_id"]:
         client.profile.keys.update(project_id, {"last_deployment_id": result["deployment_id"]})
     return result

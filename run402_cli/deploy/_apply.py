@@ -17,7 +17,6 @@ from run402_cli.deploy._patience import patiently
 from run402_cli.deploy._upload import missing_entries, send_missing
 from run402_cli.errors import DeployError, NetworkError
 from run402_cli.release.ci_rules import check_ci_spec
-from run402_cli.release.routes import readonly_wildcard_warning
 from run402_cli.release.spec import validate_spec
 from run402_cli.release.wire import Dialect, WireRelease, to_wire
 from run402_cli.services import apply as apply_service
@@ -138,6 +137,16 @@ def request_plan(state: Apply) -> None:
     state.plan = _normalized(state, answer)
 
 
+def require_consent(state: Apply) -> None:
+    """Stop at warnings that nobody allowed. A reviewed plan was read with its warnings: naming it is the consent."""
+    if state.options.require_plan is None:
+        _warnings.gate(
+            state.plan["warnings"],
+            allow_all=state.options.allow_warnings,
+            allowed=state.options.allow_warning_codes,
+        )
+
+
 def upload(state: Apply) -> None:
     """Send what the plan says is missing (Cloud dialect)."""
     entries = missing_entries(state.plan, state.release.objects, state.emit)
@@ -199,12 +208,7 @@ def _attempt(state: Apply) -> dict[str, Any]:
     prepare(state)
     request_plan(state)
     _announce_plan(state)
-    if state.options.require_plan is None:
-        _warnings.gate(
-            state.plan["warnings"],
-            allow_all=state.options.allow_warnings,
-            allowed=state.options.allow_warning_codes,
-        )
+    require_consent(state)
     plan_id = _plans.committable(state.plan, core=state.core)
     if state.core:
         return _core.finish(state, plan_id)
@@ -238,7 +242,7 @@ def followed(state: Apply, answer: dict[str, Any], plan_id: str) -> dict[str, An
 
 
 def _normalized(state: Apply, answer: Any) -> _plans.Plan:
-    return _plans.normalized(answer, readonly_wildcard_warning(state.manifest.spec))
+    return _plans.normalized(answer, state.manifest.spec)
 
 
 def _announce_plan(state: Apply) -> None:

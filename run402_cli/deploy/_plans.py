@@ -8,8 +8,10 @@ from typing import Any
 from run402_cli.client import Client
 from run402_cli.deploy._options import silent
 from run402_cli.deploy._upload import send_missing
+from run402_cli.deploy._warnings import unknown_removals
 from run402_cli.errors import DeployError
 from run402_cli.release.ci_rules import oversized_in_ci
+from run402_cli.release.routes import readonly_wildcard_warning
 from run402_cli.release.wire import WireRelease, is_oversized, manifest_object, oversized_error
 from run402_cli.services import apply as apply_service
 from run402_cli.services.ci_session import CiClient
@@ -62,14 +64,15 @@ def _store_manifest(client: Client, project_id: str, release: WireRelease) -> di
     return item.entry()
 
 
-def normalized(answer: Any, client_warning: Mapping[str, Any] | None) -> Plan:
+def normalized(answer: Any, spec: Mapping[str, Any]) -> Plan:
     """The plan response with `warnings`, `missing_content`, `diff` and `payment_required` always there.
 
-    `client_warning` is added unless the gateway gave one with the same code for the same things.
+    The client's own warnings about `spec` are added unless the gateway gave one with the same code for the same things.
     """
     if not isinstance(answer, dict):
         raise DeployError("The gateway's plan is not a JSON object.", code="INTERNAL_ERROR", phase="plan")
     plan = dict(answer)
+    ours = (readonly_wildcard_warning(spec), unknown_removals(answer, spec))
     for key in ("warnings", "missing_content"):
         if not isinstance(plan.get(key), list):
             plan[key] = []
@@ -78,8 +81,8 @@ def normalized(answer: Any, client_warning: Mapping[str, Any] | None) -> Plan:
         plan.setdefault("payment_required", None)
     elif not isinstance(plan.get("diff"), dict):
         plan["diff"] = {}
-    if client_warning is not None and not any(_same(warning, client_warning) for warning in plan["warnings"]):
-        plan["warnings"] = [*plan["warnings"], dict(client_warning)]
+    missing = [dict(w) for w in ours if w is not None and not any(_same(warning, w) for warning in plan["warnings"])]
+    plan["warnings"] = [*plan["warnings"], *missing]
     return plan
 
 

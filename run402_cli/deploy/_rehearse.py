@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
-    """See `run402_cli.deploy.rehearse`. Always in the Cloud dialect; plan warnings never stop it."""
+    """See `run402_cli.deploy.rehearse`. Always in the Cloud dialect. Plan warnings stop it only when it would commit."""
     state = _apply.Apply(client, manifest, options, emit, core=False)
     with continued_by_rerun(options.command):
         _apply.prepare(state)
@@ -29,6 +29,8 @@ def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emi
                 phase="plan",
                 details={"project_id": state.project},
             )
+        if options.commit_rehearsed:
+            _apply.require_consent(state)
         _apply.upload(state)
         rehearsal = apply_service.rehearse(client, state.project, plan_id, {"teardown": options.teardown})
         command = commit_command(plan_id, state.plan.get("plan_fingerprint"))

@@ -8,6 +8,14 @@ from typing import Any, NamedTuple
 from run402_cli.errors import DeployError
 
 MISSING_SECRET = "MISSING_REQUIRED_SECRET"
+REMOVALS_UNKNOWN = "REMOVALS_UNKNOWN"
+# What a site deploy that confirms its pruning has agreed to.
+SITE_REMOVALS = (
+    "RUN402_CORE_DESTRUCTIVE_SITE_BULK_REMOVAL",
+    "RUN402_CORE_SITE_ENTRYPOINT_REMOVED",
+    "RUN402_CORE_ZERO_SITE_FILES_AFTER",
+    REMOVALS_UNKNOWN,
+)
 _UNNAMED = "DEPLOY_WARNING_REQUIRES_CONFIRMATION"
 
 Warning_ = Mapping[str, Any]
@@ -128,6 +136,48 @@ def gate(warnings: Sequence[Any], *, allow_all: bool, allowed: Sequence[str]) ->
         unacknowledged_warning_codes=sorted(set(codes)),
         allowed_warning_codes=sorted(set(allowed)),
     )
+
+
+def unknown_removals(answer: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The warning that stands in where a gateway's plan has no `warnings`: the official Core, or an old one of ours.
+
+    Such a gateway removes what the spec leaves out without a word, so the word is ours: a release that follows another
+    one and may take something away wants the confirmation that the gateway should have asked for.
+    """
+    if isinstance(answer.get("warnings"), list) or answer.get("noop") is True or not answer.get("base_release_id"):
+        return None
+    sections = removing_sections(spec)
+    if not sections:
+        return None
+    return {
+        "code": REMOVALS_UNKNOWN,
+        "severity": "high",
+        "requires_confirmation": True,
+        "message": "This gateway does not say what a deploy removes. Whatever the live release has and these parts of "
+        f"the spec leave out will be gone: {', '.join(sections)}.",
+        "affected": sections,
+    }
+
+
+def removing_sections(spec: Mapping[str, Any]) -> list[str]:
+    """The parts of a ReleaseSpec that can take something away from the release before: `site.replace` and so on."""
+    parts = {
+        "functions": ("replace", "patch.delete"),
+        "site": ("replace", "patch.delete"),
+        "secrets": ("delete",),
+        "subdomains": ("set", "remove"),
+        "assets": ("delete", "sync"),
+    }
+    found = []
+    for section, names in parts.items():
+        for name in names:
+            value: Any = spec.get(section)
+            for key in name.split("."):
+                value = value.get(key) if isinstance(value, Mapping) else None
+            # `replace: {}` and `set: []` remove everything; an empty list of deletions removes nothing.
+            if value is not None and (value or name in ("replace", "set")):
+                found.append(f"{section}.{name}")
+    return found
 
 
 def _blocks(warning: Warning_) -> bool:

@@ -88,17 +88,24 @@ def rehearse(
     base_dir: str | PathLike[str] | None = None,
     teardown: str = "keep",
     commit: bool = False,
+    allow_warnings: bool = False,
+    allow_warning_codes: Sequence[str] = (),
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Try the release on a contained branch first; with `commit`, deploy it when it passed.
 
-    `teardown` says what becomes of the branch: keep, on_pass or always. Returns {ok, project_id, plan, rehearsal, ...}.
-    Errors as for `apply`. docs/deploy.md
+    With `commit`, warnings that nobody allowed stop it as they stop `apply`. `teardown` says what becomes of the branch:
+    keep, on_pass or always. Returns {ok, project_id, plan, rehearsal, ...}. Errors as for `apply`. docs/deploy.md
     """
     from run402_cli import deploy
 
     normalized = _read(client, manifest, project_id, base_dir)
-    options = deploy.ApplyOptions(teardown=teardown, commit_rehearsed=commit)
+    options = deploy.ApplyOptions(
+        teardown=teardown,
+        commit_rehearsed=commit,
+        allow_warnings=allow_warnings,
+        allow_warning_codes=tuple(allow_warning_codes),
+    )
     with _deployer(client, normalized.project) as deployer:
         return deploy.rehearse(deployer, normalized, options, on_event or deploy.silent)
 
@@ -152,18 +159,18 @@ def deploy_dir(
     path: str | PathLike[str],
     *,
     confirm_prune: bool = False,
+    allow_warnings: bool = False,
+    allow_warning_codes: Sequence[str] = (),
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
 
-    A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. Returns {deployment_id, url,
-    bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises.
-    docs/deploy.md
+    A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. So does one without many
+    of the site's files (or `allow_warning_codes` with the warning's code). Returns {deployment_id, url, bytes_uploaded?,
+    bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises. docs/deploy.md
     """
     from run402_cli import deploy
-    from run402_cli.release.manifest import NormalizedManifest
     from run402_cli.release.sources import walk
-    from run402_cli.services import sites
 
     folder = Path(path).absolute()
     count = len(walk(folder))
@@ -174,15 +181,17 @@ def deploy_dir(
             hint="Check the path. Pass confirm_prune=True to go on.",
             details={"local_file_count": count, "threshold": _FEW_FILES, "dir": str(path)},
         )
-    client.profile.keys.ensure_writable()
-    files = {"__source": "local-dir", "path": str(folder)}
-    manifest = NormalizedManifest({"project": project_id, "site": {"replace": files}}, None, None)
-    options = deploy.ApplyOptions(cloud_dialect=True, command="run402 sites deploy-dir")
     with _deployer(client, project_id) as deployer:
-        result = sites.short_result(deploy.apply(deployer, manifest, options, on_event or deploy.silent))
-    if result["deployment_id"]:
-        client.profile.keys.update(project_id, {"last_deployment_id": result["deployment_id"]})
-    return result
+        return deploy.replace_site(
+            deployer,
+            project_id,
+            folder,
+            command="run402 sites deploy-dir",
+            emit=on_event or deploy.silent,
+            confirm_prune=confirm_prune,
+            allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
+        )
 
 
 def up(
@@ -197,6 +206,7 @@ def up(
     yes: bool = False,
     mode: str = "apply",
     allow_warnings: bool = False,
+    allow_warning_codes: Sequence[str] = (),
     max_spend_usd: float | None = None,
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
@@ -220,6 +230,7 @@ def up(
         yes=yes,
         mode=mode,
         allow_warnings=allow_warnings,
+        allow_warning_codes=tuple(allow_warning_codes),
         max_spend_usd=max_spend_usd,
     )
     return run(client, options, on_event or deploy.silent)

@@ -15,6 +15,7 @@ from run402_cli.errors import DeployError
 from run402_cli.services._deploy_errors import deploy_step
 
 Body = Mapping[str, Any]
+NOT_REVERSIBLE = "MIGRATIONS_NOT_REVERSIBLE"
 
 
 def _deployer(client: Client, project_id: str | None) -> httpx.Auth | None:
@@ -117,15 +118,38 @@ def edge_coherence(client: Client, project_id: str, operation_id: str) -> Any:
         )
 
 
-def promote(client: Client, project_id: str, release_id: str, *, allow_warning_codes: Sequence[str]) -> Any:
-    """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}."""
+def promote(
+    client: Client,
+    project_id: str,
+    release_id: str,
+    *,
+    allow_warning_codes: Sequence[str] = (),
+    allow_warnings: bool = False,
+) -> Any:
+    """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}.
+
+    `allow_warnings` agrees to every warning. The wire knows codes only: the known one is sent, and what the gateway
+    then asks for besides (PROMOTE_WARNING_REQUIRES_ACK) is agreed to in a second call.
+    """
+    codes = [NOT_REVERSIBLE] if allow_warnings else list(allow_warning_codes)
+    try:
+        return _promote(client, project_id, release_id, codes)
+    except DeployError as exc:
+        asked = [w.get("code") for w in exc.fields.get("warnings") or () if isinstance(w, dict)]
+        more = [code for code in asked if isinstance(code, str) and code not in codes]
+        if not (allow_warnings and more and exc.code == "PROMOTE_WARNING_REQUIRES_ACK"):
+            raise
+    return _promote(client, project_id, release_id, [*codes, *more])
+
+
+def _promote(client: Client, project_id: str, release_id: str, codes: list[str]) -> Any:
     with deploy_step("promote"):
         return client.request(
             "POST",
             f"/apply/v1/releases/{segment(release_id)}/promote",
             context="promoting the release",
             auth=_deployer(client, project_id),
-            body={"project": project_id, "allow_warning_codes": list(allow_warning_codes)},
+            body={"project": project_id, "allow_warning_codes": codes},
         )
 
 

@@ -367,6 +367,19 @@ class TestCloudDialect:
 class TestReviewAcrossDialects:
     """`--plan` speaks one dialect and `--require-plan` the other."""
 
+    def test_both_say_the_same_about_what_goes(self, client: httpx.Client, project: dict[str, Any]) -> None:
+        deploy(client, cloud(project, site={"replace": site({"index.html": INDEX, "more.css": CSS})}), INDEX, CSS)
+        shown = [
+            plan(client, {name: project["project_id"], "site": {"replace": site({"index.html": INDEX})}}).json()
+            for name in ("project", "project_id")
+        ]
+        core, other = shown
+        assert [w["code"] for w in core["warnings"]] == ["RUN402_CORE_DESTRUCTIVE_SITE_BULK_REMOVAL"]
+        assert core["warnings"] == other["warnings"] == core["diff"]["warnings"]
+        keys = ("is_noop", "summary", "migrations", "site", "functions", "secrets", "subdomains", "routes")
+        assert {key: core["diff"][key] for key in keys} == {key: other[key] for key in keys}
+        assert core["diff"]["site"]["removed"] == ["more.css"]
+
     def specs(self, project: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         sql = "create table t (n int)"
         by_ref = {"id": "1", "checksum": sha256(sql.encode()), "sql_ref": ref(sql.encode(), "application/sql")}

@@ -113,6 +113,63 @@ def test_losing_the_entry_page_or_the_last_subdomain_is_mentioned() -> None:
     assert found["RUN402_CORE_DESTRUCTIVE_SUBDOMAIN_REMOVAL"]["requires_confirmation"] is True
 
 
+CONFIRMED = {
+    "functions": ({"functions": {"replace": {"api": FUNCTION}}}, "RUN402_CORE_DESTRUCTIVE_FUNCTION_REMOVAL", ["login"]),
+    "a function": ({"functions": {"patch": {"delete": ["api"]}}}, "RUN402_CORE_DESTRUCTIVE_FUNCTION_REMOVAL", ["api"]),
+    "subdomains": ({"subdomains": {"set": ["b"]}}, "RUN402_CORE_DESTRUCTIVE_SUBDOMAIN_REMOVAL", ["a"]),
+    "secrets": ({"secrets": {"delete": ["KEY"]}}, "RUN402_CORE_DESTRUCTIVE_SECRET_REMOVAL", ["KEY"]),
+    "files": (
+        {"site": {"patch": {"delete": ["events.html"]}}},
+        "RUN402_CORE_DESTRUCTIVE_SITE_BULK_REMOVAL",
+        ["events.html"],
+    ),
+    "the first page": (
+        {"site": {"patch": {"delete": ["index.html"]}}},
+        "RUN402_CORE_SITE_ENTRYPOINT_REMOVED",
+        ["index.html"],
+    ),
+    "all files": ({"site": {"replace": {}}}, "RUN402_CORE_ZERO_SITE_FILES_AFTER", sorted(FILES)),
+    "all functions": ({"functions": {"replace": {}}}, "RUN402_CORE_ZERO_FUNCTIONS_AFTER", []),
+}
+
+
+@pytest.mark.parametrize("what", CONFIRMED)
+def test_whatever_is_removed_needs_confirmation(what: str) -> None:
+    change, code, affected = CONFIRMED[what]
+    base = spec(subdomains={"set": ["a", "b"]}, secrets={"require": ["KEY"]})
+    found = codes(change, base=base)[code]
+    assert (sorted(found["affected"]), found["requires_confirmation"]) == (affected, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "asks"),
+    [
+        ("assets/app-3f9ac2d1.js", "assets/app-77ab12cd.js", False),
+        ("assets/index-BxYz12_a.css", "assets/index-Cx-012_b.css", False),
+        ("app.3f9ac2d1.js.map", "app.00ffac21.js.map", False),
+        ("assets/app-3f9ac2d1.js", "assets/other-77ab12cd.js", True),
+        ("assets/app-3f9ac2d1.js", "assets/app-77ab12cd.css", True),
+        ("contact-us-page.html", "contact-me-page.html", True),
+    ],
+)
+def test_a_new_version_of_a_file_named_by_its_content_is_no_removal(old: str, new: str, asks: bool) -> None:
+    base = spec(site={"replace": site({"index.html": b"i", old: b"1"})})
+    found = codes(spec(site={"replace": site({"index.html": b"i", new: b"2"})}), base=base)
+    assert ("RUN402_CORE_DESTRUCTIVE_SITE_BULK_REMOVAL" in found) is asks
+
+
+def test_one_successor_stands_for_one_file() -> None:
+    base = spec(site={"replace": site({"index.html": b"i", "a-11111111.js": b"1", "a-22222222.js": b"2"})})
+    found = codes(spec(site={"replace": site({"index.html": b"i", "a-33333333.js": b"3"})}), base=base)
+    assert len(found["RUN402_CORE_DESTRUCTIVE_SITE_BULK_REMOVAL"]["affected"]) == 1
+
+
+@pytest.mark.parametrize("base", [None, {"site": {"replace": site({"index.html": b"i"})}}])
+def test_a_site_without_pages_is_a_loss_only_where_there_were_pages(base: dict[str, Any] | None) -> None:
+    found = codes({"site": {"replace": site({"a.txt": b"a"})}}, base=base)
+    assert found["SITE_NO_REACHABLE_HTML"]["requires_confirmation"] is (base is not None)
+
+
 def test_making_private_files_public_needs_confirmation() -> None:
     explicit = {"replace": site(FILES), "public_paths": {"mode": "explicit", "replace": {}}}
     found = codes({"site": {"public_paths": {"mode": "implicit"}}}, base=spec(site=explicit))

@@ -13,6 +13,8 @@ from run402_cli.core import diffs
 from run402_cli.release.state import materialize, state_digest
 
 A, B = b"<p>a</p>", b"<p>b</p>"
+# What `two` asks before the first release becomes the active one again.
+GOING_BACK = ["MIGRATIONS_NOT_REVERSIBLE", "RUN402_CORE_DESTRUCTIVE_SITE_BULK_REMOVAL"]
 
 
 @pytest.fixture
@@ -96,7 +98,10 @@ class TestPromote:
         body = {"project": project["project_id"], "allow_warning_codes": []}
         asked = client.post(url, json=body)
         assert (asked.status_code, asked.json()["code"]) == (409, "PROMOTE_WARNING_REQUIRES_ACK")
-        done = client.post(url, json={**body, "allow_warning_codes": ["MIGRATIONS_NOT_REVERSIBLE"]}).json()
+        assert asked.json()["unacknowledged_warning_codes"] == GOING_BACK
+        half = client.post(url, json={**body, "allow_warning_codes": GOING_BACK[:1]})
+        assert (half.status_code, half.json()["unacknowledged_warning_codes"]) == (409, GOING_BACK[1:])
+        done = client.post(url, json={**body, "allow_warning_codes": GOING_BACK}).json()
         assert (done["status"], done["release_id"], done["previous_release_id"]) == ("ok", first, second)
         assert done["diff"]["migrations"]["only_in_current"] == ["m1"]
         assert done["diff"]["site_paths"] == {"added_in_current": 1, "removed_in_current": 0}
@@ -120,7 +125,7 @@ class TestPromote:
     ) -> None:
         spec = {"project_id": project["project_id"], "site": {"patch": {"delete": ["more.html"]}}}
         planned = plan(client, spec).json()
-        body = {"project": project["project_id"], "allow_warning_codes": ["MIGRATIONS_NOT_REVERSIBLE"]}
+        body = {"project": project["project_id"], "allow_warning_codes": GOING_BACK}
         client.post(f"/apply/v1/releases/{two[0]}/promote", json=body)
         refused = client.post(f"/apply/v1/plans/{planned['plan_id']}/commit", json={})
         assert (refused.status_code, refused.json()["code"]) == (409, "BASE_RELEASE_CONFLICT")

@@ -193,6 +193,79 @@ def test_acknowledged_warnings_pass_and_are_in_the_result(
     assert deploy.apply(client, text_site(tmp_path), options(**given), deploy.silent)["warnings"] == [BLOCKING]
 
 
+TAKES_AWAY: list[dict[str, Any]] = [
+    {"site": {"replace": {"index.html": "hi"}}},
+    {"site": {"patch": {"delete": ["a.html"]}}},
+    {"functions": {"replace": {"f": {"source": {"data": "export default () => 1"}}}}},
+    {"functions": {"patch": {"delete": ["f"]}}},
+    {"subdomains": {"set": ["a"]}},
+    {"secrets": {"delete": ["KEY"]}},
+]
+TAKES_NOTHING: list[dict[str, Any]] = [
+    {"site": {"patch": {"put": {"index.html": "hi"}}}},
+    {"subdomains": {"add": ["a"]}},
+    {"database": {"migrations": [{"id": "m", "sql": "select 1"}]}},
+]
+
+
+def silent_plans(gateway: StubGateway, **more: Any) -> None:
+    """Answers as the official Core does: no diff, no warnings."""
+    answer = {"plan_id": "plan_1", "project_id": "prj_test", "base_release_id": "rel_0", "noop": False, **more}
+    gateway.on("POST", "/apply/v1/plans", lambda _call: Reply(201, answer))
+    gateway.on("POST", "/projects/v1/prj_test/content", lambda _call: Reply(201, {"staged": True}))
+
+
+@pytest.mark.parametrize("sections", TAKES_AWAY)
+def test_a_gateway_that_tells_nothing_about_removals_is_asked_about(
+    gateway: StubGateway, core_client: Client, tmp_path: Path, sections: dict[str, Any]
+) -> None:
+    silent_plans(gateway)
+    with pytest.raises(DeployError) as caught:
+        deploy.apply(core_client, manifest(tmp_path, **sections), options(), deploy.silent)
+    envelope = caught.value.envelope()
+    assert (envelope["code"], envelope["phase"]) == ("REMOVALS_UNKNOWN", "plan")
+    section, name = next((key, next(iter(value))) for key, value in sections.items())
+    assert all(part.startswith(f"{section}.{name}") for part in envelope["warnings"][0]["affected"])
+    assert [call.path for call in gateway.calls] == ["/apply/v1/plans"]
+    deploy.apply(
+        core_client, manifest(tmp_path, **sections), options(allow_warning_codes=(envelope["code"],)), deploy.silent
+    )
+    assert gateway.sent("POST", "/apply/v1/plans/plan_1/commit")
+
+
+@pytest.mark.parametrize("sections", TAKES_NOTHING)
+def test_what_cannot_remove_anything_is_not_asked_about(
+    gateway: StubGateway, core_client: Client, tmp_path: Path, sections: dict[str, Any]
+) -> None:
+    silent_plans(gateway)
+    deploy.apply(core_client, manifest(tmp_path, **sections), options(), deploy.silent)
+    assert gateway.sent("POST", "/apply/v1/plans/plan_1/commit")
+
+
+@pytest.mark.parametrize("plan", [{"base_release_id": None}, {"noop": True}, {"warnings": []}])
+def test_a_first_release_or_one_that_is_told_about_is_not_asked_about(
+    gateway: StubGateway, core_client: Client, tmp_path: Path, plan: dict[str, Any]
+) -> None:
+    silent_plans(gateway, **plan)
+    deploy.apply(core_client, text_site(tmp_path), options(), deploy.silent)
+    assert gateway.sent("POST", "/apply/v1/plans/plan_1/commit")
+
+
+def test_a_rehearsal_that_would_commit_stops_at_warnings_too(
+    gateway: StubGateway, client: Client, tmp_path: Path
+) -> None:
+    plan_with(gateway, warnings=[BLOCKING])
+    with pytest.raises(DeployError) as caught:
+        deploy.rehearse(client, text_site(tmp_path), options(commit_rehearsed=True), deploy.silent)
+    assert caught.value.code == "W1"
+    assert [call.path for call in gateway.calls] == ["/apply/v1/plans"]
+    report = {"status": "ready", "report": {"status": "passed"}}
+    gateway.on("POST", "/apply/v1/plans/plan_1/rehearse", lambda _call: Reply(200, report))
+    assert deploy.rehearse(client, text_site(tmp_path), options(), deploy.silent)["ok"] is True
+    agreed = options(commit_rehearsed=True, allow_warning_codes=("W1",))
+    assert deploy.rehearse(client, text_site(tmp_path), agreed, deploy.silent)["ok"] is True
+
+
 def test_missing_secrets_say_how_to_set_them(gateway: StubGateway, client: Client, tmp_path: Path) -> None:
     plan_with(gateway, warnings=[SECRET])
     with pytest.raises(DeployError) as caught:

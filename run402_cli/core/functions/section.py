@@ -35,7 +35,6 @@ class FunctionsSection(Section):
         return Planned(
             changes=changes,
             content=content,
-            warnings=tuple(_removals(before, bundles)),
             answer={"function_effects": effects} if effects and wire.dialect == "core" else {},
         )
 
@@ -135,23 +134,6 @@ def wanted(before: Mapping[str, Bundle], wire: WireSpec, target: Mapping[str, An
             created_at=previous.created_at if previous else None,
         )
     return bundles
-
-
-def _removals(before: Mapping[str, Bundle], after: Mapping[str, Bundle]) -> list[dict[str, Any]]:
-    removed = sorted(before.keys() - after.keys())
-    if not removed:
-        return []
-    warning = {
-        "code": "RUN402_CORE_DESTRUCTIVE_FUNCTION_REMOVAL",
-        "severity": "high",
-        "requires_confirmation": True,
-        "message": f"Removes functions: {', '.join(removed)}.",
-        "affected": removed,
-    }
-    if after:
-        return [warning]
-    last = {"code": "RUN402_CORE_ZERO_FUNCTIONS_AFTER", "message": "The release has no functions left.", "affected": []}
-    return [warning, {**warning, **last}]
 
 
 def _effects(bundles: Mapping[str, Bundle], target: Mapping[str, Any], *, noop: bool) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from run402_cli import deploy
 from run402_cli.deploy import diagnosis
 from run402_cli.deploy._errors import continued_by_rerun
-from run402_cli.errors import ValidationError
+from run402_cli.errors import DeployError, ValidationError
 from run402_cli.mcp import _text
 from run402_cli.mcp._tool import DESTRUCTIVE, PROJECT, READ, WRITE, Call, Reply, Tool, may, need, tool
 from run402_cli.services import apply, ci, sites, subdomains
@@ -99,9 +102,23 @@ def _site_dir(call: Call) -> Reply:
 
 
 def _site_of(call: Call, folder: Path, again: str) -> Reply:
-    with continued_by_rerun(again):
+    with continued_by_rerun(again), _agreed_elsewhere():
         result = deploy.replace_site(call.client, call["project"], folder, command=again, emit=call.note)
     return Reply(result, more=call.events)
+
+
+@contextlib.contextmanager
+def _agreed_elsewhere() -> Iterator[None]:
+    """These tools have the published inputs, and none of them agrees to a warning: say which tool does."""
+    try:
+        yield
+    except DeployError as exc:
+        if codes := exc.fields.get("unacknowledged_warning_codes"):
+            exc.fields["hint"] = (
+                "Where this is what you want, call the tool deploy with site.replace, the same files and "
+                f"allow_warning_codes {json.dumps(codes)}; or run `run402 sites deploy-dir` with --confirm-prune."
+            )
+        raise
 
 
 def _resume(call: Call) -> Reply:

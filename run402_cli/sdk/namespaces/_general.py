@@ -14,7 +14,7 @@ from run402_cli.services import pay as _pay
 from run402_cli.services import status as _status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -34,6 +34,7 @@ class General(Namespace):
         yes: bool = False,
         mode: str = "apply",
         allow_warnings: bool = False,
+        allow_warning_codes: Sequence[str] = (),
         max_spend_usd: float | None = None,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
@@ -54,6 +55,7 @@ class General(Namespace):
             yes=yes,
             mode=mode,
             allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
             max_spend_usd=max_spend_usd,
             on_event=on_event,
         )

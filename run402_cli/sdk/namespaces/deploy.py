@@ -78,12 +78,15 @@ class Deploy(Namespace):
         base_dir: str | PathLike[str] | None = None,
         teardown: str = "keep",
         commit: bool = False,
+        allow_warnings: bool = False,
+        allow_warning_codes: Sequence[str] = (),
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Try the release on a contained branch first; with `commit`, deploy it when it passed.
 
-        `teardown` says what becomes of the branch: keep, on_pass or always. Returns {ok, project_id, plan, rehearsal,
-        ...}. Errors as for `apply`. docs/deploy.md
+        With `commit`, warnings that nobody allowed stop it as they stop `apply`. `teardown` says what becomes of the
+        branch: keep, on_pass or always. Returns {ok, project_id, plan, rehearsal, ...}. Errors as for `apply`.
+        docs/deploy.md
         """
         return self._call(
             _releases.rehearse,
@@ -92,6 +95,8 @@ class Deploy(Namespace):
             base_dir=base_dir,
             teardown=teardown,
             commit=commit,
+            allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
             on_event=on_event,
         )
 
@@ -120,9 +125,21 @@ class Deploy(Namespace):
         """GET /apply/v1/operations/{id}/edge-coherence -> {coherent, paths: [...], pending_count, ...}."""
         return self._call(_apply.edge_coherence, project_id, operation_id)
 
-    def promote(self, project_id: str, release_id: str, *, allow_warning_codes: Sequence[str]) -> Any:
-        """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}."""
-        return self._call(_apply.promote, project_id, release_id, allow_warning_codes=allow_warning_codes)
+    def promote(
+        self, project_id: str, release_id: str, *, allow_warning_codes: Sequence[str] = (), allow_warnings: bool = False
+    ) -> Any:
+        """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}.
+
+        `allow_warnings` agrees to every warning. The wire knows codes only: the known one is sent, and what the gateway
+        then asks for besides (PROMOTE_WARNING_REQUIRES_ACK) is agreed to in a second call.
+        """
+        return self._call(
+            _apply.promote,
+            project_id,
+            release_id,
+            allow_warning_codes=allow_warning_codes,
+            allow_warnings=allow_warnings,
+        )
 
     def release(self, project_id: str, release_id: str, *, site_limit: int | None = None) -> Any:
         """GET /apply/v1/releases/{id|active}[?site_limit=] -> release inventory; "active" is the live one."""
@@ -194,12 +211,15 @@ class ProjectDeploy(Namespace):
         base_dir: str | PathLike[str] | None = None,
         teardown: str = "keep",
         commit: bool = False,
+        allow_warnings: bool = False,
+        allow_warning_codes: Sequence[str] = (),
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Try the release on a contained branch first; with `commit`, deploy it when it passed.
 
-        `teardown` says what becomes of the branch: keep, on_pass or always. Returns {ok, project_id, plan, rehearsal,
-        ...}. Errors as for `apply`. docs/deploy.md
+        With `commit`, warnings that nobody allowed stop it as they stop `apply`. `teardown` says what becomes of the
+        branch: keep, on_pass or always. Returns {ok, project_id, plan, rehearsal, ...}. Errors as for `apply`.
+        docs/deploy.md
         """
         return self._call(
             _releases.rehearse,
@@ -208,6 +228,8 @@ class ProjectDeploy(Namespace):
             base_dir=base_dir,
             teardown=teardown,
             commit=commit,
+            allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
             on_event=on_event,
         )
 
@@ -234,9 +256,19 @@ class ProjectDeploy(Namespace):
         """GET /apply/v1/operations/{id}/edge-coherence -> {coherent, paths: [...], pending_count, ...}."""
         return self._call(_apply.edge_coherence, self._project_id, operation_id)
 
-    def promote(self, release_id: str, *, allow_warning_codes: Sequence[str]) -> Any:
-        """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}."""
-        return self._call(_apply.promote, self._project_id, release_id, allow_warning_codes=allow_warning_codes)
+    def promote(self, release_id: str, *, allow_warning_codes: Sequence[str] = (), allow_warnings: bool = False) -> Any:
+        """POST /apply/v1/releases/{id}/promote {project, allow_warning_codes} -> {release_id, operation_id, ...}.
+
+        `allow_warnings` agrees to every warning. The wire knows codes only: the known one is sent, and what the gateway
+        then asks for besides (PROMOTE_WARNING_REQUIRES_ACK) is agreed to in a second call.
+        """
+        return self._call(
+            _apply.promote,
+            self._project_id,
+            release_id,
+            allow_warning_codes=allow_warning_codes,
+            allow_warnings=allow_warnings,
+        )
 
     def release(self, release_id: str, *, site_limit: int | None = None) -> Any:
         """GET /apply/v1/releases/{id|active}[?site_limit=] -> release inventory; "active" is the live one."""

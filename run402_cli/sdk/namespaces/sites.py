@@ -11,7 +11,7 @@ from run402_cli.sdk import _releases
 from run402_cli.sdk._namespace import Namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from os import PathLike
     from typing import Any
 
@@ -25,15 +25,26 @@ class Sites(Namespace):
         path: str | PathLike[str],
         *,
         confirm_prune: bool = False,
+        allow_warnings: bool = False,
+        allow_warning_codes: Sequence[str] = (),
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
 
-        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. Returns
-        {deployment_id, url, bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what
-        `deploy.apply` raises. docs/deploy.md
+        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. So does one without
+        many of the site's files (or `allow_warning_codes` with the warning's code). Returns {deployment_id, url,
+        bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises.
+        docs/deploy.md
         """
-        return self._call(_releases.deploy_dir, project_id, path, confirm_prune=confirm_prune, on_event=on_event)
+        return self._call(
+            _releases.deploy_dir,
+            project_id,
+            path,
+            confirm_prune=confirm_prune,
+            allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
+            on_event=on_event,
+        )
 
 
 class ProjectSites(Namespace):
@@ -44,12 +55,23 @@ class ProjectSites(Namespace):
         path: str | PathLike[str],
         *,
         confirm_prune: bool = False,
+        allow_warnings: bool = False,
+        allow_warning_codes: Sequence[str] = (),
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
 
-        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. Returns
-        {deployment_id, url, bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what
-        `deploy.apply` raises. docs/deploy.md
+        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. So does one without
+        many of the site's files (or `allow_warning_codes` with the warning's code). Returns {deployment_id, url,
+        bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises.
+        docs/deploy.md
         """
-        return self._call(_releases.deploy_dir, self._project_id, path, confirm_prune=confirm_prune, on_event=on_event)
+        return self._call(
+            _releases.deploy_dir,
+            self._project_id,
+            path,
+            confirm_prune=confirm_prune,
+            allow_warnings=allow_warnings,
+            allow_warning_codes=allow_warning_codes,
+            on_event=on_event,
+        )
