@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ def text(command: click.Command) -> str:
     return " ".join((command.help or "").replace("\b", "").split())
 
 
-def _arguments(command: click.Command) -> Iterator[Document]:
+def _arguments(command: click.Command, kinds: Mapping[str, Document]) -> Iterator[Document]:
     """Positional words. Several in one metavar ("TABLE [QUERY]") are told apart."""
     for param in command.params:
         if not isinstance(param, click.Argument) or getattr(param, "hidden", False):
@@ -64,7 +65,8 @@ def _arguments(command: click.Command) -> Iterator[Document]:
         for word in label.split():
             bare = word.strip("[].")
             repeatable = {"repeatable": True} if many or "..." in word else {}
-            yield {"name": bare, "required": not word.startswith("["), **repeatable}
+            values = {key: value for key, value in kinds.get(bare, {}).items() if key == "values"}
+            yield {"name": bare, "required": not word.startswith("["), **values, **repeatable}
 
 
 def _shown(command: click.Command) -> list[click.Option]:
@@ -107,6 +109,7 @@ def _default(option: click.Option, help_: str, kind: str) -> Any:
     return int(found[1]) if kind in ("integer", "number") and found[1].isdecimal() else found[1]
 
 
+@functools.cache
 def everything() -> Document:
     """The data file: {every_command, calls_gateway, commands: {name: entry}}. See docs/how-to/schema.md."""
     found = facts({name: _unit(name) for name in names()})
@@ -129,7 +132,7 @@ def _entry(name: str, fact: Document) -> Document:
     return {
         "description": text(command),
         "usage": usage(name, command),
-        "arguments": list(_arguments(command)),
+        "arguments": list(_arguments(command, kinds)),
         "options": [_option(option, kinds) for option in _shown(command)],
         "exit_codes": [0, 1],
         "error_codes": [],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,14 +67,46 @@ def llms() -> str:
     return "\n".join(lines) + "\n"
 
 
+# Placeholders whose values the shell or the local files know.
+_KINDS = {
+    **dict.fromkeys(("PROJECT", "BRANCH_PROJECT_ID"), "@project"),
+    **dict.fromkeys(("FILE", "FILES", "ARCHIVE_PATH", "PATH", "PATH[:TYPE]"), "@file"),
+    **dict.fromkeys(("DIR", "SOURCE"), "@dir"),
+}
+_OF_WALLETS = ("wallets use", "wallets rename", "wallets bind", "wallets rm")
+
+
+def _kind(full: str, name: str | None, entry: dict[str, Any]) -> Any:
+    """What shell completion offers for a value: a list, or a kind that run402_cli/completion.py knows."""
+    if entry.get("values"):
+        return entry["values"]
+    if name == "ID" and "--project" in entry.get("flags", ()):
+        return "@project"
+    if full in _OF_WALLETS and name == "NAME":
+        return "@wallet"
+    if full == "schema" and name == "COMMAND":
+        return "@group"
+    if full == "sites deploy-dir" and name == "PATH":
+        return "@dir"
+    return _KINDS.get(name or "", "@text")
+
+
 def completion() -> str:
-    """The options of each command, for shell completion: one line per command."""
+    """Options and arguments of each command, for shell completion: one line per command."""
     lines = []
-    for name in GROUPS:
-        for full, command in commands(name).items():
-            flags = sorted({opt for param in command.params for opt in param.opts if opt.startswith("--")} - {"--help"})
-            lines.append(f"  {json.dumps(full)}: {json.dumps(flags)}")
+    for full, entry in command_tree.everything()["commands"].items():
+        flags = {}
+        for option in entry["options"]:
+            kind = None if option["type"] == "boolean" else _kind(full, option.get("value"), option)
+            flags |= {flag: [kind, _first_sentence(option["help"])] for flag in option["flags"]}
+        args = [[_kind(full, arg["name"], arg), arg.get("repeatable", False)] for arg in entry["arguments"]]
+        value = {**({"args": args} if args else {}), "flags": flags}
+        lines.append(f"  {json.dumps(full)}: {json.dumps(value, ensure_ascii=False)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _first_sentence(text_: str) -> str:
+    return text_.split(". ")[0].rstrip(".")
 
 
 def tree() -> str:

@@ -441,4 +441,4 @@ def _is(node: ast.AST, text: str) -> bool:
 
 def _flag(node: ast.expr) -> str | None:
     text = node.value if isinstance(node, ast.Constant) else None
-    return text if isinstance(text, str) and text.startswith("--") else None
+    return text if isinstance(text, str) and (text.startswith("--") or text.isupper()) else None

@@ -1,8 +1,9 @@
-"""Shell completion: candidates by position, from local files only, without command modules."""
+"""Shell completion: what is offered at each place, from local files only; and the scripts in real shells."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.completion import candidates
+from run402_cli.completion import DIRS, FILES, OPTIONS_FILE, candidates
 from run402_cli.main import _guarded
 
 
@@ -23,26 +24,54 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "project-keys.v1.json").write_text(json.dumps(store))
 
 
+def offered(*words: str) -> list[str]:
+    return [line.split("\t")[0] for line in candidates(list(words))]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["proj"], ["projects"]),
         (["projects", "sq"], ["sql"]),
-        (["deploy", "release", "di"], ["diff"]),
+        (["deploy", "release", ""], ["active", "diff", "get"]),
         (["projects", "sql", "--fi"], ["--fields", "--file"]),
         (["--wallet", "x", "stat"], ["status"]),
-        (["up", "ver"], ["verify"]),
+        (["--format", "text", "projects", "sq"], ["sql"]),
+        (["up", "ver"], [DIRS, "verify"]),
         (["nonsense", ""], []),
+        # Values, and nothing else, after a flag that takes one.
+        (["--format", ""], ["json", "jsonl", "text"]),
+        (["projects", "sql", "--format=t"], ["--format=text"]),
+        (["projects", "sql", "--format", "=", "t"], ["text"]),  # as bash splits it
+        (["projects", "sql", "--format", "="], ["json", "jsonl", "text"]),
+        (["up", "--tier", ""], ["hobby", "prototype", "team"]),
+        (["deploy", "apply", "--manifest", ""], [FILES]),
+        (["core", "start", "--data-dir", "/t"], [DIRS]),
+        (["projects", "provision", "--name", ""], []),
+        # In place of an argument: its values.
+        (["completion", ""], ["bash", "fish", "powershell", "zsh"]),
+        (["completion", " "], ["bash", "fish", "powershell", "zsh"]),  # as PowerShell says "empty"
+        (["completion", "zsh", "z"], []),
+        (["archives", "verify", "a.r4"], [FILES]),
+        (["archives", "verify", "--", "-"], [FILES]),
+        (["projects", "sql", "--file", "x", "--", "--fi"], []),
     ],
 )
 def test_candidates_fit_the_place(words: list[str], expected: list[str], keys: None) -> None:
-    assert candidates(words) == expected
+    assert offered(*words) == expected
 
 
 def test_project_ids_and_wallets_come_from_the_local_files(keys: None) -> None:
-    assert candidates(["projects", "get", "--project", ""]) == ["prj_abc"]
-    assert candidates(["projects", "get", "prj_"]) == ["prj_abc"]
-    assert candidates(["status", "--wallet", ""]) == ["ci", "default"]
+    assert offered("projects", "get", "--project", "") == ["prj_abc"]
+    assert offered("projects", "use", "") == ["prj_abc"]
+    assert offered("projects", "get", "prj_") == ["prj_abc"]
+    assert offered("status", "--wallet", "") == ["ci", "default"]
+    assert offered("wallets", "use", "") == ["ci", "default"]
+
+
+def test_every_candidate_says_what_it_is() -> None:
+    for words in ([""], ["projects", ""], ["projects", "sql", "--"]):
+        assert all("\t" in line for line in candidates(words)), words
 
 
 def test_damaged_files_complete_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +79,15 @@ def test_damaged_files_complete_to_nothing(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "project-keys.v1.json").write_bytes(b"\xff{")
     assert candidates(["projects", "get", "--project", ""]) == []
+
+
+def test_every_flag_with_known_values_offers_them() -> None:
+    known = json.loads(OPTIONS_FILE.read_bytes())
+    listed = [(name, flag, spec[0]) for name, entry in known.items() for flag, spec in entry["flags"].items()]
+    chosen = [row for row in listed if isinstance(row[2], list)]
+    assert len(chosen) > 40
+    for name, flag, values in chosen:
+        assert offered(*name.split(), flag, "") == sorted(map(str, values)), (name, flag)
 
 
 def test_completion_imports_no_third_party_code_and_no_command() -> None:
@@ -63,28 +101,94 @@ def test_completion_imports_no_third_party_code_and_no_command() -> None:
     assert "--file" in done.stdout.split()
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_the_script_of_each_shell_calls_back(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _guarded(["completion", shell]) == 0
     assert "run402 __complete" in capsys.readouterr().out
 
 
+class Shell:
+    """A real shell with `run402` on its PATH and a folder to work in."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"{name} is not installed")
+        self.path, self.folder = path, folder
+        program = folder / "bin" / "run402"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m run402_cli "$@"\n')
+        program.chmod(0o755)
+        self.env = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder)}
+        self.work = folder / "work"
+        (self.work / "pages").mkdir(parents=True)
+        (self.work / "page.sql").touch()
+        self.script = self._run([str(program), "completion", name])
+
+    def _run(self, command: list[str]) -> str:
+        done = subprocess.run(
+            command, cwd=self.work, env=self.env, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def __call__(self, code: str, *options: str) -> str:
+        return self._run([self.path, *options, "-c", code])
+
+
+BASH = [
+    (["projects", "sq"], ["sql"]),
+    (["--format", "=", "te"], ["text"]),
+    (["up", "--tier", ""], ["hobby", "prototype", "team"]),
+    (["projects", "sql", "--file", "pa"], ["page.sql", "pages"]),
+    (["core", "start", "--data-dir", "pa"], ["pages"]),
+    (["projects", "provision", "--name", ""], []),
+]
+
+
 def test_bash_completes_through_the_script(tmp_path: Path) -> None:
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("bash is not installed")
-    script = tmp_path / "completion.bash"
-    script.write_text(
-        subprocess.run(
-            [sys.executable, "-m", "run402_cli", "completion", "bash"], capture_output=True, text=True, check=True
-        ).stdout
-    )
-    code = (
-        f'run402() {{ {sys.executable} -m run402_cli "$@"; }}; . {script};'
-        "COMP_WORDS=(run402 projects sq); COMP_CWORD=2; _run402; echo ${COMPREPLY[@]}"
-    )
-    done = subprocess.run([bash, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["sql"]
+    shell = Shell("bash", tmp_path)
+    for words, expected in BASH:
+        listed = " ".join(f"'{word}'" for word in ["run402", *words])
+        out = shell(
+            f"{shell.script}\nCOMP_WORDS=({listed}); COMP_CWORD={len(words)}; _run402; "
+            'printf "%s\\n" "${COMPREPLY[@]}"',
+            "--norc",
+        )
+        assert sorted(out.split()) == expected, words
+
+
+def test_zsh_completes_at_the_first_tab_of_a_session(tmp_path: Path) -> None:
+    """The file lies in fpath as the help says; a real interactive zsh gets one Tab."""
+    shell = Shell("zsh", tmp_path)
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "_run402").write_text(shell.script)
+    code = f"""
+zmodload zsh/zpty
+zpty first 'zsh -f -i'
+zpty -w first 'PS1="> "; fpath=({tmp_path}/functions $fpath); autoload -U compinit; compinit -u; print READY'
+text=''
+until [[ "$text" == *READY*READY* ]]; do zpty -r first line; text+="$line"; done
+zpty -w -n first $'run402 projects provi\\t'
+text=''
+repeat 200; do zpty -r -t first line && text+="$line"; [[ "$text" == *provision* ]] && break; sleep 0.05; done
+print -r -- "$text"
+zpty -d first
+"""
+    assert "provision" in shell(code, "-f")
+
+
+def test_fish_shows_descriptions_and_files(tmp_path: Path) -> None:
+    shell = Shell("fish", tmp_path)
+    script = tmp_path / "run402.fish"
+    script.write_text(shell.script)
+
+    def lines(typed: str) -> list[str]:
+        return shell(f"source {script}; complete -C '{typed}'", "--no-config").splitlines()
+
+    assert lines("run402 projects sq") == ["sql\tRun SQL with the service key."]
+    assert lines("run402 up --tier ") == ["hobby", "prototype", "team"]
+    assert [line.split("\t")[0] for line in lines("run402 projects sql --file pa")] == ["page.sql", "pages/"]
 
 
 def test_an_unknown_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
