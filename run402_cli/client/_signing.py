@@ -1,4 +1,4 @@
-"""secp256k1 keys and Ethereum signatures: keccak-256 and coincurve only, so that signing costs milliseconds.
+"""secp256k1 keys and Ethereum signatures: keccak-256 and the curve only, so that signing costs milliseconds.
 
 Equal to eth-account byte for byte (a test compares). See docs/protocol/authentication.md.
 """
@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import secrets
 
-from coincurve import PrivateKey
-from Crypto.Hash import keccak
-
-_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-
-
-def keccak256(data: bytes) -> bytes:
-    return keccak.new(digest_bits=256, data=data).digest()
+from run402_cli import curve
+from run402_cli.keccak import keccak256
 
 
 def is_valid_key(private_key: str) -> bool:
     """A 0x-hex scalar of the curve: neither zero nor at or above the group order."""
-    return 0 < int(private_key, 16) < _ORDER
+    return 0 < int(private_key, 16) < curve.ORDER
 
 
 def new_private_key() -> str:
@@ -32,8 +26,8 @@ def new_private_key() -> str:
 
 def address_of(private_key: str) -> str:
     """The EIP-55 checksummed address of a private key."""
-    public = PrivateKey(bytes.fromhex(private_key[2:])).public_key.format(compressed=False)
-    return checksum_address("0x" + keccak256(public[1:])[-20:].hex())
+    public = curve.public_key(bytes.fromhex(private_key[2:]))
+    return checksum_address("0x" + keccak256(public)[-20:].hex())
 
 
 def checksum_address(address: str) -> str:
@@ -52,5 +46,5 @@ def personal_sign(private_key: str, text: str) -> str:
 
 def sign_digest(private_key: str, digest: bytes) -> str:
     """Signature of a 32-byte digest: deterministic (RFC 6979), low s; 0x, r, s, v (27 or 28), lower-case hex."""
-    signature = PrivateKey(bytes.fromhex(private_key[2:])).sign_recoverable(digest, hasher=None)
-    return "0x" + signature[:64].hex() + format(signature[64] + 27, "02x")
+    signature, recovery_id = curve.sign(bytes.fromhex(private_key[2:]), digest)
+    return f"0x{signature.hex()}{27 + recovery_id:02x}"

@@ -21,7 +21,8 @@ from starlette.requests import Request
 from run402_cli.core import siwx
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
-from run402_cli.core.signatures import ADDRESS, address_word, keccak256, signer_of, typed_digest, word
+from run402_cli.core.signatures import ADDRESS, address_word, signer_of, typed_digest, word
+from run402_cli.keccak import keccak256
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_payments (

@@ -1,23 +1,20 @@
 """Whose signature is this? keccak-256, EIP-191, EIP-712 and public key recovery, for the headers that wallets sign.
 
-Written apart from the client's signing code on purpose: a mistake there is not repeated here. See docs/local-gateway.md.
+Written apart from the client's signing code on purpose: a mistake there is not repeated here. The hash and the curve are
+shared; they are tested against other people's code. See docs/local-gateway.md.
 """
 
 from __future__ import annotations
 
 import re
 
-from coincurve import PublicKey
-from Crypto.Hash import keccak
+from run402_cli import curve
+from run402_cli.keccak import keccak256
 
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}")
 # A signature with a high s is the same one written differently; wallets never make it (EIP-2).
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-
-
-def keccak256(data: bytes) -> bytes:
-    return keccak.new(digest_bits=256, data=data).digest()
 
 
 def personal_digest(text: str) -> bytes:
@@ -39,11 +36,10 @@ def signer_of(digest: bytes, signature: str) -> str | None:
     if raw[64] not in (27, 28) or int.from_bytes(raw[32:64], "big") > _HALF_ORDER:
         return None
     try:
-        key = PublicKey.from_signature_and_message(raw[:64] + bytes([raw[64] - 27]), digest, hasher=None)
-    except Exception:
-        # coincurve reports a failed recovery with a bare Exception.
+        key = curve.recover(digest, raw[:64], raw[64] - 27)
+    except ValueError:
         return None
-    return "0x" + keccak256(key.format(compressed=False)[1:])[-20:].hex()
+    return "0x" + keccak256(key)[-20:].hex()
 
 
 def word(number: int) -> bytes:

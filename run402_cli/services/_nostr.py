@@ -61,9 +61,6 @@ def event_id(event: dict[str, Any]) -> str:
 
 def verifies(public_key_hex: str, signature_hex: str, digest: bytes) -> bool:
     """Whether a BIP-340 signature of a 32-byte digest is the key's."""
-    from coincurve import PublicKeyXOnly
+    from run402_cli import curve
 
-    try:
-        return PublicKeyXOnly(bytes.fromhex(public_key_hex)).verify(bytes.fromhex(signature_hex), digest)
-    except ValueError:
-        return False
+    return curve.verifies_schnorr(bytes.fromhex(public_key_hex), digest, bytes.fromhex(signature_hex))

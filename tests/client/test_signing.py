@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from siwe import SiweMessage
 
+from run402_cli import curve
 from run402_cli.client import _signing, _siwx
 
-KEYS = st.integers(1, _signing._ORDER - 1).map(lambda n: f"0x{n:064x}")
+KEYS = st.integers(1, curve.ORDER - 1).map(lambda n: f"0x{n:064x}")
 
 
 @settings(max_examples=25, deadline=None)
@@ -32,9 +33,7 @@ def test_checksum_ignores_the_case_of_its_input(raw: bytes) -> None:
     assert _signing.checksum_address(address.upper().replace("0X", "0x")) == _signing.checksum_address(address)
 
 
-@pytest.mark.parametrize(
-    ("key", "valid"), [("0x" + "0" * 64, False), (f"0x{_signing._ORDER:064x}", False), ("0x1", True)]
-)
+@pytest.mark.parametrize(("key", "valid"), [("0x" + "0" * 64, False), (f"0x{curve.ORDER:064x}", False), ("0x1", True)])
 def test_only_scalars_of_the_curve_are_keys(key: str, valid: bool) -> None:
     assert _signing.is_valid_key(key) is valid
 

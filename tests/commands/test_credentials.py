@@ -167,7 +167,7 @@ def test_local_commands_do_not_load_the_http_client(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom run402_cli.main import _guarded\n"
         "_guarded(['credentials', 'project-keys', 'list'])\n_guarded(['wallets', 'list'])\n"
-        "assert not {'httpx', 'coincurve', 'pydantic'} & set(sys.modules), 'loaded'\n"
+        "assert not {'httpx', '_wallycore', 'pydantic'} & set(sys.modules), 'loaded'\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr

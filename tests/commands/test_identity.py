@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coincurve import PrivateKey
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from pytest_httpx import HTTPXMock
 
 from commands.conftest import ADDRESS, BASE, Run
+from run402_cli import curve
 from run402_cli.services import _nostr
 
-AUTHOR, OWNER = PrivateKey(b"\x01" * 32), PrivateKey(b"\x02" * 32)
-KEY = AUTHOR.public_key_xonly.format().hex()
+AUTHOR, OWNER = b"\x01" * 32, b"\x02" * 32
+KEY = curve.public_key(AUTHOR)[:32].hex()
 BEGIN = ("identity", "link", "nostr", "begin", "--visibility", "public")
 COMPLETE = ("identity", "link", "nostr", "complete")
 
@@ -51,11 +51,11 @@ def signature(text: str) -> str:
     return f"0x{bytes(account.sign_message(encode_defunct(text=text)).signature).hex()}"
 
 
-def event(content: str | None = None, tags: Any = None, key: PrivateKey = AUTHOR) -> dict[str, Any]:
+def event(content: str | None = None, tags: Any = None, key: bytes = AUTHOR) -> dict[str, Any]:
     if content is None:
         content = canonical({"public_payload": payload(), "wallet_signature": signature(payload())})
     fields = {
-        "pubkey": key.public_key_xonly.format().hex(),
+        "pubkey": curve.public_key(key)[:32].hex(),
         "created_at": 1773532800,
         "kind": 1,
         "tags": tags or [],
@@ -64,12 +64,12 @@ def event(content: str | None = None, tags: Any = None, key: PrivateKey = AUTHOR
     known = hashlib.sha256(
         json.dumps([0, *fields.values()], separators=(",", ":"), ensure_ascii=False).encode()
     ).digest()
-    return {"id": known.hex(), **fields, "sig": key.sign_schnorr(known).hex()}
+    return {"id": known.hex(), **fields, "sig": curve.sign_schnorr(key, known).hex()}
 
 
-def attestation(owner: PrivateKey = OWNER, author: str = KEY) -> list[str]:
+def attestation(owner: bytes = OWNER, author: str = KEY) -> list[str]:
     digest = hashlib.sha256(f"nostr:agent-auth:{author}:".encode()).digest()
-    return ["auth", owner.public_key_xonly.format().hex(), "", owner.sign_schnorr(digest).hex()]
+    return ["auth", curve.public_key(owner)[:32].hex(), "", curve.sign_schnorr(owner, digest).hex()]
 
 
 # -- begin --------------------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_what_begin_prints_is_what_complete_takes(run: Run, wallet: Path, httpx_
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"nostr_pubkey": OWNER.public_key_xonly.format().hex()}, "INVALID_PAYLOAD"),
+        ({"nostr_pubkey": curve.public_key(OWNER)[:32].hex()}, "INVALID_PAYLOAD"),
         ({"wallet_account": "eip155:8453:0x" + "1" * 40}, "EOA_SIGNER_MISMATCH"),
         ({"wallet_account": f"eip155:1:{ADDRESS}"}, "INVALID_PAYLOAD"),
         ({"audience": "https://evil.test"}, "INVALID_PAYLOAD"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from functions_kit import Functions, handler
 
+from run402_cli.core.functions.secrets import Vault
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.settings import Settings
 
 READ = handler("return new Response(process.env.API_TOKEN ?? 'none');")
 
@@ -125,3 +129,14 @@ def test_a_long_line_is_not_cut_inside_a_secret(functions: Functions) -> None:
     kept = functions.messages("api", tail=1000)
     assert "...[truncated]" in kept
     assert "sword" not in kept
+
+
+def test_a_value_that_another_library_sealed_opens() -> None:
+    """Sealed by pycryptodome's AES-GCM: what earlier versions left in a data directory stays readable."""
+    vault = Vault(Settings(data_dir=Path(), jwt_secret="s" * 64, signed_read_secret=""))
+    place = ("prj_1", "KEY", "project", "")
+    sealed = "aesgcm:v1:AAECAwQFBgcICQoLDA0OD81P3pBBYYrupG5hVplL2zgNDIUoqA0="
+    assert vault.open(place, sealed) == "naïve"
+    assert vault.open(place, vault.seal(place, "")) == ""
+    assert vault.open(("prj_2", *place[1:]), sealed) is None
+    assert vault.open(place, "aesgcm:v1:AAEC") is None
