@@ -8,8 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 .PHONY: quickstart test lint bench docs clean
 
 ## The guestbook example on a local gateway: installs, starts, deploys, prints JSON and the URL.
+## stdout is that one JSON document; each step says on stderr what it does.
 quickstart: $(VENV)/.core
-	$(BIN)/python docs/examples/guestbook/quickstart.py --run402 $(BIN)/run402 --home .quickstart
+	@$(BIN)/python docs/examples/guestbook/quickstart.py --run402 $(BIN)/run402 --home .quickstart
 
 ## Lint, types and all tests.
 test: lint
@@ -37,9 +38,11 @@ $(VENV)/.dev: pyproject.toml
 	touch $(VENV)/.dev $(VENV)/.core
 
 $(VENV)/.core: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install -e '.[core]'
-	touch $@
+	@echo "quickstart: preparing a virtual environment in $(VENV)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >&2
+	@echo "quickstart: installing run402 with PostgreSQL and Node into $(VENV); minutes on a slow network" >&2
+	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off -e '.[core]' >&2
+	@touch $@
 
 # A user's install: not editable, without the dev tools (some of them slow the start of httpx down).
 $(VENV)/.bench: pyproject.toml $(shell find run402_cli -name '*.py')

@@ -18,8 +18,6 @@ from run402_cli.errors import CommandError, FlagError, UsageError
 
 app = CommandGroup()
 
-_INSTALL = "pipx install 'run402[core]'"
-_INJECT = "pipx inject run402 'run402[core]'"
 _DEFAULT_LINES = 200
 
 DataDirOpt = Annotated[
@@ -233,13 +231,9 @@ def _core_errors(database_url: str | None = None) -> Iterator[None]:
 
 
 def _missing(details: Any) -> CommandError:
-    return CommandError(
-        "The local gateway is not installed: run402 was installed without its extra `core`.",
-        code="CORE_DEPENDENCIES_MISSING",
-        hint=f"{_INSTALL} (or, when run402 is there already: {_INJECT})",
-        details=details,
-        next_actions=[{"type": "run_command", "command": _INJECT}, {"type": "run_command", "command": _INSTALL}],
-    )
+    from run402_cli.services import installation
+
+    return installation.missing_extra("core", "The local gateway", code="CORE_DEPENDENCIES_MISSING", details=details)
 
 
 def _secrets(database_url: str | None) -> list[str]:

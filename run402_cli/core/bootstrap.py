@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from typing import Any
 
+from run402_cli.core import datadir
 from run402_cli.core.gateway import Connection
+
+# What the bookkeeping tables mean, kept in internal.core_format. 0: there was no such record yet. A newer one is refused;
+# an older one is brought up to date by the statements below, which are idempotent.
+FORMAT = 1
 
 # Modules that own bookkeeping tables, parents first (most tables reference internal.core_projects).
 TABLE_OWNERS = (
@@ -109,11 +115,45 @@ def table_definitions() -> Iterator[str]:
         yield ddl
 
 
-async def bootstrap(conn: Connection) -> None:
-    """Create or upgrade everything below the project schemas, in one transaction."""
+FORMAT_TABLE = """
+CREATE TABLE IF NOT EXISTS internal.core_format (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  format integer NOT NULL,
+  made_by text NOT NULL,
+  since timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+
+async def bootstrap(conn: Connection) -> dict[str, Any] | None:
+    """Create or upgrade everything below the project schemas, in one transaction: {what, from, to} when it was older.
+
+    CORE_FORMAT_NEWER, before anything is written, when a newer version made it.
+    """
     async with conn.transaction():
         await conn.execute("SELECT pg_advisory_xact_lock(%s)", (BOOTSTRAP_LOCK,))
+        found = await _format(conn)
         await conn.execute(ROLES)
         await conn.execute(SCHEMAS)
         for ddl in table_definitions():
             await conn.execute(ddl.encode())
+        if found == FORMAT:
+            return None
+        await conn.execute(FORMAT_TABLE)
+        await conn.execute("DELETE FROM internal.core_format")
+        made = "INSERT INTO internal.core_format (format, made_by) VALUES (%s, %s)"
+        await conn.execute(made, (FORMAT, datadir.MADE_BY))
+    return None if found is None else {"what": "database", "from": found, "to": FORMAT}
+
+
+async def _format(conn: Connection) -> int | None:
+    """The format of the tables that are there; None when there are none."""
+    cursor = await conn.execute("SELECT to_regclass('internal.core_format'), to_regclass('internal.core_projects')")
+    record, projects = await cursor.fetchone() or (None, None)
+    if record is None:
+        return None if projects is None else 0
+    row = await (await conn.execute("SELECT format, made_by FROM internal.core_format")).fetchone()
+    number, made_by = row or (0, "")
+    if number > FORMAT:
+        raise datadir.newer_format("The database", str(made_by), number, FORMAT)
+    return int(number)

@@ -22,7 +22,7 @@ from psycopg.pq import Conninfo
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway
-from run402_cli.core.postgres import binaries
+from run402_cli.core.pg_install import binaries
 
 DUMP_TIMEOUT_SECONDS = 300
 LOCK_TIMEOUT_MILLISECONDS = 5000

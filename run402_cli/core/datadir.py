@@ -16,8 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from run402_cli.core.errors import CoreProcessError, run_command
+from run402_cli import __version__, advice
+from run402_cli.core.errors import CannotLook, CoreProcessError
 
+# What the files of a data directory mean, written into its marker. 1: no `made_by`. 2: `made_by`, `database`.
+# A newer one is refused; an older one is brought up to date by the next start.
+FORMAT = 2
+MADE_BY = f"run402 {__version__}"
+KIND = "run402-core-data"
+START_ELSEWHERE = advice.command("core", "start", "--data-dir", advice.Blank("directory"))
 MARKER = "run402-core.json"
 STATE = "gateway.json"
 LOG = "gateway.log"
@@ -25,6 +32,8 @@ STDERR_LOG = "gateway.stderr.log"
 RUN_LOCK = "gateway.lock"
 START_LOCK = "start.lock"
 LOCK_TIMEOUT_SECONDS = 180
+# Shortages of the machine: they say nothing about the file, and they pass.
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EIO)
 # All that the gateway ever puts here: reset deletes these names and nothing else.
 OWN_ENTRIES = (
     STATE,
@@ -70,30 +79,91 @@ def resolve(data_dir: Path | None) -> Path:
     return (data_dir or default_data_dir()).expanduser().resolve()
 
 
-def is_ours(data_dir: Path) -> bool:
-    """Did a gateway make (or adopt, when empty) this directory?"""
+def read_marker(data_dir: Path) -> dict[str, Any] | None:
+    """What the directory says about itself, {kind, format, id, created_at, made_by, ...}; None when no gateway made it.
+
+    Raises CORE_DATA_DIR_INVALID for a marker that cannot be read (it is there, so it never counts as missing), and
+    CORE_FORMAT_NEWER for one that a newer version wrote.
+    """
+    path = data_dir / MARKER
     try:
-        return bool(json.loads((data_dir / MARKER).read_text())["kind"] == "run402-core-data")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        if exc.errno in PASSING:
+            raise CannotLook(data_dir, exc) from exc
+        raise _unreadable(data_dir, exc.strerror or str(exc)) from exc
+    except ValueError as exc:
+        raise _unreadable(data_dir, "it is no JSON") from exc
+    number = found.get("format", 1) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or found.get("kind") != KIND or type(number) is not int:
+        raise _unreadable(data_dir, f"it is no marker of kind {KIND}")
+    if number > FORMAT:
+        made_by = str(found.get("made_by") or "a newer run402")
+        raise newer_format(f"The data directory {data_dir}", made_by, number, FORMAT)
+    return found
+
+
+def newer_format(what: str, made_by: str, number: int, known: int) -> CoreProcessError:
+    """The refusal of something that a newer version made."""
+    return CoreProcessError(
+        "CORE_FORMAT_NEWER",
+        f"{what} was last written by {made_by} in format {number}; this is {MADE_BY}, which knows formats up to {known}. "
+        "Nothing was changed.",
+        hint=f"Use {made_by} or newer for it, or start with another directory: {START_ELSEWHERE}",
+        details={"made_by": made_by, "format": number, "known_format": known, "version": __version__},
+    )
+
+
+def _unreadable(data_dir: Path, reason: str) -> CoreProcessError:
+    path = data_dir / MARKER
+    return CoreProcessError(
+        "CORE_DATA_DIR_INVALID",
+        f"{path} says what a gateway's data directory holds, and it cannot be used: {reason}. It was left as it is.",
+        hint=f"Put the file back from a backup, make it readable, or use another directory: {START_ELSEWHERE}",
+        details={"data_dir": str(data_dir), "file": str(path)},
+    )
+
+
+def is_ours(data_dir: Path) -> bool:
+    """Did a gateway make (or adopt, when empty) this directory? Errors as read_marker()."""
+    return read_marker(data_dir) is not None
 
 
 def identity(data_dir: Path) -> str:
     """The random id in the marker: tells a directory from an earlier one at the same path. CORE_DATA_DIR_INVALID."""
-    try:
-        found = json.loads((data_dir / MARKER).read_text())["id"]
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise invalid(data_dir, f"its {MARKER} is damaged") from exc
+    found = (read_marker(data_dir) or {}).get("id")
     if not isinstance(found, str) or not found.isalnum():
-        raise invalid(data_dir, f"its {MARKER} is damaged")
+        raise _unreadable(data_dir, "it has no `id`")
     return found
+
+
+def check_still_there(data_dir: Path) -> None:
+    """CORE_DATA_DIR_GONE when the directory was deleted under a running gateway; CannotLook when that cannot be told."""
+    try:
+        (data_dir / MARKER).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise gone(data_dir) from None
+    except OSError as exc:
+        raise CannotLook(data_dir, exc) from exc
+
+
+def gone(directory: Path) -> CoreProcessError:
+    return CoreProcessError(
+        "CORE_DATA_DIR_GONE",
+        f"{directory} was deleted while the gateway ran; what was in it is lost, and the gateway ended.",
+        hint=f"Put it back from a backup, or begin anew: {advice.command('core', 'start')}",
+        details={"directory": str(directory)},
+        next_actions=[advice.action("run_command", "core", "start")],
+    )
 
 
 @contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
     """One start, stop or reset at a time; inside, the directory exists and is ours.
 
-    Raises CORE_DATA_DIR_INVALID, CORE_DISK_FULL, CORE_BUSY.
+    Raises CORE_DATA_DIR_INVALID, CORE_FORMAT_NEWER, CORE_DISK_FULL, CORE_BUSY.
     """
     lock = FileLock(data_dir / START_LOCK)
     with reporting_os_errors(data_dir):
@@ -119,12 +189,45 @@ def prepare(data_dir: Path) -> None:
         _check_claimable(data_dir)
         if not is_ours(data_dir):
             created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            marker = {"kind": "run402-core-data", "format": 1, "id": secrets.token_hex(10), "created_at": created}
-            write_private(data_dir / MARKER, marker)
+            marker = {"kind": KIND, "format": FORMAT, "id": secrets.token_hex(10), "created_at": created}
+            write_private(data_dir / MARKER, {**marker, "made_by": MADE_BY})
         # As root, PostgreSQL's own user has to pass through on the way to its cluster; nothing else is readable.
         data_dir.chmod(0o711 if sys.platform != "win32" and os.geteuid() == 0 else 0o700)
         for name in ("private", "content"):
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def upgrade(data_dir: Path, *, external: bool) -> dict[str, Any] | None:
+    """Bring the marker up to date: {what, from, to} when it was of an older format. Call it with the lock held.
+
+    Also ties the directory to its kind of database, because its files mean nothing with the rows of another one:
+    CORE_DATA_DIR_INVALID when it was used with the other kind.
+    """
+    marker = read_marker(data_dir) or {}
+    kind = "external" if external else "embedded"
+    used_with = marker.get("database") or ("embedded" if (data_dir / "postgres").exists() else kind)
+    if used_with != kind:
+        raise _other_database(data_dir, str(used_with))
+    number = marker.get("format", 1)
+    # What we do not know stays: a version that does may read it again.
+    current = {**marker, "format": FORMAT, "made_by": MADE_BY, "database": kind}
+    if current != marker:
+        with reporting_os_errors(data_dir):
+            write_private(data_dir / MARKER, current)
+    return None if number == FORMAT else {"what": "data_dir", "from": number, "to": FORMAT}
+
+
+def _other_database(data_dir: Path, used_with: str) -> CoreProcessError:
+    words = ["core", "start", "--data-dir", str(data_dir)]
+    if used_with == "external":
+        words += ["--database-url", advice.Blank("url")]
+    return CoreProcessError(
+        "CORE_DATA_DIR_INVALID",
+        f"{data_dir} holds the files of an {used_with} database, which this start would not use. It was left as it is.",
+        hint=f"Start it as before: {advice.command(*words)}. Or use another directory for the other database.",
+        details={"data_dir": str(data_dir), "database": used_with},
+        next_actions=[advice.action("run_command", *words)],
+    )
 
 
 def _check_claimable(data_dir: Path) -> None:
@@ -139,7 +242,8 @@ def _check_claimable(data_dir: Path) -> None:
         for entry in data_dir.iterdir()
         if entry.name not in {*HARMLESS_ENTRIES, START_LOCK, MARKER} and not entry.name.startswith(f".{MARKER}.")
     ]
-    if strangers and not is_ours(data_dir):
+    ours = is_ours(data_dir)
+    if strangers and not ours:
         raise invalid(data_dir, f"it holds files that no gateway made (there is no valid {MARKER})")
 
 
@@ -147,9 +251,9 @@ def invalid(data_dir: Path, reason: str) -> CoreProcessError:
     return CoreProcessError(
         "CORE_DATA_DIR_INVALID",
         f"{data_dir} cannot be the gateway's data directory: {reason}. It was left as it is.",
-        hint="Choose an empty or new directory: run402 core start --data-dir <path>",
+        hint=f"Choose an empty or new directory: {START_ELSEWHERE}",
         details={"data_dir": str(data_dir)},
-        next_actions=[run_command("run402 core start --data-dir <path>")],
+        next_actions=[advice.action("run_command", "core", "start", "--data-dir", advice.Blank("directory"))],
     )
 
 
@@ -225,21 +329,24 @@ def delete_own_entries(data_dir: Path) -> tuple[list[str], list[str]]:
 
 
 class FileLock:
-    """An advisory lock that the operating system releases when its holder dies."""
+    """An advisory lock that the operating system releases when its holder dies; the holder may leave a note in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
 
     def acquire(self, timeout_seconds: float) -> bool:
-        """True when the lock is ours; False when somebody else kept it for all of the timeout."""
+        """True when the lock is ours; False when somebody else kept it for all of the timeout. OSError: cannot look."""
         deadline = time.monotonic() + timeout_seconds
         while True:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-            if _try_lock(descriptor) and self._still_at_path(descriptor):
-                self._descriptor = descriptor
-                return True
-            os.close(descriptor)
+            try:
+                if _try_lock(descriptor) and self._still_at_path(descriptor):
+                    self._descriptor, descriptor = descriptor, -1
+                    return True
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.05)
@@ -248,7 +355,7 @@ class FileLock:
         # A reset may have deleted the file between open and lock; then this lock protects nothing.
         try:
             return os.path.samestat(os.fstat(descriptor), self.path.stat())
-        except OSError:
+        except FileNotFoundError:
             return False
 
     def release(self) -> None:
@@ -256,8 +363,46 @@ class FileLock:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def leave_note(self, note: dict[str, Any]) -> None:
+        """What read_note() gives to others while we hold the lock. One write, so that nobody reads half of it."""
+        assert self._descriptor is not None
+        # The first byte is the one that is locked, and on Windows nobody else can read a locked byte.
+        text = (" " + json.dumps(note)).encode()
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, text.ljust(NOTE_BYTES) + b"\n")
 
-def _try_lock(descriptor: int) -> bool:
+
+NOTE_BYTES = 4000
+
+
+def is_held(path: Path) -> bool:
+    """Does a living process hold the lock of this file? OSError: cannot look. Changes nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        # Shared, so that two who look do not see each other.
+        return not _try_lock(descriptor, shared=True)
+    finally:
+        os.close(descriptor)
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """The note that the lock's holder left; None when there is no readable one. OSError: cannot look."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.lseek(descriptor, 1, os.SEEK_SET)
+        found = json.loads(os.read(descriptor, NOTE_BYTES))
+    except ValueError:
+        return None
+    finally:
+        os.close(descriptor)
+    return found if isinstance(found, dict) else None
+
+
+def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    """False when somebody else holds it; any other failure to lock is an OSError, not an answer."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -266,7 +411,9 @@ def _try_lock(descriptor: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
     return True

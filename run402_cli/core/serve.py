@@ -23,18 +23,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import psutil
 import psycopg
 import uvicorn
 from psycopg_pool import PoolTimeout
 
-from run402_cli import __version__
+from run402_cli import __version__, advice
 from run402_cli.core import datadir
 from run402_cli.core.app import create_app
-from run402_cli.core.errors import CoreProcessError, run_command
+from run402_cli.core.errors import CoreProcessError
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.patience import patient_protocol
 from run402_cli.core.postgres import EmbeddedPostgres, make_cluster_parent
 from run402_cli.core.purge import purge
+from run402_cli.core.run_lock import RunLock
 from run402_cli.core.settings import Settings
 from run402_cli.core.supervisor import Supervisor
 
@@ -77,27 +78,30 @@ class _Process:
         self.data_dir = options.data_dir
         self.server: _Server | None = None
         self.stop_requested = False
+        self.lock = RunLock(options.data_dir)
 
     async def run(self) -> None:
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), self._request_stop)
-        lock = datadir.FileLock(self.data_dir / datadir.RUN_LOCK)
-        if not lock.acquire(0):
+        if not self.lock.take():
             raise CoreProcessError(
                 "CORE_ALREADY_RUNNING",
                 f"Another gateway process uses {self.data_dir}.",
-                hint="Run: run402 core status. If it answers nothing useful: run402 core stop",
-                next_actions=[run_command("run402 core status"), run_command("run402 core stop")],
+                hint=f"Run: {advice.command('core', 'status')}. To end it: {advice.command('core', 'stop')}",
+                next_actions=[
+                    advice.action("run_command", "core", "status"),
+                    advice.action("run_command", "core", "stop"),
+                ],
             )
         try:
             set_up_logging(self.options)
             with contextlib.closing(bind(self.options.port)) as listener:
                 await self._serve(listener)
         finally:
-            lock.release()
+            self.lock.release()
 
-    def _request_stop(self, number: int, frame: FrameType | None) -> None:
+    def _request_stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         self.stop_requested = True
         if self.server is not None:
             self.server.should_exit = True
@@ -117,7 +121,7 @@ class _Process:
             await open_gateway(gateway)
             try:
                 await purge(gateway)
-                async with supervised(postgres, gateway):
+                async with supervised(Supervisor(gateway, postgres), self._request_stop):
                     await self._answer(gateway, listener)
             finally:
                 await gateway.close()
@@ -144,6 +148,7 @@ class _Process:
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
+            http=patient_protocol(),
         )
         self.server = _Server(config)
         self.server.should_exit = self.stop_requested
@@ -153,6 +158,7 @@ class _Process:
         state = describe(gateway)
         state_path = self.data_dir / datadir.STATE
         with datadir.reporting_os_errors(self.data_dir):
+            self.lock.tell(state)
             datadir.write_private(state_path, state)
         try:
             log.info("gateway %s ready on %s", __version__, gateway.settings.public_url)
@@ -163,13 +169,13 @@ class _Process:
 
 
 @contextlib.asynccontextmanager
-async def supervised(postgres: EmbeddedPostgres | None, gateway: Gateway) -> AsyncIterator[None]:
-    """Restart the embedded PostgreSQL whenever it dies during the block."""
-    if postgres is None:
-        yield
-        return
-    supervisor = Supervisor(postgres, gateway)
+async def supervised(supervisor: Supervisor, end: Callable[[], None]) -> AsyncIterator[None]:
+    """Watch over data directory and PostgreSQL during the block; `end` is called when that is no use any more.
+
+    Raises what the supervisor ended with: CORE_DATA_DIR_GONE.
+    """
     task = asyncio.create_task(supervisor.run())
+    task.add_done_callback(lambda _: end())
     try:
         yield
     finally:
@@ -181,6 +187,9 @@ async def open_gateway(gateway: Gateway) -> None:
     """Connect and bootstrap. CORE_DATABASE_UNUSABLE with PostgreSQL's words when that fails."""
     try:
         await gateway.open()
+    except CoreProcessError:
+        await gateway.close()
+        raise
     except (psycopg.Error, PoolTimeout) as exc:
         await gateway.close()
         raise CoreProcessError(
@@ -227,12 +236,13 @@ def bind(port: int) -> socket.socket:
     except OSError as exc:
         listener.close()
         free = free_port_after(port)
+        instead = ("core", "start", "--port", str(free))
         raise CoreProcessError(
             "CORE_PORT_IN_USE",
             f"Port {port} of {HOST} cannot be used: {exc.strerror or exc}.",
-            hint=f"Stop what listens there, or run: run402 core start --port {free}",
+            hint=f"Stop what listens there, or run: {advice.command(*instead)}",
             details={"port": port, "free_port": free},
-            next_actions=[run_command(f"run402 core start --port {free}")],
+            next_actions=[advice.action("run_command", *instead)],
         ) from exc
     return listener
 
@@ -248,11 +258,10 @@ def free_port_after(port: int) -> int:
 
 
 def describe(gateway: Gateway) -> dict[str, Any]:
-    """The state file: enough to find this very process again, also after its pid went to another one."""
+    """What `core status` shows: written into the run lock's note, and into the state file for other programs."""
     settings = gateway.settings
     return {
         "pid": os.getpid(),
-        "process_created": psutil.Process().create_time(),
         "port": settings.port,
         "url": settings.public_url,
         "started_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -260,6 +269,7 @@ def describe(gateway: Gateway) -> dict[str, Any]:
         "data_dir": str(settings.data_dir),
         "database": "external" if settings.database_url else "embedded",
         "require_payment": settings.require_payment,
+        "database_upgraded": gateway.database_upgraded,
     }
 
 

@@ -14,6 +14,7 @@ from run402_cli.client import Client
 from run402_cli.errors import Run402Error
 from run402_cli.release import source_scan
 from run402_cli.services import service, tiers, update_check
+from run402_cli.services.installation import installation
 from run402_cli.state.profile import Profile
 
 Json = Any
@@ -70,7 +71,7 @@ def _config_dir(profile: Profile) -> Check:
 
 
 def _cli_update(profile: Profile, *, refresh: bool) -> Check:
-    how = update_check.installation()
+    how = installation()
     command = how.pop("command")
     cache: dict[str, Json] = {"path": str(update_check.record_path(profile.dir)), "fresh": False}
     value: dict[str, Json] = {

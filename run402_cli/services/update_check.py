@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -113,21 +112,6 @@ def _order(version: str) -> tuple[Any, ...] | None:
     # A number comes before a word, a release after all of its prereleases.
     parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in match[4].split("."))
     return (*numbers, 0, parts)
-
-
-def installation() -> dict[str, str]:
-    """How this package is installed: {install_context, confidence, package_manager, command} with the upgrade command."""
-    parts = {part.lower() for part in Path(sys.prefix).parts}
-    if "pipx" in parts:
-        return _installed("pipx", "high", "pipx", "pipx upgrade run402")
-    if {"uv", "tools"} <= parts:
-        return _installed("uv_tool", "high", "uv", "uv tool upgrade run402")
-    context = "virtualenv" if sys.prefix != sys.base_prefix else "custom_path"
-    return _installed(context, "medium", "pip", f"{Path(sys.executable).name} -m pip install --upgrade run402")
-
-
-def _installed(context: str, confidence: str, manager: str, command: str) -> dict[str, str]:
-    return {"install_context": context, "confidence": confidence, "package_manager": manager, "command": command}
 
 
 def package_version() -> str:

@@ -11,6 +11,7 @@ import pytest
 from run402_cli.core import process
 from run402_cli.core.errors import CoreProcessError
 from run402_cli.main import _guarded
+from run402_cli.services import installation
 
 STATE = {"url": "http://127.0.0.1:4020", "port": 4020, "running": True, "healthy": True, "already_running": False}
 
@@ -131,10 +132,8 @@ def test_a_missing_extra_names_the_command_that_installs_it(
     _, _, err = run(capsys, "start")
     found = envelope(err)
     assert (found["code"], found["details"]) == ("CORE_DEPENDENCIES_MISSING", {"missing": ["no_such_library"]})
-    assert [action["command"] for action in found["next_actions"]] == [
-        "pipx inject run402 'run402[core]'",
-        "pipx install 'run402[core]'",
-    ]
+    assert [action["argv"] for action in found["next_actions"]] == [installation.add_extra("core")]
+    assert found["next_actions"][0]["command"] in found["hint"]
 
 
 def test_status_stop_and_reset_of_an_unused_directory_are_harmless(

@@ -492,7 +492,7 @@ def test_status_creates_nothing(tmp_path: Path) -> None:
         "healthy": False,
         "data_dir": str(path),
         "initialized": False,
-        "next_actions": [{"type": "run_command", "command": "run402 core start"}],
+        "next_actions": [process.START],
     }
     assert not path.exists()
     with pytest.raises(CoreProcessError) as caught:

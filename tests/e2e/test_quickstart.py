@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,12 @@ def test_the_guestbook_answers_and_takes_an_entry(tmp_path: Path, program: Path)
     command = [sys.executable, str(SCRIPT), "--run402", str(program), "--home", str(home)]
     env = {**os.environ, "RUN402_CONFIG_DIR": str(home / "config"), "RUN402_CORE_DATA_DIR": str(home / "data")}
     try:
-        first = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+        first = json.loads(done.stdout)
+        steps = done.stderr.splitlines()
+        assert steps[0] == "quickstart: starting the local gateway and its PostgreSQL"
+        assert len(steps) == 5
+        assert all(line.startswith("quickstart: ") for line in steps)
         assert first["page_title"] == "Guestbook"
         assert first["first_row"]["message"] == "Hello from a real PostgreSQL."
         page = httpx.get(first["url"]).text
@@ -50,3 +56,28 @@ def test_the_guestbook_answers_and_takes_an_entry(tmp_path: Path, program: Path)
         assert rows == [{"author": "run402"}, {"author": "ada"}]
     finally:
         subprocess.run([str(program), "core", "reset", "--yes"], env=env, capture_output=True, check=False, timeout=60)
+
+
+@pytest.mark.skipif(os.name == "nt" or shutil.which("make") is None, reason="needs make and a POSIX shell")
+def test_make_says_each_step_on_stderr_and_only_the_document_on_stdout(tmp_path: Path) -> None:
+    """With an interpreter that makes no environment and installs nothing, but talks as pip does."""
+    root = SCRIPT.parents[3]
+    shutil.copy(root / "Makefile", tmp_path)
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    (tmp_path / "run402_cli").mkdir()
+    stub = tmp_path / "python-stub"
+    stub.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '  "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;\n'
+        '  "-m pip"*) echo Collecting everything ;;\n'
+        '  *quickstart.py*) echo \'{"url": "u"}\' ;;\n'
+        "esac\n"
+    )
+    stub.chmod(0o755)
+    command = ["make", "quickstart", f"PYTHON={stub}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == {"url": "u"}
+    first, second, third = done.stderr.splitlines()
+    assert (first.startswith("quickstart: "), second.startswith("quickstart: ")) == (True, True)
+    assert third == "Collecting everything"

@@ -2,8 +2,8 @@
 
     python docs/examples/guestbook/quickstart.py --run402 .venv/bin/run402 --home .quickstart
 
-Uses its own config and data directories below --home, never the user's. Prints one JSON document; leaves the gateway running.
-Standard library only.
+Uses its own config and data directories below --home, never the user's. Prints one JSON document on stdout, and on stderr one
+line before each step; leaves the gateway running. Standard library only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from typing import Any
 
 EXAMPLE = Path(__file__).resolve().parent
 PROJECT_NAME = "guestbook"
+
+
+def say(step: str) -> None:
+    """What runs now, for whoever waits."""
+    print(f"quickstart: {step}", file=sys.stderr, flush=True)
 
 
 class Run402:
@@ -92,13 +97,17 @@ def main() -> None:
     program = options.run402.resolve() if options.run402.exists() else options.run402
     run402 = Run402(program, home)
 
+    say("starting the local gateway and its PostgreSQL")
     gateway = start_gateway(run402)
+    say(f"finding or making the project {PROJECT_NAME} on {gateway['url']}")
     project_id = find_or_make_project(run402)
     keys = run402("credentials", "project-keys", "export", "--project", project_id, "--reveal")
     app = copy_app(home, gateway["url"], keys["anon_key"])
+    say("deploying tables, function and site")
     deploy = run402("up", "--yes", "--project", project_id, cwd=app)["result"]["deploy"]
 
     url = deploy["urls"]["site"].rstrip("/") + "/"
+    say(f"reading {url} and a row of its table")
     page = fetch(url).decode()
     rows = json.loads(fetch(f"{gateway['url']}/rest/v1/entries?order=id&limit=1", apikey=keys["anon_key"]))
     stop = f"RUN402_CONFIG_DIR={home}/config RUN402_CORE_DATA_DIR={home}/data {program} core stop"
@@ -112,6 +121,7 @@ def main() -> None:
         "gateway": gateway["url"],
         "stop": stop,
     }
+    say("done")
     print(json.dumps(result, indent=2))
 
 
