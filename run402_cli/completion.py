@@ -87,7 +87,8 @@ class _Place:
         group = self._groups.get(self.group)
         if group is None:
             return {}
-        depth, found = len(self.path), {}
+        depth = len(self.path)
+        found: dict[str, str] = {}
         for name, summary in (group.commands or group.words).items():
             parts = name.split()
             if parts[:depth] == self.path and len(parts) > depth:
@@ -106,9 +107,8 @@ class _Place:
 
         if self.group and self.group not in self._groups:
             return {}
-        shared = {name: [value and "@text", text] for name, (value, text) in OPTIONS.items()}
-        if "--format" in shared:
-            shared["--format"][0] = list(FORMATS)
+        shared: dict[str, list[Any]] = {name: [value and "@text", text] for name, (value, text) in OPTIONS.items()}
+        shared["--format"][0] = list(FORMATS)
         top = {"--version": [None, "Print the version."]} if not self.group else {}
         # A command's own option of the same name comes first.
         return {**shared, **_WALLET, **_META, **top, **self.command.get("flags", {})}
