@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
 SHARED = {
-    *("advice", "secrecy", "errors", "output", "invocation", "suggest", "registry", "surface"),
+    *("advice", "secrecy", "errors", "output", "invocation", "suggest", "registry", "surface", "standard_input"),
     *("curve", "keccak", "__init__"),
 }
 MAY_IMPORT = {

@@ -6,14 +6,13 @@ import json
 import os
 import re
 import stat
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
-from run402_cli import advice, output
+from run402_cli import advice, output, standard_input
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 
@@ -120,12 +119,16 @@ def regular_file(flag: str, name: str) -> Path:
 def read_text_file(flag: str, name: str) -> str:
     """The UTF-8 text of a file, or of stdin for `-`. BAD_FILE when it cannot be read or is not text."""
     try:
-        data = sys.stdin.buffer.read() if name == "-" else regular_file(flag, name).read_bytes()
+        data = _from_stdin(flag) if name == "-" else regular_file(flag, name).read_bytes()
     except OSError as exc:
         raise CommandError(
             f"{flag}: cannot read {name!r}: {exc.strerror or exc}.", code="BAD_FILE", field=flag
         ) from exc
     return decode_text(flag, name, data)
+
+
+def _from_stdin(flag: str) -> bytes:
+    return standard_input.read(f"the text of {flag}", f"Or pass {flag} <path>.")
 
 
 def decode_text(flag: str, name: str, data: bytes) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, take_project
 from run402_cli.errors import EnvironmentFault, UsageError
@@ -224,7 +223,8 @@ def keys_import(
         raise UsageError("Give --service-key-env or --service-key-stdin, not both.")
     service = None if service_key_env is None else _from_env(service_key_env).strip()
     if service_key_stdin:
-        service = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+        data = standard_input.read("the service key", "Or pass --service-key-env <NAME>.")
+        service = data.decode("utf-8", "replace").strip()
     if service is None and anon is None:
         raise UsageError("No key is given.", hint="Add --service-key-stdin or --service-key-env <NAME>.")
     for flag, key in (("service", service), ("anon", anon)):

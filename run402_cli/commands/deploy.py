@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
@@ -245,7 +244,7 @@ def _source(manifest: str | None, spec: str | None, directory: str | None) -> So
 def _stdin_is_a_document() -> bool:
     """A pipe or a file on standard input; a terminal, a socket or /dev/null is none."""
     try:
-        mode = os.fstat(0).st_mode
+        mode = os.fstat(0).st_mode if standard_input.is_open() else 0
     except OSError:
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
@@ -276,8 +275,13 @@ def _data(source: Source) -> Any:
         return {}
     if source.path is not None:
         return discovery.load_apply_manifest(source.path)
-    text = source.text if source.text is not None else sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+    text = source.text if source.text is not None else _piped_manifest()
     return discovery.load_manifest_text(text, _origin(source))
+
+
+def _piped_manifest() -> str:
+    data = standard_input.read("the manifest", "Or pass --manifest <file> or --spec '<json>'.")
+    return data.decode("utf-8-sig", "replace")
 
 
 def _program(source: Source) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import checked_key, regular_file
@@ -78,7 +77,7 @@ def complete(
 
 def _event_text(name: str | None) -> str:
     if name is None:
-        data = sys.stdin.buffer.read(_MAX_EVENT_BYTES + 1)
+        data = standard_input.read("the event", "Or pass --event-file <path>.", limit=_MAX_EVENT_BYTES + 1)
     else:
         path = regular_file("--event-file", name)
         with path.open("rb") as file:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, decode_text, integer, load_json, regular_file, resolve_project
@@ -54,7 +53,7 @@ def submit(
 
 
 def _stdin() -> bytes:
-    data = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+    data = b"" if standard_input.is_terminal() else standard_input.read("the job", "Or pass --file <path>.")
     if not data:
         raise UsageError("Standard input is a terminal or empty.", hint="run402 jobs submit --stdin < job.json")
     return data

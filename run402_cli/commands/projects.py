@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import click
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
     ProjectOpt,
     bad_project_id,
+    decode_text,
     integer,
     load_json,
     one_of,
@@ -252,7 +252,8 @@ def usage(words: ProjectWord = None, project: ProjectOpt = None) -> None:
         'run402 projects sql "select count(*) from items"',
         "run402 projects sql 'select * from items where id = $1' --params '[7]'",
         "run402 projects sql --file schema.sql",
-        "generate-sql | run402 projects sql --stdin",
+        "generate-sql | run402 projects sql",
+        "run402 projects sql 'insert into items select * from unnest($1::text[])' --params-file titles.json",
     ],
 )
 def sql(
@@ -263,21 +264,26 @@ def sql(
     params: Annotated[
         str | None, typer.Option("--params", metavar="JSON", help="JSON array: values for $1, $2, ...")
     ] = None,
+    params_file: Annotated[
+        str | None, typer.Option("--params-file", metavar="FILE", help="The same from a file, or from stdin with -.")
+    ] = None,
 ) -> None:
     """Run SQL with the service key: one or several statements, DDL too. Row-level security does not apply.
 
-    The SQL is one quoted word, a file, or stdin. An error carries PostgreSQL's message, position and hint. GRANT, roles,
-    extensions, schemas and search_path are blocked; tables become reachable through REST by an expose manifest.
+    The SQL is one quoted word, a file, or what is piped in. An error carries PostgreSQL's message, position and hint.
+    GRANT, roles, extensions, schemas and search_path are blocked; tables become reachable through REST by an expose manifest.
     """
     given = words or []
     source = _sql_source(_without_project(given), file, stdin)
+    if source == params_file == "-":
+        raise UsageError("Only one of --file and --params-file can be stdin.", hint="Put one of them into a file.")
     _reject_stray(given, project, source)
     inline = _without_project(given)
-    text = read_text_file("--file", source) if source is not None else inline[0] if inline else ""
+    text = read_text_file("--file", source) if source is not None else inline[0] if inline else _piped("The SQL")
     if not text.strip():
         raise UsageError("There is no SQL to run.", hint='run402 projects sql "select 1", or --file <path>, or --stdin')
     _check_utf8("The SQL", text)
-    values = _params(params)
+    values = _params(params, params_file)
     project_id = _project(project, given)
     with Client() as client:
         output.emit(projects.sql(client, project_id, text, values))
@@ -291,12 +297,21 @@ def _sql_source(inline: list[str], file: str | None, stdin: bool) -> str | None:
     return "-"
 
 
-def _params(text: str | None) -> list[Any] | None:
-    if not text:
+def _piped(what: str) -> str:
+    """What another program pipes into a command whose data is missing; empty when nothing comes."""
+    return decode_text(what, "standard input", standard_input.piped())
+
+
+def _params(text: str | None, file: str | None) -> list[Any] | None:
+    if text is not None and file is not None:
+        raise UsageError("--params and --params-file exclude each other.", hint="Give one of them.")
+    flag = "--params" if file is None else "--params-file"
+    text = text if file is None else read_text_file(flag, file)
+    if not text and file is None:
         return None
-    values = parse_json_flag("--params", text)
+    values = parse_json_flag(flag, text or "")
     if not isinstance(values, list):
-        raise UsageError("--params must be a JSON array.", hint="--params '[1, \"two\", null]'")
+        raise UsageError(f"{flag} must be a JSON array.", hint="--params '[1, \"two\", null]'")
     return values
 
 
@@ -313,6 +328,7 @@ def _check_utf8(what: str, text: str) -> None:
         'run402 projects rest items --query "select=id,title&order=id.desc&limit=10"',
         'run402 projects rest items --method POST --body \'{"title":"hello"}\'',
         'run402 projects rest items --method DELETE --query "id=eq.7" --key-type service',
+        "run402 projects rest items --method POST --body-file rows.csv --key-type service",
         'run402 projects rest rpc/add --method POST --body \'{"a":1,"b":2}\'',
     ],
 )
@@ -325,7 +341,8 @@ def rest(
     method: Annotated[str, typer.Option("--method", metavar="METHOD", help="GET, POST, PATCH or DELETE.")] = "GET",
     body: Annotated[str | None, typer.Option("--body", metavar="JSON", help="JSON body of a POST or PATCH.")] = None,
     body_file: Annotated[
-        str | None, typer.Option("--body-file", metavar="FILE", help="The body from a file, or from stdin with -.")
+        str | None,
+        typer.Option("--body-file", metavar="FILE", help="The body from a JSON or .csv file, or from stdin with -."),
     ] = None,
     key_type: Annotated[
         str, typer.Option("--key-type", metavar="anon|service", help="anon: policies apply. service: they do not.")
@@ -334,7 +351,7 @@ def rest(
     """Read or write a table or view through REST, or call a function with `rpc/<name>`.
 
     The first word is the table; the query string may follow as a second word. With the anon key only what the expose manifest
-    allows is visible. Writes return the changed rows.
+    allows is visible. Writes return the changed rows. A .csv file has a header line with the names of the columns.
     """
     given = words or []
     rest_words = _without_project(given)
@@ -343,14 +360,27 @@ def rest(
     one_of("--method", method, projects.REST_METHODS, key="flag")
     one_of("--key-type", key_type, projects.KEY_TYPES, key="flag")
     text = _rest_body(method, body, body_file)
+    media = "text/csv" if _is_csv(body_file) else "application/json"
     filters = query if query is not None else rest_words[1] if len(rest_words) > 1 else None
     project_id = _project(project, given)
     with Client() as client:
         output.emit(
             projects.rest_query(
-                client, project_id, rest_words[0], query=filters, method=method, body_text=text, key_type=key_type
+                client,
+                project_id,
+                rest_words[0],
+                query=filters,
+                method=method,
+                body_text=text,
+                media=media,
+                key_type=key_type,
             )
         )
+
+
+def _is_csv(name: str | None) -> bool:
+    """Rows as CSV with a header line, told by the name of the file."""
+    return name is not None and name.lower().endswith(".csv")
 
 
 def _rest_body(method: str, body: str | None, body_file: str | None) -> str | None:
@@ -365,6 +395,8 @@ def _rest_body(method: str, body: str | None, body_file: str | None) -> str | No
         _check_utf8("--body", body)
         return body
     text = read_text_file("--body-file", body_file or "-")
+    if _is_csv(body_file):
+        return text
     try:
         load_json(text)
     except (ValueError, RecursionError) as exc:
@@ -465,10 +497,15 @@ def _split_words(words: list[str]) -> tuple[str | None, str | None]:
 def _manifest_text(file: str | None, *, stdin_taken: bool) -> str:
     if file is not None:
         return read_text_file("--file", file)
-    text = "" if stdin_taken or sys.stdin.isatty() else read_text_file("stdin", "-")
+    text = "" if stdin_taken or standard_input.is_terminal() else _piped_manifest()
     if not text:
         raise UsageError("There is no manifest.", hint="Pass it as one word of JSON, with --file <path>, or on stdin.")
     return text
+
+
+def _piped_manifest() -> str:
+    data = standard_input.read("the manifest", "Or pass --file <path>.")
+    return decode_text("stdin", "-", data)
 
 
 @app.command("get-expose", example="run402 projects get-expose | jq .manifest")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, regular_file, take_project
@@ -21,12 +20,13 @@ KeyWord = Annotated[list[str] | None, typer.Argument(metavar="KEY", show_default
 ProjectWord = Annotated[list[str] | None, typer.Argument(hidden=True)]  # an older form of --project
 _STDIN_NAMES = ("-", "/dev/stdin")
 _MAX_READ = 1024 * 1024
+_WHAT, _INSTEAD = "the value of the secret", "Or pass --file <path>."
 
 
 @app.command(
     "set",
     example=[
-        'printf %s "$TOKEN" | run402 secrets set API_TOKEN --stdin',
+        'printf %s "$TOKEN" | run402 secrets set API_TOKEN',
         "run402 secrets set API_TOKEN --file ./token.txt",
     ],
 )
@@ -44,7 +44,8 @@ def set_(
 ) -> None:
     """Create or replace one secret. Its value is never printed, here or later.
 
-    The bytes of a file or of stdin are taken as they are: a trailing newline stays in the value.
+    Without a value, --file or --stdin, what is piped in is the value. The bytes of a file or of stdin are taken as they
+    are: a trailing newline stays in the value.
     """
     project_id, rest = take_project(current(), project, words or [])
     if not rest:
@@ -77,9 +78,7 @@ def _value(inline: str | None, value: str | None, file: str | None, *, stdin: bo
             details={"sources": given},
         )
     if not given:
-        raise UsageError(
-            "No value is given.", hint="Pipe it with --stdin, name a file with --file, or write --value <text>."
-        )
+        return _text("standard input", _piped())
     if stdin or from_stdin:
         return _text("standard input", _stdin())
     if file is not None:
@@ -87,8 +86,17 @@ def _value(inline: str | None, value: str | None, file: str | None, *, stdin: bo
     return value if value is not None else inline or ""
 
 
+def _piped() -> bytes:
+    data = standard_input.piped(limit=_MAX_READ)[:_MAX_READ]
+    if not data:
+        raise UsageError(
+            "No value is given.", hint="Pipe it with --stdin, name a file with --file, or write --value <text>."
+        )
+    return data
+
+
 def _stdin() -> bytes:
-    data = b"" if sys.stdin.isatty() else sys.stdin.buffer.read(_MAX_READ)
+    data = b"" if standard_input.is_terminal() else standard_input.read(_WHAT, _INSTEAD, limit=_MAX_READ)
     if not data:
         raise UsageError(
             "Standard input is a terminal or empty, so there is no value.",

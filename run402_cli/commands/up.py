@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
@@ -131,7 +131,7 @@ def up(
         tier=tier,
         idempotency_key=idempotency_key,
         yes=yes,
-        confirm=_confirm if sys.stdin.isatty() and sys.stderr.isatty() else None,
+        confirm=_confirm if standard_input.is_terminal() and sys.stderr.isatty() else None,
         mode=mode,
         require_plan=require_plan,
         plan_fingerprint=plan_fingerprint,

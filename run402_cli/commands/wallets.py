@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import wallets
@@ -128,7 +127,7 @@ def _read_key(source: str) -> str:
     """Text of the key file or of stdin, of at most 4 KiB; anything that is no text cannot be a key and reads as such."""
     try:
         if source == "-":
-            data = sys.stdin.buffer.read(_MAX_KEY_FILE + 1)
+            data = standard_input.read("the private key", "Or pass --key <file>.", limit=_MAX_KEY_FILE + 1)
         else:
             data = _read_file(Path(source))
     except (OSError, ValueError) as exc:

@@ -68,7 +68,11 @@ _SEQUENCES: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 # Refused only where a statement begins: these words are common as column names.
 _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("copy",), "COPY reads and writes files of the server: use INSERT, or POST rows to /rest/v1/<table>."),
+    (
+        ("copy",),
+        "COPY reads and writes files of the server: use INSERT, or send a file of rows: "
+        "run402 projects rest <table> --method POST --body-file rows.json --key-type service (or rows.csv).",
+    ),
     (("create", "user"), _EXPOSE_HINT),
     (("create", "group"), _EXPOSE_HINT),
     (("drop", "user"), _EXPOSE_HINT),

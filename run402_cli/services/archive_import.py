@@ -6,14 +6,13 @@ import contextlib
 import errno
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from run402_cli import output
+from run402_cli import output, standard_input
 from run402_cli.archive.diagnostics import ArchiveFault, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.unpack import unpack
@@ -230,11 +229,15 @@ def _complete(wish: Import, result: dict[str, Json]) -> dict[str, Json]:
 # -- env file -----------------------------------------------------------------------------------------------------------
 
 
+def _from_stdin() -> bytes:
+    return standard_input.read("NAME=value lines", "Or pass --env-file <file>.")
+
+
 def read_env_file(name: str) -> dict[str, str]:
     """NAME=value lines of a UTF-8 file (`-`: stdin). CommandError INVALID_ENV_FILE {path, line, key?}, or e.g. ENOENT."""
     shown = name if name == "-" else str(Path(name).absolute())
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = _from_stdin() if name == "-" else Path(name).read_bytes()
     except (OSError, ValueError) as exc:
         code = errno.errorcode.get(getattr(exc, "errno", None) or errno.ENOENT, "EIO")
         reason = getattr(exc, "strerror", None) or exc
@@ -247,8 +250,7 @@ def read_env_file(name: str) -> dict[str, str]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        line = data.count(b"\n", 0, exc.start) + 1
-        raise _invalid_env(name, shown, line, "it is not UTF-8") from exc
+        raise _invalid_env(name, shown, data.count(b"\n", 0, exc.start) + 1, "it is not UTF-8") from exc
     values = {}
     for number, line in enumerate(re.split(r"\r?\n", text), 1):
         pair = _env_pair(name, shown, number, line.strip())

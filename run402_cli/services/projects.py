@@ -261,19 +261,20 @@ def rest_query(
     method: str = "GET",
     body: Json = None,
     body_text: str | None = None,
+    media: str = "application/json",
     key_type: str = "anon",
 ) -> Json:
     """{method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
 
     `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a mapping.
-    `body_text` is JSON text, sent as it is; `body` a value. Methods other than GET ask for the changed rows
-    (Prefer: return=representation). Returns the parsed body, or "" for an empty answer. With the anon key, row-level security
-    applies; with the service key it does not.
+    `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a value. Methods
+    other than GET ask for the changed rows (Prefer: return=representation). Returns the parsed body, or "" for an empty
+    answer. With the anon key, row-level security applies; with the service key it does not.
     """
     if body is not None and body_text is None:
         body_text = json.dumps(body, ensure_ascii=False)
     path = rest_path(table, query=query, params=params, key_type=key_type)
-    return rest_call(client, project_id, path, method=method, body_text=body_text, key_type=key_type)[1]
+    return rest_call(client, project_id, path, method=method, body_text=body_text, media=media, key_type=key_type)[1]
 
 
 def rest_path(
@@ -288,14 +289,21 @@ def rest_path(
 
 
 def rest_call(
-    client: Client, project_id: str, path: str, *, method: str, body_text: str | None = None, key_type: str = "anon"
+    client: Client,
+    project_id: str,
+    path: str,
+    *,
+    method: str,
+    body_text: str | None = None,
+    media: str = "application/json",
+    key_type: str = "anon",
 ) -> tuple[int, Json]:
     """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
     service = key_type == "service"
     auth = client.service_key(project_id, apikey=True) if service else client.anon_key(project_id, bearer=True)
     headers = {} if method == "GET" else {"Prefer": "return=representation"}
     if body_text is not None:
-        headers["Content-Type"] = "application/json"
+        headers["Content-Type"] = media
     content = body_text.encode() if body_text is not None else None
     context = f"querying {path.partition('?')[0].rpartition('/')[2]}"
     response = client.send(method, path, context=context, auth=auth, content=content, headers=headers)

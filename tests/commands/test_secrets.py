@@ -59,7 +59,7 @@ def test_set_sends_the_value_as_it_is_and_never_prints_it(
         (("MY_KEY", "--stdin"), b"\xff" + SECRET.encode(), "BAD_FILE"),
         ((SECRET, "MY_KEY"), "", "LOCAL_ERROR"),
         (("lower", SECRET), "", "LOCAL_ERROR"),
-        (("MY_KEY", f"{SECRET}\udcff"), "", "LOCAL_ERROR"),
+        (("MY_KEY", f"{SECRET}\udcff"), "", "BAD_USAGE"),
         (("MY_KEY", "--stdin"), SECRET * 300, "LOCAL_ERROR"),
         (("MY_KEY", "--stdin"), "µ" * 2049, "LOCAL_ERROR"),
         (("prj_unknown", "MY_KEY", SECRET), "", "PROJECT_CREDENTIAL_NOT_FOUND"),

@@ -121,14 +121,15 @@ class Projects(Namespace):
         method: str = "GET",
         body: Any = None,
         body_text: str | None = None,
+        media: str = "application/json",
         key_type: str = "anon",
     ) -> Any:
         """{method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
 
         `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
-        mapping. `body_text` is JSON text, sent as it is; `body` a value. Methods other than GET ask for the changed
-        rows (Prefer: return=representation). Returns the parsed body, or "" for an empty answer. With the anon key,
-        row-level security applies; with the service key it does not.
+        mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
+        value. Methods other than GET ask for the changed rows (Prefer: return=representation). Returns the parsed body,
+        or "" for an empty answer. With the anon key, row-level security applies; with the service key it does not.
         """
         return self._call(
             _projects.rest_query,
@@ -139,14 +140,24 @@ class Projects(Namespace):
             method=method,
             body=body,
             body_text=body_text,
+            media=media,
             key_type=key_type,
         )
 
     def rest_call(
-        self, project_id: str, path: str, *, method: str, body_text: str | None = None, key_type: str = "anon"
+        self,
+        project_id: str,
+        path: str,
+        *,
+        method: str,
+        body_text: str | None = None,
+        media: str = "application/json",
+        key_type: str = "anon",
     ) -> tuple[int, Any]:
         """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
-        return self._call(_projects.rest_call, project_id, path, method=method, body_text=body_text, key_type=key_type)
+        return self._call(
+            _projects.rest_call, project_id, path, method=method, body_text=body_text, media=media, key_type=key_type
+        )
 
     def usage(self, project_id: str) -> Any:
         """GET /projects/v1/admin/{id}/usage -> {api_calls, api_calls_limit, storage_bytes, storage_limit_bytes,
@@ -229,14 +240,15 @@ class ProjectProjects(Namespace):
         method: str = "GET",
         body: Any = None,
         body_text: str | None = None,
+        media: str = "application/json",
         key_type: str = "anon",
     ) -> Any:
         """{method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
 
         `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
-        mapping. `body_text` is JSON text, sent as it is; `body` a value. Methods other than GET ask for the changed
-        rows (Prefer: return=representation). Returns the parsed body, or "" for an empty answer. With the anon key,
-        row-level security applies; with the service key it does not.
+        mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
+        value. Methods other than GET ask for the changed rows (Prefer: return=representation). Returns the parsed body,
+        or "" for an empty answer. With the anon key, row-level security applies; with the service key it does not.
         """
         return self._call(
             _projects.rest_query,
@@ -247,15 +259,28 @@ class ProjectProjects(Namespace):
             method=method,
             body=body,
             body_text=body_text,
+            media=media,
             key_type=key_type,
         )
 
     def rest_call(
-        self, path: str, *, method: str, body_text: str | None = None, key_type: str = "anon"
+        self,
+        path: str,
+        *,
+        method: str,
+        body_text: str | None = None,
+        media: str = "application/json",
+        key_type: str = "anon",
     ) -> tuple[int, Any]:
         """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
         return self._call(
-            _projects.rest_call, self._project_id, path, method=method, body_text=body_text, key_type=key_type
+            _projects.rest_call,
+            self._project_id,
+            path,
+            method=method,
+            body_text=body_text,
+            media=media,
+            key_type=key_type,
         )
 
     def usage(self) -> Any:
