@@ -159,7 +159,8 @@ def _lines(found: Mapping[str, str], current: str) -> list[str]:
 
 
 def _config_dir() -> Path:
-    return Path(os.environ.get("RUN402_CONFIG_DIR") or Path.home() / ".config" / "run402")
+    # Without any home the path stays as it is, and nothing is found: a Tab is no place for an error.
+    return Path(os.environ.get("RUN402_CONFIG_DIR") or os.path.expanduser("~/.config/run402"))  # noqa: PTH111
 
 
 def project_ids() -> list[str]:

@@ -9,7 +9,8 @@
     ├── ApiError                the gateway answered with a non-2xx status                   (envelope shape C)
     ├── NetworkError            no answer at all                                             (envelope shape B)
     ├── PaymentError            a 402 was not paid, or nobody knows whether it was           (envelope shape E)
-    └── DeployError             a deploy step failed, local or remote                        (envelope shape D)
+    ├── DeployError             a deploy step failed, local or remote                        (envelope shape D)
+    └── OutputLost              the command is done, and its result cannot be written        (envelope shape A)
     Interrupted                 SIGINT or SIGTERM; a BaseException, so that no `except Exception` swallows it
     DryRun                      not a failure: --dry-run stopped before the first write; a BaseException as well
 
@@ -349,6 +350,23 @@ class PaymentError(Run402Error):
 
     def envelope(self) -> Envelope:
         return {"status": "error", "code": self.code, "message": self.message, **self._shape}
+
+
+class OutputLost(Run402Error):
+    """stdout takes nothing (full, closed, its reader gone) when the command has its result. See docs/protocol/errors.md.
+
+    `cause` is the system's error. main.py knows the command and finishes the envelope.
+    """
+
+    code = "BAD_ENV"
+
+    def __init__(self, cause: OSError) -> None:
+        reason = cause.strerror or type(cause).__name__
+        super().__init__(f"The result could not be written to stdout: {reason}.")
+        self.cause = cause
+
+    def envelope(self) -> Envelope:
+        return EnvironmentFault(self.message, details={"stream": "stdout"}).envelope()
 
 
 class DryRun(BaseException):

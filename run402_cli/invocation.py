@@ -6,6 +6,7 @@ A command's own option of the same name comes first; a test lists those.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from run402_cli.errors import CommandError, DryRun, EnvironmentFault, FlagError
 
@@ -57,6 +58,11 @@ class Invocation:
         self.http_timeout: float | None = None
         self.quiet = False
         self.verbose = False
+        # The command as surface.py names it ("projects sql"), once it runs; what it has done so far, for an error that
+        # has to say so: whether a request that may change something was sent, and each payment that went through.
+        self.command = ""
+        self.wrote = False
+        self.payments: list[dict[str, Any]] = []
 
     @property
     def reshapes(self) -> bool:
@@ -134,21 +140,19 @@ def settle() -> None:
 
 def _jq(expression: str) -> str:
     try:
-        import jq
+        from run402_cli import jq_filter
     except ImportError as exc:
         raise CommandError(
             "--jq needs the jq library, which has no build for this machine.",
             code="JQ_UNAVAILABLE",
             hint="Pipe the output into the jq program instead, or use --fields.",
         ) from exc
-    try:
-        jq.compile(expression)
-    except ValueError as exc:
+    if (problem := jq_filter.problem(expression)) is not None:
         raise FlagError(
-            f"--jq: {str(exc).strip().splitlines()[0]}",
+            f"--jq: {(problem.strip() or 'it is no jq expression').splitlines()[0]}",
             hint="Nothing was sent. Quote the expression for your shell: --jq '.items[].id'",
             details={"flag": "--jq", "value": expression},
-        ) from exc
+        )
     return expression
 
 

@@ -8,88 +8,103 @@ from __future__ import annotations
 import os
 import sys
 
+from run402_cli import interpreter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from run402_cli.errors import OutputLost
+
 _WALLET_FLAGS = ("--wallet", "--profile")
 _HELP = ("--help", "-h")
 _VERSION = ("--version", "-v", "-V", "version")
 _DEEPEST = 4  # words of the longest command path
 
 
+# More digits than any number of PostgreSQL has; the interpreter's own limit (and PYTHONINTMAXSTRDIGITS) is far lower.
+_DIGITS = 200_000
+_own_process = False
+
+
 def main(argv: list[str] | None = None) -> None:
     """Console script. Exits 0 on success, 1 on an error envelope, 2 on a negative verdict, 130/143 on a signal."""
+    global _own_process
+    _own_process = argv is None
+    interpreter.settle(may_restart=_own_process)
+    sys.set_int_max_str_digits(_DIGITS)
     args = sys.argv[1:] if argv is None else argv
     if args[:1] and (args[0] in _VERSION[:2] or (len(args) == 1 and args[0] in _VERSION)):
         from run402_cli import __version__
 
-        sys.stdout.write(__version__ + "\n")
-        return
+        return _plain(__version__ + "\n")
     if args and args[0] == "__complete":
         from run402_cli.completion import candidates
 
-        sys.stdout.write("".join(f"{word}\n" for word in candidates(args[1:])))
-        return
+        return _plain("".join(f"{word}\n" for word in candidates(args[1:])))
     sys.exit(_guarded(args))
 
 
+def _plain(text: str) -> None:
+    """Print without the module for it, which the shortest answers have no time to import."""
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.flush()
+    except OSError as exc:
+        from run402_cli.errors import OutputLost
+
+        sys.exit(_unwritten(OutputLost(exc)))
+
+
 def _guarded(args: list[str]) -> int:
-    from run402_cli.errors import DryRun, Interrupted, Run402Error
+    from run402_cli.errors import DryRun, Interrupted, OutputLost, Run402Error
 
     try:
-        _dispatch(args)
+        try:
+            _dispatch(args)
+        except DryRun as exc:
+            _show_dry_run(exc.document())
         return 0
-    except (Run402Error, Interrupted) as exc:
+    except OutputLost as exc:
+        return _unwritten(exc)
+    except Run402Error as exc:
         return _report(exc.envelope(), exc.exit_code)
-    except DryRun as exc:
-        return _show_dry_run(exc.document())
-    except KeyboardInterrupt:
-        interrupted = Interrupted("SIGINT", 130)
-        return _report(interrupted.envelope(), interrupted.exit_code)
+    except (Interrupted, KeyboardInterrupt) as exc:
+        from run402_cli import failures
+
+        stop = exc if isinstance(exc, Interrupted) else Interrupted("SIGINT", 130)
+        return _report(failures.interrupted(stop), stop.exit_code)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 1 if exc.code else 0
-    except BrokenPipeError:
-        # The reader has gone. Give the interpreter a stdout that it can flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except Exception as exc:
         if os.environ.get("RUN402_DEBUG"):
             raise
-        return _report(_unexpected(exc), 1)
+        from run402_cli import failures
+
+        return _report(failures.unexpected(exc), 1)
 
 
-def _show_dry_run(document: dict[str, object]) -> int:
+def _show_dry_run(document: dict[str, object]) -> None:
     from run402_cli import output
 
     output.emit(document)
-    return 0
 
 
 def _report(envelope: dict[str, object], exit_code: int) -> int:
     from run402_cli import output
 
-    try:
-        output.error(envelope)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    output.error(envelope)
     return exit_code
 
 
-def _unexpected(exc: Exception) -> dict[str, object]:
-    """Envelope for a failure that nobody planned; an exception's text may hold a secret, so only OS errors show it."""
-    from run402_cli.errors import EnvironmentFault
+def _unwritten(lost: OutputLost) -> int:
+    """stdout takes nothing: 141 when its reader has gone, which a command that only looked need not mention; else 1."""
+    from run402_cli import failures, output
 
-    if isinstance(exc, OSError):
-        where = f" ({exc.filename})" if exc.filename else ""
-        return EnvironmentFault(
-            f"The system refused: {exc.strerror or type(exc).__name__}{where}.",
-            hint="Check the permissions and free space of that path, then retry.",
-        ).envelope()
-    frame = exc.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else "unknown"  # noqa: PTH119
-    return EnvironmentFault(
-        f"run402 failed unexpectedly ({type(exc).__name__} at {place}). This is a defect of run402.",
-        hint="Run the command again with RUN402_DEBUG=1 to see the full traceback, and report it.",
-    ).envelope()
+    output.abandon(sys.stdout)
+    gone = isinstance(lost.cause, BrokenPipeError)
+    envelope = failures.unwritten(lost)
+    if gone and envelope["safe_to_retry"]:
+        return 141
+    return _report(envelope, 141 if gone else 1)
 
 
 def _dispatch(args: list[str]) -> None:
@@ -129,21 +144,12 @@ def _dispatch(args: list[str]) -> None:
 
 def _run(module: str, name: str, path: str, rest: list[str]) -> None:
     import importlib
-    import signal
 
+    from run402_cli import invocation, signals
     from run402_cli.commands import _command
-    from run402_cli.errors import Interrupted
 
-    codes = {signal.SIGTERM: ("SIGTERM", 143), signal.SIGINT: ("SIGINT", 130)}
-
-    def stop(number: int, _frame: object) -> None:
-        # A second Ctrl-C must not cut the error envelope of the first one short.
-        for each in codes:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(*codes[signal.Signals(number)])
-
-    for each in codes:
-        signal.signal(each, stop)
+    signals.install(watch=_own_process)
+    invocation.current.command = name if path == name else f"{name} {path}"
     app = importlib.import_module(f"run402_cli.commands.{module}").app
     prog = f"run402 {name}" if path == name else f"run402 {name} {path}"
     _command.run(app.find(path), rest, prog=prog)

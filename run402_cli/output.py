@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, TextIO
 
 from run402_cli import invocation
+from run402_cli.errors import OutputLost
 
 if TYPE_CHECKING:
     from run402_cli.progress import Display
@@ -55,20 +57,24 @@ class _Events:
             return
         display = self._drawn()
         if display is None:
-            _put(sys.stderr, dumps(event, compact=True))
-        elif not (isinstance(event, dict) and display.show(event)):
-            display.line(dumps(event, compact=True))
+            _say(dumps(event, compact=True))
+            return
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            if not (isinstance(event, dict) and display.show(event)):
+                display.line(dumps(event, compact=True))
 
     def bytes_sent(self, sent: int, total: int, files_done: int, files_total: int) -> None:
         """Draw how far an upload is; lines of JSON say it file by file."""
         if not invocation.current.quiet and (display := self._drawn()) is not None:
-            display.bytes_sent(sent, total, files_done, files_total)
+            with contextlib.suppress(OSError):
+                display.bytes_sent(sent, total, files_done, files_total)
 
     def settle(self) -> None:
         """Give the terminal back before anything else is written to it."""
         with self._lock:
             if self._display is not None:
-                self._display.close()
+                with contextlib.suppress(OSError):
+                    self._display.close()
                 self._display = None
 
     def _drawn(self) -> Display | None:
@@ -114,6 +120,9 @@ def dumps(value: Any, *, compact: bool) -> str:
         return json.dumps(value, ensure_ascii=True, **style)
     except ValueError:
         return json.dumps(_finite(value), ensure_ascii=True, **style)
+    except RecursionError:
+        # The indenting encoder reaches less deep than the parser that read the value.
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 def _finite(value: Any) -> Any:
@@ -128,7 +137,21 @@ def _finite(value: Any) -> Any:
 
 def _write(stream: TextIO, text: str) -> None:
     event.settle()
-    _put(stream, text)
+    if stream is sys.stderr:
+        _say(text)
+        return
+    try:
+        _put(stream, text)
+    except OSError as exc:
+        raise OutputLost(exc) from exc
+
+
+def _say(text: str) -> None:
+    # What is said on the side must not end a command, least of all one that is half done.
+    try:
+        _put(sys.stderr, text)
+    except OSError:
+        abandon(sys.stderr)
 
 
 def _put(stream: TextIO, text: str) -> None:
@@ -140,3 +163,13 @@ def _put(stream: TextIO, text: str) -> None:
         stream.flush()
         binary.write(text.encode("utf-8", "backslashreplace") + b"\n")
     stream.flush()
+
+
+def abandon(stream: TextIO) -> None:
+    """Let a stream that takes nothing more swallow the rest, or the interpreter complains of it at exit."""
+    import os
+
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

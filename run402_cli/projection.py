@@ -55,10 +55,10 @@ def rows(value: Any) -> list[Any]:
 
 
 def _filtered(value: Any, expression: str) -> list[Any]:
-    import jq
+    from run402_cli import jq_filter
 
     try:
-        return list(jq.compile(expression).input_value(value))
+        return jq_filter.results(expression, value)
     except ValueError as exc:
         # The command itself has succeeded, so its result must not get lost.
         raise CommandError(

@@ -39,7 +39,12 @@ def test_version_is_bare_and_imports_nothing_but_the_package(flag: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.count(".") == 2
-    assert set(json.loads(done.stderr.replace("'", '"'))) <= {"run402_cli", "run402_cli.main", "__future__"}
+    assert set(json.loads(done.stderr.replace("'", '"'))) <= {
+        "run402_cli",
+        "run402_cli.interpreter",
+        "run402_cli.main",
+        "__future__",
+    }
 
 
 @pytest.mark.parametrize("args", [[], ["--help"], ["-h"]])

@@ -332,11 +332,17 @@ def parse_body(response: httpx.Response) -> Json:
 
 def _hooks() -> dict[str, list[Any]]:
     if not (invocation.current.dry_run or invocation.current.verbose):
-        return {"request": [_auth.keep_at_home]}
+        return {"request": [_auth.keep_at_home, _sending]}
     from run402_cli.client import _trace
 
     hooks = _trace.hooks()
-    return {**hooks, "request": [_auth.keep_at_home, *hooks.get("request", [])]}
+    return {**hooks, "request": [_auth.keep_at_home, *hooks.get("request", []), _sending]}
+
+
+def _sending(request: httpx.Request) -> None:
+    # A failure that nobody planned must not call a repetition safe after this.
+    if request.method not in _READS:
+        invocation.current.wrote = True
 
 
 def _reject(constant: str) -> Json:

@@ -97,6 +97,9 @@ class Payment(httpx.Auth):
                 raise
             signed.attempt.note("response_received", "in_progress", response_status=response.status_code)
             self.conclude(signed, response)
+            kept = signed.attempt.fields
+            names = ("payment_attempt_id", "amount_usd_micros", "network", "pay_to", "transaction")
+            invocation.current.payments.append({name: kept.get(name) for name in names})
 
     def _lost(self, attempt: Attempt) -> None:
         attempt.note("ambiguous", "ambiguous", last_error_code="X402_PAYMENT_OUTCOME_AMBIGUOUS")

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command_from_info
 
-from run402_cli import advice, invocation
+from run402_cli import advice, invocation, output
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.suggest import closest, did_you_mean
 
@@ -50,8 +50,11 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # `--value=--help` is a value: only a word of its own asks for help.
-        tokens = ["--help"] if any(token in _HELP for token in args) else self._checked(ctx, args)
-        return super().parse_args(ctx, tokens)
+        if any(token in _HELP for token in args):
+            invocation.current.command = ""  # help is no part of the command: it changes nothing
+            output.emit_text(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, self._checked(ctx, args))
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The usage line without hidden arguments, which only older forms have."""

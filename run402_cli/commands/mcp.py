@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from run402_cli import interpreter
 from run402_cli.commands._command import CommandGroup
+from run402_cli.errors import EnvironmentFault
 
 app = CommandGroup()
 
@@ -15,6 +17,12 @@ def mcp() -> None:
 
     RUN402_MCP_PROFILE=buyer offers only what a paying wallet needs. Needs the extra: pipx install 'run402[mcp]'.
     """
+    if missing := [name for name in interpreter.closed if name != "stderr"]:
+        raise EnvironmentFault(
+            f"The MCP server speaks over stdin and stdout, and {' and '.join(missing)} is closed.",
+            hint="An agent's client starts the server with both; do not close them.",
+            details={"closed": missing},
+        )
     try:
         from run402_cli.mcp.server import serve
     except ImportError as exc:

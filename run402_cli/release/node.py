@@ -6,13 +6,11 @@ user's is missing or too old.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -20,6 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from run402_cli import signals
 
 SCRIPTS: Final = Path(__file__).parent / "js"
 
@@ -113,7 +113,8 @@ def run(
             try:
                 timed_out = _wait(child, folder / "started", start_s, work_s)
             finally:
-                _kill(child)
+                # Also after a normal end: a script may have left processes behind.
+                signals.end_session(child)
         return Ran(
             _report(folder / "report.json"),
             child.returncode,
@@ -136,16 +137,6 @@ def _wait(child: subprocess.Popen[bytes], started: Path, start_s: float, work_s:
                 return round(limit * 1000)
         else:
             return None
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    # The whole session, also after a normal end: a script may have left processes behind.
-    if os.name == "posix":
-        with contextlib.suppress(OSError):
-            os.killpg(child.pid, signal.SIGKILL)
-    elif child.poll() is None:
-        child.kill()
-    child.wait()
 
 
 def _report(path: Path) -> Mapping[str, Any] | None:

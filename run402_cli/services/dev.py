@@ -7,12 +7,15 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from run402_cli import signals
 from run402_cli.errors import CommandError
 
+_POLL_S = 0.1
 _FORWARDED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
 
 
@@ -55,17 +58,30 @@ def run_astro(env: Mapping[str, str], *, port: str, host: str) -> int:
     except OSError as exc:
         raise CommandError(f"npx could not be started: {exc.strerror or exc}.", code="BAD_ENV") from exc
 
+    stopped_at: list[float] = []
+
     def forward(number: int, _frame: FrameType | None) -> None:
+        stopped_at.append(time.monotonic())
         # On Windows the console has told the child as well, and there is no other way to.
         if child.poll() is None and not (os.name == "nt" and number == signal.SIGINT):
             child.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
-        return child.wait()
+        with signals.patient():
+            return _ended(child, stopped_at)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ended(child: subprocess.Popen[bytes], stopped_at: list[float]) -> int:
+    """Wait for the child, and kill it when it goes on after it was told to stop."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(_POLL_S)
+        if stopped_at and time.monotonic() - stopped_at[0] > signals.PATIENCE_S:
+            child.kill()
 
 
 def end_like(code: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from run402_cli import __version__, invocation
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError
 from run402_cli.state.files import read_object
+from run402_cli.state.profile import home
 from run402_cli.suggest import closest, did_you_mean
 
 NAME = "run402"
@@ -92,7 +93,7 @@ def _folder(agent: Agent, directory: Path | None) -> Path:
     if directory is not None:
         return directory.absolute() / agent.project
     moved = os.environ.get(agent.variable, "").strip() if agent.variable else ""
-    return Path(moved).absolute() / agent.below if moved else Path.home() / agent.home / "skills"
+    return Path(moved).absolute() / agent.below if moved else home(agent.variable) / agent.home / "skills"
 
 
 def overview(directory: Path | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from run402_cli.errors import CommandError
+from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.state.files import read_json
 
 if TYPE_CHECKING:
@@ -41,7 +41,26 @@ def base_dir() -> Path:
     if (scope := _scope.get()) is not None:
         return scope.base
     configured = os.environ.get("RUN402_CONFIG_DIR")
-    return Path(configured) if configured else Path.home() / ".config" / "run402"
+    return Path(configured) if configured else home("RUN402_CONFIG_DIR") / ".config" / "run402"
+
+
+def home(instead: str | None = None) -> Path:
+    """The home directory. EnvironmentFault, naming a variable that does `instead`, where the system knows none."""
+    try:
+        return Path.home()
+    except RuntimeError as exc:
+        raise EnvironmentFault(
+            "There is no home directory: HOME is not set, and the system knows none for this user.",
+            hint=f"Set {f'HOME or {instead}' if instead else 'HOME'} to a directory that you may write to.",
+        ) from exc
+
+
+def working_directory() -> Path | None:
+    """The current directory, or None when it was deleted under this process: then nothing is bound or linked in it."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 def profile_dir(name: str) -> Path:
@@ -114,7 +133,8 @@ class Selection:
 def select(flag: tuple[str, str] | None) -> Selection:
     """Resolve the wallet. `flag` is (flag name, value) when `--wallet` or `--profile` was given. Checks nothing."""
     env_name = _env_wallet()
-    binding = find_binding(Path.cwd())
+    folder = working_directory()
+    binding = None if folder is None else find_binding(folder)
     if flag is not None:
         return Selection(flag[1], "flag", flag[0], binding, env_name)
     if env_name is not None:

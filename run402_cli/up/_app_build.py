@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from run402_cli import signals
 from run402_cli.errors import CommandError
 from run402_cli.up._app_graph import App
 
@@ -41,7 +42,7 @@ def _run(command: Mapping[str, Any], cwd: Path, environment: Mapping[str, str]) 
     words = shell if shell is not None else _words(command["argv"])
     with tempfile.TemporaryFile() as printed:
         try:
-            done = subprocess.run(
+            child = subprocess.Popen(
                 words,
                 shell=shell is not None,
                 cwd=cwd,
@@ -49,11 +50,17 @@ def _run(command: Mapping[str, Any], cwd: Path, environment: Mapping[str, str]) 
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
+                start_new_session=os.name == "posix",
             )
         except (OSError, ValueError) as exc:
             return str(getattr(exc, "strerror", None) or exc), ""
+        try:
+            status = child.wait()
+        except BaseException:
+            signals.end_session(child)  # a build tool starts others, which would go on without it
+            raise
         printed.seek(max(0, printed.seek(0, os.SEEK_END) - _SHOWN_OUTPUT))
-        return done.returncode, printed.read().decode("utf-8", "replace").strip()
+        return status, printed.read().decode("utf-8", "replace").strip()
 
 
 def _words(argv: list[str]) -> list[str]:

@@ -1,0 +1,96 @@
+"""The envelopes of failures that no command planned: a result that cannot be written, an error of the system.
+
+main.py prints them. See docs/protocol/errors.md, "After the work".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from run402_cli import invocation
+from run402_cli.errors import EnvironmentFault, Interrupted, OutputLost
+
+
+def unwritten(lost: OutputLost) -> dict[str, Any]:
+    """The command was done, and nobody has its result: says so, what was paid, and whether it may be repeated."""
+    run = invocation.current
+    changed = _changes() and not run.dry_run
+    safe = not changed and not run.payments
+    details: dict[str, Any] = {"stream": "stdout", "errno": errno.errorcode.get(lost.cause.errno or 0)}
+    if run.payments:
+        details["payments"] = run.payments
+    message = lost.message if not run.command else f"The command was done. {lost.message}"
+    hint = (
+        "Give it a stdout that can be written to, and run it again."
+        if safe
+        else "Do not repeat it: read what it made or changed with a command that only looks (get, list, status)."
+    )
+    envelope = EnvironmentFault(message, hint=hint, details=details, safe_to_retry=safe).envelope()
+    return {**envelope, "mutation_state": "not_started" if safe else "committed"}
+
+
+def _changes() -> bool:
+    """Whether the running command may change something; no command, as for help, changes nothing."""
+    from run402_cli.registry import GROUPS
+    from run402_cli.surface import READ, SURFACE
+
+    name, _, path = invocation.current.command.partition(" ")
+    if not name:
+        return False
+    path = GROUPS[name].aliases.get(path, path)
+    known = SURFACE.get(f"{name} {path}".strip())
+    return known is None or known.effect != READ
+
+
+def interrupted(stop: Interrupted) -> dict[str, Any]:
+    """The envelope of a signal. What was sent may have been done: only what can be resumed is safe to repeat then."""
+    envelope = stop.envelope()
+    if stop.resume is None and invocation.current.wrote and _changes():
+        hint = "The request had been sent: look at what it did before you repeat it."
+        envelope |= {"retryable": False, "safe_to_retry": False, "hint": hint}
+    return envelope
+
+
+def unexpected(exc: Exception) -> dict[str, Any]:
+    """Envelope for a failure that nobody planned; an exception's text may hold a secret, so only OS errors show it."""
+    safe = not (invocation.current.wrote and _changes())
+    message, hint = _explained(exc) or _defect(exc)
+    if not safe:
+        hint = f"The request had been sent: look at what it did before you repeat it. {hint}"
+    return EnvironmentFault(message, hint=hint, safe_to_retry=safe).envelope()
+
+
+def _explained(exc: Exception) -> tuple[str, str] | None:
+    """What happened and what to do, for the exceptions that come from outside the program."""
+    if isinstance(exc, OSError):
+        where = f" ({exc.filename})" if exc.filename else ""
+        return (
+            f"The system refused: {exc.strerror or type(exc).__name__}{where}.",
+            "Check the permissions and free space of that path, then retry.",
+        )
+    if isinstance(exc, MemoryError):
+        return (
+            "There is not enough memory for this.",
+            "Ask for less at a time (--limit), or give the process more memory.",
+        )
+    if isinstance(exc, RecursionError):
+        return "A value is nested too deeply.", "Give a flatter JSON document."
+    if isinstance(exc, UnicodeError):
+        return (
+            "A value that was given is not UTF-8 text.",
+            "Check the words of the command line and the files it reads.",
+        )
+    return None
+
+
+def _defect(exc: Exception) -> tuple[str, str]:
+    frame = exc.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else "unknown"  # noqa: PTH119
+    return (
+        f"run402 failed unexpectedly ({type(exc).__name__} at {place}). This is a defect of run402.",
+        "Run the command again with RUN402_DEBUG=1 to see the full traceback, and report it.",
+    )

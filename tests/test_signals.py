@@ -1,0 +1,257 @@
+"""SIGINT and SIGTERM in every phase of a command: it ends with 130 or 143, and what it started ends with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+
+RUN402 = [sys.executable, "-m", "run402_cli"]
+# The shell's view of a process that ended by the signal itself is the same number.
+CODES = {signal.SIGINT: (130, -signal.SIGINT), signal.SIGTERM: (143, -signal.SIGTERM)}
+both = pytest.mark.parametrize("number", CODES)
+ROWS = b'{"rows":[' + b",".join(b'{"id":%d,"text":"some words"}' % n for n in range(400_000)) + b"]}"
+
+
+@pytest.fixture
+def gateway() -> Iterator[str]:
+    """Answers /projects/... SQL with many rows, and nothing else at all."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        open_: list[socket.socket] = []
+
+        def serve(connection: socket.socket) -> None:
+            head = connection.recv(65536)
+            if b"/sql" in head.split(b"\r\n")[0]:
+                length = str(len(ROWS)).encode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + length)
+                connection.sendall(b"\r\n\r\n" + ROWS)
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection = server.accept()[0]
+                except OSError:
+                    return
+                open_.append(connection)
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        for connection in open_:
+            connection.close()
+
+
+@pytest.fixture
+def env(gateway: str, tmp_path: Path) -> dict[str, str]:
+    config = tmp_path / "config"
+    made = {**os.environ, "RUN402_CONFIG_DIR": str(config), "RUN402_API_BASE": gateway}
+    for words in (
+        ["credentials", "project-keys", "import", "--project", "prj_1", "--service-key-stdin"],
+        ["allowance", "create"],
+    ):
+        subprocess.run([*RUN402, *words], input=b"r402_service_1", env=made, capture_output=True, check=True)
+    return made
+
+
+def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> bytes:
+    """Send the signal, and return stderr. The limits are far above what the text promises: no test measures time here."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode in CODES[number], err
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+    assert b"Traceback" not in err
+    return err
+
+
+def begin(
+    words: list[str], env: dict[str, str], cwd: Path, *, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*RUN402, *words], env=env, cwd=cwd, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def until(condition: object, process: subprocess.Popen[bytes]) -> None:
+    assert callable(condition)
+    for _ in range(1000):
+        if condition():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError("the phase never began")
+
+
+def busy(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether the process (or a child) has used so much of the processor; the imports of a command take less."""
+    me = psutil.Process(process.pid)
+    return any(sum(each.cpu_times()[:2]) > seconds for each in [me, *me.children(recursive=True)])
+
+
+def has_read(process: subprocess.Popen[bytes], path: Path) -> bool:
+    return any(opened.path == str(path) for opened in psutil.Process(process.pid).open_files())
+
+
+def interrupted(err: bytes) -> None:
+    assert json.loads(err.splitlines()[-1])["code"] == "INTERRUPTED"
+
+
+@both
+@pytest.mark.parametrize("program", ["last(range(1e12))", "range(1e12)", "def f: f; f"])
+def test_a_jq_program_without_end(env: dict[str, str], tmp_path: Path, number: signal.Signals, program: str) -> None:
+    process = begin(["wallets", "list", "--jq", program], env, tmp_path)
+    until(lambda: any(child.cpu_times().user > 0.3 for child in psutil.Process(process.pid).children()), process)
+    interrupted(stop(process, number))
+
+
+def test_a_jq_program_ends_with_a_command_that_was_killed(env: dict[str, str], tmp_path: Path) -> None:
+    process = begin(["wallets", "list", "--jq", "last(range(1e12))"], env, tmp_path)
+    until(lambda: any(child.cpu_times().user > 0.3 for child in psutil.Process(process.pid).children()), process)
+    children = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    if sys.platform == "linux":
+        assert not psutil.wait_procs(children, timeout=10)[1]
+    for child in children:
+        if child.is_running():
+            child.kill()
+
+
+@both
+def test_waiting_for_stdin(env: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    process = begin(["projects", "sql", "--stdin", "--project", "prj_1"], env, tmp_path, stdin=subprocess.PIPE)
+    until(lambda: busy(process, 0.1) and psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING, process)
+    time.sleep(0.3)
+    interrupted(stop(process, number))
+
+
+@both
+def test_waiting_for_an_answer_to_a_write_is_not_called_safe(
+    env: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    process = begin(["secrets", "set", "K", "v", "--project", "prj_1"], env, tmp_path)
+    until(lambda: psutil.Process(process.pid).net_connections("tcp"), process)
+    time.sleep(0.3)
+    envelope = json.loads(stop(process, number).splitlines()[-1])
+    assert (envelope["code"], envelope["safe_to_retry"], envelope["retryable"]) == ("INTERRUPTED", False, False)
+
+
+@both
+def test_waiting_for_a_lock(env: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    config = Path(env["RUN402_CONFIG_DIR"])
+    for name in ("credentials/project-keys.v1.json", "projects.json"):
+        (config / f"{name}.lock").mkdir(parents=True)
+    words = ["credentials", "project-keys", "remove", "--project", "prj_1"]
+    process = begin(words, env, tmp_path)
+    until(lambda: busy(process, 0.1), process)
+    time.sleep(0.5)
+    interrupted(stop(process, number))
+
+
+@both
+def test_hashing_a_large_file(env: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(1 << 40)
+    process = begin(["assets", "put", "large.bin", "--project", "prj_1"], env, tmp_path)
+    until(lambda: has_read(process, large), process)
+    interrupted(stop(process, number))
+
+
+@both
+def test_hashing_a_large_site(env: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for n in range(20):
+        with (folder / f"{n}.bin").open("wb") as file:
+            file.truncate(1 << 36)
+    process = begin(["sites", "deploy-dir", "site", "--project", "prj_1"], env, tmp_path)
+    until(lambda: busy(process, 0.8), process)
+    interrupted(stop(process, number))
+
+
+@both
+@pytest.mark.parametrize("style", ["text", "jsonl", "json"])
+def test_making_the_text_of_many_rows(env: dict[str, str], tmp_path: Path, number: signal.Signals, style: str) -> None:
+    process = begin(["projects", "sql", "select 1", "--project", "prj_1", "--format", style], env, tmp_path)
+    until(lambda: busy(process, 0.9), process)
+    stop(process, number)
+
+
+@both
+def test_a_configuration_program_without_end(env: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    begun = tmp_path / "begun"
+    program = f"import fs from 'node:fs'; fs.writeFileSync({str(begun)!r}, ''); for (;;) {{}}\nexport default {{}};\n"
+    (tmp_path / "run402.deploy.mjs").write_text(program)
+    process = begin(["deploy", "apply", "--manifest", "run402.deploy.mjs", "--project", "prj_1"], env, tmp_path)
+    until(begun.exists, process)
+    interrupted(stop(process, number))
+
+
+@both
+def test_a_development_server_that_does_not_listen(env: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    npx, begun = tools / "npx", tmp_path / "begun"
+    npx.write_text(f"#!/bin/sh\ntrap '' INT TERM\ntouch {begun}\nwhile :; do sleep 0.05; done\n")
+    npx.chmod(0o755)
+    process = begin(
+        ["dev", "--project", "prj_1"],
+        {**env, "PATH": f"{tools}:{env['PATH']}", "RUN402_SERVICE_KEY": "sk_1"},
+        tmp_path,
+    )
+    until(begun.exists, process)
+    family = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode not in (0, 1)
+    assert not psutil.wait_procs(family, timeout=10)[1]
+
+
+@both
+def test_a_call_that_stays_inside_the_system(tmp_path: Path, number: signal.Signals) -> None:
+    """A mutex that is held stands for a name that is looked up: it goes on waiting after a signal."""
+    begun = tmp_path / "begun"
+    code = (
+        "import ctypes, pathlib, sys\nfrom run402_cli import main, signals\n"
+        "signals.install(watch=True)\n"
+        "libc, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)\n"
+        f"libc.pthread_mutex_lock(lock)\npathlib.Path({str(begun)!r}).touch()\nlibc.pthread_mutex_lock(lock)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(begun.exists, process)
+    time.sleep(0.2)
+    interrupted(stop(process, number))
+
+
+@both
+def test_a_build_command_and_what_it_started(tmp_path: Path, number: signal.Signals) -> None:
+    begun = tmp_path / "begun"
+    code = (
+        "import pathlib, sys\nfrom run402_cli import signals\nfrom run402_cli.up import _app_build\n"
+        "signals.install(watch=True)\n"
+        f"_app_build._run({{'shell': 'sleep 1000 & touch {begun}; sleep 1000'}}, pathlib.Path({str(tmp_path)!r}), {{}})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(begun.exists, process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 2
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert not psutil.wait_procs(family, timeout=10)[1]
