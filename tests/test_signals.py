@@ -104,6 +104,17 @@ def busy(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return any(sum(each.cpu_times()[:2]) > seconds for each in [me, *me.children(recursive=True)])
 
 
+def until_idle(process: subprocess.Popen[bytes]) -> None:
+    """Until the command waits for something: asleep each time that it is looked at. One that is starved is not asleep."""
+    seen: list[bool] = []
+
+    def idle() -> bool:
+        seen.append(busy(process, 0.1) and psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
+        return len(seen) >= 10 and all(seen[-10:])
+
+    until(idle, process)
+
+
 def has_read(process: subprocess.Popen[bytes], path: Path) -> bool:
     return any(opened.path == str(path) for opened in psutil.Process(process.pid).open_files())
 
@@ -136,8 +147,7 @@ def test_a_jq_program_ends_with_a_command_that_was_killed(env: dict[str, str], t
 @both
 def test_waiting_for_stdin(env: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
     process = begin(["projects", "sql", "--stdin", "--project", "prj_1"], env, tmp_path, stdin=subprocess.PIPE)
-    until(lambda: busy(process, 0.1) and psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING, process)
-    time.sleep(0.3)
+    until_idle(process)
     interrupted(stop(process, number))
 
 
@@ -159,8 +169,7 @@ def test_waiting_for_a_lock(env: dict[str, str], tmp_path: Path, number: signal.
         (config / f"{name}.lock").mkdir(parents=True)
     words = ["credentials", "project-keys", "remove", "--project", "prj_1"]
     process = begin(words, env, tmp_path)
-    until(lambda: busy(process, 0.1), process)
-    time.sleep(0.5)
+    until_idle(process)
     interrupted(stop(process, number))
 
 
