@@ -7,6 +7,7 @@ and from the services: the namespaces of the Python API.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -56,15 +57,31 @@ def reference(name: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+# Told once in the head of the page instead of on a hundred lines.
+EVERYWHERE = ("--project ID", "--json", "--json-stream", "--dry-run", "--quiet, --final-only")
+# An agent reads the page before it does anything, so it stays short: `--help` and `run402 schema` have the rest.
+SUMMARY_LENGTH = 110
+
+
 def llms() -> str:
-    """The page that an agent reads first: a hand-written head, then one or two lines per command."""
-    lines = [(DOCS / "llms-head.txt").read_text(encoding="utf-8").rstrip(), ""]
+    """The page that an agent reads first: a hand-written head, then one line per command."""
+    lines = [(DOCS / "llms-head.txt").read_text(encoding="utf-8").rstrip()]
     for name in GROUPS:
         for full, command in commands(name).items():
-            flags = " ".join(f"[{spelling}]" for spelling, _ in options(command))
-            lines.append(f"{usage(full, command)} {flags}".rstrip())
-            lines.append(f"  {text(command)}")
+            flags = " ".join(f"[{spelling}]" for spelling, _ in options(command) if spelling not in EVERYWHERE)
+            shown = f"{usage(full, command)} {flags}".removeprefix("run402 ").rstrip()
+            lines.append(f"{shown}  # {summary(command)}")
     return "\n".join(lines) + "\n"
+
+
+def summary(command: click.Command) -> str:
+    """As many sentences of the description as the page has room for, the first one in any case."""
+    first, *more = re.split(r"(?<=[a-z0-9)`])\. (?=[A-Z`-])", text(command))
+    for sentence in more:
+        if len(first) + len(sentence) > SUMMARY_LENGTH:
+            break
+        first = f"{first}. {sentence}"
+    return first.removesuffix(".")
 
 
 # Placeholders whose values the shell or the local files know.

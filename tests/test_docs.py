@@ -10,8 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from starlette.routing import Route
 
 from run402_cli.commands._manifest import detailed, names
+from run402_cli.core.app import routes
 
 ROOT = Path(__file__).resolve().parent.parent
 # What people read; the reference shows single commands.
@@ -105,3 +107,37 @@ def test_the_repository_names_nothing_outside_itself() -> None:
         p: p.read_text(encoding="utf-8", errors="replace") for p in files if "__pycache__" not in p.parts and p != here
     }
     assert [str(p) for p, text in texts.items() if forbidden.search(text) and p.name != "test_conformance.py"] == []
+
+
+# An agent's context has to have room for it. Measured with two tokenizers (o200k, cl100k): 3.8 to 4.0 characters a token.
+TOKENS, CHARACTERS_PER_TOKEN = 14_000, 3.5
+
+
+def test_the_page_that_agents_read_first_is_short() -> None:
+    text = (ROOT / "llms-cli.txt").read_text(encoding="utf-8")
+    assert len(text) / CHARACTERS_PER_TOKEN < TOKENS, (
+        "shorten docs/llms-head.txt, or SUMMARY_LENGTH in docs/generate.py"
+    )
+
+
+def read_first() -> str:
+    return (ROOT / "docs" / "llms-head.txt").read_text(encoding="utf-8")
+
+
+def test_every_route_that_agents_read_first_is_one_of_the_gateway() -> None:
+    patterns = [route.path_regex for route in routes() if isinstance(route, Route)]
+    told = set(re.findall(r"(?<![\w.])(/(?:[a-z]+/v1|_run402)[^\s?`\",;)]*)", read_first()))
+    assert len(told) >= 8
+    unknown = {path for path in told if not any(pattern.match(path.rstrip(".")) for pattern in patterns)}
+    assert not unknown
+
+
+def test_the_variables_that_agents_read_first_are_those_of_a_function() -> None:
+    text = read_first()
+    told = set(re.findall(r"RUN402_[A-Z_]+", text[text.index("process.env holds") : text.index("A route is public")]))
+    source = (ROOT / "run402_cli" / "core" / "functions" / "runtime.py").read_text(encoding="utf-8")
+    given = set(re.findall(r'"(RUN402_[A-Z_]+)":', source)) | {"RUN402_REQUEST_ID"}
+    assert told == given
+    assert "RUN402_REQUEST_ID" in (ROOT / "run402_cli" / "core" / "functions" / "runner.mjs").read_text(
+        encoding="utf-8"
+    )

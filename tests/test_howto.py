@@ -192,33 +192,89 @@ def test_most_examples_run_and_the_others_say_why_not() -> None:
     assert all(reason is None or len(reason) > 10 for reason in reasons)
 
 
-def test_the_manifest_that_agents_read_first_deploys(reader: Machine, tmp_path: Path) -> None:
-    head = (ROOT / "docs" / "llms-head.txt").read_text(encoding="utf-8")
+def read_first() -> str:
+    return (ROOT / "docs" / "llms-head.txt").read_text(encoding="utf-8")
+
+
+def code(begin: str, end: str) -> str:
+    """The indented lines of the page that agents read first, from one that holds `begin` to one that begins with `end`."""
+    lines = read_first().splitlines()
+    first = next(number for number, line in enumerate(lines) if begin in line)
+    last = next(number for number, line in enumerate(lines) if number >= first and line.startswith(f"  {end}"))
+    return "\n".join(line.removeprefix("  ") for line in lines[first : last + 1])
+
+
+# Both programs of the page run as functions, because the gateway brings a Node for them.
+PAGE_IN_A_FUNCTION = """
+export default async () => {{
+  const location = {{ origin: process.env.RUN402_API_BASE }}, ANON_KEY = process.env.RUN402_ANON_KEY;
+  const email = "ada@example.com", password = "correct horse", redirect_url = "https://app.example.com/";
+{code}
+  const rows = await call("/rest/v1/items?select=title,id&order=id.desc&limit=20", null, access_token);
+  return Response.json({{ email: user.email, refresh: typeof refresh_token, rows }});
+}};
+"""
+SIGNED = """
+import { createHmac } from "node:crypto";
+const body = JSON.stringify({ title: "signed" });
+const { RUN402_API_BASE: api, RUN402_PROJECT_ID: project } = process.env;
+const send = (signature) =>
+  fetch(`${api}/projects/v1/${project}/static/api/hook`, { method: "POST", headers: { "x-signature": signature }, body });
+export default async () => {
+  const right = await send(createHmac("sha256", process.env.HOOK_SECRET).update(body).digest("hex"));
+  return Response.json({ right: [right.status, await right.json()], wrong: (await send("00")).status });
+};
+"""
+STEPS = """
+run402 core start --use
+run402 projects provision --name "read-first-$(date +%s)"
+printf one | run402 secrets set KEY --stdin
+run402 up --yes --quiet > deployed.json
+run402 functions invoke hello --body '{}' --jq .body.ok
+printf three | run402 secrets set HOOK_SECRET --stdin
+run402 email create contact | jq -j .mailbox_id | run402 secrets set MAILBOX --stdin
+run402 deploy apply --manifest more.json --quiet
+run402 functions invoke page --body '{}' > page.json
+run402 functions invoke signed --body '{}' > signed.json
+run402 projects sql 'select title from items order by id' > rows.json
+"""
+
+
+def test_what_agents_read_first_runs_as_it_stands(reader: Machine, tmp_path: Path) -> None:
+    head = read_first()
     text = head[head.index("{", head.index("A manifest (run402.deploy.json)")) :]
     manifest = json.JSONDecoder().raw_decode(text)[0]
-    function = re.search(r"^A function file: (.*?)   //", head, re.MULTILINE)
+    function = re.search(r"^A function is one file: (export default .*?\));?\. ", head, re.MULTILINE)
     assert function
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("<h1>my app</h1>")
-    (tmp_path / "001.sql").write_text("create table items (id int primary key, title text)")
+    (tmp_path / "001.sql").write_text("create table items (id int generated always as identity, title text)")
     (tmp_path / "hello.mjs").write_text(function[1])
     (tmp_path / "run402.deploy.json").write_text(json.dumps(manifest))
-    steps = """
-        run402 core start --use
-        run402 projects provision --name read-first
-        printf one | run402 secrets set KEY --stdin
-        run402 up --yes --quiet > deployed.json
-        run402 functions invoke hello --body '{}' --jq .body.ok
-    """
+    programs = {
+        "page": PAGE_IN_A_FUNCTION.format(code=code("const api =", 'await call("/auth/v1/magic-link"')),
+        "hook": code("import { createHmac", "};"),
+        "signed": SIGNED,
+    }
+    more = {
+        "functions": {"patch": {"set": {name: {"source": {"data": text}} for name, text in programs.items()}}},
+        "routes": {"replace": [{"pattern": "/api/*", "target": {"type": "function", "name": "hook"}}]},
+    }
+    (tmp_path / "more.json").write_text(json.dumps(more))
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", steps],
+        ["bash", "-euo", "pipefail", "-c", STEPS],
         stdin=subprocess.DEVNULL,
         env={**reader.environment, "RUN402_CONFIG_DIR": str(tmp_path / "config")},
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
         check=False,
     )
-    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["true"]), done.stderr[-4000:]
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     assert json.loads((tmp_path / "deployed.json").read_text())["result"]["verify"]["status"] == "verified"
+    page = json.loads((tmp_path / "page.json").read_text())["body"]
+    assert page == {"email": "ada@example.com", "refresh": "string", "rows": [{"title": "mine", "id": 1}]}
+    assert json.loads((tmp_path / "signed.json").read_text())["body"] == {"right": [200, {"ok": True}], "wrong": 401}
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["title"] for row in rows] == ["mine", "signed"]
