@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,7 +20,7 @@ def render(value: Any, options: Invocation, dumps: Dumps) -> Iterator[str]:
         if options.raw and isinstance(item, str):
             yield item
         elif options.format == "text":
-            yield table(item)
+            yield from _texts(item, options)
         elif options.format == "jsonl":
             yield from (row if options.raw and isinstance(row, str) else dumps(row, compact=True) for row in rows(item))
         else:
@@ -70,34 +69,16 @@ def _filtered(value: Any, expression: str) -> list[Any]:
         ) from exc
 
 
-def table(value: Any) -> str:
-    """A plain-text table of a result for people."""
-    import io
+def _texts(value: Any, options: Invocation) -> Iterator[str]:
+    from run402_cli import output, text_format
 
-    from rich.console import Console
-    from rich.table import Table
-
-    records = rows(value)
-    target = io.StringIO()
-    console = Console(file=target, width=160, no_color=True, highlight=False, emoji=False, markup=False)
-    if records and all(isinstance(row, dict) for row in records):
-        if len(records) == 1 and records[0] is value:
-            grid = Table(show_header=False, box=None, pad_edge=False)
-            for key, item in value.items():
-                grid.add_row(key, _cell(item))
-        else:
-            names = list(dict.fromkeys(name for row in records for name in row))
-            grid = Table(*names, box=None, pad_edge=False)
-            for row in records:
-                grid.add_row(*(_cell(row.get(name)) for name in names))
-        console.print(grid)
-    else:
-        for row in records:
-            console.print(_cell(row))
-    return target.getvalue().rstrip("\n")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if options.jq and isinstance(value, str):
+        yield value
+        return
+    # What --jq or --fields left is no longer the document of the command.
+    command = "" if options.jq else options.command
+    shown, note = text_format.text(value, command, width=text_format.terminal_width())
+    if shown:
+        yield shown
+    if note:
+        output.notice(note)
