@@ -200,21 +200,35 @@ def prepare(data_dir: Path) -> None:
 def upgrade(data_dir: Path, *, external: bool) -> dict[str, Any] | None:
     """Bring the marker up to date: {what, from, to} when it was of an older format. Call it with the lock held.
 
-    Also ties the directory to its kind of database, because its files mean nothing with the rows of another one:
-    CORE_DATA_DIR_INVALID when it was used with the other kind.
+    CORE_DATA_DIR_INVALID when it was used with the other kind of database, see tie().
     """
     marker = read_marker(data_dir) or {}
-    kind = "external" if external else "embedded"
+    kind = _kind(external)
     used_with = marker.get("database") or ("embedded" if (data_dir / "postgres").exists() else kind)
     if used_with != kind:
         raise _other_database(data_dir, str(used_with))
     number = marker.get("format", 1)
     # What we do not know stays: a version that does may read it again.
-    current = {**marker, "format": FORMAT, "made_by": MADE_BY, "database": kind}
-    if current != marker:
-        with reporting_os_errors(data_dir):
-            write_private(data_dir / MARKER, current)
+    _rewrite(data_dir, {**marker, "format": FORMAT, "made_by": MADE_BY})
     return None if number == FORMAT else {"what": "data_dir", "from": number, "to": FORMAT}
+
+
+def tie(data_dir: Path, *, external: bool) -> None:
+    """Write down the kind of database that these files belong to: with the rows of another one they mean nothing.
+
+    For the gateway, once that database has answered: a URL that never worked binds nobody.
+    """
+    _rewrite(data_dir, {**(read_marker(data_dir) or {}), "database": _kind(external)})
+
+
+def _kind(external: bool) -> str:
+    return "external" if external else "embedded"
+
+
+def _rewrite(data_dir: Path, marker: dict[str, Any]) -> None:
+    if marker != read_marker(data_dir):
+        with reporting_os_errors(data_dir):
+            write_private(data_dir / MARKER, marker)
 
 
 def _other_database(data_dir: Path, used_with: str) -> CoreProcessError:

@@ -403,6 +403,12 @@ def test_files_of_one_kind_of_database_are_not_served_with_the_other(
     assert "embedded" in caught.value.message
 
 
+def test_a_url_that_never_worked_binds_nobody(start: Start) -> None:
+    with pytest.raises(CoreProcessError):
+        start(database_url="postgresql://nobody@127.0.0.1:1/none")
+    assert start()["database"] == "embedded"
+
+
 # -- F14 -------------------------------------------------------------------------------------------------------------
 
 
