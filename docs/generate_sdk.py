@@ -320,8 +320,8 @@ class Writer:
         annotation = ast.unparse(arg.annotation) if arg.annotation else ""
         if annotation in _LISTENERS:
             return "self._say"
-        if (method.source.name, arg.arg) == ("list_wallets", "active"):
-            return "self._client.profile.name"
+        if (method.source.name, arg.arg) == ("list_wallets", "selection"):
+            return "self._client.profile.selection"
         return "self._project_id" if bound and arg.arg == "project_id" and method.takes_project else None
 
     def _parameter(self, method: Method, arg: ast.arg, default: ast.expr | None) -> str:

@@ -254,6 +254,7 @@ def _select_wallet(name: str, flag: tuple[str, str] | None, rest: list[str]) -> 
     active = profile.activate(selection)
     if (
         os.environ.get("RUN402_WALLET_PROVENANCE") == "1"
+        and selection.fault is None
         and active.name != profile.DEFAULT
         and name != "wallets"
         and "--quiet" not in rest

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
 SHARED = {
     *("advice", "secrecy", "errors", "output", "invocation", "suggest", "registry", "surface", "standard_input"),
-    *("curve", "keccak", "__init__"),
+    *("curve", "keccak", "proxies", "local_gateway", "__init__"),
     *("interpreter", "signals"),
 }
 MAY_IMPORT = {

@@ -12,8 +12,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from run402_cli import invocation, output
 from run402_cli.client import _auth, _reading
 from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import LazyTransport
-from run402_cli.errors import ApiError, CommandError, EnvironmentFault, NetworkError, no_allowance
+from run402_cli.client._transport import LazyTransport, reason, refused_directly
+from run402_cli.errors import ApiError, EnvironmentFault, NetworkError, no_allowance
+from run402_cli.proxies import is_loopback
 from run402_cli.state import sessions
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.files import now_iso
@@ -22,7 +23,6 @@ from run402_cli.state.profile import Profile, acting, current
 CLIENT_HEADER = 'surface="cli"'
 _TIMEOUT = httpx.Timeout(300.0, connect=30.0)
 _READS = ("GET", "HEAD", "OPTIONS")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CORE_PORT = 4020
 
 Json = Any
@@ -38,6 +38,10 @@ class Client:
     pays = True
     # Whether a human at this terminal may be asked to approve a write (docs/operator.md, "Approvals").
     asks = True
+    # Whether a damaged file of the wallet stops the first request. Off for who reports all of them itself.
+    checks_files = True
+    # Whether requests go to the profile's gateway; not when the caller has named another address.
+    uses_target = True
     # What the gateway is told about who calls.
     client_header = CLIENT_HEADER
 
@@ -58,6 +62,8 @@ class Client:
     def http(self) -> httpx.Client:
         """The underlying httpx client; ours for gateway calls, shared with uploads to presigned URLs."""
         if self._http is None:
+            if self.checks_files:
+                self.profile.require_readable(signs=not self.delegate_token(), target=self.uses_target)
             limit = invocation.current.http_timeout
             self._http = httpx.Client(
                 transport=self._transport or LazyTransport(),
@@ -226,12 +232,7 @@ class Client:
 
     def payer(self) -> Allowance | None:
         """The wallet that pays a 402; None without a usable one, for a delegate, and where `pays` is off."""
-        if not self.pays or self.delegate_token():
-            return None
-        try:
-            return self.profile.allowance
-        except CommandError:
-            return None
+        return None if not self.pays or self.delegate_token() else self.profile.allowance
 
     def download(self, path: str, *, context: str, auth: httpx.Auth | None = None) -> Iterator[bytes]:
         """GET `path` and yield the body in chunks, so that its size does not matter. Errors as in `request`."""
@@ -271,18 +272,17 @@ class Client:
                 hint="Check RUN402_DELEGATE_TOKEN, or import the project key again: run402 credentials project-keys import",
             ) from None
         except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
-            reason = str(exc) or type(exc).__name__
             where = urlsplit(self.api_base).netloc
             raise NetworkError(
-                f"No answer from {where} while {context}: {reason}",
+                f"No answer from {where} while {context}: {reason(exc)}",
                 read=method.upper() in _READS,
-                remedy=self._start_gateway() if isinstance(exc, httpx.ConnectError) else (),
+                remedy=self._start_gateway() if refused_directly(exc) else (),
             ) from exc
 
     def _start_gateway(self) -> list[dict[str, str]]:
         """How to start the gateway when it is this machine's own."""
         parts = urlsplit(self.api_base)
-        if not self.is_core or parts.hostname not in _LOOPBACK:
+        if not self.is_core or not is_loopback(parts.hostname or ""):
             return []
         port = parts.port or 80
         command = "run402 core start" if port == _CORE_PORT else f"run402 core start --port {port}"

@@ -1,49 +1,94 @@
 """Where bytes go: transports are made when the first request needs them.
 
-A TLS context costs 20 ms and a plain-http loopback request needs none; the proxy settings of the environment
-(HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and SSL_CERT_FILE are honoured.
+A TLS context costs 20 ms and a plain-http loopback request needs none. Which proxy is used says run402_cli/proxies.py;
+SSL_CERT_FILE and SSL_CERT_DIR are honoured. Every connection of this program but the gateway's own is opened here.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from urllib.request import getproxies, proxy_bypass
+from collections.abc import Iterator
 
 from run402_cli.client._httpx import httpx
+from run402_cli.errors import EnvironmentFault
+from run402_cli.proxies import Proxies, Proxy
 
 # As many as uploads may run at a time (`--concurrency`); httpx would close all but 20 after each answer.
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+_PROXY = "run402_proxy"
+_TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 
 class LazyTransport(httpx.BaseTransport):
     """Route each request to a transport for its scheme and proxy, created once. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._transports: dict[tuple[bool, str | None], httpx.HTTPTransport] = {}
-        self._proxies = getproxies()
+        self._transports: dict[tuple[bool, Proxy | None], httpx.HTTPTransport] = {}
+        self._proxies = Proxies()
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._transport(request.url).handle_request(request)
+        proxy = self._proxies.for_address(request.url.scheme, request.url.host, request.url.port)
+        request.extensions[_PROXY] = proxy
+        return self._transport(request.url.scheme, proxy).handle_request(request)
 
-    def _transport(self, url: httpx.URL) -> httpx.HTTPTransport:
-        proxy = self._proxy(url)
+    def _transport(self, scheme: str, proxy: Proxy | None) -> httpx.HTTPTransport:
         # Without TLS on either hop a context without trusted roots is enough: nothing is ever verified with it.
-        tls = url.scheme == "https" or (proxy is not None and proxy.startswith("https"))
+        tls = scheme == "https" or (proxy is not None and proxy.url().startswith("https"))
         key = (tls, proxy)
         with self._lock:
             if key not in self._transports:
-                self._transports[key] = httpx.HTTPTransport(verify=tls, proxy=proxy, limits=_LIMITS)
+                self._transports[key] = _made(tls, proxy)
             return self._transports[key]
-
-    def _proxy(self, url: httpx.URL) -> str | None:
-        if not self._proxies or proxy_bypass(url.host):
-            return None
-        proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
-        if proxy and "://" not in proxy:
-            proxy = f"http://{proxy}"
-        return proxy or None
 
     def close(self) -> None:
         for transport in self._transports.values():
             transport.close()
+
+
+def _made(tls: bool, proxy: Proxy | None) -> httpx.HTTPTransport:
+    address = None if proxy is None else proxy.url()
+    try:
+        return httpx.HTTPTransport(verify=tls, proxy=address, limits=_LIMITS)
+    except OSError as exc:
+        named = [f"{name}={os.environ[name]}" for name in _TLS_VARIABLES if os.environ.get(name)]
+        raise EnvironmentFault(
+            f"The certificates for TLS cannot be loaded: {exc.strerror or exc}.",
+            hint=f"Correct or unset {' and '.join(named)}." if named else "Check the certificates of this Python.",
+        ) from exc
+    except (ImportError, ValueError, httpx.InvalidURL) as exc:
+        if proxy is None:
+            raise
+        why = "this installation has no SOCKS support" if isinstance(exc, ImportError) else "it is not a proxy address"
+        raise proxy.unusable(why) from None  # their texts may repeat user and password
+
+
+def reason(exc: Exception) -> str:
+    """What went wrong in words, with the proxy (without its password) when the request went through one."""
+    text = str(exc) or type(exc).__name__
+    proxy = _proxy_of(exc)
+    return text if proxy is None else f"{text} (through the proxy {proxy.shown} of {proxy.variable})"
+
+
+def refused_directly(exc: BaseException) -> bool:
+    """Whether the very address that was asked refused the connection: then nothing listens there."""
+    if not isinstance(exc, httpx.ConnectError) or _proxy_of(exc) is not None:
+        return False
+    return any(isinstance(cause, ConnectionRefusedError) for cause in _causes(exc))
+
+
+def _proxy_of(exc: BaseException) -> Proxy | None:
+    try:
+        request = exc.request if isinstance(exc, httpx.RequestError) else None
+    except RuntimeError:  # no request is known
+        return None
+    proxy = request.extensions.get(_PROXY) if request is not None else None
+    return proxy if isinstance(proxy, Proxy) else None
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = exc
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__

@@ -37,9 +37,11 @@ _MAX_SAFE = 2**53 - 1
 
 def resolve_project(profile: Profile, flag: str | None) -> str:
     """`--project`, else RUN402_PROJECT_ID, else the active project; PROJECT_REQUIRED without any."""
-    if flag is not None:
-        return flag
-    project = os.environ.get("RUN402_PROJECT_ID") or profile.active.get()
+    named = flag if flag is not None else os.environ.get("RUN402_PROJECT_ID") or None
+    if named is not None:
+        profile.active.decided = True
+        return named
+    project = profile.active.get()
     if not project:
         raise project_required()
     return project
@@ -59,7 +61,7 @@ def take_project(
                 hint="Give only one of them.",
                 details={"project_flag": flag, "positional": words[0]},
             )
-        return words[0], words[1:]
+        return resolve_project(profile, words[0]), words[1:]
     if words and reject_bare:
         raise bad_project_id(words[0])
     return resolve_project(profile, flag), words

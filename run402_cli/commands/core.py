@@ -61,6 +61,8 @@ def start(
     def ready(state: dict[str, Any]) -> None:
         output.emit({**state, "use": _point_at(state)} if use else state)
 
+    if use:
+        _require_target_writable()
     with _core_errors(database_url):
         from run402_cli.core import process
 
@@ -196,6 +198,14 @@ def _secret(text: str) -> tuple[str, str]:
 
 def _path(data_dir: str | None) -> Path | None:
     return None if data_dir is None else Path(data_dir)
+
+
+def _require_target_writable() -> None:
+    """A target.json that cannot be replaced is said before a gateway is started for it."""
+    from run402_cli.state.profile import current
+    from run402_cli.state.target import load_target
+
+    load_target(current().dir)
 
 
 def _point_at(state: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,10 @@ def _not_default(name: str) -> str:
 @app.command("list", example="run402 wallets list | jq -r '.[].local_label'")
 def list_() -> None:
     """List all local wallets: name, label on the server, address, rail, and which one is active. Sends nothing."""
-    output.emit(wallets.list_wallets(current().name))
+    selection = current().selection
+    if selection.fault is not None:
+        output.event({"type": "warning", "code": selection.fault.code, "message": selection.fault.message})
+    output.emit(wallets.list_wallets(selection))
 
 
 @app.command("current", example=["run402 wallets current", "run402 wallets current --wallet ci"])

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from run402_cli import __version__, advice
+from run402_cli import __version__, advice, local_gateway
 from run402_cli.core.errors import CannotLook, CoreProcessError
 
 # What the files of a data directory mean, written into its marker. 1: no `made_by`. 2: `made_by`, `database`.
@@ -26,7 +26,7 @@ MADE_BY = f"run402 {__version__}"
 KIND = "run402-core-data"
 START_ELSEWHERE = advice.command("core", "start", "--data-dir", advice.Blank("directory"))
 MARKER = "run402-core.json"
-STATE = "gateway.json"
+STATE = local_gateway.STATE
 LOG = "gateway.log"
 STDERR_LOG = "gateway.stderr.log"
 RUN_LOCK = "gateway.lock"
@@ -64,19 +64,9 @@ class Secrets:
     postgres_password: str
 
 
-def default_data_dir() -> Path:
-    """RUN402_CORE_DATA_DIR, else `core` below the user's data directory."""
-    override = os.environ.get("RUN402_CORE_DATA_DIR")
-    if override:
-        return Path(override)
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("run402", appauthor=False)) / "core"
-
-
 def resolve(data_dir: Path | None) -> Path:
     """The absolute path of a data directory, without symbolic links."""
-    return (data_dir or default_data_dir()).expanduser().resolve()
+    return (data_dir or local_gateway.default_data_dir()).expanduser().resolve()
 
 
 def read_marker(data_dir: Path) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from run402_cli.client import Client, _reading
 from run402_cli.client._httpx import httpx
+from run402_cli.client._transport import reason
 from run402_cli.deploy._bytes import Body, Content, Meter
 from run402_cli.deploy._options import ByteWatcher, Emit
 from run402_cli.deploy._parts import send_parts
@@ -252,9 +253,8 @@ def _put(http: httpx.Client, item: ContentObject, part: Part, content: Content, 
     try:
         response = content_service.put(http, part.url, body, length=part.length, checksum=checksum)
     except (httpx.TransportError, httpx.TooManyRedirects) as exc:
-        reason = str(exc) or type(exc).__name__
         raise _failed(
-            f"No answer from {where} while uploading {item.label}: {reason}.", item.label, retryable=True
+            f"No answer from {where} while uploading {item.label}: {reason(exc)}.", item.label, retryable=True
         ) from exc
     if response.is_success:
         return response

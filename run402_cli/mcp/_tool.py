@@ -122,6 +122,7 @@ class Call:
 
     @property
     def project(self) -> str:
+        self.client.profile.active.decided = True
         return str(self.args["project_id"])
 
     def project_or_active(self) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, no_allowance
-from run402_cli.state.allowance import Allowance, allowance_path, new_allowance_fields, save_allowance
-from run402_cli.state.files import now_iso, refuse_damaged
+from run402_cli.state.allowance import Allowance, new_allowance_fields, save_allowance
+from run402_cli.state.files import now_iso
 from run402_cli.state.profile import Profile
 
 
@@ -43,10 +43,6 @@ def _require_none(profile: Profile) -> None:
             code="ALLOWANCE_EXISTS",
             hint="Create a second wallet instead: run402 wallets new <name>",
         )
-    path = allowance_path(profile.dir)
-    if path.exists() and path.stat().st_size:
-        # What cannot be read may still hold a key, with money behind it.
-        refuse_damaged(path)
 
 
 def update(profile: Profile, **fields: Any) -> Allowance:

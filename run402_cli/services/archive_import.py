@@ -11,18 +11,26 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.archive.diagnostics import ArchiveFault, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.unpack import unpack
 from run402_cli.archive.verify import Verification, verify
-from run402_cli.client import Client
+from run402_cli.client import Client, segment
 from run402_cli.client._client import CLIENT_HEADER, parse_body
 from run402_cli.client._httpx import httpx
-from run402_cli.errors import CommandError, NetworkError
+from run402_cli.client._transport import reason, refused_directly
+from run402_cli.errors import CommandError, NetworkError, Run402Error
+from run402_cli.local_gateway import default_data_dir
+from run402_cli.proxies import is_loopback
+from run402_cli.state.catalogue import GATEWAY
+from run402_cli.state.files import read_state
+from run402_cli.state.target import checked_base
 
 DEFAULT_CORE_URL: Final = "http://127.0.0.1:4020"
+_VARIABLES: Final = ("RUN402_CORE_URL", "CORE_GATEWAY_URL")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SENSITIVE: Final = re.compile(r"secret|token|password|credential|private", re.IGNORECASE)
 _DONE: Final = ("imported", "dry_run")
@@ -52,18 +60,20 @@ def import_archive(client: Client, wish: Import, emit: Emit | None = None) -> tu
     for the env file; NetworkError when the gateway does not answer. No credential is sent. docs/archives.md
     """
     send = emit or (lambda _event: None)
+    wanted = destination(client, wish.core_url)
     send(_started(wish))
     verification = verify(wish.archive)
     if verification.ok:
-        result = _import_verified(client, wish, verification)
+        result = _import_verified(client, wish, verification, wanted)
     else:
         result = _not_verified(verification)
     send(_complete(wish, result))
     return result, result.get("status") in _DONE
 
 
-def _import_verified(client: Client, wish: Import, verification: Verification) -> dict[str, Json]:
+def _import_verified(client: Client, wish: Import, verification: Verification, wanted: Destination) -> dict[str, Json]:
     values = {**(read_env_file(wish.env_file) if wish.env_file is not None else {}), **wish.secrets}
+    found = _ours(client, wanted)
     with _as_directory(verification) as folder:
         body = {
             "archive_path": str(folder),
@@ -72,14 +82,91 @@ def _import_verified(client: Client, wish: Import, verification: Verification) -
             "require_runnable": wish.require_runnable,
             "secret_values": values,
         }
-        base = core_url(wish.core_url)
-        return _result(_post(client, base, body), base, verification)
+        result = _result(_post(client, found.url, body), found.url, verification)
+    return _remember(client, found, _without_folder(result, str(folder), wish.archive))
 
 
-def core_url(flag: str | None) -> str:
-    """--core-url, else RUN402_CORE_URL, else CORE_GATEWAY_URL, else the local gateway; without trailing slashes."""
-    found = flag or os.environ.get("RUN402_CORE_URL") or os.environ.get("CORE_GATEWAY_URL") or DEFAULT_CORE_URL
-    return found.rstrip("/")
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The gateway that imports. `told`: a flag, a variable or the saved target named it; else it was looked for."""
+
+    url: str
+    told: bool
+    local: bool = False  # it runs from this user's data directory
+    pid: int | None = None  # as which process
+
+
+_DEFAULT: Final = Destination(DEFAULT_CORE_URL, told=False)
+
+
+def destination(client: Client, flag: str | None) -> Destination:
+    """Which gateway imports, for every way in: `flag`, RUN402_CORE_URL, CORE_GATEWAY_URL, the active target when it is a core
+    gateway, the gateway that runs from this user's data directory, and only then the usual port.
+
+    Raises EnvironmentFault for an address that is none and DamagedState for a file that should say it.
+    """
+    running = _running()
+    for name, value in (("--core-url", flag), *((name, os.environ.get(name)) for name in _VARIABLES)):
+        if value and value.strip():
+            client.uses_target = False
+            return _told(checked_base(value.strip(), name), running)
+    target = client.profile.target
+    if target.is_core:
+        return _told(target.api_base, running)
+    client.uses_target = False
+    return _DEFAULT if running is None else Destination(running[0], told=False, local=True, pid=running[1])
+
+
+def _told(url: str, running: tuple[str, int] | None) -> Destination:
+    return Destination(url, told=True, local=running is not None and running[0] == url)
+
+
+def _running() -> tuple[str, int] | None:
+    """(address, process id) in gateway.json of the data directory."""
+    state = read_state(default_data_dir() / GATEWAY.name, GATEWAY)
+    return None if state is None else (state["url"].rstrip("/"), state["pid"])
+
+
+def _answers(client: Client, url: str, *, pid: int | None = None) -> bool:
+    """Whether a Run402 gateway answers there, and as the process `pid` when one is given."""
+    try:
+        response = client.http.get(f"{url}/health", timeout=httpx.Timeout(10.0))
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+    body = parse_body(response)
+    health = body if isinstance(body, dict) else {}
+    if health.get("mode") != "core":
+        return False
+    return health.get("pid") == pid if pid is not None else not _is_strangers(health.get("pid"))
+
+
+def _is_strangers(pid: Json) -> bool:
+    """Whether a process is known to belong to another user of this machine."""
+    if os.name != "posix" or not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _ours(client: Client, found: Destination) -> Destination:
+    """An address that nobody named gets no archive and no secret unless a gateway of this user answers there."""
+    if found.told or _answers(client, found.url, pid=found.pid):
+        return found
+    if found is not _DEFAULT and _answers(client, DEFAULT_CORE_URL):
+        return _DEFAULT
+    raise CommandError(
+        f"No gateway of yours answers at {found.url}, and no other was named. Nothing was sent.",
+        code="CORE_NOT_FOUND",
+        hint=f"Start one: {advice.command('core', 'start', '--use')}. Or name one: --core-url {advice.Blank('url')}",
+        details={"core_url": found.url},
+        next_actions=[advice.action("run_command", "core", "start", "--use")],
+        retryable=True,
+    )
 
 
 @contextlib.contextmanager
@@ -108,10 +195,49 @@ def _post(client: Client, base: str, body: dict[str, Json]) -> httpx.Response:
         )
     except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError, httpx.InvalidURL) as exc:
         remedy = []
-        if isinstance(exc, httpx.ConnectError) and base == DEFAULT_CORE_URL:
-            remedy = [{"type": "run_command", "command": "run402 core start", "why": f"Nothing listens on {base}."}]
-        message = f"No answer from {base} while importing the archive: {exc or type(exc).__name__}"
+        if refused_directly(exc) and is_loopback(urlsplit(base).hostname or ""):
+            remedy = [advice.action("run_command", "core", "start", why=f"Nothing listens on {base}.")]
+        message = f"No answer from {base} while importing the archive: {reason(exc)}"
         raise NetworkError(message, read=False, remedy=remedy) from exc
+
+
+def _without_folder(value: Json, folder: str, archive: str) -> Json:
+    """What the gateway says about the unpacked copy, which is gone by then, told of the archive that was given."""
+    if isinstance(value, str):
+        return value.replace(folder, archive)
+    if isinstance(value, dict):
+        return {key: _without_folder(item, folder, archive) for key, item in value.items()}
+    return [_without_folder(item, folder, archive) for item in value] if isinstance(value, list) else value
+
+
+def _remember(client: Client, found: Destination, result: dict[str, Json]) -> dict[str, Json]:
+    """After an import: the keys of the new project are cached when the gateway runs here; else what to run for them."""
+    project_id = result.get("project_id")
+    if result.get("status") != "imported" or not isinstance(project_id, str) or not project_id:
+        return result
+    if found.local and _cache_keys(client, found.url, project_id):
+        action = advice.action(
+            "run_command", "projects", "use", project_id, why="Its keys are cached; make it the active one."
+        )
+        return {**result, "keys_cached": True, "next_actions": [action]}
+    words = ("credentials", "issue", "--kind", "service", "--name", "cli", "--project", project_id)
+    why = "No key of the new project is cached on this machine."
+    return {**result, "keys_cached": False, "next_actions": [advice.action("run_command", *words, why=why)]}
+
+
+def _cache_keys(client: Client, base: str, project_id: str) -> bool:
+    try:
+        path = f"/projects/v1/{segment(project_id)}"
+        answer = parse_body(
+            client.send("GET", path, context="reading the new project", auth=client.principal(), base=base)
+        )
+        keys = {key: answer.get(key) for key in ("anon_key", "service_key")} if isinstance(answer, dict) else {}
+        if not all(isinstance(value, str) and value for value in keys.values()) or not keys:
+            return False
+        client.profile.keys.upsert(project_id, keys)
+    except Run402Error:
+        return False
+    return True
 
 
 # -- results ------------------------------------------------------------------------------------------------------------

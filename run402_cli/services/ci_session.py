@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from run402_cli.client import Client, parse_body
 from run402_cli.client._httpx import httpx
+from run402_cli.client._transport import reason
 from run402_cli.errors import NetworkError, ValidationError
 from run402_cli.release.ci_delegation import AUDIENCE
 
@@ -74,7 +75,7 @@ def oidc_token(client: Client) -> str:
         raise ValidationError(f"{_TOKEN} holds a character that HTTP cannot carry. GitHub sets it; leave it.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         raise NetworkError(
-            f"GitHub's token service does not answer ({str(exc) or type(exc).__name__}). Run the job again.", read=True
+            f"GitHub's token service does not answer ({reason(exc)}). Run the job again.", read=True
         ) from exc
     body = parse_body(response) if response.is_success else None
     value = body.get("value") if isinstance(body, dict) else None

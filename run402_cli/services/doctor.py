@@ -10,11 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client
-from run402_cli.errors import Run402Error
+from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error
+from run402_cli.proxies import Proxies
 from run402_cli.release import source_scan
 from run402_cli.services import service, tiers, update_check
 from run402_cli.services.installation import installation
+from run402_cli.state import inspection
+from run402_cli.state.files import DamagedState
 from run402_cli.state.profile import Profile
 
 Json = Any
@@ -30,30 +34,53 @@ def report(
     """{ok, checks: [{name, status, value?, hint?, message?}]}; `ok` when no status is worse than a warning.
 
     GET /status, /tiers/v1/status and /agent/v1/operator/status, one after the other. `refresh` looks at the package index
-    first (at most 1.5 s). Raises CommandError BAD_ALLOWANCE_FILE and EnvironmentFault for an unusable API address.
+    first (at most 1.5 s). A state file that cannot be read is a check of its own, `state_files`, and an error in every check
+    that needs it. Raises EnvironmentFault for an unusable API address.
     """
     profile = client.profile
-    _ = client.api_base
-    allowance = _allowance(profile, verbose=verbose)
+    client.checks_files = False  # this report names every damaged file, whoever needs it
+    damaged = inspection.faults(profile)
+    if not damaged:
+        _ = client.api_base
+    allowance = _guarded("allowance", lambda: _allowance(profile, verbose=verbose))
     operator = _Operator(client, verbose=verbose)
-    steps: list[Callable[[], Check]] = [
-        lambda: _config_dir(profile),
-        lambda: _cli_update(profile, refresh=refresh),
-        lambda: allowance,
-        lambda: _projects(profile, ready=allowance["status"] in ("ok", "skipped")),
-        lambda: _reachable(client, verbose=verbose),
-        lambda: _tier(client),
-        operator.health,
-        operator.staleness,
+    steps: list[tuple[str, Callable[[], Check]]] = [
+        ("config_dir", lambda: _config_dir(profile)),
+        ("cli_update", lambda: _cli_update(profile, refresh=refresh)),
+        ("allowance", lambda: allowance),
+        ("projects", lambda: _projects(profile, ready=allowance["status"] in ("ok", "skipped"))),
+        ("api_reachable", lambda: _reachable(client, verbose=verbose)),
+        ("tier", lambda: _tier(client)),
+        ("operator_health", operator.health),
+        ("runtime_staleness", operator.staleness),
     ]
     if scan:
-        steps.append(lambda: _source_scan(scan_dir))
-    checks = [step() for step in steps]
+        steps.append(("source_scan", lambda: _source_scan(scan_dir)))
+    checks = [_guarded(name, step) for name, step in steps]
+    checks[1:1] = [*([_state_files(damaged)] if damaged else []), *_proxies()]
     return {"ok": all(check["status"] in _HARMLESS for check in checks), "checks": checks}
 
 
 def _check(name: str, status: str, **fields: Json) -> Check:
     return {"name": name, "status": status, **{key: value for key, value in fields.items() if value is not None}}
+
+
+def _guarded(name: str, step: Callable[[], Check]) -> Check:
+    """The check, or an error that names the file without which it cannot be made."""
+    try:
+        return step()
+    except DamagedState as fault:
+        return _check(name, "error", message=fault.message, hint=fault.hint)
+
+
+def _state_files(damaged: list[DamagedState]) -> Check:
+    rows = [
+        {**(fault.details or {}), "message": fault.message, "hint": fault.hint, "next_actions": fault.next_actions}
+        for fault in damaged
+    ]
+    named = ", ".join(str(fault.path) for fault in damaged)
+    message = f"Commands that need these files stop, because they cannot be read: {named}"
+    return _check("state_files", "error", value={"damaged": rows}, message=message, hint=damaged[0].hint)
 
 
 # -- local --------------------------------------------------------------------------------------------------------------
@@ -86,6 +113,8 @@ def _cli_update(profile: Profile, *, refresh: bool) -> Check:
         return _check("cli_update", "skipped", value=value, hint="RUN402_NO_UPDATE_CHECK switches this check off.")
     try:
         record = update_check.refresh(profile.dir) if refresh else update_check.load(profile.dir)
+    except DamagedState:
+        raise
     except Run402Error as exc:
         return _check("cli_update", "unknown", message=exc.message)
     if record is None:
@@ -139,7 +168,7 @@ def _allowance(profile: Profile, *, verbose: bool) -> Check:
 def _projects(profile: Profile, *, ready: bool) -> Check:
     try:
         count = len(profile.keys.all())
-    except (Run402Error, OSError) as exc:
+    except OSError as exc:
         return _check("projects", "error", message=f"The key cache cannot be read: {exc}")
     hint = None
     if count == 0:
@@ -174,6 +203,24 @@ def _source_scan(scan_dir: Path | None) -> Check:
     return _check("source_scan", "error" if errors else "warning", value=value, hint=hint)
 
 
+def _proxies() -> list[Check]:
+    """What the environment says about proxies, without users and passwords; nothing when it says nothing."""
+    proxies = Proxies()
+    if not proxies.found:
+        return []
+    rows = [{"variable": each.variable, "proxy": each.shown, "problem": each.problem} for each in proxies.found]
+    value = {
+        "proxies": rows,
+        "no_proxy": proxies.exceptions,
+        "never_for": ["127.0.0.0/8", "::1", "localhost", "*.localhost"],
+    }
+    wrong = [each for each in proxies.found if each.problem is not None]
+    if not wrong:
+        return [_check("proxies", "ok", value=value)]
+    fault = wrong[0].unusable(wrong[0].problem or "")
+    return [_check("proxies", "error", value=value, message=fault.message, hint=fault.hint)]
+
+
 # -- remote -------------------------------------------------------------------------------------------------------------
 
 
@@ -182,10 +229,19 @@ def _reachable(client: Client, *, verbose: bool) -> Check:
     try:
         service.status(client)
     except Run402Error as exc:
-        hint = "Check RUN402_API_BASE and the network. For the local gateway: run402 core status"
-        return _check("api_reachable", "error", message=exc.message, hint=hint)
+        return _check("api_reachable", "error", message=exc.message, hint=_unreachable_hint(exc))
     value = {"elapsed_ms": round((time.monotonic() - began) * 1000)} if verbose else None
     return _check("api_reachable", "ok", value=value)
+
+
+def _unreachable_hint(exc: Run402Error) -> str | None:
+    if isinstance(exc, NetworkError):
+        return (
+            f"Check the network, its proxy and the address. For the local gateway: {advice.command('core', 'status')}"
+        )
+    if isinstance(exc, ApiError) and (exc.http >= 500 or exc.http == 429):
+        return "The gateway is there and cannot answer now. Try again in a moment."
+    return exc.hint if isinstance(exc, CommandError) else None
 
 
 def _tier(client: Client) -> Check:

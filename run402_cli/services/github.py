@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from run402_cli import invocation
-from run402_cli.client import Client, parse_body, segment
+from run402_cli.client import Client, _transport, parse_body, segment
 from run402_cli.client._httpx import httpx
 from run402_cli.errors import CommandError
 
@@ -69,7 +69,7 @@ def repository_id(client: Client, repository: str) -> str:
         # Its text would repeat the token.
         raise _unknown_id(repository, "the GitHub token holds a character that HTTP cannot carry") from None
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise _unknown_id(repository, f"GitHub cannot be reached: {str(exc) or type(exc).__name__}") from exc
+        raise _unknown_id(repository, f"GitHub cannot be reached: {_transport.reason(exc)}") from exc
     body = parse_body(response) if response.is_success else None
     number = body.get("id") if isinstance(body, dict) else None
     if isinstance(number, int) and not isinstance(number, bool):

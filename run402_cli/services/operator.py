@@ -37,6 +37,7 @@ def start_device_login(client: Client) -> Fields:
 
     Returns {device_code, user_code, verification_uri, verification_uri_complete?, expires_in (s), interval (s)}.
     """
+    sessions.ensure_writable()
     body = {"client_name": "run402 CLI"}
     answer = client.request("POST", _DEVICE, context="starting the sign-in", body=body)
     if not isinstance(answer, dict) or not isinstance(answer.get("device_code"), str) or not answer["device_code"]:
@@ -102,6 +103,7 @@ def browser_login(client: Client, *, may_open: bool) -> Fields:
 
     Returns `control_plane_view` plus `memberships` [{org_id, role, status, display_name?}] when they could be read.
     """
+    sessions.ensure_writable()
     session = _approval.sign_in(client, may_open=may_open)
     view = control_plane_view(session)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.client._httpx import httpx
+from run402_cli.client._transport import reason
 from run402_cli.errors import ApiError, FlagError, NetworkError, UsageError
 from run402_cli.state.files import now_iso
 
@@ -72,9 +73,8 @@ def _first(client: Client, request: httpx.Request) -> httpx.Response:
     except httpx.LocalProtocolError:
         raise FlagError("A header or the method holds a character that HTTP cannot carry.") from None
     except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
-        reason = str(exc) or type(exc).__name__
         read = request.method in ("GET", "HEAD", "OPTIONS")
-        raise NetworkError(f"No answer from {request.url.host}: {reason}", read=read) from exc
+        raise NetworkError(f"No answer from {request.url.host}: {reason(exc)}", read=read) from exc
 
 
 def _bought(

@@ -51,6 +51,7 @@ def find_room(client: Client, *, org: str | None, room: str | None, project: Cal
     The last one reads GET /projects/v1/{id} for the owning organization. Raises UsageError for `room` without `org` and a
     malformed RUN402_ROOM, and what `project` raises.
     """
+    read_room("")  # a damaged session file is said before anything is sent
     if room:
         if not org:
             raise UsageError(

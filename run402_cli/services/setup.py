@@ -27,9 +27,10 @@ def set_up(
 
     POST /faucet/v1 (x402) or tempo_fundAddress (mpp) when the test balance is 0, POST /vouchers/v1/redemptions for a voucher,
     GET /orgs/v1/lookup, GET /tiers/v1/status; their failures are reported inside the summary. Amounts are USD micros. Raises
-    CommandError RAIL_SWITCH_REQUIRES_CONFIRM and BAD_ALLOWANCE_FILE. Safe to repeat with the same rail.
+    CommandError RAIL_SWITCH_REQUIRES_CONFIRM and DamagedState. Safe to repeat with the same rail.
     """
     profile = client.profile
+    profile.require_readable()
     make_private_dir(profile.dir)
     progress("Config", str(profile.dir))
     allowance = _wallet(profile, rail, switch_rail=switch_rail, progress=progress)

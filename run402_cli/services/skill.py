@@ -16,13 +16,13 @@ from typing import Any
 
 from run402_cli import __version__, invocation
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError
-from run402_cli.state.files import read_object
+from run402_cli.state.catalogue import SKILL_RECORD
+from run402_cli.state.files import read_state
 from run402_cli.state.profile import home
 from run402_cli.suggest import closest, did_you_mean
 
 NAME = "run402"
 # What was installed, beside it: tells a file that nobody touched from one that somebody edited.
-_RECORD = ".run402-skill.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Place:
 
     @property
     def record(self) -> Path:
-        return self.path.with_name(_RECORD)
+        return self.path.with_name(SKILL_RECORD.name)
 
     def status(self) -> str:
         if self.path.is_symlink():
@@ -66,7 +66,8 @@ class Place:
             raise _refused(self.path, exc, "read") from exc
         if _digest(content) == _digest(source().read_bytes()):
             return "current"
-        return "outdated" if read_object(self.record).get("sha256") == _digest(content) else "edited"
+        record = read_state(self.record, SKILL_RECORD) or {}
+        return "outdated" if record.get("sha256") == _digest(content) else "edited"
 
     def shown(self, status: str) -> dict[str, Any]:
         return {"agent": self.agent, "path": str(self.path), "status": status}

@@ -21,9 +21,10 @@ def status(client: Client) -> dict[str, Any]:
 
     GET /tiers/v1/status, /orgs/v1/lookup, /projects/v1 and the chains' balances, all at once; whatever fails is null, and
     the project list falls back to the local key cache. Without a wallet nothing is sent and the document is short.
-    Raises CommandError BAD_ALLOWANCE_FILE.
+    Raises DamagedState when a state file cannot be read as what it is: this document does not guess.
     """
     profile = client.profile
+    profile.require_readable(signs=not client.delegate_token())
     if profile.allowance is None:
         return _without_wallet(profile)
     tier, org, listing, on_chain = _look_up(client, profile.allowance)
@@ -72,7 +73,7 @@ def _look_up(client: Client, allowance: Allowance) -> tuple[Any, Any, Any, int |
         tier = pool.submit(_quietly, lambda: tiers.status(client))
         org = pool.submit(_quietly, lambda: allowances.lookup(client, allowance.address))
         projects = pool.submit(_quietly, listing)
-        chain = pool.submit(on_chain_balance, client, allowance)
+        chain = pool.submit(_quietly, lambda: on_chain_balance(client, allowance))
         return tier.result(), org.result(), projects.result(), chain.result()
 
 

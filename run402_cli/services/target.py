@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from run402_cli.client import Client
 from run402_cli.client._client import CLIENT_HEADER, parse_body
 from run402_cli.client._httpx import httpx
-from run402_cli.state.target import CLOUD_API_BASE, checked_base, save_target
+from run402_cli.client._transport import reason
+from run402_cli.state.target import CLOUD_API_BASE, checked_base, load_target, save_target
 
 _TIMEOUT = httpx.Timeout(10.0)
 _CREATE = {
@@ -27,6 +28,7 @@ def point_at(client: Client, api_base: str, *, known_healthy: bool = False) -> d
     """
     base = checked_base(api_base, "--api-base")
     profile = client.profile
+    load_target(profile.dir)  # a file that cannot be replaced is said before anybody is asked
     is_core, health = (True, {"health_status": "ok"}) if known_healthy else _probe(client, base)
     kind = "core" if is_core or _origin(base) != _origin(CLOUD_API_BASE) else "cloud"
     save_target(profile.dir, api_base=base, kind=kind, health=health)
@@ -47,7 +49,7 @@ def _probe(client: Client, base: str) -> tuple[bool, dict[str, str]]:
     try:
         response = client.http.get(base + "/health", headers={"Run402-Client": CLIENT_HEADER}, timeout=_TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        return False, {"health_error": str(exc) or type(exc).__name__}
+        return False, {"health_error": reason(exc)}
     body = parse_body(response)
     fields = body if isinstance(body, dict) else {}
     if not response.is_success:

@@ -14,8 +14,9 @@ from typing import Any
 
 from run402_cli import __version__
 from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import LazyTransport
-from run402_cli.state.files import now_iso, read_object, write_json
+from run402_cli.client._transport import LazyTransport, reason
+from run402_cli.state.catalogue import UPDATE_CHECK
+from run402_cli.state.files import now_iso, read_state, rewritten, write_json
 
 FOLLOWED = "4.24.1"  # the published version whose commands this package has
 PACKAGE = "run402"
@@ -38,8 +39,8 @@ def record_path(folder: Path) -> Path:
 
 
 def load(folder: Path) -> Record | None:
-    """The record {current, latest, checked_at, registry, error, ...} of a wallet's directory, or None without a usable one."""
-    record = read_object(record_path(folder))
+    """The record {current, latest, checked_at, registry, error, ...} of a wallet's directory, or None. Raises DamagedState."""
+    record = read_state(record_path(folder), UPDATE_CHECK) or {}
     return record if record.get("schema_version") == 1 and isinstance(record.get("checked_at"), str) else None
 
 
@@ -60,6 +61,7 @@ def refresh(folder: Path) -> Record:
     registry = (
         os.environ.get("RUN402_NPM_REGISTRY") or os.environ.get("npm_config_registry") or _DEFAULT_REGISTRY  # noqa: SIM112
     ).rstrip("/")
+    load(folder)  # what cannot be replaced is said before anybody is asked
     latest, error = _ask(f"{registry}/{PACKAGE}/latest")
     record = {
         "schema_version": 1,
@@ -71,7 +73,8 @@ def refresh(folder: Path) -> Record:
         "registry": registry,
         "error": error,
     }
-    write_json(record_path(folder), record, temp=".cli-update-check", newline=True)
+    path = record_path(folder)
+    write_json(path, rewritten(path, UPDATE_CHECK, record), temp=".cli-update-check", newline=True)
     return record
 
 
@@ -85,7 +88,7 @@ def _ask(url: str) -> tuple[str | None, dict[str, str] | None]:
     except httpx.TimeoutException:
         return None, {"code": "TIMEOUT", "message": f"No answer from {url} within {_TIMEOUT_S} seconds."}
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        return None, {"code": "NETWORK_ERROR", "message": f"Cannot read {url}: {exc}"}
+        return None, {"code": "NETWORK_ERROR", "message": f"Cannot read {url}: {reason(exc)}"}
     except ValueError:
         return None, {"code": "INVALID_LATEST", "message": f"{url} is not JSON."}
     if not response.is_success:

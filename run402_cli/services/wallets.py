@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from run402_cli.errors import CommandError, Run402Error
 from run402_cli.state import wallets
 from run402_cli.state.allowance import Allowance, own_allowance_path, parse_private_key, read_allowance
-from run402_cli.state.profile import Profile, current, profile_dir
+from run402_cli.state.files import DamagedState
+from run402_cli.state.profile import Profile, Selection, current, profile_dir
 
 if TYPE_CHECKING:
     from run402_cli.client import Client
@@ -21,12 +22,21 @@ if TYPE_CHECKING:
 _LABEL_TIMEOUT_S = 5.0
 
 
-def list_wallets(active: str) -> list[dict[str, Any]]:
-    """Local wallets: [{local_label, server_label, address, address_short, rail, active}], default first. No request."""
+def list_wallets(selection: Selection) -> list[dict[str, Any]]:
+    """Local wallets: [{local_label, server_label, address, address_short, rail, active, problems?}]; default first.
+
+    `problems` are the wallet's files that cannot be read: [{code, message, hint}]. `active` is null for all of them when the
+    file that names the active one cannot be read. Sends nothing.
+    """
+    active = None if selection.fault is not None else selection.name
     return [_row(wallets.describe(name), active) for name in wallets.names()]
 
 
-def _row(wallet: wallets.Wallet, active: str) -> dict[str, Any]:
+def _problem(fault: DamagedState) -> dict[str, str]:
+    return {"code": fault.code, "message": fault.message, "hint": fault.hint or ""}
+
+
+def _row(wallet: wallets.Wallet, active: str | None) -> dict[str, Any]:
     address = wallet.address
     return {
         "local_label": wallet.name,
@@ -34,7 +44,8 @@ def _row(wallet: wallets.Wallet, active: str) -> dict[str, Any]:
         "address": address,
         "address_short": f"{address[:6]}…{address[-4:]}" if address else None,
         "rail": wallet.rail,
-        "active": wallet.name == active,
+        "active": None if active is None else wallet.name == active,
+        **({"problems": [_problem(fault) for fault in wallet.faults]} if wallet.faults else {}),
     }
 
 
@@ -53,7 +64,7 @@ def current_wallet(profile: Profile) -> dict[str, Any]:
 
 
 def _warnings(profile: Profile, wallet: wallets.Wallet) -> list[dict[str, str]]:
-    found = []
+    found = [_problem(fault) for fault in wallet.faults]
     selection = profile.selection
     if selection.diverged and selection.binding is not None:
         found.append(

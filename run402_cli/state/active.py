@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from run402_cli.state.files import locked, now_iso, read_object, refuse_damaged, write_json
+from run402_cli.state.catalogue import ACTIVE
+from run402_cli.state.files import locked, now_iso, read_state, write_json
 
 if TYPE_CHECKING:
     from run402_cli.state.profile import Profile
+
+
+_ENTRY = ("project_id", "previous_project_id", "api_base", "principal", "profile", "updated_at")
 
 
 class ActiveProjects:
@@ -18,6 +22,8 @@ class ActiveProjects:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.path = profile.dir / "state.json"
+        # A flag or variable has named the project: what is wrong with the file stops nothing then.
+        self.decided = False
 
     def _scope(self, principal: str) -> str:
         key = {"api_base": self.profile.target.api_base, "profile": self.profile.name, "principal": principal}
@@ -30,9 +36,8 @@ class ActiveProjects:
     def get(self) -> str | None:
         """The active project id, or None."""
         self.profile.keys.all()  # a legacy projects.json also holds the pointer
-        state = read_object(self.path)
-        scoped = state.get("active_projects")
-        scoped = scoped if isinstance(scoped, dict) else {}
+        state = self.read()
+        scoped = state.get("active_projects") or {}
         principal = self._principal() if scoped else None
         for scope in ([principal] if principal else []) + ["unknown"] if scoped else []:
             entry = scoped.get(self._scope(scope))
@@ -40,9 +45,13 @@ class ActiveProjects:
                 return str(entry["project_id"])
         return _id(state.get("active_project_id"))
 
+    def read(self) -> dict[str, Any]:
+        """state.json; empty when there is none. Raises DamagedState."""
+        return read_active(self.profile.dir)
+
     def ensure_writable(self) -> None:
         """Fail before a request whose result must be stored, when storing would be refused."""
-        refuse_damaged(self.path)
+        self.read()
 
     def set(self, project_id: str) -> str | None:
         """Make the project active; returns the previous one when it was another."""
@@ -52,17 +61,16 @@ class ActiveProjects:
             nonlocal previous
             principal = self._principal()
             scope = self._scope(principal or "unknown")
-            scoped = state.get("active_projects")
-            scoped = dict(scoped) if isinstance(scoped, dict) else {}
+            scoped = dict(state.get("active_projects") or {})
             old = scoped.get(scope)
-            current = _id(old.get("project_id") if isinstance(old, dict) else None) or _id(
-                state.get("active_project_id")
-            )
+            current = _id(old.get("project_id") if old else None) or _id(state.get("active_project_id"))
             previous = current if current != project_id else None
             entry: dict[str, Any] = {"project_id": project_id}
             if previous:
                 entry["previous_project_id"] = previous
+            others = {key: value for key, value in (old or {}).items() if key not in _ENTRY}
             scoped[scope] = {
+                **others,
                 **entry,
                 "api_base": self.profile.target.api_base,
                 "principal": principal,
@@ -90,8 +98,13 @@ class ActiveProjects:
                     del scoped[scope]
             _drop(state, project_id, "active_project_id", "previous_active_project_id")
 
-        if project_id in _pointers(read_object(self.path)):
+        if project_id in _pointers(self.read()):
             _change(self.path, change)
+
+
+def read_active(folder: Path) -> dict[str, Any]:
+    """state.json of a wallet's directory; empty when there is none. Raises DamagedState."""
+    return read_state(folder / "state.json", ACTIVE) or {}
 
 
 def _drop(pointers: dict[str, Any], project_id: str, current: str, previous: str) -> bool:
@@ -124,8 +137,7 @@ def record_migration(folder: Path, active: str | None, marker: dict[str, Any]) -
 
 def _change(path: Path, change: Any, *, housekeeping: bool = False) -> None:
     with locked(path):
-        refuse_damaged(path)
-        state = read_object(path)
+        state = read_active(path.parent)
         change(state)
         write_json(path, {**state, "version": 1}, temp=".state", housekeeping=housekeeping)
 

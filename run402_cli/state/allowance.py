@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from run402_cli.errors import CommandError
-from run402_cli.state.files import now_iso, read_json, tighten_mode, write_json
+from run402_cli.state.catalogue import ALLOWANCE
+from run402_cli.state.files import DamagedState, now_iso, read_state, write_json
 
-_ADDRESS = re.compile(r"0x[a-fA-F0-9]{40}")
 _KEY = re.compile(r"0x[a-fA-F0-9]{64}")
 
 
@@ -34,12 +32,17 @@ def allowance_path(folder: Path) -> Path:
 
 
 def own_allowance_path(folder: Path) -> Path:
-    """allowance.json in the profile directory; a legacy wallet.json is renamed first."""
+    """allowance.json in the profile directory; a legacy wallet.json is renamed first, unless it is damaged."""
     path = folder / "allowance.json"
     legacy = folder / "wallet.json"
-    if not path.exists() and legacy.exists():
-        legacy.rename(path)
-        path.chmod(0o600)
+    if os.path.lexists(path) or not os.path.lexists(legacy):
+        return path
+    try:
+        read_state(legacy, ALLOWANCE)
+    except DamagedState:
+        return legacy
+    legacy.rename(path)
+    path.chmod(0o600)
     return path
 
 
@@ -49,40 +52,15 @@ def load_allowance(folder: Path) -> Allowance | None:
 
 
 def read_allowance(path: Path) -> Allowance | None:
-    """The wallet in a file; None when the file is missing or not JSON.
+    """The wallet in a file; None only when there is no file.
 
-    Raises CommandError BAD_ALLOWANCE_FILE when it is JSON of the wrong shape.
+    Raises DamagedState: BAD_ALLOWANCE_FILE for JSON of another shape, BAD_ENV for everything else that cannot be read.
     """
-    if not path.exists():
+    value = read_state(path, ALLOWANCE)
+    if value is None:
         return None
-    tighten_mode(path)
-    value = read_json(path)
-    if value is None and not _is_json_null(path):
-        return None
-    if (
-        not isinstance(value, dict)
-        or not _matches(_ADDRESS, value.get("address"))
-        or not _matches(_KEY, value.get("privateKey"))
-    ):
-        raise CommandError(
-            f"{path} is not a wallet file: it needs `address` (0x, 40 hex digits) and `privateKey` (0x, 64 hex digits).",
-            code="BAD_ALLOWANCE_FILE",
-            hint="The file was left as it is. Restore it from a backup, or move it away and run: run402 init",
-            details={"path": str(path)},
-        )
     rail = value.get("rail")
     return Allowance(value["address"], value["privateKey"], path, rail if rail in ("x402", "mpp") else "x402", value)
-
-
-def _is_json_null(path: Path) -> bool:
-    try:
-        return json.loads(path.read_bytes()) is None
-    except (OSError, ValueError, RecursionError):
-        return False
-
-
-def _matches(pattern: re.Pattern[str], value: Any) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def save_allowance(folder: Path, fields: dict[str, Any]) -> Path:

@@ -21,7 +21,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from run402_cli.state.files import locked, make_private_dir, now_iso, read_json
+from run402_cli.state.catalogue import ATTEMPT
+from run402_cli.state.files import DamagedState, locked, make_private_dir, now_iso, read_state
 
 # Money may have moved: nothing new is signed for the same intent until the attempt is resolved.
 UNRESOLVED = ("submitting", "response_received", "intent_pending", "ambiguous")
@@ -136,11 +137,11 @@ class Journal:
             for path in self.folder.iterdir():
                 if not _NAME.fullmatch(path.name):
                     continue
-                value = read_json(path)
-                if _is_record(value, path):
-                    found.append(Attempt(path, value))
-                else:
+                record = _record(path)
+                if record is None:
                     damaged.append(path.name)
+                else:
+                    found.append(Attempt(path, record))
         return sorted(found, key=lambda attempt: str(attempt.fields["created_at"])), sorted(damaged)
 
     def for_intent(self, intent: str) -> list[Attempt]:
@@ -193,12 +194,13 @@ def intent_sha256(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _is_record(value: Any, path: Path) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.get("payment_attempt_id") == path.name.removesuffix(".json")
-        and all(isinstance(value.get(key), str) for key in ("state", "mutation_state", "created_at"))
-    )
+def _record(path: Path) -> dict[str, Any] | None:
+    """The record of that name; None for a file that is none."""
+    try:
+        value = read_state(path, ATTEMPT)
+    except DamagedState:
+        return None
+    return value if value and value["payment_attempt_id"] == path.name.removesuffix(".json") else None
 
 
 def _amount(attempt: Attempt) -> int:

@@ -6,18 +6,22 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from run402_cli import invocation, output
-from run402_cli.errors import CommandError, EnvironmentFault
+from run402_cli.errors import EnvironmentFault
 
 _LOCK_WAIT_S = 0.02
 _LOCK_TRIES = 200
 _LOCK_STALE_S = 30.0
+_ELSEWHERE = dict.fromkeys(("wallet", "base"), "Or set RUN402_CONFIG_DIR to a directory.")
 
 
 def now_iso() -> str:
@@ -25,18 +29,158 @@ def now_iso() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def read_json(path: Path) -> Any:
-    """The file's JSON value; None when it is missing, unreadable, not UTF-8 or not JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """One kind of state file: how it must look. The table of all of them is state/catalogue.py.
+
+    `place` is where it lies: wallet (its own directory), base (shared by all wallets), directory (the working directory or
+    one above), workspace (`.run402` of the working directory). `variable` is the environment's own path for it. `types`
+    are the known fields with what each may be; other fields are allowed, kept, and never a fault. `check` says what else is
+    wrong with an object, or None. `secret` files are taken away from other users when they are read.
+    """
+
+    name: str
+    holds: str
+    place: str = "wallet"
+    variable: str | None = None
+    types: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    check: Callable[[dict[str, Any]], str | None] | None = None
+    version: int = 1
+    secret: bool = False
+    array: bool = False
+    code: str = "BAD_ENV"
+    shape_code: str | None = None  # recorded for JSON of another shape
+    cure: str = ""
+
+
+class DamagedState(EnvironmentFault):
+    """A state file is there and cannot be read as what it is. It was left as it is, and is never taken for absent.
+
+    `reason` is one sentence without its stop, `kind` one of unreadable, not_json, wrong_type, newer_version.
+    """
+
+    def __init__(self, path: Path, reason: str, *, kind: str, code: str | None = None, cure: str = "") -> None:
+        words = ["mv", str(path), str(_free_name(path))]
+        away = " ".join(map(shlex.quote, words))
+        first = "Upgrade run402" if kind == "newer_version" else "Repair the file"
+        super().__init__(
+            f"{path} is damaged: {reason}."
+            if kind != "newer_version"
+            else f"{path} is not for this version: {reason}.",
+            code=code,
+            hint=f"It was left as it is. {first}, or move it away and start afresh: {away}{f' {cure}' if cure else ''}",
+            details={"path": str(path), "reason": kind},
+            next_actions=[
+                {"type": "run_command", "command": away, "argv": words, "why": "A missing file means the default."}
+            ],
+        )
+        self.path = path
+        self.reason = reason
+
+
+def _free_name(path: Path) -> Path:
+    """A name beside it that nothing has yet: moving a file away must not replace what was moved away before."""
+    number, free = 1, path.with_name(f"{path.name}.bad")
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}.bad{number}")
+    return free
+
+
+def read_state(path: Path, kind: StateFile) -> dict[str, Any] | None:
+    """The object in a state file; None only when no file is there. DamagedState for everything else that is no such object."""
+    value = _parsed(path, kind)
+    if value is None:
         return None
+    if not isinstance(value, dict):
+        raise _misshapen(path, kind, "it is not a JSON object")
+    return value
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """Like read_json, but anything that is not an object counts as empty."""
-    value = read_json(path)
-    return value if isinstance(value, dict) else {}
+def read_state_or_array(path: Path, kind: StateFile) -> dict[str, Any] | list[Any] | None:
+    """Like `read_state`, for a file whose older form is an array."""
+    value: dict[str, Any] | list[Any] | None = _parsed(path, kind)
+    return value
+
+
+def _parsed(path: Path, kind: StateFile) -> Any:
+    data = _bytes(path, kind)
+    if data is None:
+        return None
+    try:
+        value = json.loads(data)
+    except UnicodeDecodeError as exc:
+        raise DamagedState(path, "it is not UTF-8", kind="not_json", code=kind.code, cure=kind.cure) from exc
+    except ValueError as exc:
+        reason = "it is not JSON" if data.strip() else "it is empty"
+        raise DamagedState(path, reason, kind="not_json", code=kind.code, cure=kind.cure) from exc
+    except RecursionError as exc:
+        raise DamagedState(path, "it is nested too deeply", kind="not_json", code=kind.code, cure=kind.cure) from exc
+    if isinstance(value, dict):
+        _require_shape(path, kind, value)
+    elif not (kind.array and isinstance(value, list)):
+        raise _misshapen(path, kind, "it is not a JSON object")
+    return value
+
+
+def _bytes(path: Path, kind: StateFile) -> bytes | None:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            if kind.secret:
+                tighten_mode(path)
+            return path.read_bytes()
+        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise DamagedState(path, f"it is {what}", kind="wrong_type", code=kind.code, cure=kind.cure)
+    except (FileNotFoundError, NotADirectoryError):
+        _require_absent(path, kind)
+        return None
+    except OSError as exc:
+        reason = f"it cannot be read ({exc.strerror or exc})"
+        raise DamagedState(path, reason, kind="unreadable", code=kind.code, cure=kind.cure) from exc
+
+
+def _require_absent(path: Path, kind: StateFile) -> None:
+    """A link that leads nowhere, or a file in place of the directory, is not the same as no file."""
+    if path.is_symlink():
+        raise DamagedState(path, "it is a symbolic link to nothing", kind="wrong_type", code=kind.code, cure=kind.cure)
+    for parent in path.parents:
+        if parent.is_dir():
+            return
+        if os.path.lexists(parent):
+            reason = f"it stands where the directory of {path.name} should be"
+            raise DamagedState(parent, reason, kind="wrong_type", cure=_ELSEWHERE.get(kind.place, ""))
+
+
+def _require_shape(path: Path, kind: StateFile, value: dict[str, Any]) -> None:
+    for key in ("version", "schema_version", "format"):
+        number = value.get(key)
+        if isinstance(number, int) and not isinstance(number, bool) and number > kind.version:
+            reason = f"it was written by a newer version ({key} {number}; this one reads {kind.version})"
+            raise DamagedState(path, reason, kind="newer_version", code=kind.code, cure=kind.cure)
+    for key in kind.required:
+        if key not in value:
+            raise _misshapen(path, kind, f"`{key}` is missing")
+    for key, types in kind.types.items():
+        found = value.get(key)
+        if found is None and key not in kind.required:
+            continue
+        if not isinstance(found, types) or (isinstance(found, bool) and bool not in types):
+            raise _misshapen(path, kind, f"`{key}` is not of its type")
+    wrong = kind.check(value) if kind.check is not None else None
+    if wrong is not None:
+        raise _misshapen(path, kind, wrong)
+
+
+def _misshapen(path: Path, kind: StateFile, reason: str) -> DamagedState:
+    return DamagedState(path, reason, kind="wrong_type", code=kind.shape_code or kind.code, cure=kind.cure)
+
+
+def rewritten(path: Path, kind: StateFile, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`fields`, and what the old file holds beside the fields that are known here: a rewrite loses nothing of others."""
+    old = read_state(path, kind) or {}
+    return {**{key: value for key, value in old.items() if key not in kind.types}, **fields}
 
 
 def make_private_dir(path: Path) -> None:
@@ -149,26 +293,6 @@ def _is_stale(lock: Path) -> bool:
         return time.time() - lock.stat().st_mtime > _LOCK_STALE_S
     except OSError:
         return False
-
-
-def refuse_damaged(path: Path) -> None:
-    """Stop a write that would replace a file which exists but cannot be read as a JSON object."""
-    if not path.exists():
-        return
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as exc:
-        raise _damaged(path, str(exc)) from exc
-    if not isinstance(value, dict):
-        raise _damaged(path, "it is not a JSON object")
-
-
-def _damaged(path: Path, reason: str) -> CommandError:
-    return EnvironmentFault(
-        f"{path} is damaged ({reason}); it was left as it is and nothing was written.",
-        hint=f"Repair the file, or move it away to start afresh: mv '{path}' '{path}.bad'",
-        details={"path": str(path)},
-    )
 
 
 def tighten_mode(path: Path) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from run402_cli.errors import CommandError
-from run402_cli.state.files import locked, now_iso, read_json, read_object, refuse_damaged, write_json
+from run402_cli.state.catalogue import KEYS, LEGACY_KEYS
+from run402_cli.state.files import locked, now_iso, read_state, read_state_or_array, write_json
 
 _DROPPED = ("tier", "lease_expires_at", "expires_at")
 Entry = dict[str, Any]
 
 
 class KeyCache:
-    """The key cache of one wallet. Reads tolerate a damaged file; writes refuse to replace one."""
+    """The key cache of one wallet. A damaged file is DamagedState for readers and writers alike."""
 
     def __init__(self, folder: Path, *, wallet: str) -> None:
         self.folder = folder
@@ -30,7 +32,7 @@ class KeyCache:
     def all(self) -> dict[str, Entry]:
         """Every entry by project id, after migrating a legacy projects.json once."""
         self._migrate()
-        return _entries(read_json(self.path))
+        return _entries(read_state(self.path, KEYS))
 
     def get(self, project_id: str) -> Entry | None:
         return self.all().get(project_id)
@@ -44,8 +46,7 @@ class KeyCache:
 
     def ensure_writable(self) -> None:
         """Fail before a request whose answer must be saved, when saving would be refused."""
-        self._migrate()
-        refuse_damaged(self.path)
+        self.all()
 
     def upsert(self, project_id: str, entry: Entry) -> None:
         """Replace the whole entry; `cached_at` is now unless given."""
@@ -70,15 +71,14 @@ class KeyCache:
     def _write(self, project_id: str, change: Callable[[Entry | None], Entry | None]) -> None:
         self._migrate()
         with locked(self.path):
-            refuse_damaged(self.path)
-            store = read_object(self.path)
+            store = read_state(self.path, KEYS) or {}
             projects = _entries(store)
             entry = change(projects.get(project_id))
             if entry is None:
                 projects.pop(project_id, None)
             else:
                 projects[project_id] = {key: value for key, value in entry.items() if value is not None}
-            kept = {key: store[key] for key in ("migrated_from", "migrated_at") if key in store}
+            kept = {key: value for key, value in store.items() if key not in ("version", "source", "projects")}
             write_json(
                 self.path,
                 {"version": 1, "source": "local_cache", **kept, "projects": projects},
@@ -88,13 +88,13 @@ class KeyCache:
     def _migrate(self) -> None:
         """Import a legacy projects.json the first time any command looks; the old file stays as it is."""
         legacy = self.folder / "projects.json"
-        if self.path.exists() or not legacy.exists():
+        if os.path.lexists(self.path) or not os.path.lexists(legacy):
             return
-        value = read_json(legacy)
+        value = read_state_or_array(legacy, LEGACY_KEYS)
         entries, active = _legacy_entries(value)
         stamp = now_iso()
         with locked(self.path):
-            if self.path.exists():
+            if os.path.lexists(self.path):
                 return
             store = {
                 "version": 1,

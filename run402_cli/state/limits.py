@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli.errors import CommandError
 from run402_cli.invocation import about_to_write
-from run402_cli.state.files import now_iso, write_json
+from run402_cli.state.catalogue import LIMITS
+from run402_cli.state.files import now_iso, read_state, rewritten, write_json
 
 # Until the user says otherwise: well above the highest price that Run402 publishes, well below a wallet's ruin.
 DEFAULT_PER_PAYMENT = 50_000_000
-_KEYS = ("per_payment_usd_micros", "per_day_usd_micros")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +35,9 @@ def limits_path(folder: Path) -> Path:
 
 
 def load_limits(folder: Path) -> Limits:
-    """The wallet's limits. CommandError BAD_LIMITS_FILE when the file is damaged: then nothing is paid."""
-    path = limits_path(folder)
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return Limits()
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict) or not all(_is_amount(value.get(key)) for key in _KEYS):
-        raise CommandError(
-            f"{path} is not a limits file, so nothing is paid from this wallet.",
-            code="BAD_LIMITS_FILE",
-            hint="Write it anew: run402 allowance limits clear, then run402 allowance limits set --per-payment-usd <usd>",
-            details={"path": str(path)},
-        )
+    """The wallet's limits. DamagedState (BAD_ENV) when the file cannot be read: then nothing is paid."""
+    value = read_state(limits_path(folder), LIMITS) or {}
     return Limits(value.get("per_payment_usd_micros"), value.get("per_day_usd_micros"))
-
-
-def _is_amount(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
 
 
 def save_limits(folder: Path, limits: Limits) -> None:
@@ -67,11 +48,13 @@ def save_limits(folder: Path, limits: Limits) -> None:
         "per_day_usd_micros": limits.per_day,
         "updated_at": now_iso(),
     }
-    write_json(limits_path(folder), fields, temp=".payment-limits")
+    path = limits_path(folder)
+    write_json(path, rewritten(path, LIMITS, fields), temp=".payment-limits")
 
 
 def clear_limits(folder: Path) -> bool:
-    """Remove the limits; False when there were none."""
+    """Remove the limits; False when there were none. A damaged file is left in place: DamagedState."""
+    load_limits(folder)
     about_to_write(limits_path(folder))
     try:
         limits_path(folder).unlink()

@@ -1,7 +1,7 @@
 """.run402/messaging.json of the working directory: who this session is in each room, and how far it has read.
 
-Not secret, and kept out of the configuration directory: a presence is one session in one checkout, not a wallet. Whatever
-is wrong with the file, it counts as empty, and a write that fails is given up: the room itself is the truth.
+Not secret, and kept out of the configuration directory: a presence is one session in one checkout, not a wallet. What
+goes wrong when it is written is given up: the room itself is the truth. A file that cannot be read is DamagedState.
 See docs/rooms.md, "The session file".
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 
 from run402_cli import invocation
 from run402_cli.errors import CommandError
-from run402_cli.state.files import locked, read_object
+from run402_cli.state.catalogue import MESSAGING
+from run402_cli.state.files import locked, read_state
 
 Entry = dict[str, Any]
 
@@ -38,8 +39,8 @@ def read_room(key: str) -> Entry:
     """What is known of a room, "<org_id>/<room_key>": {presence_id?, name?, requested_name?, cursor?}."""
     if _memory is not None:
         return dict(_memory.get(key, {}))
-    entry = _rooms(read_object(messaging_path())).get(key)
-    return entry if isinstance(entry, dict) else {}
+    entry: Entry = _rooms(read_state(messaging_path(), MESSAGING) or {}).get(key, {})
+    return entry
 
 
 def note_room(key: str, fields: Entry) -> None:
@@ -56,16 +57,14 @@ def note_room(key: str, fields: Entry) -> None:
     with contextlib.suppress(OSError, CommandError):
         path.parent.mkdir(exist_ok=True)
         with locked(path):
-            document = read_object(path)
+            document = read_state(path, MESSAGING) or {}
             rooms = _rooms(document)
-            old = rooms.get(key)
-            rooms[key] = {**(old if isinstance(old, dict) else {}), **fields}
+            rooms[key] = {**rooms.get(key, {}), **fields}
             _replace(path, {**document, "rooms": rooms})
 
 
 def _rooms(document: Entry) -> Entry:
-    rooms = document.get("rooms")
-    return dict(rooms) if isinstance(rooms, dict) else {}
+    return dict(document.get("rooms") or {})
 
 
 def _replace(path: Path, document: Entry) -> None:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from run402_cli.errors import CommandError, EnvironmentFault
-from run402_cli.state.files import read_json
+from run402_cli.state.catalogue import BINDING, CONFIG, LOCAL_BINDING, META
+from run402_cli.state.files import DamagedState, read_state
 
 if TYPE_CHECKING:
     from run402_cli.state.active import ActiveProjects
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_BINDING_FILES = (".run402.local.json", ".run402.json")
+_BINDING_FILES = (LOCAL_BINDING, BINDING)
 
 
 def is_wallet_name(name: str) -> bool:
@@ -101,13 +102,18 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The resolved wallet name and why it won. `source` is flag, env, binding, config or default."""
+    """The resolved wallet name and why it won. `source` is flag, env, binding, config or default.
+
+    `fault` is set when the file that says which wallet it is cannot be read: then nobody knows, and whoever asks for the
+    wallet gets that error. What needs no wallet goes on working.
+    """
 
     name: str
     source: str
     detail: str | None
     binding: Binding | None = None
     env_name: str | None = None
+    fault: DamagedState | None = None
 
     @property
     def diverged(self) -> bool:
@@ -134,22 +140,35 @@ def select(flag: tuple[str, str] | None) -> Selection:
     """Resolve the wallet. `flag` is (flag name, value) when `--wallet` or `--profile` was given. Checks nothing."""
     env_name = _env_wallet()
     folder = working_directory()
-    binding = None if folder is None else find_binding(folder)
+    try:
+        binding = None if folder is None else find_binding(folder)
+    except DamagedState as fault:
+        if flag is None:
+            return Selection(env_name or DEFAULT, "binding", str(fault.path), None, env_name, fault)
+        binding = None
     if flag is not None:
         return Selection(flag[1], "flag", flag[0], binding, env_name)
     if env_name is not None:
         return Selection(env_name, "env", "RUN402_WALLET", binding, env_name)
     if binding is not None:
         return Selection(binding.wallet, "binding", binding.file, binding)
-    configured = read_json(base_dir() / "config.json")
-    name = configured.get("active_wallet") if isinstance(configured, dict) else None
-    if isinstance(name, str) and is_wallet_name(name) and name != DEFAULT:
-        return Selection(name, "config", "wallets use")
-    return Selection(DEFAULT, "default", None)
+    try:
+        configured = read_state(base_dir() / "config.json", CONFIG) or {}
+    except DamagedState as fault:
+        return Selection(DEFAULT, "config", str(fault.path), fault=fault)
+    name = configured.get("active_wallet") or DEFAULT
+    return Selection(DEFAULT, "default", None) if name == DEFAULT else Selection(name, "config", "wallets use")
 
 
 def check(selection: Selection, *, needs_wallet: bool, allow_conflict: bool) -> None:
-    """Refuse an invalid name, a conflict between environment and binding, or a wallet that does not exist."""
+    """Refuse an invalid name, a conflict between environment and binding, or a wallet that does not exist.
+
+    Of a selection with a fault nothing is known; it is refused where a wallet is needed.
+    """
+    if selection.fault is not None:
+        if needs_wallet:
+            raise selection.fault
+        return
     if not is_wallet_name(selection.name):
         origin = selection.detail or selection.source
         raise bad_wallet_name(selection.name, origin)
@@ -161,10 +180,10 @@ def check(selection: Selection, *, needs_wallet: bool, allow_conflict: bool) -> 
 
 def _has_allowance(name: str) -> bool:
     explicit = os.environ.get("RUN402_ALLOWANCE_PATH")
-    if explicit and Path(explicit).exists():
+    if explicit and os.path.lexists(explicit):
         return True
     folder = profile_dir(name)
-    return (folder / "allowance.json").exists() or (folder / "wallet.json").exists()
+    return any(os.path.lexists(folder / file) for file in ("allowance.json", "wallet.json"))
 
 
 def _env_wallet() -> str | None:
@@ -173,19 +192,19 @@ def _env_wallet() -> str | None:
 
 
 def find_binding(start: Path) -> Binding | None:
-    """The nearest directory binding at or above `start`; unusable files are passed over."""
-    for folder in _upwards(start):
-        for name in _BINDING_FILES:
-            value = read_json(folder / name)
-            wallet = value.get("wallet") if isinstance(value, dict) else None
-            if isinstance(wallet, str) and wallet.strip():
-                return Binding(wallet.strip(), str(folder / name))
+    """The nearest directory binding at or above `start`. DamagedState when a file of that name cannot be read as one."""
+    for folder in upwards(start):
+        for kind in _BINDING_FILES:
+            path = folder / kind.name
+            value = read_state(path, kind)
+            if value is not None:
+                return Binding(value["wallet"].strip(), str(path))
     return None
 
 
-def _upwards(start: Path) -> Iterator[Path]:
-    yield start
-    yield from start.parents
+def upwards(start: Path) -> Iterator[Path]:
+    """`start` and the directories above it, without those that this user may not enter."""
+    return (folder for folder in (start, *start.parents) if os.access(folder, os.X_OK))
 
 
 def bad_wallet_name(name: str, origin: str | None = None) -> CommandError:
@@ -228,9 +247,24 @@ class Profile:
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
-        self.name = selection.name
         self.base = base_dir()
-        self.dir = profile_dir(selection.name)
+        self._dir = profile_dir(selection.name)
+
+    @property
+    def name(self) -> str:
+        """The wallet's name. Raises DamagedState when the file that says which one it is cannot be read."""
+        self._require_known()
+        return self.selection.name
+
+    @property
+    def dir(self) -> Path:
+        """The wallet's directory. Raises like `name`."""
+        self._require_known()
+        return self._dir
+
+    def _require_known(self) -> None:
+        if self.selection.fault is not None:
+            raise self.selection.fault
 
     @property
     def scope(self) -> Scope:
@@ -239,14 +273,14 @@ class Profile:
 
     @cached_property
     def target(self) -> Target:
-        """The API base that requests go to, and its kind. Raises EnvironmentFault (BAD_ENV) for an unusable address."""
+        """The API base that requests go to, and its kind. EnvironmentFault (BAD_ENV) for an unusable address or file."""
         from run402_cli.state.target import resolve_target
 
         return resolve_target(self.dir)
 
     @cached_property
     def allowance(self) -> Allowance | None:
-        """The wallet key, or None. Raises CommandError BAD_ALLOWANCE_FILE when the file has the wrong shape."""
+        """The wallet key, or None. Raises DamagedState when there is a file that is no wallet."""
         from run402_cli.state.allowance import load_allowance
 
         return load_allowance(self.dir)
@@ -267,10 +301,27 @@ class Profile:
 
     @cached_property
     def meta(self) -> dict[str, Any]:
-        """meta.json: name, address, label, rail, created. Not secret; empty when absent."""
-        from run402_cli.state.files import read_object
+        """meta.json: name, address, label, rail, created. Not secret; empty when absent. Raises DamagedState."""
+        return read_state(self.dir / "meta.json", META) or {}
 
-        return read_object(self.dir / "meta.json")
+    def require_readable(self, *, signs: bool = True, target: bool = True) -> None:
+        """Before the first request: DamagedState when one of the wallet's files is there and cannot be read as what it is.
+
+        So nothing is sent by a command that would stop half-way. What a flag or variable has decided alone is not looked at
+        (`active.decided`): `signs` is False when another credential than the wallet's decides, `target` is False when the call
+        has an address of its own.
+        """
+        from run402_cli.state.limits import load_limits
+
+        if target:
+            _ = self.target
+        if signs:
+            _ = self.allowance
+            load_limits(self.dir)
+        self.keys.all()
+        if not self.active.decided:
+            self.active.read()
+        _ = self.meta
 
 
 _current: Profile | None = None
@@ -279,8 +330,9 @@ _current: Profile | None = None
 def activate(selection: Selection) -> Profile:
     """Make the selection the process's profile and pass it on to child processes through the environment."""
     global _current
-    os.environ["RUN402_WALLET"] = selection.name
-    os.environ["RUN402_ACTIVE_WALLET_JSON"] = selection.to_json()
+    if selection.fault is None:
+        os.environ["RUN402_WALLET"] = selection.name
+        os.environ["RUN402_ACTIVE_WALLET_JSON"] = selection.to_json()
     _current = Profile(selection)
     return _current
 

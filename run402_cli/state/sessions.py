@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from run402_cli import invocation
-from run402_cli.errors import EnvironmentFault
-from run402_cli.state.files import locked, read_json, tighten_mode, write_json
+from run402_cli.state.catalogue import APPROVALS, CONTROL_PLANE_SESSION, OPERATOR_SESSION
+from run402_cli.state.files import StateFile, locked, read_state, rewritten, write_json
 from run402_cli.state.profile import base_dir
 
 _SKEW_S = 10.0
-_LOGIN = "run402 operator login"
 # A session or an approval whose answer does not say how long it lives.
 _SESSION_S = 3600
 _APPROVAL_S = 1800
@@ -107,44 +106,21 @@ def approvals_path() -> Path:
     return _path("RUN402_WRITE_AUTH_SESSION_PATH", "write-auth-session.json")
 
 
-def _load(path: Path, token_key: str) -> Session | None:
-    """What the file holds, live or not; None when it is missing or not JSON. EnvironmentFault for another shape."""
-    if not path.exists():
-        return None
-    tighten_mode(path)
-    value = read_json(path)
-    if value is None:
-        return None
-    token = value.get(token_key) if isinstance(value, dict) else None
-    if not isinstance(token, str) or not token or not _is_number(value.get("expires_at")):
-        raise _malformed(path)
-    return Session(token, value)
-
-
-def _malformed(path: Path) -> EnvironmentFault:
-    return EnvironmentFault(
-        f"{path} is not a session file.",
-        hint=f"Delete it and sign in again: {_LOGIN}",
-        details={"path": str(path)},
-    )
+def _load(path: Path, kind: StateFile, token_key: str) -> Session | None:
+    """What the file holds, live or not; None when there is none. Raises DamagedState."""
+    value = read_state(path, kind)
+    return None if value is None else Session(value[token_key], value)
 
 
 def control_plane_session() -> Session | None:
-    """The live control-plane session, or None. Raises EnvironmentFault for a file of the wrong shape."""
-    session = _load(control_plane_path(), "control_plane_session_token")
+    """The live control-plane session, or None. Raises DamagedState for a file that is no session."""
+    session = _load(control_plane_path(), CONTROL_PLANE_SESSION, "control_plane_session_token")
     return session if session is not None and session.is_live() else None
 
 
 def stored_operator_session() -> Session | None:
-    """The operator read session, live or not, or None. Raises EnvironmentFault for a file of the wrong shape."""
-    session = _load(operator_path(), "operator_session_token")
-    if session is None:
-        return None
-    email, wallets = session.fields.get("email"), session.fields.get("wallets")
-    listed = isinstance(wallets, list) and all(isinstance(wallet, str) for wallet in wallets)
-    if not isinstance(email, str) or not email or not listed:
-        raise _malformed(operator_path())
-    return session
+    """The operator read session, live or not, or None. Raises DamagedState for a file that is no session."""
+    return _load(operator_path(), OPERATOR_SESSION, "operator_session_token")
 
 
 def operator_session() -> Session | None:
@@ -154,30 +130,19 @@ def operator_session() -> Session | None:
 
 
 def approvals() -> list[Fields]:
-    """The stored approvals that are well-formed and live, of any session and API. EnvironmentFault for another shape."""
+    """The stored approvals that are well-formed and live, of any session and API. DamagedState for another file."""
     return [entry for entry in _stored_approvals() if _ahead(entry["expires_at"])]
 
 
 def _stored_approvals() -> list[Fields]:
-    path = approvals_path()
-    if not path.exists():
-        return []
-    tighten_mode(path)
-    value = read_json(path)
-    if value is None:
-        return []
-    entries = value.get("approvals") if isinstance(value, dict) else None
-    if not isinstance(entries, list):
-        raise EnvironmentFault(
-            f"{path} is not an approvals file.",
-            hint="Delete it and approve again: run402 operator approve",
-            details={"path": str(path)},
-        )
-    return [entry for entry in entries if isinstance(entry, dict) and _is_approval(entry)]
+    value = read_state(approvals_path(), APPROVALS)
+    return [] if value is None else [entry for entry in value["approvals"] if _is_approval(entry)]
 
 
-def _is_approval(entry: Fields) -> bool:
+def _is_approval(entry: Any) -> TypeGuard[Fields]:
     texts = ("write_auth_token", "action", "api_origin", "control_plane_session_hash")
+    if not isinstance(entry, dict):
+        return False
     return all(isinstance(entry.get(key), str) and entry[key] for key in texts) and _is_number(entry.get("expires_at"))
 
 
@@ -194,6 +159,13 @@ def write_auth_token(session: Session, *, api_origin: str, action: str, target: 
     return next((entry["write_auth_token"] for entry in approvals() if _identity(entry) == wanted), None)
 
 
+def ensure_writable() -> None:
+    """Fail before a sign-in whose sessions must be stored, when storing would be refused: DamagedState."""
+    stored_operator_session()
+    _load(control_plane_path(), CONTROL_PLANE_SESSION, "control_plane_session_token")
+    approvals()
+
+
 # -- writing ------------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +180,8 @@ def save_operator_session(answer: Mapping[str, Any]) -> Session:
         "expires_at": _expiry(answer),
         "absolute_expires_at": limit if isinstance(limit, str) else "",
     }
-    write_json(operator_path(), fields, temp=".operator-session")
+    path = operator_path()
+    write_json(path, rewritten(path, OPERATOR_SESSION, fields), temp=".operator-session")
     return Session(fields["operator_session_token"], fields)
 
 
@@ -227,7 +200,8 @@ def save_control_plane_session(answer: Mapping[str, Any]) -> Session:
         "amr": [method for method in amr if isinstance(method, str)] if isinstance(amr, list) else [],
         "expires_at": _expiry(answer),
     }
-    write_json(control_plane_path(), fields, temp=".control-plane-session")
+    path = control_plane_path()
+    write_json(path, rewritten(path, CONTROL_PLANE_SESSION, fields), temp=".control-plane-session")
     return Session(fields["control_plane_session_token"], fields)
 
 
@@ -255,8 +229,11 @@ def save_approval(
         "minted_at": now_ms(),
     }
     with locked(approvals_path()):
-        kept = [other for other in _stored_approvals() if _identity(other) != _identity(entry)]
-        write_json(approvals_path(), {"approvals": [*kept, entry]}, temp=".write-auth-session")
+        path = approvals_path()
+        stored = (read_state(path, APPROVALS) or {"approvals": []})["approvals"]
+        kept = [other for other in stored if not (_is_approval(other) and _identity(other) == _identity(entry))]
+        fields: Fields = {"approvals": [*kept, entry]}
+        write_json(path, rewritten(path, APPROVALS, fields), temp=".write-auth-session")
     return entry
 
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from run402_cli import output
 from run402_cli.errors import EnvironmentFault
-from run402_cli.state.files import now_iso, read_object, write_json
+from run402_cli.state.catalogue import TARGET
+from run402_cli.state.files import DamagedState, now_iso, read_state, rewritten, write_json
 
 CLOUD_API_BASE = "https://api.run402.com"
-_KINDS = ("cloud", "core", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +37,50 @@ class Target:
 
 
 def resolve_target(folder: Path) -> Target:
-    """The effective target. Raises EnvironmentFault (BAD_ENV) when the address is not an http(s) URL."""
+    """The effective target. Raises EnvironmentFault (BAD_ENV) when the address is not an http(s) URL.
+
+    An address in the environment decides alone. Without one a target.json that cannot be read is DamagedState: nobody is
+    sent to another gateway than the one that was chosen. An empty variable counts as unset, with a warning.
+    """
+    named = os.environ.get("RUN402_API_BASE")
+    if named is not None and named.strip():
+        return _named(checked_base(named.strip(), "RUN402_API_BASE"), "env", _if_readable(folder))
+    target = _saved(folder)
+    if named is not None:
+        _warn_of_empty_variable(target)
+    return target
+
+
+def _saved(folder: Path) -> Target:
     stored = load_target(folder)
-    kind = stored.get("target_kind", "unknown")
-    stored_base = stored.get("api_base")
-    if "RUN402_API_BASE" in os.environ:
-        base = os.environ["RUN402_API_BASE"].strip()
-        if not base:
-            output.notice("warning: RUN402_API_BASE is set but empty; using the default API")
-            base = CLOUD_API_BASE
-        return _named(checked_base(base, "RUN402_API_BASE"), "env", stored)
-    if stored_base:
-        base = checked_base(stored_base, str(folder / "target.json"))
+    kind = stored.get("target_kind") or "unknown"
+    if stored.get("api_base"):
+        base = checked_base(stored["api_base"], str(folder / "target.json"))
         return Target(base, "profile", kind, kind == "core")
     return Target(CLOUD_API_BASE, "default", kind, False)
 
 
+def _warn_of_empty_variable(target: Target) -> None:
+    chosen = "the saved gateway" if target.source == "profile" else "the default"
+    output.event(
+        {
+            "type": "warning",
+            "code": "EMPTY_VARIABLE",
+            "message": f"RUN402_API_BASE is set but empty; it counts as unset: requests go to {target.api_base}, {chosen}.",
+            "variable": "RUN402_API_BASE",
+            "api_base": target.api_base,
+            "api_base_source": target.source,
+        }
+    )
+
+
 def explicit_target(folder: Path, address: str) -> Target:
     """The target for an address that the caller gave, whatever RUN402_API_BASE and target.json say."""
-    return _named(checked_base(address.strip(), "api_base"), "argument", load_target(folder))
+    return _named(checked_base(address.strip(), "api_base"), "argument", _if_readable(folder))
 
 
 def _named(base: str, source: str, stored: dict[str, Any]) -> Target:
-    kind = stored.get("target_kind", "unknown")
+    kind = stored.get("target_kind") or "unknown"
     stored_core = kind == "core" and stored.get("api_base") == base
     plain_http = base.startswith("http:") and base != CLOUD_API_BASE
     return Target(base, source, kind, stored_core or plain_http)
@@ -83,17 +104,20 @@ def checked_base(base: str, origin: str) -> str:
 
 
 def load_target(folder: Path) -> dict[str, Any]:
-    """target.json; a wrong type anywhere makes the whole file count as absent."""
-    stored = read_object(folder / "target.json")
-    texts = all(
-        isinstance(stored.get(key, ""), str) for key in ("api_base", "updated_at", "health_status", "health_error")
-    )
-    if not texts or stored.get("target_kind", "unknown") not in _KINDS:
+    """target.json; empty when there is none. Raises DamagedState when it cannot be read as what it is."""
+    return read_state(folder / "target.json", TARGET) or {}
+
+
+def _if_readable(folder: Path) -> dict[str, Any]:
+    """What the file knows of an address that was given in another way: nothing, when it cannot be read."""
+    try:
+        return load_target(folder)
+    except DamagedState:
         return {}
-    return stored
 
 
 def save_target(folder: Path, *, api_base: str, kind: str, health: dict[str, str]) -> None:
-    """Write target.json; `health` holds health_status or health_error."""
+    """Write target.json; `health` holds health_status or health_error. A damaged file is not replaced: DamagedState."""
+    path = folder / "target.json"
     fields = {"api_base": api_base.rstrip("/"), "target_kind": kind, "updated_at": now_iso(), **health}
-    write_json(folder / "target.json", fields, temp=".target")
+    write_json(path, rewritten(path, TARGET, fields), temp=".target")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from typing import Any
 
 from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.invocation import about_to_write
+from run402_cli.state.active import read_active
 from run402_cli.state.allowance import Allowance, new_allowance_fields, own_allowance_path, read_allowance
-from run402_cli.state.files import locked, make_private_dir, read_object, refuse_damaged, write_json
+from run402_cli.state.catalogue import BINDING, CONFIG, META
+from run402_cli.state.files import DamagedState, locked, make_private_dir, read_state, rewritten, write_json
 from run402_cli.state.profile import DEFAULT, bad_wallet_name, base_dir, is_wallet_name, profile_dir, wallet_not_found
 
 BINDING_FILE = ".run402.json"
@@ -42,12 +45,16 @@ _OWN_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """What is known of a wallet without its key. `rail` is x402, mpp or None; `label` the label last sent to the server."""
+    """What is known of a wallet without its key. `rail` is x402, mpp or None; `label` the label last sent to the server.
+
+    `faults` are its files that are there and cannot be read.
+    """
 
     name: str
     address: str | None
     label: str | None
     rail: str | None
+    faults: tuple[DamagedState, ...] = ()
 
 
 def checked_name(name: str) -> str:
@@ -63,7 +70,7 @@ def looks_like_key(text: str) -> bool:
 
 def exists(name: str) -> bool:
     """A wallet exists when its directory holds an allowance.json."""
-    return own_allowance_path(profile_dir(name)).exists()
+    return os.path.lexists(own_allowance_path(profile_dir(name)))
 
 
 def require(name: str) -> None:
@@ -84,29 +91,42 @@ def already_exists(name: str) -> CommandError:
 def names() -> list[str]:
     """Names of the wallets here: default first when it has a key, then every profile directory, sorted."""
     found = [DEFAULT] if exists(DEFAULT) else []
-    with contextlib.suppress(OSError):
-        folders = sorted((base_dir() / "profiles").iterdir())
-        found += [f.name for f in folders if is_wallet_name(f.name) and f.name != DEFAULT and f.is_dir()]
-    return found
+    folder = base_dir() / "profiles"
+    try:
+        folders = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return found
+    except OSError as exc:
+        raise DamagedState(folder, f"it cannot be listed ({exc.strerror or exc})", kind="unreadable") from exc
+    return found + [f.name for f in folders if is_wallet_name(f.name) and f.name != DEFAULT and f.is_dir()]
 
 
 def describe(name: str) -> Wallet:
-    """A wallet from its meta.json, completed from its allowance.json. An unusable file counts as absent."""
-    meta = read_object(profile_dir(name) / "meta.json")
-    address, rail = _text(meta.get("address")), _text(meta.get("rail"))
-    if address is None or rail is None:
+    """A wallet from its meta.json, completed from its allowance.json. What cannot be read is in `faults`, never an error."""
+    faults: list[DamagedState] = []
+    meta: dict[str, Any] = {}
+    allowance: Allowance | None = None
+    try:
+        meta = _meta(name)
+    except DamagedState as exc:
+        faults.append(exc)
+    try:
         allowance = _allowance(name)
-        if allowance is not None:
-            address = address or allowance.address
-            rail = rail or _text(allowance.fields.get("rail"))
-    return Wallet(name, address, _text(meta.get("label")), rail)
+    except DamagedState as exc:
+        faults.append(exc)
+    address, rail = _text(meta.get("address")), _text(meta.get("rail"))
+    if allowance is not None:
+        address = address or allowance.address
+        rail = rail or _text(allowance.fields.get("rail"))
+    return Wallet(name, address, _text(meta.get("label")), rail, tuple(faults))
+
+
+def _meta(name: str) -> dict[str, Any]:
+    return read_state(profile_dir(name) / "meta.json", META) or {}
 
 
 def _allowance(name: str) -> Allowance | None:
-    try:
-        return read_allowance(own_allowance_path(profile_dir(name)))
-    except CommandError:
-        return None
+    return read_allowance(own_allowance_path(profile_dir(name)))
 
 
 def _text(value: Any) -> str | None:
@@ -151,8 +171,7 @@ def _config() -> Iterator[dict[str, Any]]:
     """config.json for a read-modify-write; written only when it changed."""
     path = base_dir() / "config.json"
     with _disk_errors(path), locked(path):
-        refuse_damaged(path)
-        config = read_object(path)
+        config = read_state(path, CONFIG) or {}
         before = dict(config)
         yield config
         if config != before:
@@ -166,6 +185,7 @@ def rename(old: str, new: str) -> None:
     everything is back where it was.
     """
     require(old)
+    _require_readable(old)
     if old != new:
         source, target = profile_dir(old), profile_dir(new)
         about_to_write(source, target)
@@ -179,7 +199,7 @@ def rename(old: str, new: str) -> None:
             raise _rename_failed(old, new, exc.strerror or str(exc)) from exc
         _rescope_state(target, old, new)
     folder = profile_dir(new)
-    meta = {**read_object(folder / "meta.json"), "name": new, "label": new}
+    meta = {**_meta(new), "name": new, "label": new}
     allowance = _allowance(new)
     if allowance is not None:
         meta["address"] = allowance.address
@@ -187,6 +207,15 @@ def rename(old: str, new: str) -> None:
     with _config() as config:
         if config.get("active_wallet", DEFAULT) == old:
             config["active_wallet"] = new
+
+
+def _require_readable(name: str) -> None:
+    """Before a rename: DamagedState when a file that it has to change cannot be read."""
+    folder = profile_dir(name)
+    read_state(base_dir() / "config.json", CONFIG)
+    read_active(folder)
+    _meta(name)
+    _allowance(name)
 
 
 def _rename_failed(old: str, new: str, reason: str) -> CommandError:
@@ -246,16 +275,16 @@ def _move_default(source: Path, target: Path) -> None:
 def _rescope_state(folder: Path, old: str, new: str) -> None:
     """Active-project entries name their wallet in the key: without this the renamed wallet would not see them."""
     path = folder / "state.json"
-    if not isinstance(read_object(path).get("active_projects"), dict):
+    if not read_active(folder).get("active_projects"):
         return
     with locked(path):
-        state = read_object(path)
+        state = read_active(folder)
         scoped: dict[str, Any] = {}
         for scope, entry in state["active_projects"].items():
             key = _parsed_scope(scope)
             if key is not None and key.get("profile") == old:
                 scope = json.dumps({**key, "profile": new}, separators=(",", ":"), ensure_ascii=False)
-                entry = {**entry, "profile": new} if isinstance(entry, dict) else entry
+                entry = {**entry, "profile": new}
             scoped[scope] = entry
         write_json(path, {**state, "active_projects": scoped}, temp=".state")
 
@@ -296,7 +325,8 @@ def bind(folder: Path, name: str) -> None:
     path = folder / BINDING_FILE
     about_to_write(path)
     with _disk_errors(path):
-        path.write_text(json.dumps({"wallet": name}, indent=2) + "\n", encoding="utf-8")
+        document = rewritten(path, BINDING, {"wallet": name})
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def unbind(folder: Path) -> bool:

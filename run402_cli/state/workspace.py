@@ -5,15 +5,13 @@ See docs/protocol/local-state.md, "Workspace link".
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from run402_cli.errors import EnvironmentFault, ValidationError
-from run402_cli.state.files import now_iso, write_json
-
-SCHEMA_VERSION = "run402.workspace-project.v1"
+from run402_cli.state.catalogue import LINK, WORKSPACE_SCHEMA
+from run402_cli.state.files import DamagedState, now_iso, read_state, rewritten, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +35,13 @@ def link_path(workspace: Path) -> Path:
 
 
 def read_link(workspace: Path) -> WorkspaceLink | None:
-    """The link of a workspace, or None. Raises ValidationError RUN402_WORKSPACE_LINK_INVALID for a damaged file."""
-    path = link_path(workspace)
-    try:
-        text = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    """The link of a workspace, or None. Raises DamagedState RUN402_WORKSPACE_LINK_INVALID for a damaged file."""
+    value = read_state(link_path(workspace), LINK)
+    if value is None:
         return None
-    except OSError as exc:
-        raise _invalid(path, exc.strerror or str(exc)) from exc
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise _invalid(path, "it is not JSON") from exc
-    if not isinstance(value, dict) or value.get("schema_version") != SCHEMA_VERSION:
-        raise _invalid(path, f"schema_version is not {SCHEMA_VERSION}")
-    project_id = value.get("project_id")
-    if not isinstance(project_id, str) or not project_id:
-        raise _invalid(path, "project_id is missing")
-    target = value.get("target")
-    target = target if isinstance(target, dict) else {}
+    target = value.get("target") or {}
     return WorkspaceLink(
-        project_id,
+        value["project_id"],
         _text(value.get("name")),
         _text(target.get("kind")),
         _text(target.get("api_base")),
@@ -90,13 +74,14 @@ def write_link(workspace: Path, link: WorkspaceLink, *, replaces: WorkspaceLink 
                 "current_project_id": current.project_id if current else None,
             },
         )
-    _write(path, _document(link, created_at=current.created_at if current else None))
+    document = rewritten(path, LINK, _document(link, created_at=current.created_at if current else None))
+    _write(path, document)
     return path
 
 
 def _document(link: WorkspaceLink, *, created_at: str | None) -> dict[str, Any]:
     stamp = now_iso()
-    fields: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "project_id": link.project_id}
+    fields: dict[str, Any] = {"schema_version": WORKSPACE_SCHEMA, "project_id": link.project_id}
     if link.name is not None:
         fields["name"] = link.name
     return {**fields, "target": {"kind": link.target_kind}, "created_at": created_at or stamp, "updated_at": stamp}
@@ -106,6 +91,8 @@ def _write(path: Path, document: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         write_json(path, document, temp=".project", newline=True)
+    except DamagedState:
+        raise
     except (OSError, EnvironmentFault) as exc:
         reason = exc.message if isinstance(exc, EnvironmentFault) else f"Cannot create {path.parent}: {exc.strerror}."
         raise EnvironmentFault(
@@ -113,14 +100,6 @@ def _write(path: Path, document: dict[str, Any]) -> None:
             hint="Make the workspace directory writable and run the command again.",
             details={"path": str(path)},
         ) from exc
-
-
-def _invalid(path: Path, reason: str) -> ValidationError:
-    return ValidationError(
-        f"The workspace link {path} cannot be used: {reason}. Remove it and link again: run402 up --project <id> --yes",
-        code="RUN402_WORKSPACE_LINK_INVALID",
-        details={"path": str(path)},
-    )
 
 
 def _text(value: Any) -> str | None:

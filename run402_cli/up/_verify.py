@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from run402_cli.client import Client
 from run402_cli.client._httpx import httpx
+from run402_cli.client._transport import reason
 from run402_cli.errors import Run402Error
 from run402_cli.services import apply as deploys
 
@@ -118,7 +119,7 @@ class Verifier:
         try:
             response = self.client.http.get(url, timeout=_TIMEOUT)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-            return Answer(None, error=str(exc) or type(exc).__name__)
+            return Answer(None, error=reason(exc))
         return Answer(response.status_code, response.text[:_BODY_LIMIT], response.headers.get("x-run402-edge"))
 
     def _resolve(self, url: str) -> dict[str, Any] | None:

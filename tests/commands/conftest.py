@@ -84,7 +84,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
 
 def private_keys(config_dir: Path) -> set[str]:
     """The keys of all wallets, and the one of the tests, without 0x."""
-    texts = [path.read_text(errors="replace") for path in config_dir.rglob("allowance.json")]
+    texts = [path.read_text(errors="replace") for path in config_dir.rglob("allowance.json") if path.is_file()]
     found = re.findall(r'"privateKey":\s*"0x([0-9a-fA-F]{64})"', "".join(texts))
     return {*found, PRIVATE_KEY[2:]}
 

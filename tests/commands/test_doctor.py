@@ -144,7 +144,12 @@ def test_another_directory_can_be_scanned(run: Run, wallet: Path, healthy: HTTPX
 
 def test_a_wallet_file_of_the_wrong_shape_is_an_error(run: Run, wallet: Path) -> None:
     (wallet / "allowance.json").write_text("{}")
-    assert run("doctor").error["code"] == "BAD_ALLOWANCE_FILE"
+    outcome = run("doctor", "--no-scan")
+    report = json.loads(outcome.out)
+    assert (outcome.exit, report["ok"]) == (1, False)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert [row["path"] for row in checks["state_files"]["value"]["damaged"]] == [str(wallet / "allowance.json")]
+    assert checks["allowance"]["status"] == "error"
 
 
 def test_buzz_is_refused(run: Run, config_dir: Path) -> None:

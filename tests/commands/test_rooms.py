@@ -10,6 +10,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from commands.conftest import BASE, Run
+from run402_cli.state import files
 
 ROOM = "/orgs/v1/org_1/rooms/prj_1"
 KEY = "org_1/prj_1"
@@ -267,16 +268,23 @@ def test_a_dry_run_does_not_move_the_point_of_reading(run: Run, owner: Path, htt
 
 
 @pytest.mark.parametrize("content", ["{damaged", "[]", '{"rooms": []}', '{"rooms": {"org_1/prj_1": 5}}'])
-def test_a_damaged_session_file_counts_as_empty(run: Run, owner: Path, httpx_mock: HTTPXMock, content: str) -> None:
+def test_a_damaged_session_file_is_an_error_before_any_request(
+    run: Run, owner: Path, httpx_mock: HTTPXMock, content: str
+) -> None:
     Path(".run402").mkdir()
     Path(".run402/messaging.json").write_text(content)
-    answer(httpx_mock, "GET", "/messages", {"messages": [], "cursor": "c2"})
-    assert run("rooms", "list").exit == 0
-    assert remembered() == {"cursor": "c2"}
+    error = run("rooms", "list").error
+    assert error["code"] == "BAD_ENV"
+    assert "messaging.json" in error["message"]
+    assert httpx_mock.get_requests() == []
+    assert Path(".run402/messaging.json").read_text() == content
 
 
-def test_a_session_file_that_cannot_be_written_hinders_nothing(run: Run, owner: Path, httpx_mock: HTTPXMock) -> None:
-    Path(".run402").write_text("a file in the way")
+def test_a_session_file_that_cannot_be_written_hinders_nothing(
+    run: Run, owner: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_LOCK_TRIES", 1)
+    Path(".run402/messaging.json.lock").mkdir(parents=True)
     answer(httpx_mock, "GET", "/messages", {"messages": [], "cursor": "c2"})
     assert run("rooms", "list").json["cursor"] == "c2"
 

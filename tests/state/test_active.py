@@ -114,24 +114,31 @@ def test_clear_of_another_project_writes_nothing(home: Profile) -> None:
 
 
 @pytest.mark.parametrize("content", ["oops", "[1]", '"x"', "null", "{", "\x00\xff"])
-def test_a_damaged_file_reads_as_nothing_and_is_never_overwritten(home: Profile, content: str) -> None:
+def test_a_damaged_file_is_an_error_and_is_never_overwritten(home: Profile, content: str) -> None:
     home.active.path.write_text(content)
-    assert home.active.get() is None
-    for act in (home.active.ensure_writable, lambda: home.active.set("prj_1")):
+    for act in (home.active.get, home.active.ensure_writable, lambda: home.active.set("prj_1")):
         with pytest.raises(EnvironmentFault) as caught:
             act()
         assert str(home.active.path) in caught.value.message
     assert home.active.path.read_text() == content
 
 
-@pytest.mark.parametrize(
-    "scoped", [[1], {"x": 1}, {scope("unknown"): "prj_1"}, {scope("unknown"): {"project_id": 7}}, None]
-)
-def test_entries_of_another_shape_are_passed_over(home: Profile, scoped: object) -> None:
+@pytest.mark.parametrize("scoped", [[1], {"x": 1}, {scope("unknown"): "prj_1"}, {scope("unknown"): {"project_id": 7}}])
+def test_entries_of_another_shape_are_damage(home: Profile, scoped: object) -> None:
     write(home, {"active_project_id": "prj_top", "active_projects": scoped})
-    assert home.active.get() == "prj_top"
-    home.active.set("prj_new")
-    assert home.active.get() == "prj_new"
+    with pytest.raises(EnvironmentFault):
+        home.active.get()
+    with pytest.raises(EnvironmentFault):
+        home.active.set("prj_new")
+
+
+def test_fields_of_others_survive_in_an_entry_that_is_set_again(home: Profile) -> None:
+    write(home, {"active_projects": {scope("unknown"): entry("prj_1", later="x")}})
+    home.active.set("prj_2")
+    scoped = read(home)["active_projects"]
+    assert isinstance(scoped, dict)
+    assert scoped[scope("unknown")]["later"] == "x"
+    assert scoped[scope("unknown")]["project_id"] == "prj_2"
 
 
 STEPS = st.lists(

@@ -23,10 +23,13 @@ ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 KEY = "0x" + "ab" * 32
 
 
-def test_missing_and_not_json_are_no_wallet(config_dir: Path) -> None:
+def test_only_a_missing_file_is_no_wallet(config_dir: Path) -> None:
     assert load_allowance(config_dir) is None
     (config_dir / "allowance.json").write_text("oops")
-    assert load_allowance(config_dir) is None
+    with pytest.raises(CommandError) as caught:
+        load_allowance(config_dir)
+    assert caught.value.code == "BAD_ENV"
+    assert str(config_dir / "allowance.json") in caught.value.message
 
 
 def test_a_saved_wallet_comes_back_and_unknown_keys_are_kept(config_dir: Path) -> None:
@@ -65,7 +68,7 @@ def test_json_of_another_shape_is_an_error_that_leaves_the_file(config_dir: Path
     with pytest.raises(CommandError) as caught:
         load_allowance(config_dir)
     assert caught.value.code == "BAD_ALLOWANCE_FILE"
-    assert caught.value.details == {"path": str(path)}
+    assert caught.value.details == {"path": str(path), "reason": "wrong_type"}
     assert KEY[:-1] not in json.dumps(caught.value.envelope())
     assert json.loads(path.read_text()) == value
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shlex
+import subprocess
 import tempfile
 import threading
 import time
@@ -15,8 +17,9 @@ import pytest
 
 from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.state import files
-from run402_cli.state.files import locked, read_json, read_object, tighten_mode, write_json
+from run402_cli.state.files import DamagedState, StateFile, locked, read_state, rewritten, tighten_mode, write_json
 
+ANY = StateFile("x.json", "anything")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="file modes")
 
 
@@ -43,7 +46,7 @@ def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:
     write_json(path, {"old": 1}, temp=".x")
     with pytest.raises(TypeError):
         write_json(path, {"new": object()}, temp=".x")
-    assert read_json(path) == {"old": 1}
+    assert read_state(path, ANY) == {"old": 1}
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -61,7 +64,7 @@ def test_a_failed_rename_leaves_the_old_file_and_no_temporary_one(
         write_json(path, {"new": 1}, temp=".x")
     assert "No space left" in caught.value.message
     assert caught.value.details == {"path": str(path)}
-    assert read_json(path) == {"old": 1}
+    assert read_state(path, ANY) == {"old": 1}
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -85,19 +88,57 @@ def test_old_temporary_files_of_killed_processes_are_swept_and_fresh_ones_are_no
     assert {p.name for p in tmp_path.iterdir()} == {fresh.name, other.name, "x.json"}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"nul"])
-def test_unreadable_content_reads_as_nothing(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"nul", b"[1]", b"null"])
+def test_content_that_is_no_object_is_damage_and_stays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
-    assert read_json(path) is None
-    assert read_object(path) == {}
+    with pytest.raises(DamagedState) as caught:
+        read_state(path, ANY)
+    assert (caught.value.code, caught.value.exit_code) == ("BAD_ENV", 1)
+    assert str(path) in caught.value.message
+    assert path.read_bytes() == content
 
 
-def test_a_directory_in_place_of_the_file_reads_as_nothing_and_fails_on_write(tmp_path: Path) -> None:
-    (tmp_path / "x.json").mkdir()
-    assert read_json(tmp_path / "x.json") is None
+def test_only_a_missing_file_is_absent(tmp_path: Path) -> None:
+    assert read_state(tmp_path / "no" / "where" / "x.json", ANY) is None
+    (tmp_path / "dir.json").mkdir()
+    (tmp_path / "file").write_text("{}")
+    for path in (tmp_path / "dir.json", tmp_path / "file" / "x.json"):
+        with pytest.raises(DamagedState):
+            read_state(path, ANY)
     with pytest.raises(EnvironmentFault):
-        write_json(tmp_path / "x.json", {}, temp=".x")
+        write_json(tmp_path / "dir.json", {}, temp=".x")
+
+
+@POSIX
+def test_a_link_to_nothing_and_a_pipe_are_damage_and_nobody_waits(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "pipe.json")
+    for name in ("link.json", "pipe.json"):
+        with pytest.raises(DamagedState):
+            read_state(tmp_path / name, ANY)
+
+
+def test_the_cure_is_one_safe_command_that_replaces_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "it's $(touch PWNED); x"
+    folder.mkdir()
+    path = folder / "x.json"
+    path.write_text("{")
+    (folder / "x.json.bad").write_text("the wallet that was moved away before")
+    with pytest.raises(DamagedState) as caught:
+        read_state(path, ANY)
+    (action,) = caught.value.next_actions
+    assert shlex.split(action["command"]) == action["argv"] == ["mv", str(path), f"{path}.bad2"]
+    assert action["command"] in str(caught.value.hint)
+    subprocess.run(["sh", "-c", action["command"]], cwd=tmp_path, check=True)
+    assert sorted(entry.name for entry in folder.iterdir()) == ["x.json.bad", "x.json.bad2"]
+    assert read_state(path, ANY) is None
+
+
+def test_fields_of_others_survive_a_rewrite(tmp_path: Path) -> None:
+    kind = StateFile("x.json", "x", types={"a": (int,), "b": (int,)})
+    write_json(tmp_path / "x.json", {"a": 1, "b": 2, "later": {"x": [1]}}, temp=".x")
+    assert rewritten(tmp_path / "x.json", kind, {"a": 3}) == {"a": 3, "later": {"x": [1]}}
 
 
 @POSIX
@@ -107,11 +148,11 @@ def test_a_symlinked_file_is_followed_on_read_and_replaced_on_write(tmp_path: Pa
     link = tmp_path / "config" / "state.json"
     link.parent.mkdir()
     link.symlink_to(real)
-    assert read_json(link) == {"from": "elsewhere"}
+    assert read_state(link, ANY) == {"from": "elsewhere"}
     write_json(link, {"from": "here"}, temp=".state")
     assert not link.is_symlink()
-    assert read_json(link) == {"from": "here"}
-    assert read_json(real) == {"from": "elsewhere"}
+    assert read_state(link, ANY) == {"from": "here"}
+    assert read_state(real, ANY) == {"from": "elsewhere"}
 
 
 @POSIX

@@ -45,7 +45,7 @@ def test_the_file_has_the_shared_shape_and_is_private(keys: KeyCache) -> None:
 def test_lease_fields_are_dropped_on_read_and_other_keys_are_kept(keys: KeyCache) -> None:
     keys.path.parent.mkdir()
     stale = {**ENTRY, "tier": "hobby", "lease_expires_at": "x", "expires_at": "y", "mailbox_id": "m"}
-    keys.path.write_text(json.dumps({"projects": {"prj_1": stale, "prj_2": "no entry"}}))
+    keys.path.write_text(json.dumps({"projects": {"prj_1": stale}}))
     assert keys.all() == {"prj_1": {**ENTRY, "mailbox_id": "m"}}
 
 
@@ -87,12 +87,13 @@ def test_a_miss_names_the_cache_and_the_way_out(keys: KeyCache) -> None:
 
 
 @pytest.mark.parametrize("content", ["oops", "[]", "{", "7", ""])
-def test_a_damaged_cache_reads_as_empty_and_is_never_overwritten(keys: KeyCache, content: str) -> None:
+def test_a_damaged_cache_is_an_error_and_is_never_overwritten(keys: KeyCache, content: str) -> None:
     keys.path.parent.mkdir()
     keys.path.write_text(content)
-    assert keys.all() == {}
-    with pytest.raises(EnvironmentFault):
-        keys.ensure_writable()
+    for read in (keys.all, keys.ensure_writable):
+        with pytest.raises(EnvironmentFault) as caught:
+            read()
+        assert str(keys.path) in caught.value.message
     with pytest.raises(EnvironmentFault) as caught:
         keys.upsert("prj_1", ENTRY)
     assert "svc_test_key" not in json.dumps(caught.value.envelope())
@@ -124,9 +125,11 @@ def test_legacy_list_is_imported(keys: KeyCache, config_dir: Path) -> None:
     assert "noise" not in keys.require("prj_1")
 
 
-def test_unreadable_legacy_file_counts_as_empty(keys: KeyCache, config_dir: Path) -> None:
+def test_a_damaged_legacy_file_is_an_error_and_nothing_is_made_of_it(keys: KeyCache, config_dir: Path) -> None:
     (config_dir / "projects.json").write_text("oops")
-    assert keys.all() == {}
+    with pytest.raises(EnvironmentFault, match=r"projects\.json"):
+        keys.all()
+    assert [path.name for path in config_dir.rglob("*")] == ["projects.json"]
 
 
 def test_redaction_shows_prefix_and_fingerprint_only(keys: KeyCache) -> None:

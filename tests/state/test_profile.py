@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run402_cli.errors import CommandError
+from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.state import profile
 
 
@@ -66,16 +66,29 @@ def test_the_nearest_binding_wins_and_the_personal_file_beats_the_shared_one(her
 
 
 @pytest.mark.parametrize("content", ["oops", "[]", '{"wallet": ""}', '{"wallet": 7}', "{}"])
-def test_an_unusable_binding_is_passed_over(here: Path, content: str) -> None:
+def test_an_unusable_binding_leaves_the_wallet_open_unless_a_flag_decides(here: Path, content: str) -> None:
     bind(here.parent, "outer")
     (here / ".run402.json").write_text(content)
-    assert profile.select(None).name == "outer"
+    unknown = profile.Profile(profile.select(None))
+    for ask in (lambda: unknown.name, lambda: unknown.dir, lambda: unknown.target, lambda: unknown.allowance):
+        with pytest.raises(EnvironmentFault, match=r"\.run402\.json"):
+            ask()
+    with pytest.raises(EnvironmentFault):
+        profile.check(profile.select(None), needs_wallet=True, allow_conflict=False)
+    assert profile.select(("--wallet", "named")).fault is None
+    assert profile.select(("--wallet", "named")).name == "named"
 
 
 @pytest.mark.parametrize("content", ["oops", "[]", '{"active_wallet": "Bad Name"}', '{"active_wallet": 7}'])
-def test_an_unusable_config_means_default(here: Path, config_dir: Path, content: str) -> None:
+def test_an_unusable_config_leaves_the_wallet_open_unless_something_decides(
+    here: Path, config_dir: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
     (config_dir / "config.json").write_text(content)
-    assert profile.select(None).name == "default"
+    with pytest.raises(EnvironmentFault, match=r"config\.json"):
+        _ = profile.Profile(profile.select(None)).name
+    assert profile.select(("--wallet", "named")).name == "named"
+    monkeypatch.setenv("RUN402_WALLET", "of_env")
+    assert (profile.select(None).name, profile.select(None).fault) == ("of_env", None)
 
 
 def test_env_and_binding_that_differ_are_a_conflict_unless_a_flag_decides(

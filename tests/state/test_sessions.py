@@ -77,11 +77,12 @@ def test_a_session_file_of_another_shape_is_an_error_and_stays(config_dir: Path,
 
 
 @pytest.mark.parametrize("text", ["", "{", "null"])
-def test_a_file_that_is_not_json_is_no_session(config_dir: Path, text: str) -> None:
+def test_a_file_that_is_not_json_is_an_error_too(config_dir: Path, text: str) -> None:
     put(config_dir, "control-plane-session.json", text)
     put(config_dir, "write-auth-session.json", text)
-    assert sessions.control_plane_session() is None
-    assert sessions.approvals() == []
+    for read in (sessions.control_plane_session, sessions.approvals, sessions.ensure_writable):
+        with pytest.raises(EnvironmentFault, match=r"session\.json"):
+            read()
 
 
 def test_a_session_that_others_can_read_is_made_private(config_dir: Path) -> None:

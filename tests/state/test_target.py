@@ -45,13 +45,19 @@ def test_kind_of_an_address_from_the_environment(
     assert resolve_target(config_dir).is_core is core
 
 
-def test_an_empty_variable_warns_and_means_the_default(
+def test_an_empty_variable_counts_as_unset_and_says_where_requests_go(
     config_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RUN402_API_BASE", " ")
     target = resolve_target(config_dir)
-    assert (target.api_base, target.source) == (CLOUD, "env")
-    assert "RUN402_API_BASE" in capsys.readouterr().err
+    assert (target.api_base, target.source) == (CLOUD, "default")
+    assert json.loads(capsys.readouterr().err)["variable"] == "RUN402_API_BASE"
+    save_target(config_dir, api_base=CORE, kind="core", health={})
+    target = resolve_target(config_dir)
+    assert (target.api_base, target.source, target.is_core) == (CORE, "profile", True)
+    event = json.loads(capsys.readouterr().err)
+    assert (event["type"], event["api_base"], event["api_base_source"]) == ("warning", CORE, "profile")
+    assert CORE in event["message"]
 
 
 @pytest.mark.parametrize("base", ["not a url", "ftp://x", "http://", "//x", "http://x:99999", "http://[::1", "x.com"])
@@ -81,10 +87,29 @@ def test_any_text_is_an_address_or_a_clear_error(text: str) -> None:
         '{"api_base":"http://x","updated_at":1}',
     ],
 )
-def test_a_malformed_file_counts_as_absent(config_dir: Path, content: str) -> None:
-    (config_dir / "target.json").write_text(content)
-    assert load_target(config_dir) == {}
-    assert resolve_target(config_dir).source == "default"
+def test_a_malformed_file_is_an_error_unless_the_environment_decides(
+    config_dir: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    path = config_dir / "target.json"
+    path.write_text(content)
+    for act in (resolve_target, load_target, lambda folder: save_target(folder, api_base=CORE, kind="core", health={})):
+        with pytest.raises(EnvironmentFault) as caught:
+            act(config_dir)
+        assert str(path) in caught.value.message
+    assert path.read_text() == content
+    monkeypatch.setenv("RUN402_API_BASE", CORE)
+    assert resolve_target(config_dir).api_base == CORE
+    monkeypatch.setenv("RUN402_API_BASE", "")
+    with pytest.raises(EnvironmentFault):
+        resolve_target(config_dir)
+
+
+def test_what_others_keep_in_the_file_survives(config_dir: Path) -> None:
+    (config_dir / "target.json").write_text(json.dumps({"api_base": CLOUD, "health_error": "x", "later": 1}))
+    save_target(config_dir, api_base=CORE, kind="core", health={"health_status": "ok"})
+    stored = json.loads((config_dir / "target.json").read_bytes())
+    assert stored["later"] == 1
+    assert "health_error" not in stored
 
 
 def test_a_stored_address_that_is_none_is_an_error(config_dir: Path) -> None:

@@ -98,7 +98,8 @@ def test_describe_prefers_meta_and_survives_a_damaged_allowance(config_dir: Path
     assert wallets.describe("alpha") == wallets.Wallet("alpha", "0xmeta", "shop", "mpp")
     put(folder / "allowance.json", {"broken": True})
     (folder / "meta.json").unlink()
-    assert wallets.describe("alpha") == wallets.Wallet("alpha", None, None, None)
+    found = wallets.describe("alpha")
+    assert (found.address, [fault.path.name for fault in found.faults]) == (None, ["allowance.json"])
 
 
 def test_selecting_keeps_other_settings(config_dir: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.errors import EnvironmentFault, ValidationError
-from run402_cli.state.workspace import SCHEMA_VERSION, WorkspaceLink, link_path, read_link, write_link
+from run402_cli.errors import ValidationError
+from run402_cli.state.catalogue import WORKSPACE_SCHEMA
+from run402_cli.state.files import DamagedState
+from run402_cli.state.workspace import WorkspaceLink, link_path, read_link, write_link
 
 
 def put(workspace: Path, text: str) -> None:
@@ -30,19 +32,16 @@ def test_no_file_is_no_link(tmp_path: Path) -> None:
         "null",
         json.dumps({"project_id": "prj_1"}),
         json.dumps({"schema_version": "run402.workspace-project.v2", "project_id": "prj_1"}),
-        json.dumps({"schema_version": SCHEMA_VERSION}),
-        json.dumps({"schema_version": SCHEMA_VERSION, "project_id": ""}),
+        json.dumps({"schema_version": WORKSPACE_SCHEMA}),
+        json.dumps({"schema_version": WORKSPACE_SCHEMA, "project_id": ""}),
         "[" * 100_000,
     ],
 )
 def test_a_damaged_link_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
     put(tmp_path, text)
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(DamagedState) as caught:
         read_link(tmp_path)
-    assert (caught.value.code, caught.value.details) == (
-        "RUN402_WORKSPACE_LINK_INVALID",
-        {"path": str(link_path(tmp_path))},
-    )
+    assert (caught.value.code, caught.value.path) == ("RUN402_WORKSPACE_LINK_INVALID", link_path(tmp_path))
 
 
 def test_a_link_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -57,7 +56,7 @@ def test_a_link_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_new_link_keeps_the_time_of_the_first(tmp_path: Path) -> None:
-    put(tmp_path, json.dumps({"schema_version": SCHEMA_VERSION, "project_id": "prj_1", "created_at": "then"}))
+    put(tmp_path, json.dumps({"schema_version": WORKSPACE_SCHEMA, "project_id": "prj_1", "created_at": "then"}))
     write_link(tmp_path, WorkspaceLink("prj_2", None, "core"), replaces=read_link(tmp_path))
     document = json.loads(link_path(tmp_path).read_text())
     assert (document["project_id"], document["created_at"], "name" in document) == ("prj_2", "then", False)
@@ -92,6 +91,6 @@ def test_a_link_is_never_written_through_a_symlink(tmp_path: Path, name: str) ->
 
 def test_a_workspace_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / ".run402").write_text("a file where the directory should be")
-    with pytest.raises(EnvironmentFault) as caught:
+    with pytest.raises(DamagedState) as caught:
         write_link(tmp_path, WorkspaceLink("prj_1"), replaces=None)
-    assert caught.value.details == {"path": str(link_path(tmp_path))}
+    assert caught.value.path == tmp_path / ".run402"

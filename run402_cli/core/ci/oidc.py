@@ -8,10 +8,12 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import jwt
 
 from run402_cli.core.errors import GatewayError
+from run402_cli.proxies import Proxies
 from run402_cli.release.ci_delegation import AUDIENCE, ISSUER
 
 JWKS_VARIABLE: Final = "RUN402_CORE_CI_JWKS"
@@ -77,6 +79,9 @@ def _keys() -> jwt.PyJWKSet:
 def _read(place: str) -> bytes:
     if not place.startswith(("http://", "https://")):
         return Path(place).read_bytes()
-    with urllib.request.urlopen(place, timeout=_TIMEOUT_SECONDS) as response:
+    parts = urlsplit(place)
+    proxy = Proxies().for_address(parts.scheme, parts.hostname or "", parts.port)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({parts.scheme: proxy.url()} if proxy else {}))
+    with opener.open(place, timeout=_TIMEOUT_SECONDS) as response:
         data: bytes = response.read(_MAX_JWKS_BYTES)
     return data

@@ -65,7 +65,7 @@ class General(Namespace):
 
         GET /tiers/v1/status, /orgs/v1/lookup, /projects/v1 and the chains' balances, all at once; whatever fails is
         null, and the project list falls back to the local key cache. Without a wallet nothing is sent and the document
-        is short. Raises CommandError BAD_ALLOWANCE_FILE.
+        is short. Raises DamagedState when a state file cannot be read as what it is: this document does not guess.
         """
         return self._call(_status.status)
 
@@ -75,8 +75,8 @@ class General(Namespace):
         """{ok, checks: [{name, status, value?, hint?, message?}]}; `ok` when no status is worse than a warning.
 
         GET /status, /tiers/v1/status and /agent/v1/operator/status, one after the other. `refresh` looks at the package
-        index first (at most 1.5 s). Raises CommandError BAD_ALLOWANCE_FILE and EnvironmentFault for an unusable API
-        address.
+        index first (at most 1.5 s). A state file that cannot be read is a check of its own, `state_files`, and an error
+        in every check that needs it. Raises EnvironmentFault for an unusable API address.
         """
         return self._call(_doctor.report, verbose=verbose, refresh=refresh, scan=scan, scan_dir=scan_dir)
 

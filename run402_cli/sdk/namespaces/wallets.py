@@ -20,10 +20,12 @@ class Wallets(Namespace):
     """Named local wallets."""
 
     def list(self) -> _List[dict[str, Any]]:
-        """Local wallets: [{local_label, server_label, address, address_short, rail, active}], default first. No
-        request.
+        """Local wallets: [{local_label, server_label, address, address_short, rail, active, problems?}]; default first.
+
+        `problems` are the wallet's files that cannot be read: [{code, message, hint}]. `active` is null for all of them
+        when the file that names the active one cannot be read. Sends nothing.
         """
-        return self._call_plain(_wallets.list_wallets, self._client.profile.name)
+        return self._call_plain(_wallets.list_wallets, self._client.profile.selection)
 
     def current(self) -> dict[str, Any]:
         """The resolved wallet: {local_label, source, source_detail, address, server_label, warnings: [{code, message,

@@ -1,0 +1,18 @@
+"""Where the local gateway of this user keeps its things: for the gateway, and for the commands that look for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+STATE = "gateway.json"
+
+
+def default_data_dir() -> Path:
+    """RUN402_CORE_DATA_DIR, else `core` below the user's data directory."""
+    override = os.environ.get("RUN402_CORE_DATA_DIR")
+    if override:
+        return Path(override)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("run402", appauthor=False)) / "core"
