@@ -10,6 +10,7 @@ from run402_cli.deploy._errors import from_release
 from run402_cli.errors import CommandError, Interrupted, Run402Error
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.manifest import NormalizedManifest, printable
+from run402_cli.state.workspace import read_link
 from run402_cli.up import _app, _manifest, _prerequisites, _project, _release
 from run402_cli.up._options import Run, UpOptions
 from run402_cli.up._source import Source, open_source
@@ -74,6 +75,8 @@ def _as_run402(exc: Run402Error | ReleaseError | OSError) -> Run402Error:
 
 def _deploy(run: Run, emit: Emit) -> Result:
     found, manifest = _manifest.discover(run)
+    if run.options.mode not in ("check", "printSpec"):
+        read_link(run.workspace)  # a damaged link is said before a wallet is made or anybody is asked
     if manifest is None:
         return _app.install(run, found, emit)
     result: Result = {"project_id": manifest.project, "manifest_path": str(found.path)}
