@@ -53,8 +53,23 @@ def reference(name: str) -> str:
         if rows:
             lines += ["| option | meaning |", "|---|---|"]
             lines += [f"| `{spelling}` | {meaning.replace('|', chr(92) + '|')} |" for spelling, meaning in rows] + [""]
-        lines += ["Example:", "", "```sh", *examples(command), "```", ""]
+        lines += [*_answer(full), "Example:", "", "```sh", *examples(command), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _answer(full: str) -> list[str]:
+    """What a command prints and how it may fail, as `run402 schema` has it."""
+    entry = _manifest.detailed([full])["commands"][full]
+    keys = entry["output"].get("schema", {}).get("properties", {})
+    lines = [f"Result ({entry['output']['kind']}): {', '.join(f'`{key}`' for key in keys)}.", ""] if keys else []
+    codes = entry["error_codes"]
+    return lines + ([f"Error codes of its own: {', '.join(f'`{code}`' for code in codes)}.", ""] if codes else [])
+
+
+def index_for_agents() -> str:
+    """docs/llms.txt: the same links as docs/index.md, in the form of that convention."""
+    _, _, rest = (DOCS / "index.md").read_text(encoding="utf-8").partition("\n")
+    return f"# run402\n{rest}"
 
 
 # Told once in the head of the page instead of on a hundred lines.
@@ -144,6 +159,7 @@ def pages() -> dict[Path, str]:
     """Every generated file and its content."""
     out = {DOCS / "reference" / f"{name}.md": reference(name) for name in GROUPS}
     out[ROOT / "llms-cli.txt"] = llms()
+    out[DOCS / "llms.txt"] = index_for_agents()
     out[ROOT / "run402_cli" / "completion.json"] = completion()
     out[SCHEMAS / "_commands.json"] = tree()
     out[DOCS / "schema" / "index.json"] = schema(None)

@@ -16,9 +16,11 @@ from run402_cli.commands._manifest import detailed, names
 from run402_cli.core.app import routes
 
 ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+SCHEMA_DATA = ROOT / "docs" / "schema" / "README.md"
 # What people read; the reference shows single commands.
 PAGES = [
-    ROOT / "README.md",
+    README,
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in page.parts),
 ]
 
@@ -62,6 +64,12 @@ def test_links_in_the_docs_resolve() -> None:
             if not (path.parent / target).exists():
                 broken.append(f"{path.relative_to(ROOT)}: {target}")
     assert not broken
+
+
+def test_the_front_page_links_every_page() -> None:
+    front = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", front)}
+    assert {page for page in PAGES if page not in linked} <= {README, ROOT / "docs" / "index.md", SCHEMA_DATA}
 
 
 def shell_blocks(page: Path) -> list[str]:
