@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: quickstart test lint bench docs clean
+.PHONY: quickstart test lint bench docs dist clean
 
 ## The guestbook example on a local gateway: installs, starts, deploys, prints JSON and the URL.
 ## stdout is that one JSON document; each step says on stderr what it does.
@@ -29,8 +29,14 @@ bench: $(VENV)/.bench
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
+## Wheel and source archive in dist/, checked.
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build -o dist
+	$(BIN)/twine check --strict dist/*
+
 clean:
-	rm -rf $(VENV) $(VENV)-bench .quickstart build *.egg-info
+	rm -rf $(VENV) $(VENV)-bench .quickstart build dist *.egg-info
 
 $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

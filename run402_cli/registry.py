@@ -566,6 +566,7 @@ GROUPS: dict[str, Group] = {
         needs_wallet=False,
     ),
     "mcp": Group("mcp", "Serve tools to agents over stdin and stdout (MCP).", needs_wallet=False),
+    "docs": Group("docs", "Print the documentation that came with this program.", needs_wallet=False),
     "completion": Group("completion", "Print the completion script of bash, zsh or fish.", needs_wallet=False),
     "schema": Group("schema", "Commands, options, codes and output schemas as data.", needs_wallet=False),
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 Diagnostic = dict[str, Any]
-DOCS: Final = {"type": "read_docs", "message": "docs/archives.md explains each code."}
+DOCS: Final = {"type": "read_docs", "message": "`run402 docs archives` explains each code."}
 
 
 def diagnostic(

@@ -56,7 +56,7 @@ def test_verify_exits_0_only_for_a_whole_archive(run: Run, tar: Path) -> None:
         "resource_id": "auth.config",
         "path": "auth/config.json",
         "message": document["archive"]["diagnostics"][0]["message"],
-        "next_action": {"type": "read_docs", "message": "docs/archives.md explains each code."},
+        "next_action": {"type": "read_docs", "message": "`run402 docs archives` explains each code."},
         "retryable": False,
         "context": {
             "expected_size": document["archive"]["diagnostics"][0]["context"]["expected_size"],
