@@ -11,6 +11,7 @@ from typing import Any
 import click
 from static_scan import facts
 
+from run402_cli.commands._command import words_of
 from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
 
@@ -56,17 +57,10 @@ def text(command: click.Command) -> str:
 
 
 def _arguments(command: click.Command, kinds: Mapping[str, Document]) -> Iterator[Document]:
-    """Positional words. Several in one metavar ("TABLE [QUERY]") are told apart."""
-    for param in command.params:
-        if not isinstance(param, click.Argument) or getattr(param, "hidden", False):
-            continue
-        label = param.metavar or param.make_metavar(click.Context(command))
-        many = param.nargs == -1 and not param.metavar
-        for word in label.split():
-            bare = word.strip("[].")
-            repeatable = {"repeatable": True} if many or "..." in word else {}
-            values = {key: value for key, value in kinds.get(bare, {}).items() if key == "values"}
-            yield {"name": bare, "required": not word.startswith("["), **values, **repeatable}
+    """Positional words, as the usage line shows them."""
+    for name, required, repeatable in words_of(command, click.Context(command)):
+        values = {key: value for key, value in kinds.get(name, {}).items() if key == "values"}
+        yield {"name": name, "required": required, **values, **({"repeatable": True} if repeatable else {})}
 
 
 def _shown(command: click.Command) -> list[click.Option]:

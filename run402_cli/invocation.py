@@ -13,15 +13,15 @@ from run402_cli.errors import CommandError, DryRun, EnvironmentFault, FlagError
 FORMATS = ("json", "jsonl", "text")
 # Spelling: whether it takes a value, and what it does.
 OPTIONS: dict[str, tuple[str | None, str]] = {
-    "--jq": ("EXPR", "Filter the result with a jq expression; one JSON value per output line."),
-    "--raw": (None, "Strings of the result without quotes, for a shell; the same as -r."),
-    "--fields": ("a,b.c", "Keep only these fields of the result; lists are mapped."),
-    "--format": ("FORMAT", "json, jsonl (one line per item) or text (a table). Default: RUN402_FORMAT, then json."),
+    "--jq": ("EXPR", "Filter the result; one JSON value per line."),
+    "--raw": (None, "Strings without quotes, for a shell; also -r."),
+    "--fields": ("a,b.c", "Keep only these fields; lists are mapped."),
+    "--format": ("FORMAT", "json, jsonl or text. Default: RUN402_FORMAT, json."),
     "--jsonl": (None, "The same as --format jsonl."),
-    "--dry-run": (None, "Show the first write instead of sending it; reads are sent. Exit 0."),
+    "--dry-run": (None, "Show the first write instead of sending it."),
     "--http-timeout": ("SECONDS", "Give up on an HTTP answer after this long."),
-    "--quiet": (None, "No progress events and notes on stderr; errors still appear."),
-    "--verbose": (None, "One NDJSON line on stderr per HTTP request, secrets redacted."),
+    "--quiet": (None, "No events and notes on stderr; errors appear."),
+    "--verbose": (None, "One line on stderr per HTTP request."),
 }
 SHORT = {"-r": "--raw"}
 FORMAT_VARIABLE = "RUN402_FORMAT"

@@ -120,6 +120,8 @@ def _dispatch(args: list[str]) -> None:
         args = [*args[1:], "--help"]
     name = args[0] if args else "--help"
     if name in _HELP:
+        from run402_cli.helptext import root_help
+
         output.emit_text(root_help())
         return
     group = GROUPS.get(name)
@@ -129,6 +131,8 @@ def _dispatch(args: list[str]) -> None:
     if group.commands:
         path, rest = _take_subcommand(name, rest)
         if path is None:
+            from run402_cli.helptext import group_help
+
             output.emit_text(group_help(name))
             return
     elif rest and rest[0] in group.words:
@@ -318,61 +322,3 @@ def _help_of(meant: list[str]) -> list[dict[str, object]]:
     from run402_cli import advice
 
     return [advice.action("edit_request", *meant[0].split(), "--help")] if meant else []
-
-
-def root_help() -> str:
-    """Help of the whole program, from the static table."""
-    from run402_cli import __version__
-    from run402_cli.registry import GROUPS
-
-    width = max(map(len, GROUPS)) + 2
-    rows = [f"  {name:<{width}}{group.summary}" for name, group in GROUPS.items()]
-    return "\n".join(
-        (
-            f"run402 {__version__} - a whole backend from the command line. JSON in, JSON out.",
-            "",
-            "Usage: run402 <command> [subcommand] [arguments] [--wallet NAME]",
-            "",
-            "Commands:",
-            *rows,
-            "",
-            "Global options, on every command:",
-            *_global_rows(),
-            "",
-            "Every command prints one JSON document on stdout and exits 0, or one JSON error on stderr and fails.",
-            "run402 <command> --help shows a command; run402 --version prints the version.",
-            "",
-            "First steps, offline (needs pipx install 'run402[core]'):",
-            "  run402 core start --use",
-            "  run402 projects provision --name my-app",
-            "  run402 up --yes",
-        )
-    )
-
-
-def _global_rows() -> list[str]:
-    from run402_cli.invocation import OPTIONS
-
-    spelled = {f"{flag} {value}" if value else flag: text for flag, (value, text) in OPTIONS.items()}
-    return [f"  {name:<24}{text}" for name, text in spelled.items()]
-
-
-def group_help(name: str) -> str:
-    """Help of one group, from the static table."""
-    from run402_cli.registry import GROUPS
-
-    group = GROUPS[name]
-    width = max(map(len, group.commands)) + 2
-    rows = [f"  {path:<{width}}{summary}" for path, summary in group.commands.items()]
-    return "\n".join(
-        (
-            f"run402 {name} - {group.summary}",
-            "",
-            f"Usage: run402 {name} <subcommand> [arguments]",
-            "",
-            "Subcommands:",
-            *rows,
-            "",
-            f"run402 {name} <subcommand> --help shows arguments, flags and an example.",
-        )
-    )

@@ -42,16 +42,16 @@ GROUPS: dict[str, Group] = {
     ),
     "up": Group(
         "up",
-        "Make the project ready, deploy the directory, check it: one command.",
+        "Make the project ready, deploy the directory, check it.",
         words={"verify": "Run the manifest's HTTP checks again without deploying."},
     ),
-    "init": Group("init", "Set up this wallet, or point it at a gateway: init --api-base URL.", needs_wallet=False),
+    "init": Group("init", "Set up this wallet, or point it at a gateway.", needs_wallet=False),
     "pay": Group("pay", "Call any URL and pay what it asks, within a ceiling."),
-    "status": Group("status", "Wallet, tier, projects, active project and API target in one document."),
+    "status": Group("status", "Wallet, tier, projects, active project and target."),
     "redeem": Group("redeem", "Credit the organization with a promo code."),
     "wallets": Group(
         "wallets",
-        "Named local wallets, each with its own key, key cache and active project.",
+        "Named local wallets, each with a key and an active project.",
         {
             "list": "List all local wallets.",
             "current": "Show the resolved wallet and why it was chosen.",
@@ -67,7 +67,7 @@ GROUPS: dict[str, Group] = {
     ),
     "credentials": Group(
         "credentials",
-        "Project credentials on the gateway, and the local cache of project keys.",
+        "Project credentials, and the local cache of keys.",
         {
             "issue": "Mint a named credential; its secret is shown once.",
             "list": "List credentials, metadata only.",
@@ -195,7 +195,7 @@ GROUPS: dict[str, Group] = {
     ),
     "deploy": Group(
         "deploy",
-        "Plan, upload and commit a release from a manifest; follow and resume it.",
+        "Plan, upload and commit a release; follow and resume it.",
         {
             "apply": "Deploy a manifest.",
             "resume": "Continue a deploy operation that stopped.",
@@ -211,7 +211,7 @@ GROUPS: dict[str, Group] = {
             "resolve": "The same, by URL or by host and path.",
         },
     ),
-    "events": Group("events", "What happened to a project or an organization, as a feed with a cursor."),
+    "events": Group("events", "What happened, as a feed with a cursor."),
     "rooms": Group(
         "rooms",
         "Who works on the same project, and messages between them.",
@@ -333,7 +333,7 @@ GROUPS: dict[str, Group] = {
     ),
     "grants": Group(
         "grants",
-        "Single capabilities on a project for wallets that are no members.",
+        "Single capabilities for wallets that are no members.",
         {"create": "Grant one capability to a wallet.", "revoke": "Take a grant back."},
     ),
     "delegates": Group(
@@ -444,7 +444,7 @@ GROUPS: dict[str, Group] = {
     "message": Group("message", "Write to the developers of Run402.", {"send": "Send one text message."}),
     "agent": Group(
         "agent",
-        "The contact record of this wallet, and how far its operator is verified.",
+        "The contact record of this wallet.",
         {
             "contact": "Register or change name, e-mail address and webhook.",
             "status": "The record and its assurance level.",
@@ -468,7 +468,7 @@ GROUPS: dict[str, Group] = {
     ),
     "auth": Group(
         "auth",
-        "Users of the project's own application: sign-in, passwords, passkeys, settings.",
+        "Users of the app: sign-in, passwords, passkeys, settings.",
         {
             "magic-link": "Mail a sign-in link or code.",
             "verify": "Exchange a link's token or a code for a session.",
@@ -500,7 +500,7 @@ GROUPS: dict[str, Group] = {
     ),
     "contracts": Group(
         "contracts",
-        "Ethereum signers in a KMS, and smart-contract calls through them.",
+        "Ethereum signers in a KMS, and contract calls.",
         {
             "provision-signer": "Create a signer.",
             "get-signer": "Show one signer with its balance.",
@@ -531,7 +531,7 @@ GROUPS: dict[str, Group] = {
     "doctor": Group("doctor", "Health and configuration checks in one report.", needs_wallet=False),
     "notifications": Group(
         "notifications",
-        "What operators are told: audit, preferences, Telegram channels, rules.",
+        "What operators are told: preferences, channels, rules.",
         {
             "list": "List notifications.",
             "get": "Show one notification.",

@@ -16,13 +16,13 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command_from_info
 
-from run402_cli import advice, invocation, output
+from run402_cli import advice, helptext, invocation, output
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.suggest import closest, did_you_mean
 
 _HELP = ("--help", "-h")
 _WALLET_FLAGS = ("--wallet", "--profile")
-_CONTEXT = {"help_option_names": ["--help", "-h"], "max_content_width": 110, "terminal_width": 110}
+_CONTEXT = {"help_option_names": ["--help", "-h"]}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -56,10 +56,36 @@ class Command(TyperCommand):
             ctx.exit()
         return super().parse_args(ctx, self._checked(ctx, args))
 
+    def get_help(self, ctx: click.Context) -> str:
+        """The help in the width of the terminal, with a last line that names the global options."""
+        ctx.terminal_width = ctx.max_content_width = helptext.width()
+        flags = " ".join((*invocation.OPTIONS, _WALLET_FLAGS[0]))
+        last = helptext.wrapped(f"On every command: {flags}. run402 --help explains them.")
+        return "\n".join((super().get_help(ctx).rstrip(), "", *last))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples; one that is too long for a line stays a command that can be pasted."""
+        title, *examples = (self.epilog or "").replace("\b\n", "").splitlines()
+        lines = [line for text in examples for line in helptext.example(text.strip())]
+        formatter.write("\n" + "\n".join((title, *lines)) + "\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options; positional words stand in the usage line, and here only where they are explained."""
+        params = self.get_params(ctx)
+        explained = [param for param in params if not isinstance(param, click.Option) and getattr(param, "help", None)]
+        options = [param for param in params if isinstance(param, click.Option)]
+        for title, shown in (("Arguments", explained), ("Options", options)):
+            records = [record for param in shown if (record := param.get_help_record(ctx))]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """The usage line without hidden arguments, which only older forms have."""
-        shown = [param for param in self.get_params(ctx) if not getattr(param, "hidden", False)]
-        return ["[OPTIONS]", *(piece for param in shown for piece in param.get_usage_pieces(ctx))]
+        """The usage line: `[OPTIONS]` and each positional word as the schema says it; older forms are hidden."""
+        shown = [
+            param for param in self.params if isinstance(param, click.Argument) and not getattr(param, "hidden", False)
+        ]
+        return ["[OPTIONS]", *(param.metavar or param.make_metavar(ctx) for param in shown)]
 
     def _options(self) -> dict[str, click.Option]:
         return {

@@ -29,7 +29,8 @@ IdempotencyKeyOpt = Annotated[
     str | None,
     typer.Option("--idempotency-key", metavar="KEY", help="One purchase per key, however often the command runs."),
 ]
-Words = Annotated[list[str] | None, typer.Argument(show_default=False)]
+# Words that only older forms of a command take; not in its usage line.
+Words = Annotated[list[str] | None, typer.Argument(hidden=True)]
 
 _INTEGER = re.compile(r"-?\d+")
 _MAX_SAFE = 2**53 - 1

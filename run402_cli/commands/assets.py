@@ -15,12 +15,15 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, Words, integer, one_of, resolve_project
+from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
 from run402_cli.errors import FlagError, UsageError
 from run402_cli.services import assets
 
 app = CommandGroup()
 
+FileWords = Annotated[list[str] | None, typer.Argument(metavar="FILE...", show_default=False)]
+KeyWord = Annotated[list[str] | None, typer.Argument(metavar="KEY", show_default=False)]
+UrlWord = Annotated[list[str] | None, typer.Argument(metavar="URL", show_default=False)]
 _MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 _EXIF = ("keep", "strip")
 
@@ -137,7 +140,7 @@ def _one(words: list[str] | None, what: str, example: str) -> str:
 @app.command("put", example=["run402 assets put logo.png --immutable", "run402 assets put img/* --key img/"])
 @shared_flags
 def put(
-    files: Words = None,
+    files: FileWords = None,
     key: KeyOpt = None,
     content_type: ContentTypeOpt = None,
     private: PrivateOpt = False,
@@ -212,7 +215,7 @@ def _pairs(flag: str, texts: list[str] | None) -> list[tuple[str, str]]:
 @app.command("get", example="run402 assets get img/logo.png --output logo.png")
 @shared_flags
 def get(
-    key: Words = None,
+    key: KeyWord = None,
     output_file: OutputOpt = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
     project: ProjectOpt = None,
@@ -278,7 +281,7 @@ def _filter_problem(name: str, value: str) -> str | None:
 
 @app.command("rm", example="run402 assets rm img/logo.png")
 @shared_flags
-def rm(key: Words = None, project: ProjectOpt = None) -> None:
+def rm(key: KeyWord = None, project: ProjectOpt = None) -> None:
     """Delete one asset. URLs that hold a digest keep working."""
     with Client() as client:
         project_id = _project(client, project)
@@ -288,7 +291,7 @@ def rm(key: Words = None, project: ProjectOpt = None) -> None:
 
 @app.command("sign", example="run402 assets sign invoices/7.pdf --ttl 600")
 @shared_flags
-def sign(key: Words = None, ttl: TtlOpt = None, project: ProjectOpt = None) -> None:
+def sign(key: KeyWord = None, ttl: TtlOpt = None, project: ProjectOpt = None) -> None:
     """Make a URL that reads one asset for a limited time, private or not."""
     with Client() as client:
         project_id = _project(client, project)
@@ -298,7 +301,7 @@ def sign(key: Words = None, ttl: TtlOpt = None, project: ProjectOpt = None) -> N
 
 @app.command("diagnose", example="run402 assets diagnose https://app.run402.com/_blob/logo.png")
 @shared_flags
-def diagnose(url: Words = None, project: ProjectOpt = None) -> None:
+def diagnose(url: UrlWord = None, project: ProjectOpt = None) -> None:
     """Compare what a public URL serves with what it should serve. Exit 1 when they differ."""
     with Client() as client:
         project_id = _project(client, project)

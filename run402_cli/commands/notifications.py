@@ -19,7 +19,7 @@ app = CommandGroup()
 
 Ignored = Annotated[list[str] | None, typer.Argument(hidden=True)]
 Action = Annotated[list[str] | None, typer.Argument(metavar="ACTION", show_default=False)]
-Pairs = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", show_default=False)]
+Pairs = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)]
 SourceOpt = Annotated[str | None, typer.Option("--source", metavar="SOURCE", help="app or platform.")]
 
 _NUMBERS = ("digest_day_of_week", "digest_hour_utc")

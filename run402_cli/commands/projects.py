@@ -39,6 +39,7 @@ _HTTP_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 # Words that older forms allow and that mean nothing.
 Ignored = Annotated[list[str] | None, typer.Argument(hidden=True)]
 ProjectWord = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]", show_default=False)]
+UsedProject = Annotated[list[str] | None, typer.Argument(metavar="PROJECT", show_default=False)]
 QueryWord = Annotated[list[str] | None, typer.Argument(metavar="[SQL]", show_default=False)]
 TableWords = Annotated[list[str] | None, typer.Argument(metavar="TABLE [QUERY]", show_default=False)]
 ManifestWord = Annotated[list[str] | None, typer.Argument(metavar="[MANIFEST]", show_default=False)]
@@ -143,7 +144,7 @@ def _check_name(name: str | None) -> None:
 
 
 @app.command("use", example="run402 projects use prj_123")
-def use(words: ProjectWord = None) -> None:
+def use(words: UsedProject = None) -> None:
     """Check a project, given its id, on the server and make it the active one. Needs no cached keys."""
     if not words:
         raise UsageError(

@@ -73,7 +73,7 @@ def use(name: NameArg = None) -> None:
 @app.command("rename", example="run402 wallets rename staging --to qa")
 def rename(
     old: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False)] = None,
-    new_name: Annotated[str | None, typer.Argument(metavar="NEW", show_default=False)] = None,
+    new_name: Annotated[str | None, typer.Argument(metavar="[NEW]", show_default=False)] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="The new name.")] = None,
 ) -> None:
     """Rename a wallet with all of its files, and its label on the server. Directory bindings are not updated.
@@ -88,8 +88,11 @@ def rename(
     output.emit(wallets.rename(_name(old), _not_default(_name(target))))
 
 
+BoundName = Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)]
+
+
 @app.command("bind", example="run402 wallets bind staging")
-def bind(name: NameArg = None) -> None:
+def bind(name: BoundName = None) -> None:
     """Bind the current directory, and everything below it, to a wallet: writes ./.run402.json. Default: the active wallet."""
     output.emit(wallets.bind(_name(name or current().name)))
 
