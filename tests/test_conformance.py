@@ -66,6 +66,8 @@ AREAS = [
     "wallets",
     "webhook-secret",
 ]
+# A file that cannot be read is BAD_ENV and never absent (docs/differences.md, "State"); recorded with other codes.
+DECIDED = ("root-keystore-malformed", "root-state-malformed")
 pytestmark = [
     pytest.mark.conformance,
     pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded cases are not beside this checkout"),
@@ -95,4 +97,6 @@ def test_every_recorded_case_of_the_area_passes(area: str) -> None:
     assert report["passed"] > 0
     # The checker blanks its port number wherever the digits appear, also inside a digest; another run has another port.
     failures = {case: why for case in report["failures"] for why in [replay("--only", case)["failures"]] if why}
-    assert failures == {}
+    decided = {case: why for case, why in failures.items() if case in DECIDED}
+    assert all("BAD_ENV" in json.dumps(why) for why in decided.values()), decided
+    assert {case: why for case, why in failures.items() if case not in DECIDED} == {}

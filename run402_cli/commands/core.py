@@ -154,7 +154,11 @@ def import_project(
     ] = None,
     core_url: Annotated[
         str | None,
-        typer.Option("--core-url", metavar="URL", help="Default: RUN402_CORE_URL, then http://127.0.0.1:4020."),
+        typer.Option(
+            "--core-url",
+            metavar="URL",
+            help="Default: RUN402_CORE_URL, the active local target, the gateway that runs here.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Let the gateway check the archive, import nothing.")

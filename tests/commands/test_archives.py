@@ -190,7 +190,10 @@ def test_a_directory_is_named_and_the_answer_printed(
 ) -> None:
     httpx_mock.add_response(method="POST", url=f"{CORE}/archives/v1/import", status_code=201, json=RESULT)
     done = run("core", "projects", word, "../a", "--name", "shop", "--core-url", f"{CORE}//")
-    assert done.json == {"ok": True, "import": RESULT}
+    document = done.json
+    (action,) = document["import"].pop("next_actions")
+    assert action["argv"][:3] == ["run402", "credentials", "issue"]
+    assert document == {"ok": True, "import": {**RESULT, "keys_cached": False}}
     body = sent(httpx_mock)
     assert Path(body.pop("archive_path")).resolve() == folder
     assert body == {"name": "shop", "dry_run": False, "require_runnable": False, "secret_values": {}}
@@ -369,16 +372,47 @@ def test_a_stream_has_two_lines(run: Run, httpx_mock: HTTPXMock, folder: Path) -
         "retryable": False,
         "context": {"archive_path": str(folder), "core_url": CORE, "project_name": "imported-project"},
     }
-    assert (last["event"], last["status"], last["completed_units"], last["code"], last["result"]) == (
-        *("core_archive_import_complete", "imported", 1, None, RESULT),
+    assert (last["event"], last["status"], last["completed_units"], last["code"]) == (
+        *("core_archive_import_complete", "imported", 1, None),
     )
+    assert last["result"].items() >= RESULT.items()
 
 
-def test_an_unreachable_gateway_is_a_network_error_with_its_address(
+def test_the_active_core_target_imports_and_is_named_when_it_is_away(
     run: Run, httpx_mock: HTTPXMock, folder: Path
 ) -> None:
     httpx_mock.add_exception(httpx.ConnectError("refused"))
     error = run("core", "projects", "import", str(folder)).error
     assert (error["code"], error["retryable"]) == ("NETWORK_ERROR", True)
-    assert "127.0.0.1:4020" in error["message"]
-    assert error["next_actions"][0]["command"] == "run402 core start"
+    assert "gateway.test" in error["message"]
+    assert [request.url.host for request in httpx_mock.get_requests()] == ["gateway.test"]
+
+
+def test_nothing_is_sent_to_an_address_that_nobody_named(
+    run: Run, httpx_mock: HTTPXMock, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("RUN402_API_BASE")
+    monkeypatch.setenv("RUN402_CORE_DATA_DIR", str(tmp_path / "core"))
+    httpx_mock.add_response(url="http://127.0.0.1:4020/health", json={"hello": "stranger"})
+    error = run("core", "projects", "import", str(folder), "--secret", "K=v").error
+    assert error["code"] == "CORE_NOT_FOUND"
+    assert [request.method for request in httpx_mock.get_requests()] == ["GET"]
+
+
+def test_the_gateway_that_runs_here_imports_and_its_keys_are_cached(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("RUN402_API_BASE")
+    monkeypatch.setenv("RUN402_CORE_DATA_DIR", str(tmp_path / "core"))
+    (tmp_path / "core").mkdir()
+    here = "http://127.0.0.1:4777"
+    (tmp_path / "core" / "gateway.json").write_text(json.dumps({"url": here, "pid": 7, "port": 4777}))
+    project = f"{here}/projects/v1/{RESULT['project_id']}"
+    httpx_mock.add_response(url=f"{here}/health", json={"mode": "core", "pid": 7})
+    httpx_mock.add_response(url=f"{here}/archives/v1/import", status_code=201, json=RESULT)
+    httpx_mock.add_response(url=project, json={"anon_key": "anon_secret_1", "service_key": "svc_secret_1"})
+    done = run("core", "projects", "import", str(folder))
+    assert done.json["import"]["keys_cached"] is True
+    assert "secret_1" not in done.out + done.err
+    stored = json.loads((wallet / "credentials" / "project-keys.v1.json").read_text())
+    assert stored["projects"][RESULT["project_id"]]["service_key"] == "svc_secret_1"

@@ -99,7 +99,9 @@ _ARCHIVES = (
         may("name", default="imported-project"),
         may("env_file", about="File with secret values, NAME=value on each line."),
         may("secret_values", "{*: string}", "Secret values by name; they win over env_file."),
-        may("core_url", about="Gateway. Default: RUN402_CORE_URL, then http://127.0.0.1:4020."),
+        may(
+            "core_url", about="Gateway. Default: RUN402_CORE_URL, the active local target, the gateway that runs here."
+        ),
         may("dry_run", "bool", "Let the gateway check it and import nothing."),
         may("require_runnable", "bool", "Refuse while a required secret has no value."),
         cli="core projects import",
