@@ -87,7 +87,7 @@ def _apply(
     source = _source(_once("--manifest", manifest), _once("--spec", spec), _once("--dir", directory))
     workers = _count("--concurrency", concurrency, _MAX_WORKERS) or 8
     document, base_dir = _read(source)
-    normalized, project_id = _normalize(document, base_dir, project)
+    normalized, project_id = _normalize(document, base_dir, project, source.path)
     if mode.name == "check":
         path = str(Path(source.path).absolute()) if source.path else None
         output.emit({"ok": True, "mode": "check", "project_id": project_id, "manifest_path": path})
@@ -312,19 +312,20 @@ def _origin(source: Source, *, absolute: bool = False) -> Any:
     return Origin(source.kind, path)  # type: ignore[arg-type]
 
 
-def _normalize(document: Any, base_dir: Path, flag: str | None) -> tuple[Any, str]:
+def _normalize(document: Any, base_dir: Path, flag: str | None, path: str | None) -> tuple[Any, str]:
     from run402_cli.release.manifest import manifest_project, normalize
 
     with deploy_errors():
-        own = manifest_project(document)
-        if own is not None and flag is not None and own != flag:
+        named = manifest_project(document)
+        if named is not None and flag is not None and named != flag:
             raise UsageError(
-                f"The manifest is for project {own} and --project says {flag}.",
+                f"The manifest is for project {named} and --project says {flag}.",
                 hint="Leave --project out, or change the manifest.",
-                details={"spec_project_id": own, "flag_project_id": flag},
+                details={"spec_project_id": named, "flag_project_id": flag},
             )
-        project_id = flag if flag is not None else own or _default_project()
-        return normalize(document, base_dir=base_dir, project=project_id), project_id
+        project_id = flag if flag is not None else named or _default_project()
+        own = Path(path).absolute() if path else None
+        return normalize(document, base_dir=base_dir, project=project_id, own=own), project_id
 
 
 def _default_project() -> str:

@@ -58,6 +58,9 @@ async def _ask(gateway: Gateway, site: Site, check: Check) -> tuple[int | None, 
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             answer = await static.serve(request, site, path, f"project {site.project_id}")
+            if answer.status_code == 308 and not path.endswith("/"):
+                # A directory named without its slash: what is checked is the page that a browser ends up with.
+                answer = await static.serve(request, site, f"{path}/", f"project {site.project_id}")
     except GatewayError as exc:
         return exc.status, None
     except TimeoutError:

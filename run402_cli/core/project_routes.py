@@ -26,6 +26,7 @@ from run402_cli.core.locks import project_lock
 from run402_cli.core.mail.mailboxes import of_project
 from run402_cli.core.projects import COLUMNS, Project, drop_project, insert_project, project_from_row
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
+from run402_cli.naming import name_key
 
 DEFAULT_NAME = "local-project"
 PURPOSE = "A new project"
@@ -41,6 +42,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 async def create_project(request: Request) -> Response:
     """POST /projects/v1 {name?}: 201 project with keys. With Idempotency-Key a repeat returns the same project.
 
+    The key `provision:<name>`, which clients derive from the name, asks for the project of that name: the caller's one that
+    is called so now (who made it, and what it was called then, does not matter), or a new one. Any other key is a key.
     On a gateway that charges, a new project has a price; a repeat costs nothing, nor does presenting its payment again.
     Errors: 400 invalid_request; 402 PAYMENT_REQUIRED, PAYMENT_INVALID; 409 idempotency_key_conflict when the key came
     with another body before, PAYMENT_ALREADY_USED. docs/local-gateway.md
@@ -51,12 +54,19 @@ async def create_project(request: Request) -> Response:
     payment = payments.presented(request, payments.PROJECT_PRICE, PURPOSE)
     key = payments.purchase_key(request, payment, digest)
     gateway = gateway_of(request)
+    by_name = body.get("name") is not None and request.headers.get("idempotency-key") == name_key(body["name"])
     async with gateway.connection() as conn, conn.transaction():
-        earlier = await _made_before(conn, key, digest) if key else None
+        await lock_name(conn, name)
+        if by_name:
+            earlier = await _called(conn, name)
+        else:
+            earlier = await _made_before(conn, key, digest) if key else None
         project = earlier or await _paid_insert(conn, request, payment, name)
-        if key and earlier is None:
+        if key and (by_name or earlier is None):
             await conn.execute(
-                "INSERT INTO internal.core_idempotency (idempotency_key, request_sha256, project_id) VALUES (%s, %s, %s)",
+                "INSERT INTO internal.core_idempotency (idempotency_key, request_sha256, project_id) VALUES (%s, %s, %s)"
+                " ON CONFLICT (idempotency_key) DO UPDATE SET request_sha256 = excluded.request_sha256,"
+                " project_id = excluded.project_id",
                 (key, digest, project.project_id),
             )
         counts = payment is not None and await payments.counted(conn, payment)
@@ -69,6 +79,28 @@ async def _paid_insert(conn: Connection, request: Request, payment: payments.Pay
     project = await insert_project(conn, name)
     await siwx.take_ownership(conn, project.project_id)
     return project
+
+
+async def lock_name(conn: Connection, name: str) -> None:
+    """Whoever gives this name to a project waits here for the end of the others' transactions."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 403))", (name,))
+
+
+async def _called(conn: Connection, name: str, *, but: str | None = None) -> Project | None:
+    """The project of this name that the caller may use: its own before one that no wallet owns, then the oldest.
+
+    Branches have names of their own kind. `but` is a project that does not count.
+    """
+    wallet = siwx.caller.get()
+    cursor = await conn.execute(
+        f"""SELECT {COLUMNS} FROM internal.core_projects p
+            WHERE name = %(name)s AND project_id IS DISTINCT FROM %(but)s::text AND {siwx.VISIBLE}
+            AND NOT EXISTS (SELECT 1 FROM internal.core_branches b WHERE b.branch_project_id = p.project_id)
+            ORDER BY ({siwx.OWNER} IS NOT DISTINCT FROM %(wallet)s::text) DESC, created_at, project_id LIMIT 1""".encode(),
+        {"name": name, "but": but, "wallet": wallet},
+    )
+    row = await cursor.fetchone()
+    return project_from_row(row) if row else None
 
 
 async def _made_before(conn: Connection, key: str, digest: str) -> Project | None:
@@ -198,14 +230,27 @@ async def get_project(request: Request) -> Response:
 
 
 async def rename_project(request: Request) -> Response:
-    """PATCH /projects/v1/{id} {name}: `{project_id, name}`. Errors: 400 invalid_request, 404 project_not_found."""
+    """PATCH /projects/v1/{id} {name}: `{project_id, name}`.
+
+    Errors: 400 invalid_request, 404 project_not_found, 409 project_name_taken (another project of the caller has it).
+    """
     body = await read_object(request)
     name = body.get("name")
     if not isinstance(name, str) or not name.strip():
         raise GatewayError(400, "invalid_request", f"`name` is required: 1 to {MAX_NAME} characters.", field="name")
     name = _checked_name(name.strip(), MAX_NAME)
-    async with gateway_of(request).connection() as conn:
+    async with gateway_of(request).connection() as conn, conn.transaction():
         project = await project_by_id(conn, request.path_params["project_id"])
+        await lock_name(conn, name)
+        if taken := await _called(conn, name, but=project.project_id):
+            raise GatewayError(
+                409,
+                "project_name_taken",
+                f"Project {taken.project_id} is called {name!r} already, and a name means one project. Choose another name.",
+                code="PROJECT_NAME_TAKEN",
+                project_id=taken.project_id,
+                field="name",
+            )
         await conn.execute(
             "UPDATE internal.core_projects SET name = %s, updated_at = now() WHERE project_id = %s",
             (name, project.project_id),

@@ -41,7 +41,7 @@ async def serve_project(request: Request) -> Response:
     raw = raw_path(request.scope)
     prefix = _STATIC_PREFIX.match(raw)
     below = raw[prefix.end() :] if prefix else b""
-    if not below and site is not None and _is_page_load(request):
+    if not below and site is not None and request.method in ("GET", "HEAD"):
         # Without the slash a page's relative links would point beside the site.
         return _redirect(request, raw + b"/")
     path = (below or b"/").decode("latin-1")
@@ -88,7 +88,8 @@ async def serve(request: Request, site: Site | None, path: str, owner: str, proj
             "`run402 deploy release active` lists its public paths.",
             code="STATIC_NOT_FOUND",
         )
-    if found.kind == "static_index" and not path.endswith("/") and _is_page_load(request):
+    if found.kind == "static_index" and not path.endswith("/"):
+        # Relative links of the page would be looked for beside the directory, whoever follows them.
         return _redirect(request, raw_path(request.scope) + b"/")
     return await send_file(request, found.entry)
 
@@ -97,10 +98,6 @@ def raw_path(scope: Scope) -> bytes:
     """The path as on the request line; the decoded one cannot tell `%2f` from `/`."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.partition(b"?")[0]
-
-
-def _is_page_load(request: Request) -> bool:
-    return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
 
 
 def _redirect(request: Request, path: bytes) -> Response:

@@ -119,7 +119,8 @@ def prepare(state: Apply) -> None:
     if in_ci:
         validate_spec(state.manifest.spec)
         check_ci_spec(state.manifest.spec)
-    state.release = to_wire(state.manifest.spec, Dialect.CORE if state.core else Dialect.CLOUD)
+    dialect = Dialect.CORE if state.core else Dialect.CLOUD
+    state.release = to_wire(state.manifest.spec, dialect, own=state.manifest.own)
     if not state.core and not in_ci:
         _tier.check(state.client, state.project, state.manifest.spec)
 

@@ -64,11 +64,12 @@ _CONFIG_HINTS: Final = {"schedule": "A schedule belongs to the function's trigge
 
 @dataclass(frozen=True, slots=True)
 class NormalizedManifest:
-    """A manifest ready to deploy: the ReleaseSpec, and what the manifest said beside it."""
+    """A manifest ready to deploy: the ReleaseSpec, and what the manifest said beside it. `own` is its file, if it has one."""
 
     spec: dict[str, Any]
     idempotency_key: str | None
     verify: dict[str, Any] | None
+    own: Path | None = None
 
     @property
     def project(self) -> str:
@@ -95,13 +96,13 @@ def manifest_project(manifest: Any) -> str | None:
     return next(iter(given.values()), None)
 
 
-def normalize(manifest: Any, *, base_dir: Path, project: str | None) -> NormalizedManifest:
+def normalize(manifest: Any, *, base_dir: Path, project: str | None, own: Path | None = None) -> NormalizedManifest:
     """The ReleaseSpec of a manifest, its keys in print order.
 
-    `base_dir` is where relative paths start (the manifest's directory, or the current one for inline manifests);
-    `project` is used where the manifest names none, and must not contradict it. SQL files are read now, other files
-    are not. Raises ReleaseError: LOCAL_ERROR, RUN402_PROJECT_CONFLICT, INVALID_VERIFY_SPEC, or the operating
-    system's error name for an SQL file.
+    `base_dir` is where relative paths start (the manifest's directory, or the current one for inline manifests); `own` is
+    the absolute path of the manifest's file, if there is one. `project` is used where the manifest names none, and must
+    not contradict it. SQL files are read now, other files are not. Raises ReleaseError: LOCAL_ERROR,
+    RUN402_PROJECT_CONFLICT, INVALID_VERIFY_SPEC, or the operating system's error name for an SQL file.
     """
     own_project = manifest_project(manifest)
     if own_project is not None and project is not None and own_project != project:
@@ -122,7 +123,7 @@ def normalize(manifest: Any, *, base_dir: Path, project: str | None) -> Normaliz
     if idempotency_key is not None:
         MANIFEST.text(idempotency_key, "idempotency_key")
     verify = None if manifest.get("verify") is None else normalize_verify(manifest["verify"])
-    return NormalizedManifest(spec, idempotency_key, verify)
+    return NormalizedManifest(spec, idempotency_key, verify, own)
 
 
 def printable(spec: Mapping[str, Any]) -> dict[str, Any]:

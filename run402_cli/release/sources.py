@@ -30,11 +30,18 @@ _OPEN_FLAGS: Final = (
 )
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
-_SKIPPED: Final = frozenset({".git", "node_modules", ".DS_Store"})
+# Version control, packages, and what this program keeps in a workspace: never part of what is deployed.
+_SKIPPED: Final = frozenset(
+    {*(".git", ".svn", ".hg", ".bzr", ".jj", "CVS", "_darcs"), "node_modules", ".DS_Store", ".run402"}
+)
 _SENSITIVE: Final = frozenset(
     [
         *(".env", ".envrc", ".npmrc", ".pnpmrc", ".yarnrc", ".netrc", ".pypirc"),
-        *("id_dsa", "id_ecdsa", "id_ed25519", "id_rsa"),
+        *("id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_rsa"),
+        *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh"),
+        *(".git-credentials", ".htpasswd", ".my.cnf", ".pgpass", ".vault-token"),
+        # Of this program: a wallet's private key, the service keys of projects.
+        *("allowance.json", "project-keys.v1.json"),
     ]
 )
 _SENSITIVE_SUFFIXES: Final = (".key", ".pem", ".p12", ".pfx")
@@ -182,11 +189,17 @@ def _require_regular(found: os.stat_result, path: Path) -> None:
 
 
 def walk(
-    root: Path, *, prefix: str | None = None, ignore: Iterable[str] = (), include_sensitive: bool = False
+    root: Path,
+    *,
+    prefix: str | None = None,
+    ignore: Iterable[str] = (),
+    include_sensitive: bool = False,
+    own: Path | None = None,
 ) -> list[WalkedFile]:
     """The files below `root` with their keys in the release, names in UTF-16 code unit order per directory.
 
-    Skips .git, node_modules, .DS_Store, the exact names in `ignore`, and credential files unless
+    Skips folders of version control, node_modules, .DS_Store, this program's own files (.run402, .run402*.json, the
+    manifest's usual names, and `own`, the manifest in use), the exact names in `ignore`, and credential files unless
     `include_sensitive`. `prefix` goes in front of every key. Raises ReleaseError: the operating system's error name
     for a root or directory that cannot be read, LOCAL_ERROR for a symbolic link, a root that is no directory, or no
     file at all. docs/protocol/releases.md, "Directories".
@@ -206,7 +219,9 @@ def walk(
     pending = _entries(root, head)
     while pending:
         key, entry = pending.pop()
-        if entry.name in skipped or (not include_sensitive and is_sensitive(entry.name)):
+        if entry.name in skipped or _is_ours(entry.name) or (not include_sensitive and is_sensitive(entry.name)):
+            continue
+        if own is not None and entry.name == own.name and Path(entry.path).absolute() == own:
             continue
         if _is_link(entry):
             raise _refused(
@@ -246,6 +261,14 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
     # Junctions are the links of Windows that need no privilege; Python 3.11 cannot tell them apart.
     is_junction = getattr(entry, "is_junction", None)
     return entry.is_symlink() or bool(is_junction and is_junction())
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file of this name is a manifest or the state of this program: it tells about a deploy, to no visitor."""
+    lowered = name.lower()
+    if lowered.startswith(".run402"):
+        return lowered.endswith(".json")
+    return lowered == "run402.json" or lowered.startswith("run402.deploy.")
 
 
 def is_sensitive(name: str) -> bool:

@@ -83,15 +83,16 @@ class WireRelease:
     slice_kinds: list[str]
 
 
-def to_wire(spec: Mapping[str, Any], dialect: Dialect = Dialect.CLOUD) -> WireRelease:
+def to_wire(spec: Mapping[str, Any], dialect: Dialect = Dialect.CLOUD, *, own: Path | None = None) -> WireRelease:
     """Validate a ReleaseSpec, read and hash everything it names, and write it in `dialect`.
 
+    `own` is the manifest's file, which is part of no directory that the spec names.
     Reads every file once. Raises ReleaseError: the spec layer's codes, BINARY_CONTENT_REQUIRES_BYTES,
     ASSET_DUPLICATE_KEY_IN_PUT, ASSET_KEY_IN_PUT_AND_DELETE, INVALID_ASSET_METADATA, INVALID_EXIF_POLICY,
     CONTENT_CHANGED, or the operating system's error name for a file.
     """
     validate_spec(spec)
-    return _Writer(spec, dialect).write()
+    return _Writer(spec, dialect, own).write()
 
 
 def plan_bytes(body: Mapping[str, Any]) -> bytes:
@@ -139,8 +140,9 @@ class _Item:
 class _Writer:
     """Two passes over one spec: collect every piece of content, then write refs to it."""
 
-    def __init__(self, spec: Mapping[str, Any], dialect: Dialect) -> None:
+    def __init__(self, spec: Mapping[str, Any], dialect: Dialect, own: Path | None) -> None:
         self.spec = spec
+        self.own = own
         self.core = dialect is Dialect.CORE
         # By the place in the spec, so that writing finds what collecting put there.
         self.items: dict[Place, _Item] = {}
@@ -209,6 +211,7 @@ class _Writer:
             prefix=marker.get("prefix"),
             ignore=marker.get("ignore") or (),
             include_sensitive=marker.get("includeSensitive") is True,
+            own=self.own,
         )
         for file in found:
             check_release_path(file.key, place)

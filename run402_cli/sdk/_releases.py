@@ -246,6 +246,7 @@ def _read(
 
     if isinstance(manifest, Mapping):
         document: Any = manifest
+        path = None
         origin = discovery.Origin("spec")
         folder = Path.cwd()
     else:
@@ -261,7 +262,7 @@ def _read(
     project = project or client.profile.active.get()
     if not project:
         raise project_required()
-    normalized = normalize(document, base_dir=folder, project=project)
+    normalized = normalize(document, base_dir=folder, project=project, own=path)
     _scan.require_clean(document, folder)
     return normalized
 

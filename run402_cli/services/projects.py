@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from run402_cli.client import Client, _auth, parse_body, segment, with_query
 from run402_cli.errors import CommandError, Run402Error, ValidationError, no_allowance
+from run402_cli.naming import name_key
 from run402_cli.state import sessions
 
 _DESTROYS = ["schemas", "functions", "subdomains", "mailbox", "blobs", "secrets"]
@@ -56,7 +56,8 @@ def provision(
 
     Returns the gateway's answer (project_id, anon_key, service_key, schema_slot, ...) and, when another project was active,
     `note` and `previous_active_project_id`. A named project has the idempotency key `provision:<name>` unless one is given:
-    the same call again returns the same project (`derive_key=False`: every call makes a new one).
+    the same call again returns the same project (`derive_key=False`: every call makes a new one). Our own gateway reads
+    that key as the name itself: the project that is called so today, with its keys, whoever made it and from wherever.
 
     Raises CommandError NO_ALLOWANCE without any credential for a Cloud target.
     """
@@ -68,7 +69,7 @@ def provision(
         body["name"] = name
     if org_id is not None:
         body["org_id"] = org_id
-    key = idempotency_key or (_derived_key(name) if derive_key and name is not None else None)
+    key = idempotency_key or (name_key(name) if derive_key and name is not None else None)
     answer = client.request(
         "POST",
         "/projects/v1",
@@ -89,12 +90,6 @@ def _require_caller(client: Client) -> None:
         return
     if sessions.control_plane_session() is None:
         raise no_allowance()
-
-
-def _derived_key(name: str) -> str:
-    """A header holds visible ASCII only; other names are percent-encoded, so that equal names still give equal keys."""
-    plain = name.isascii() and name.isprintable() and name == name.strip()
-    return "provision:" + (name if plain else quote(name.encode("utf-8", "surrogatepass"), safe=""))
 
 
 def _remember(client: Client, answer: dict[str, Json]) -> dict[str, str]:

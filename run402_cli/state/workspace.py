@@ -5,6 +5,7 @@ See docs/protocol/local-state.md, "Workspace link".
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def read_link(workspace: Path) -> WorkspaceLink | None:
         _text(target.get("api_base")),
         _text(value.get("created_at")),
     )
+
+
+def require_writable_link(workspace: Path) -> None:
+    """Raises EnvironmentFault unless a link can be written here: asked before anything is made that it shall name."""
+    folder = link_path(workspace).parent
+    place = folder if folder.exists() else workspace
+    if not os.access(place, os.W_OK | os.X_OK) or (folder.exists() and not folder.is_dir()):
+        raise EnvironmentFault(
+            f"{folder} cannot be written, so nothing could remember which project this directory deploys to. Make "
+            f"{place} writable for this user, or name the project: run402 up --project <id>"
+        )
 
 
 def write_link(workspace: Path, link: WorkspaceLink, *, replaces: WorkspaceLink | None) -> Path:

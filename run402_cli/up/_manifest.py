@@ -27,7 +27,7 @@ class Found:
     def normalized(self, project: str) -> NormalizedManifest:
         """The ReleaseSpec for a project. Raises ValidationError or DeployError, MANIFEST_EMPTY included."""
         try:
-            manifest = normalize(self.document, base_dir=self.path.parent, project=project)
+            manifest = normalize(self.document, base_dir=self.path.parent, project=project, own=self.path)
             discovery.require_deployable(manifest.spec, str(self.path))
         except ReleaseError as exc:
             raise from_release(exc) from exc

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from run402_cli import advice
 from run402_cli.errors import ValidationError
 from run402_cli.services import projects
-from run402_cli.state.workspace import WorkspaceLink, link_path, read_link, write_link
+from run402_cli.state.workspace import WorkspaceLink, link_path, read_link, require_writable_link, write_link
 from run402_cli.up._manifest import Found
 from run402_cli.up._options import Run
 from run402_cli.up._steps import Step
@@ -148,7 +149,11 @@ def _by_name(run: Run, found: Found) -> Choice | None:
             details={"target": run.target},
         )
     if not run.options.dry_run:
-        _refuse_taken_name(run, name)
+        # Whatever can be found out before something is made that has to be paid or deleted.
+        found.normalized(PLANNED_PROJECT)
+        require_writable_link(run.workspace)
+        if run.target != "core":
+            _refuse_taken_name(run, name)
     step = run.log.plan("projects.provision", mutation=True, name=name, tier=run.options.tier or "prototype")
     if run.options.dry_run:
         return Choice(PLANNED_PROJECT, "created")
@@ -159,7 +164,8 @@ def _by_name(run: Run, found: Found) -> Choice | None:
         tier=run.options.tier or "prototype",
         name=name,
         idempotency_key=run.options.idempotency_key,
-        derive_key=False,
+        # On our own gateway the name is the project's, as it is for `projects provision`: found, or made once.
+        derive_key=run.target == "core",
     )
     step.to("succeeded", project_id=created["project_id"])
     return Choice(str(created["project_id"]), "created")
@@ -179,26 +185,27 @@ def _refuse_taken_name(run: Run, name: str) -> None:
         if str(row.get("name") or "").strip().lower() != wanted or row.get("status") in _GONE:
             continue
         existing = row["project_id"]
+        # What was typed, with the project that it means; --yes where nobody can be asked.
+        agreed = () if run.options.yes else ("--yes",)
+        use = advice.again("--project", existing, *agreed) if advice.typed() else ("up", "--project", existing, "--yes")
+        actions = [
+            advice.action("use_existing_project", *use, message="Deploy to the existing project."),
+            advice.action(
+                "choose_new_name",
+                *("up", "--name", advice.Blank("new-name"), "--yes"),
+                message="Choose a name that is free.",
+            ),
+        ]
         raise ValidationError(
-            f"There is a project named {name!r} already ({existing}). Use it: run402 up --project {existing} --yes",
+            f"There is a project named {name!r} already ({existing}). Use it: {actions[0]['command']}",
             code="RUN402_PROJECT_NAME_COLLISION",
             details={
                 "name": name,
                 "existing_project_id": existing,
                 "existing_site_url": row.get("site_url"),
-                "next_actions": [
-                    {
-                        "type": "use_existing_project",
-                        "message": "Deploy to the existing project.",
-                        "command": f"run402 up --project {existing} --yes",
-                    },
-                    {
-                        "type": "choose_new_name",
-                        "message": "Choose a name that is free.",
-                        "command": "run402 up --name <new-name> --yes",
-                    },
-                ],
+                "next_actions": actions,
             },
+            next_actions=actions,
         )
 
 

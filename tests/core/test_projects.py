@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -74,6 +75,38 @@ def test_an_idempotency_key_makes_one_project(client: httpx.Client) -> None:
     assert again.json() == first.json()
     other = client.post("/projects/v1", json={"name": "another"}, headers=headers)
     assert (other.status_code, other.json()["error"]) == (409, "idempotency_key_conflict")
+    assert len(client.get("/projects/v1").json()["projects"]) == 1
+
+
+def named(client: httpx.Client, name: str, **more: Any) -> dict[str, Any]:
+    answer = client.post("/projects/v1", json={"name": name, **more}, headers={"Idempotency-Key": f"provision:{name}"})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def test_a_name_means_the_project_that_is_called_so_now(client: httpx.Client) -> None:
+    alpha = named(client, "alpha")
+    assert named(client, "alpha", tier="team")["project_id"] == alpha["project_id"]
+    assert named(client, "alpha")["service_key"] == alpha["service_key"]
+    client.patch(f"/projects/v1/{alpha['project_id']}", json={"name": "beta"})
+    fresh = named(client, "alpha")
+    assert fresh["project_id"] != alpha["project_id"]
+    assert named(client, "beta")["project_id"] == alpha["project_id"]
+    taken = client.patch(f"/projects/v1/{alpha['project_id']}", json={"name": "alpha"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "PROJECT_NAME_TAKEN")
+    assert client.patch(f"/projects/v1/{alpha['project_id']}", json={"name": "beta"}).status_code == 200
+    explicit = client.post("/projects/v1", json={"name": "beta"}, headers={"Idempotency-Key": "mine"}).json()
+    again = client.post("/projects/v1", json={"name": "beta"}, headers={"Idempotency-Key": "mine"}).json()
+    assert explicit["project_id"] == again["project_id"] != alpha["project_id"]
+
+
+def test_one_name_at_the_same_time_makes_one_project(live: Live, client: httpx.Client) -> None:
+    def create(_number: int) -> str:
+        with httpx.Client(base_url=live.base_url, trust_env=False, timeout=30) as session:
+            return str(named(session, "at-once")["project_id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(create, range(8)))) == 1
     assert len(client.get("/projects/v1").json()["projects"]) == 1
 
 

@@ -52,7 +52,7 @@ class TestFiles:
             ("/login/", "about.html"),
         ]
         for path, name in cases:
-            answer = client.get(root + path)
+            answer = client.get(root + path, follow_redirects=True)
             assert (answer.status_code, answer.content) == (200, FILES[name])
 
     def test_paths_that_do_not(self, client: httpx.Client, root: str) -> None:
@@ -137,12 +137,19 @@ class TestFiles:
             assert (answer.status_code, answer.content) == (status, body)
             assert answer.headers.get("content-range") == span
 
-    def test_a_browser_is_sent_to_the_slash_so_that_relative_links_work(self, client: httpx.Client, root: str) -> None:
-        page = {"Accept": "text/html,application/xhtml+xml"}
-        for path in ("", "/docs"):
-            answer = client.get(f"{root}{path}?a=1", headers=page)
-            assert (answer.status_code, answer.headers["location"]) == (308, f"{root}{path}/?a=1")
-        assert client.get(f"{root}/docs/", headers=page).status_code == 200
+    @pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml", "*/*"])
+    @pytest.mark.parametrize("path", ["", "/docs"])
+    def test_a_directory_sends_to_its_slash_so_that_relative_links_work(
+        self, client: httpx.Client, root: str, path: str, accept: str
+    ) -> None:
+        for method in ("GET", "HEAD"):
+            answer = client.request(method, f"{root}{path}?a=1&b=%2F", headers={"Accept": accept})
+            assert (answer.status_code, answer.headers["location"]) == (308, f"{root}{path}/?a=1&b=%2F")
+        followed = client.get(f"{root}{path}/", headers={"Accept": accept})
+        assert (followed.status_code, followed.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+    def test_a_page_that_is_no_directory_stays_where_it_is(self, client: httpx.Client, root: str) -> None:
+        assert client.get(f"{root}/style.css").status_code == 200
 
     def test_big_files_are_streamed_whole(self, client: httpx.Client, project: dict[str, Any]) -> None:
         data = bytes(range(256)) * 5000

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run402_cli.release.errors import ContentChangedError, ReleaseError
+from run402_cli.release.manifest import normalize
 from run402_cli.release.sources import (
     BUFFER_BYTES,
     HashedFile,
@@ -20,6 +21,7 @@ from run402_cli.release.sources import (
     utf8,
     walk,
 )
+from run402_cli.release.wire import to_wire
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file types")
 
@@ -260,3 +262,44 @@ def test_any_text_has_utf8_bytes(text: str) -> None:
 
 def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
     assert utf8("a\ud800b") == "a�b".encode()
+
+
+OURS = (
+    ".run402/project.json",
+    ".run402.json",
+    ".run402-link.json",
+    "run402.deploy.json",
+    "run402.deploy.ts",
+    "run402.json",
+)
+REPOSITORIES = (".git/config", ".svn/entries", ".hg/hgrc", "sub/.git/config")
+SECRETS = (
+    "allowance.json",
+    ".aws/credentials",
+    ".ssh/config",
+    ".npmrc",
+    "id_rsa",
+    ".env",
+    "sub/.env.local",
+    ".git-credentials",
+)
+
+
+def test_a_directory_keeps_what_no_visitor_may_see(tmp_path: Path) -> None:
+    for name in (*OURS, *REPOSITORIES, *SECRETS, "index.html", "sub/page.html", "shop.json", "sub/shop.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    shown = [file.key for file in walk(tmp_path, own=tmp_path / "shop.json")]
+    assert shown == ["index.html", "sub/page.html", "sub/shop.json"]
+    with_secrets = {file.key for file in walk(tmp_path, include_sensitive=True)}
+    assert with_secrets == {"index.html", "sub/page.html", "shop.json", "sub/shop.json", *SECRETS}
+
+
+@pytest.mark.parametrize("name", ["shop.json", "app.json"])
+def test_the_manifest_in_use_is_in_no_directory_of_its_release(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    (tmp_path / "index.html").write_text("hi")
+    document = {"site": {"replace": {"__source": "local-dir", "path": "."}}}
+    normal = normalize(document, base_dir=tmp_path, project="prj_1", own=tmp_path / name)
+    assert list(to_wire(normal.spec, own=normal.own).spec["site"]["replace"]) == ["index.html"]

@@ -201,16 +201,31 @@ def test_a_name_creates_a_project_on_the_saved_local_gateway(workspace: Workspac
     assert json.loads((workspace.config / "state.json").read_text())["active_project_id"] == "prj_new"
 
 
-def test_a_taken_name_is_a_collision_with_both_ways_out(workspace: Workspace, gateway: CoreGateway) -> None:
+def test_a_taken_name_on_our_own_gateway_is_found_as_provision_finds_it(
+    workspace: Workspace, gateway: CoreGateway
+) -> None:
     workspace.manifest()
     workspace.target("core")
-    gateway.projects = [
-        {"id": "prj_0", "name": "shop", "status": "deleted"},
-        {"id": "prj_9", "name": " SHOP ", "site_url": "https://shop"},
-    ]
-    details = workspace.run("up", "--name", "shop", "--yes").envelope["details"]
-    assert (details["existing_project_id"], details["existing_site_url"]) == ("prj_9", "https://shop")
-    assert [action["type"] for action in details["next_actions"]] == ["use_existing_project", "choose_new_name"]
+    gateway.projects = [{"id": "prj_9", "name": "shop"}]
+    workspace.run("up", "--name", "shop", "--yes")
+    (made,) = [request for request in gateway.requests if request.url.path == "/projects/v1"]
+    assert (made.method, made.headers["idempotency-key"]) == ("POST", "provision:shop")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_nothing_is_made_where_no_link_can_be_written(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.target("core")
+    workspace.folder.chmod(0o500)
+    assert workspace.run("up", "--name", "shop", "--yes").envelope["code"] == "BAD_ENV"
+    assert gateway.sent() == []
+
+
+def test_nothing_is_made_for_a_manifest_that_cannot_be_read(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest({"site": {"replace": {"__source": "local-dir", "path": "missing"}}})
+    workspace.target("core")
+    assert workspace.run("up", "--name", "shop", "--yes").code == 1
+    assert "POST /projects/v1" not in gateway.sent()
 
 
 def test_a_project_without_cached_keys_is_not_deployed_to(workspace: Workspace, gateway: CoreGateway) -> None:

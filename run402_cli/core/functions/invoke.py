@@ -6,10 +6,11 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import jwt
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,6 +32,10 @@ HOP_BY_HOP = frozenset(
         *("trailer", "transfer-encoding", "upgrade", "expect"),
     }
 )
+_CREDENTIALS = frozenset({"sign-in-with-x", "apikey", "x-admin-mode"})
+_ADMIN_COOKIE = "run402_admin="
+# Project keys, issued credentials and CI sessions; delegate tokens and sessions as the hosted control plane makes them.
+_TOKEN_PREFIXES = ("r402", "run402_", "dlg_", "cps_")
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9a-fA-F:.]+\](?::\d{1,5})?")
 _FAILURES: Mapping[str, tuple[int, str, str]] = {
     "timeout": (504, "dynamic_runtime_timeout", "The function took too long and was stopped."),
@@ -224,16 +229,43 @@ async def call_from(request: Request, kind: Kind, path: str, **more: Any) -> Cal
         url=f"{proto}://{host}{path}{'?' + query if query else ''}",
         path=path,
         raw_query=query,
-        headers=tuple(
-            (name, value)
-            for name, value in request.headers.items()
-            if name not in HOP_BY_HOP and not name.startswith("x-run402-")
-        ),
+        headers=tuple(seen_headers(request.headers.items())),
         body=await _body(request),
         host=host,
         proto=proto,
         **more,
     )
+
+
+def seen_headers(received: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The headers of a request as a function may see them: what proves something to the platform is not among them.
+
+    A function is code that somebody else may have written; with a signature, a service key or a deploy token it could act
+    for the caller. What belongs to the app stays: its users' tokens, its own cookies, an Authorization of its own making.
+    """
+    for name, value in received:
+        if name in HOP_BY_HOP or name in _CREDENTIALS or name.startswith("x-run402-"):
+            continue
+        if name == "authorization" and _is_platform_token(value):
+            continue
+        if name == "cookie":
+            kept = [part for part in value.split(";") if not part.strip().startswith(_ADMIN_COOKIE)]
+            value = ";".join(kept).strip()
+            if not value:
+                continue
+        yield name, value
+
+
+def _is_platform_token(authorization: str) -> bool:
+    token = authorization.rpartition(" ")[2]
+    if token.startswith(_TOKEN_PREFIXES):
+        return True
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return False
+    # Whoever signed it: a token that says so is the service's and not a user's.
+    return bool(claims.get("role") == "service_role")
 
 
 async def _body(request: Request) -> bytes:

@@ -40,7 +40,8 @@ class Projects(Namespace):
         Returns the gateway's answer (project_id, anon_key, service_key, schema_slot, ...) and, when another project was
         active, `note` and `previous_active_project_id`. A named project has the idempotency key `provision:<name>`
         unless one is given: the same call again returns the same project (`derive_key=False`: every call makes a new
-        one).
+        one). Our own gateway reads that key as the name itself: the project that is called so today, with its keys,
+        whoever made it and from wherever.
 
         Raises CommandError NO_ALLOWANCE without any credential for a Cloud target.
         """

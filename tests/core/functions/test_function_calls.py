@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import deploy_kit
+import jwt
 from functions_kit import Functions, handler
 
 MIRROR = handler(
@@ -40,6 +41,35 @@ def test_headers_of_the_platform_cannot_be_forged(functions: Functions) -> None:
     assert "x-run402-user-id" not in seen
     assert "x-run402-actor-token" not in seen
     assert seen["x-run402-project-id"] == functions.id
+
+
+def test_a_function_sees_no_credential_of_the_platform(functions: Functions) -> None:
+    functions.deploy_routed(MIRROR)
+    service_token = jwt.encode({"role": "service_role", "sub": "service"}, "x" * 32, algorithm="HS256")
+    own_token = jwt.encode({"iss": "partner", "sub": "user_1"}, "x" * 32, algorithm="HS256")
+    secret = {
+        "SIGN-IN-WITH-X": "signed",
+        "X-Run402-Write-Auth": "Bearer approved",
+        "X-Admin-Mode": "1",
+        "Cookie": "run402_admin=root; theme=dark",
+        "apikey": functions.project["anon_key"],
+    }
+    tokens = (functions.project["service_key"], "r402ci_x.y.z", "dlg_token", service_token)
+    for token in tokens:
+        answer = functions.get("/api/x", headers={**secret, "Authorization": f"Bearer {token}"})
+        seen = answer.json()["headers"]
+        assert not {"sign-in-with-x", "x-run402-write-auth", "x-admin-mode", "apikey", "authorization"} & set(seen)
+        assert seen["cookie"] == "theme=dark"
+        assert not [value for value in (*secret.values(), *tokens) if value in answer.text and value != "1"]
+    key = functions.project["service_key"]
+    by_name = functions.client.post("/functions/v1/api", headers={"Authorization": f"Bearer {key}", "X-Own": "kept"})
+    assert by_name.json()["headers"]["x-own"] == "kept"
+    assert key not in by_name.text
+    assert functions.project["service_key"] not in functions.call("api").text
+    # What the app brings itself stays.
+    for value in (f"Bearer {own_token}", "Bearer partner-token", "Basic dTpw"):
+        assert functions.get("/api/x", headers={"Authorization": value}).json()["headers"]["authorization"] == value
+    assert "cookie" not in functions.get("/api/x", headers={"Cookie": "run402_admin=1"}).json()["headers"]
 
 
 def test_several_cookies_and_a_redirect_pass_through(functions: Functions) -> None:
