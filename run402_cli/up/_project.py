@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from run402_cli import advice
 from run402_cli.errors import ValidationError
+from run402_cli.release.wire import to_wire
 from run402_cli.services import projects
 from run402_cli.state.workspace import WorkspaceLink, link_path, read_link, require_writable_link, write_link
 from run402_cli.up._manifest import Found
@@ -150,7 +151,8 @@ def _by_name(run: Run, found: Found) -> Choice | None:
         )
     if not run.options.dry_run:
         # Whatever can be found out before something is made that has to be paid or deleted.
-        found.normalized(PLANNED_PROJECT)
+        planned = found.normalized(PLANNED_PROJECT)
+        to_wire(planned.spec, own=planned.own)
         require_writable_link(run.workspace)
         if run.target != "core":
             _refuse_taken_name(run, name)

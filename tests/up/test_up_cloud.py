@@ -19,6 +19,7 @@ class Cloud:
     def __init__(self, mock: HTTPXMock, *, tier: dict[str, Any]) -> None:
         self.mock = mock
         self.tier = tier
+        self.projects: list[dict[str, Any]] = []
         mock.add_callback(self._answer, is_reusable=True, is_optional=True)
 
     def requests(self) -> list[httpx.Request]:
@@ -34,7 +35,7 @@ class Cloud:
             "POST /faucet/v1": (200, {"transaction_hash": "0x1", "amount_usd_micros": 250000}),
             "POST /tiers/v1/hobby": (200, {"tier": "hobby"}),
             "POST /tiers/v1/prototype": (200, {"tier": "prototype"}),
-            "GET /projects/v1": (200, {"projects": []}),
+            "GET /projects/v1": (200, {"projects": self.projects}),
             "POST /projects/v1": (201, {"project_id": "prj_new", **KEYS}),
         }
         status, body = answers.get(route, (503, {"code": "STOP_HERE", "message": "enough"}))
@@ -46,6 +47,27 @@ def cloud_workspace(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Wo
     monkeypatch.delenv("RUN402_API_BASE")
     workspace.manifest()
     return workspace
+
+
+def test_a_taken_name_is_a_collision_with_both_ways_out(
+    cloud_workspace: Workspace, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = Cloud(httpx_mock, tier={"tier": "prototype", "active": True})
+    rows = [
+        {"id": "prj_0", "name": "shop", "status": "deleted"},
+        {"id": "prj_9", "name": " SHOP ", "site_url": "https://shop"},
+    ]
+    cloud.projects = rows
+    cloud_workspace.wallet()
+    envelope = cloud_workspace.run("up", "--name", "shop", "--yes").envelope
+    details = envelope["details"]
+    assert (details["existing_project_id"], details["existing_site_url"]) == ("prj_9", "https://shop")
+    assert [action["type"] for action in details["next_actions"]] == ["use_existing_project", "choose_new_name"]
+    assert envelope["next_actions"] == details["next_actions"]
+    argv = envelope["next_actions"][0]["argv"]
+    assert argv[:2] == ["run402", "up"]
+    assert argv[argv.index("--project") + 1] == "prj_9"
+    assert "POST /projects/v1" not in cloud.sent()
 
 
 def test_a_first_run_makes_wallet_funds_tier_project_and_link(

@@ -208,7 +208,7 @@ def test_a_taken_name_on_our_own_gateway_is_found_as_provision_finds_it(
     workspace.target("core")
     gateway.projects = [{"id": "prj_9", "name": "shop"}]
     workspace.run("up", "--name", "shop", "--yes")
-    (made,) = [request for request in gateway.requests if request.url.path == "/projects/v1"]
+    (made,) = [request for request in gateway.mock.get_requests() if request.url.path == "/projects/v1"]
     assert (made.method, made.headers["idempotency-key"]) == ("POST", "provision:shop")
 
 
@@ -216,13 +216,24 @@ def test_a_taken_name_on_our_own_gateway_is_found_as_provision_finds_it(
 def test_nothing_is_made_where_no_link_can_be_written(workspace: Workspace, gateway: CoreGateway) -> None:
     workspace.manifest()
     workspace.target("core")
-    workspace.folder.chmod(0o500)
+    workspace.path.chmod(0o500)
+    try:
+        assert workspace.run("up", "--name", "shop", "--yes").envelope["code"] == "BAD_ENV"
+    finally:
+        workspace.path.chmod(0o700)
+    assert gateway.sent() == []
+
+
+def test_nothing_is_made_where_the_link_has_no_place(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.manifest()
+    workspace.target("core")
+    (workspace.path / ".run402").write_text("a file")
     assert workspace.run("up", "--name", "shop", "--yes").envelope["code"] == "BAD_ENV"
     assert gateway.sent() == []
 
 
 def test_nothing_is_made_for_a_manifest_that_cannot_be_read(workspace: Workspace, gateway: CoreGateway) -> None:
-    workspace.manifest({"site": {"replace": {"__source": "local-dir", "path": "missing"}}})
+    workspace.manifest(site={"replace": {"__source": "local-dir", "path": "missing"}})
     workspace.target("core")
     assert workspace.run("up", "--name", "shop", "--yes").code == 1
     assert "POST /projects/v1" not in gateway.sent()
