@@ -9,6 +9,8 @@ import deploy_kit
 import jwt
 from functions_kit import Functions, handler
 
+from run402_cli.core.functions.invoke import seen_headers
+
 MIRROR = handler(
     "const u = new URL(req.url); return Response.json({ method: req.method, url: req.url, path: u.pathname,"
     " query: u.search, headers: Object.fromEntries(req.headers), body: await req.text() });"
@@ -54,7 +56,7 @@ def test_a_function_sees_no_credential_of_the_platform(functions: Functions) -> 
         "Cookie": "run402_admin=root; theme=dark",
         "apikey": functions.project["anon_key"],
     }
-    tokens = (functions.project["service_key"], "r402ci_x.y.z", "dlg_token", service_token)
+    tokens = (functions.project["service_key"], "dlg_token", service_token)
     for token in tokens:
         answer = functions.get("/api/x", headers={**secret, "Authorization": f"Bearer {token}"})
         seen = answer.json()["headers"]
@@ -66,6 +68,8 @@ def test_a_function_sees_no_credential_of_the_platform(functions: Functions) -> 
     assert by_name.json()["headers"]["x-own"] == "kept"
     assert key not in by_name.text
     assert functions.project["service_key"] not in functions.call("api").text
+    # A session of CI never gets as far as this on the local gateway.
+    assert list(seen_headers([("authorization", "Bearer r402ci_x.y.z"), ("x-own", "kept")])) == [("x-own", "kept")]
     # What the app brings itself stays.
     for value in (f"Bearer {own_token}", "Bearer partner-token", "Basic dTpw"):
         assert functions.get("/api/x", headers={"Authorization": value}).json()["headers"]["authorization"] == value
