@@ -44,9 +44,19 @@ class Run402Error(Exception):
     # Seconds after which the gateway said it would take the request (Retry-After); None when it said nothing.
     retry_after: float | None = None
 
+    # What the envelope says, for Python code; None (or no action) where it says nothing.
+    hint: str | None
+    next_actions: Any
+    request_id: str | None
+
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("hint", "next_actions", "request_id"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.envelope().get(name, [] if name == "next_actions" else None)
 
     def envelope(self) -> Envelope:
         raise NotImplementedError

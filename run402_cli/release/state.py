@@ -22,7 +22,8 @@ from run402_cli.release.routes import route_table
 from run402_cli.release.static_manifest import build_static_manifest
 
 STATE_VERSION: Final = "run402.portable_release_state.v1"
-DEFAULT_TIMEOUT_SECONDS: Final = 10
+# What `functions deploy` tells its user where none was asked for; the gateway keeps the same.
+DEFAULT_TIMEOUT_SECONDS: Final = 15
 DEFAULT_MEMORY_MB: Final = 128
 
 

@@ -15,8 +15,6 @@ from run402_cli.state.files import now_iso
 
 Json = Any
 
-DEFAULT_TIMEOUT_SECONDS = 15
-DEFAULT_MEMORY_MB = 128
 MAX_TAIL = 1000
 _RUNTIME = "node22"
 _CONTENT_TYPE = "text/javascript; charset=utf-8"
@@ -114,6 +112,8 @@ def deployed(
     schedule: str | None,
 ) -> dict[str, Json]:
     """What `functions deploy` prints, from the result of the release. `timeout` in seconds, `memory` in MB."""
+    from run402_cli.release.state import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS
+
     urls = release.get("urls")
     own = urls.get(name) if isinstance(urls, Mapping) and name not in _RELEASE_URLS else None
     warnings = [
