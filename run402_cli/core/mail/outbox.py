@@ -39,6 +39,7 @@ _STYLE = (
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f5f5;padding:1rem}a{overflow-wrap:anywhere}"
 )
 _HREF = re.compile(r"href\s*=\s*[\"'](https?://[^\"'\s<>]+)", re.IGNORECASE)
+_CODE = re.compile(r"(?<![\w.-])\d{6}(?![\w-])")
 _BARE = re.compile(r"https?://[^\s<>\"']+")
 
 
@@ -53,20 +54,47 @@ async def outbox(request: Request) -> Response:
 
 
 async def mail_page(request: Request) -> Response:
-    """GET /_run402/mail: the newest mails of all projects, for a browser."""
-    async with gateway_of(request).connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
+    """GET /_run402/mail[?to=ADDRESS]: the newest mails of all projects, for a browser.
+
+    With `Accept: application/json` `{messages: [{message_id, url, direction, from, to, subject, text, links, codes,
+    project_id, project, created_at}]}`, for a program: what a person would click or type is taken out of the text.
+    """
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            "SELECT m.message_id, m.direction, m.from_address, m.to_address, m.subject, m.created_at, p.name"
+            "SELECT m.message_id, m.direction, m.from_address, m.to_address, m.subject, m.created_at, m.body_text,"
+            " m.body_html, p.project_id, p.name"
             " FROM internal.core_email_messages m JOIN internal.core_projects p USING (project_id)"
-            " ORDER BY m.created_at DESC, m.message_id DESC LIMIT %s",
-            (SHOWN,),
+            " WHERE %(to)s::text IS NULL OR lower(m.to_address) = lower(%(to)s)"
+            " ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(shown)s",
+            {"to": (request.query_params.get("to") or "").replace("\0", "") or None, "shown": SHOWN},
         )
         rows = await cursor.fetchall()
+    if "application/json" in request.headers.get("accept", ""):
+        return reply({"messages": [_told(gateway.settings.public_url, row) for row in rows]}, headers=_HEADERS)
     body = "".join(_line(row) for row in rows)
     table = (
         f"<table><tr><th>When<th>From<th>To<th>Subject<th>Project</tr>{body}</table>" if rows else "<p>No mail yet.</p>"
     )
     return _page("Local mail", f"<h1>Local mail</h1><p>Nothing here left this machine.</p>{table}")
+
+
+def _told(base: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A mail for a program."""
+    return {
+        "message_id": row["message_id"],
+        "url": f"{base}/_run402/mail/{row['message_id']}",
+        "direction": row["direction"],
+        "from": row["from_address"],
+        "to": row["to_address"],
+        "subject": row["subject"],
+        "text": row["body_text"],
+        "links": _links(row),
+        "codes": list(dict.fromkeys(_CODE.findall(_BARE.sub(" ", row["body_text"] or "")))),
+        "project_id": row["project_id"],
+        "project": row["name"],
+        "created_at": iso(row["created_at"]),
+    }
 
 
 def _line(row: dict[str, Any]) -> str:

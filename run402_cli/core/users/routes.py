@@ -249,7 +249,8 @@ async def magic_link(request: Request) -> Response:
             await owner_of(conn, request)
         async with conn.transaction():
             challenge_id = await links.send(conn, gateway.settings, project, wish)
-    message = "If the address may sign in, a mail is in the local outbox: /_run402/mail shows it."
+    outbox = f"{gateway.settings.public_url}/_run402/mail"
+    message = f"If the address may sign in, a mail is in the local outbox: {outbox} shows it (as JSON by Accept, too)."
     return reply({"message": message, **({"challenge_id": challenge_id} if wish.delivery != "link" else {})})
 
 

@@ -376,6 +376,26 @@ def test_the_page_shows_mails_and_runs_nothing_of_them(mail: Mail, project: dict
     assert mail.client.get("/_run402/mail/msg_1", headers=PAGE).status_code == 404
 
 
+def test_a_program_reads_the_links_and_codes_of_a_mail(mail: Mail, project: dict[str, Any]) -> None:
+    anon = {"apikey": project["anon_key"]}
+    for delivery in ("link", "code"):
+        wish = {"email": f"{delivery}@example.com", "delivery": delivery, "redirect_url": "http://localhost:3000/in"}
+        asked = mail.client.post("/auth/v1/magic-link", headers=anon, json=wish)
+        assert asked.status_code == 200, asked.text
+        assert f"{mail.client.base_url}".rstrip("/") + "/_run402/mail" in asked.json()["message"]
+    program = {"Accept": "application/json"}
+    shown = mail.client.get("/_run402/mail?to=CODE@example.com", headers=program).json()["messages"]
+    assert [(m["to"], m["links"], m["project_id"]) for m in shown] == [("code@example.com", [], project["project_id"])]
+    assert len(shown[0]["codes"]) == 1
+    assert shown[0]["codes"][0] in shown[0]["text"]
+    (linked,) = mail.client.get("/_run402/mail?to=link@example.com", headers=program).json()["messages"]
+    assert (linked["codes"], linked["links"][0].startswith("http://localhost:3000/in?")) == ([], True)
+    assert mail.client.get(linked["url"], headers=PAGE).status_code == 200
+    assert mail.client.get("/_run402/mail?to=nobody@example.com", headers=program).json() == {"messages": []}
+    page = {**program, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+    assert mail.client.get("/_run402/mail", headers=page).status_code == 403
+
+
 @pytest.mark.parametrize(
     "headers",
     [
