@@ -92,7 +92,7 @@ def test_a_linked_workflow_deploys_without_a_wallet(
     manifest(owner)
     issuer.audiences.clear()
     done = run_workflow(runner, linked)
-    assert http.get(done.json["urls"]["site"]).text == "<h1>from ci</h1>"
+    assert http.get(done.json["urls"]["site"] + "/").text == "<h1>from ci</h1>"
     assert set(issuer.audiences) == {"https://api.run402.com"}
     assert REQUEST_TOKEN not in done.out + done.err
     assert project["service_key"] not in done.out + done.err
