@@ -205,6 +205,23 @@ def webhook_url(flag: str, text: str | None) -> str | None:
     )
 
 
+def instant(flag: str, text: str | None, *, ahead: bool = False) -> str | None:
+    """The value of a flag that takes a point in time, as ISO text; a span counts back from now, or forward when `ahead`.
+
+    UsageError for anything else than ISO with a zone, milliseconds or a span. See docs/protocol/conventions.md, "Values".
+    """
+    from run402_cli.services import _instants
+
+    found = None if text is None else _instants.typed(text, ahead=ahead)
+    if text is not None and found is None:
+        raise UsageError(
+            f"{flag} {text!r} is not a time.",
+            hint=f"{flag} takes 2026-03-15T12:00:00Z (with a zone), milliseconds since 1970, or a span such as 15m, 1h, 2d.",
+            details={"flag": flag, "value": text},
+        )
+    return found
+
+
 def note_ignored(command: str, words: list[str] | None) -> None:
     """Say on stderr that a command which takes no further argument was given some; older forms allow them."""
     if words:

@@ -10,7 +10,7 @@ import typer
 
 from run402_cli import output, standard_input
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, take_project
+from run402_cli.commands._options import ProjectOpt, instant, take_project
 from run402_cli.errors import EnvironmentFault, UsageError
 from run402_cli.services import credentials
 from run402_cli.state.keys import KeyCache
@@ -79,7 +79,7 @@ def issue(
     ] = None,
     expires: Annotated[
         str | None,
-        typer.Option("--expires", metavar="TIME", help="ISO date-time, at most one year ahead. Default: never."),
+        typer.Option("--expires", metavar="TIME", help="Time or span (30d), at most one year ahead. Default: never."),
     ] = None,
     project: ProjectOpt = None,
 ) -> None:
@@ -87,10 +87,11 @@ def issue(
     project_id, rest = _project(project, words)
     _no_words(rest)
     checked = _kind(kind)
+    expiry = instant("--expires", expires, ahead=True)
     if not name:
         raise UsageError("--name is missing.", hint="Give the credential a name: --name ci")
     with _client() as client:
-        answer = credentials.issue(client, project_id, kind=checked, name=name, expires_at=expires)
+        answer = credentials.issue(client, project_id, kind=checked, name=name, expires_at=expiry)
     _shown_once(answer)
     output.emit(answer)
 

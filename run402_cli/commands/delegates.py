@@ -9,7 +9,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, parse_json_flag, take_project
+from run402_cli.commands._options import ProjectOpt, instant, parse_json_flag, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import delegates
 
@@ -61,11 +61,13 @@ def create(
         str | None, typer.Option("--scope", metavar="JSON", help="The whole scope, in place of --capability.")
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="ISO date-time. Default: the gateway's.")
+        str | None,
+        typer.Option("--expires", metavar="TIME", help="ISO date-time, or a span: 30d. Default: the gateway's."),
     ] = None,
     project: ProjectOpt = None,
 ) -> None:
     """Make a delegate for an agent. Its token is in the answer, once. For owners of the organization."""
+    expiry = instant("--expires", expires, ahead=True)
     with Client() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         _no_more(rest)
@@ -76,7 +78,7 @@ def create(
             )
         limits = delegates.default_scope(project_id, capability)
         chosen = parse_json_flag("--scope", scope) if scope is not None else limits
-        answer = delegates.create(client, project_id, grant, scope=chosen, kind=kind, expires_at=expires)
+        answer = delegates.create(client, project_id, grant, scope=chosen, kind=kind, expires_at=expiry)
     _shown_once(answer)
     output.emit(answer)
 

@@ -12,7 +12,7 @@ from run402_cli import invocation, output
 from run402_cli.client import Client
 from run402_cli.commands import _errors_text as text
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
+from run402_cli.commands._options import ProjectOpt, instant, integer, one_of, resolve_project
 from run402_cli.errors import FlagError, Run402Error, UsageError
 from run402_cli.services import errors as errors_service
 from run402_cli.state.profile import current
@@ -37,7 +37,7 @@ class Watch:
 @app.command(
     "errors",
     example=[
-        "run402 errors --since 2026-03-15T00:00:00Z --function hello",
+        "run402 errors --since 1h --function hello",
         "run402 errors --new-in active --watch 10m --fail-on-new",
     ],
 )
@@ -45,7 +45,9 @@ def errors(
     fingerprint_id: Annotated[str | None, typer.Argument(metavar="[FINGERPRINT_ID]", show_default=False)] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Start of the window. Default: 24 hours before its end."),
+        typer.Option(
+            "--since", metavar="TIME", help="Start of the window, or a span: 1h. Default: 24 hours before its end."
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="End of the window. Default: now.")
@@ -83,8 +85,8 @@ def errors(
     Prints text for people; --json prints the document.
     """
     filters = {
-        "since": since,
-        "until": until,
+        "since": instant("--since", since),
+        "until": instant("--until", until),
         "function": function,
         "kind": kind,
         "fingerprint": fingerprint,

@@ -11,7 +11,7 @@ from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import this_command
-from run402_cli.commands._options import ProjectOpt, integer, load_json, read_text_file, take_project
+from run402_cli.commands._options import ProjectOpt, instant, integer, load_json, read_text_file, take_project
 from run402_cli.errors import CommandError, FlagError, Interrupted, UsageError
 from run402_cli.services import _instants, function_runs, functions
 from run402_cli.state.profile import current
@@ -25,7 +25,8 @@ TimeoutOpt = Annotated[str | None, typer.Option("--timeout", metavar="SECONDS", 
 MemoryOpt = Annotated[str | None, typer.Option("--memory", metavar="MB", help="Memory of the function.")]
 TailOpt = Annotated[str | None, typer.Option("--tail", metavar="N", help="The last N entries, 1 to 1000. Default: 50.")]
 SinceOpt = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="2026-03-15T12:00:00Z, or milliseconds since 1970.")
+    str | None,
+    typer.Option("--since", metavar="TIME", help="2026-03-15T12:00:00Z, milliseconds since 1970, or a span: 1h."),
 ]
 WaitOpt = Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")]
 TimeoutMsOpt = Annotated[
@@ -348,15 +349,15 @@ def _follow(
         return  # this is how following ends
 
 
+def _typed(flag: str, text: str | None) -> str | None:
+    """A time for the routes of runs, which take milliseconds as they are typed."""
+    checked = instant(flag, text)
+    return text if text is not None and text.isdecimal() else checked
+
+
 def _since(text: str | None) -> int | None:
-    moment = None if text is None else _instants.epoch_ms(text)
-    if text is not None and moment is None:
-        raise UsageError(
-            f"--since {text!r} is not a time.",
-            hint="Write 2026-03-15T12:00:00Z (with a zone), or milliseconds since 1970.",
-            details={"flag": "--since", "value": text},
-        )
-    return moment
+    moment = instant("--since", text)
+    return None if moment is None else _instants.epoch_ms(moment)
 
 
 # -- runs ---------------------------------------------------------------------------------------------------------------
@@ -492,8 +493,8 @@ def runs_list(
                 name,
                 status=status,
                 event_type=event_type,
-                since=since,
-                until=until,
+                since=_typed("--since", since),
+                until=_typed("--until", until),
                 limit=count,
                 cursor=cursor,
             )
@@ -516,7 +517,7 @@ def runs_logs(words: RunWord = None, tail: TailOpt = None, since: SinceOpt = Non
     run_id = _only(rest, "run id", "run402 functions runs logs <run_id>")
     count = _tail(tail)
     with Client() as client:
-        output.emit(function_runs.logs(client, project_id, run_id, tail=count, since=since))
+        output.emit(function_runs.logs(client, project_id, run_id, tail=count, since=_typed("--since", since)))
 
 
 @app.command("runs cancel", example="run402 functions runs cancel fnrun_abc123")

@@ -9,7 +9,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, parse_json_flag, take_project
+from run402_cli.commands._options import ProjectOpt, instant, parse_json_flag, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import grants
 
@@ -32,11 +32,13 @@ def create(
         str | None, typer.Option("--policy", metavar="JSON", help="Limits of the grant, as the gateway knows them.")
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="ISO date-time when the grant ends.")
+        str | None,
+        typer.Option("--expires", metavar="TIME", help="When the grant ends: ISO date-time, or a span: 30d."),
     ] = None,
     project: ProjectOpt = None,
 ) -> None:
     """Let a wallet do one thing on a project. For owners of its organization."""
+    expiry = instant("--expires", expires, ahead=True)
     usage = "run402 grants create <address> --capability deploy"
     with Client() as client:
         project_id, rest = take_project(client.profile, project, words or [])
@@ -49,8 +51,8 @@ def create(
         limits: dict[str, Any] = {}
         if policy is not None:
             limits["policy"] = parse_json_flag("--policy", policy)
-        if expires is not None:
-            limits["expires_at"] = expires
+        if expiry is not None:
+            limits["expires_at"] = expiry
         output.emit(grants.create(client, project_id, rest[0], rest[1], limits=limits))
 
 

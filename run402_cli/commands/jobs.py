@@ -10,7 +10,15 @@ import typer
 from run402_cli import output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, decode_text, integer, load_json, regular_file, resolve_project
+from run402_cli.commands._options import (
+    ProjectOpt,
+    decode_text,
+    instant,
+    integer,
+    load_json,
+    regular_file,
+    resolve_project,
+)
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import _instants, jobs
 from run402_cli.state.profile import current
@@ -97,7 +105,7 @@ def logs(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="2026-03-15T12:00:00Z, or milliseconds since 1970."),
+        typer.Option("--since", metavar="TIME", help="2026-03-15T12:00:00Z, milliseconds since 1970, or a span: 1h."),
     ] = None,
     project: ProjectOpt = None,
 ) -> None:
@@ -110,16 +118,8 @@ def logs(
 
 
 def _since(text: str | None) -> str | None:
-    if text is None:
-        return None
-    moment = _instants.epoch_ms(text)
-    if moment is None:
-        raise UsageError(
-            f"--since {text!r} is not a time.",
-            hint="Write 2026-03-15T12:00:00Z (with a zone), or milliseconds since 1970.",
-            details={"flag": "--since", "value": text},
-        )
-    return _instants.iso(moment)
+    moment = _instants.epoch_ms(instant("--since", text) or "")
+    return None if moment is None else _instants.iso(moment)
 
 
 @app.command("cancel", example="run402 jobs cancel job_123")

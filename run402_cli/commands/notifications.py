@@ -10,7 +10,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import integer, note_ignored, one_of
+from run402_cli.commands._options import instant, integer, note_ignored, one_of
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import notifications
 from run402_cli.suggest import closest, did_you_mean
@@ -29,7 +29,9 @@ _INTEGER = re.compile(r"-?[0-9]{1,9}")
 @app.command("list", example="run402 notifications list --type lease.expiring --limit 20")
 def list_(
     type_: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only this event type.")] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only from this ISO time on.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only from this time on, or a span: 1h.")
+    ] = None,
     limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="In a page; 50 by default.")] = None,
     after: Annotated[
         str | None, typer.Option("--after", metavar="CURSOR", help="next_cursor of the page before.")
@@ -37,9 +39,10 @@ def list_(
 ) -> None:
     """List the notifications that were sent or skipped."""
     count = integer("--limit", limit)
+    start = instant("--since", since)
     with Client() as client:
         client.require_wallet()
-        output.emit(notifications.list_notifications(client, type=type_, since=since, limit=count, after=after))
+        output.emit(notifications.list_notifications(client, type=type_, since=start, limit=count, after=after))
 
 
 @app.command("get", example="run402 notifications get NOTIFICATION_ID | jq .delivery_status")

@@ -45,6 +45,21 @@ def iso(milliseconds: int) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def typed(text: str, *, ahead: bool = False) -> str | None:
+    """A point in time as people type it, as ISO text: a date-time with a zone (kept), milliseconds, or a span from now.
+
+    A span (15m, 1h, 2d) counts back, or forward when `ahead`. None when it is none of these.
+    """
+    if _INSTANT.fullmatch(text):
+        return text if epoch_ms(text) is not None else None
+    if _MILLISECONDS.fullmatch(text):
+        return iso(int(text))
+    seconds = duration_seconds(text)
+    if seconds is None:
+        return None
+    return iso(_since_epoch(datetime.now(UTC)) + (1000 if ahead else -1000) * seconds)
+
+
 def any_date_ms(text: str) -> int | None:
     """Milliseconds since 1970 of an ISO date or date-time, or of an RFC 2822 date. None when it is neither.
 

@@ -153,14 +153,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_the_list_shows_every_fact_and_no_control_characters(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(json=page(1, rows=2, has_more=True, next_cursor="c 2"))
-    text = run("errors", "--since", "2026-03-14", "--function", "hello", "--limit", "2").out
+    text = run("errors", "--since", "2026-03-14T00:00:00Z", "--function", "hello", "--limit", "2").out
     facts = ("rel_2", "none", "1 new", "0 recurring", "coarse", "1,000", "fp_1", "uncaught", "x12,345", "TypeError")
     for fact in (*facts, "fn:hello", "[coarse]", "--cursor 'c 2'", "run402 functions logs hello --request-id req_new1"):
         assert fact in text
     assert "\x1b" not in text
     assert "y" * 101 not in text
     request = httpx_mock.get_requests()[0]
-    assert request.url.query == b"since=2026-03-14&function=hello&limit=2"
+    assert request.url.query == b"since=2026-03-14T00%3A00%3A00Z&function=hello&limit=2"
     assert request.headers["apikey"] == "svc_key_1"
     assert not {"authorization", "sign-in-with-x"} & set(request.headers)
 

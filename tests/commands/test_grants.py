@@ -17,7 +17,11 @@ from commands.conftest import Run
     [
         (("0xa", "--capability", "deploy"), "prj_1", {}),
         (("0xa", "deploy"), "prj_1", {}),
-        (("prj_2", "0xa", "deploy", "--expires", "2030-01-01"), "prj_2", {"expires_at": "2030-01-01"}),
+        (
+            ("prj_2", "0xa", "deploy", "--expires", "2030-01-01T00:00:00Z"),
+            "prj_2",
+            {"expires_at": "2030-01-01T00:00:00Z"},
+        ),
         (("0xa", "deploy", "--project", "prj_3", "--policy", '{"max":1}'), "prj_3", {"policy": {"max": 1}}),
         (("prj_2", "0xa", "--capability", "deploy", "--policy", "null"), "prj_2", {"policy": None}),
     ],

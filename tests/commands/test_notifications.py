@@ -37,8 +37,10 @@ def binding(status: str) -> dict[str, Any]:
 
 def test_list_sends_its_filters_in_order(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(json={"notifications": []})
-    run("notifications", "list", "--after", "c", "--limit", "200", "--since", "2026", "--type", "a b")
-    assert str(httpx_mock.get_requests()[0].url) == f"{ROOT}?type=a%20b&since=2026&limit=200&after=c"
+    run("notifications", "list", "--after", "c", "--limit", "200", "--since", "2026-01-01T00:00:00Z", "--type", "a b")
+    assert (
+        str(httpx_mock.get_requests()[0].url) == f"{ROOT}?type=a%20b&since=2026-01-01T00%3A00%3A00Z&limit=200&after=c"
+    )
 
 
 def test_preferences_are_sent_in_their_types_and_later_pairs_win(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
