@@ -19,6 +19,7 @@ from typing import Any
 PACKAGE = "run402_cli"
 ROOT = Path(__file__).resolve().parent.parent / PACKAGE
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{3,}")
+_GATEWAY_CODE = re.compile(r"[A-Za-z]+[A-Za-z0-9]*(_[A-Za-z0-9]+)+|PGRST[0-9]+")
 _ENVIRONMENT = re.compile(r"(RUN402|CORE|GITHUB|GH|ACTIONS)_[A-Z_]+")
 # Two other ways in, which no command goes.
 _OTHER_PROCESS = ("mcp", "sdk")
@@ -442,3 +443,47 @@ def _is(node: ast.AST, text: str) -> bool:
 def _flag(node: ast.expr) -> str | None:
     text = node.value if isinstance(node, ast.Constant) else None
     return text if isinstance(text, str) and (text.startswith("--") or text.isupper()) else None
+
+
+def gateway_codes() -> set[str]:
+    """The codes of the local gateway's answers, in capitals.
+
+    A code is the keyword `code` of a call, else what stands where the called function has its parameter `code` or
+    `error`. Constants only: what is put together at run time (`R402_AUTH_...`) counts by the constants it is made of.
+    """
+    found: set[str] = set()
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "core").rglob("*.py"))]
+    shared = _code_places([node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)])
+    for tree in trees:
+        places = shared | _code_places(list(ast.walk(tree)))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            given = [word.value for word in call.keywords if word.arg == "code"]
+            place = places.get(call.func.id) if isinstance(call.func, ast.Name) else None
+            if not given and place is not None and place < len(call.args):
+                given = [call.args[place]]
+            found |= {text.upper() for value in given for text in _constants(value) if _GATEWAY_CODE.fullmatch(text)}
+        for answer in (node.elts for node in ast.walk(tree) if isinstance(node, ast.Tuple) and len(node.elts) > 2):
+            if isinstance(answer[0], ast.Constant) and answer[0].value in range(400, 600):  # (status, error, message)
+                found |= {text.upper() for text in _constants(answer[1]) if _GATEWAY_CODE.fullmatch(text)}
+    return found
+
+
+def _code_places(nodes: list[ast.AST]) -> dict[str, int]:
+    """Function, or class of an error -> which argument is its code."""
+    found: dict[str, int] = {}
+    for node in nodes:
+        makers = (
+            [m for m in node.body if getattr(m, "name", "") == "__init__"] if isinstance(node, ast.ClassDef) else []
+        )
+        for function in [*makers, node]:
+            if isinstance(function, ast.FunctionDef) and isinstance(node, ast.ClassDef | ast.FunctionDef):
+                names = [argument.arg for argument in function.args.args if argument.arg != "self"]
+                places = [names.index(word) for word in ("code", "error") if word in names]
+                found |= {node.name: places[0]} if places and node.name != "__init__" else {}
+    return found
+
+
+def _constants(node: ast.expr) -> set[str]:
+    """The texts that an expression may be as a whole."""
+    parts = [node.body, node.orelse] if isinstance(node, ast.IfExp) else [node]
+    return {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
