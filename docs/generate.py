@@ -1,5 +1,5 @@
-"""Write what is made from the command tree: docs/reference, docs/schema, llms-cli.txt and two data files of the package;
-and from the services: the namespaces of the Python API.
+"""Write what is made from the command tree: docs/reference, docs/schema, llms-cli.txt two data files of the package
+and the manual page; and from the services: the namespaces of the Python API.
 
 `make docs`; a test checks that they are fresh.
 """
@@ -24,6 +24,7 @@ SCHEMAS = ROOT / "run402_cli" / "schemas"
 sys.path.insert(0, str(DOCS))
 
 import command_tree  # noqa: E402
+import generate_man  # noqa: E402
 import generate_sdk  # noqa: E402
 from command_tree import examples, find, text, usage  # noqa: E402
 
@@ -164,7 +165,7 @@ def pages() -> dict[Path, str]:
     out[SCHEMAS / "_commands.json"] = tree()
     out[DOCS / "schema" / "index.json"] = schema(None)
     out |= {DOCS / "schema" / f"{name}.json": schema(name) for name in GROUPS}
-    return out | generate_sdk.pages()
+    return out | generate_man.pages() | generate_sdk.pages()
 
 
 def main() -> None:

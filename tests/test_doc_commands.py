@@ -13,6 +13,7 @@ from run402_cli.commands._manifest import detailed, index, names
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
+    ROOT / "AGENTS.md",
     ROOT / "docs" / "llms-head.txt",
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in page.parts),
 ]
@@ -42,6 +43,8 @@ def complaint(command: str) -> str | None:
     words = command.split()[1:]
     if words[0] in ("--wallet", "--profile"):
         words = words[2:]
+    if words in (["help"], ["version"]):
+        return None
     known = set(names())
     name = next((" ".join(words[:n]) for n in range(5, 0, -1) if " ".join(words[:n]) in known), None)
     if name is None:

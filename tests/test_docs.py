@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
+from run402_cli import __version__, invocation
 from run402_cli.commands._manifest import detailed, names
 from run402_cli.core.app import routes
 
@@ -59,11 +60,36 @@ def test_every_docs_page_named_in_the_code_exists() -> None:
 
 def test_links_in_the_docs_resolve() -> None:
     broken = []
-    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+    for path in [README, ROOT / "AGENTS.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
             if not (path.parent / target).exists():
                 broken.append(f"{path.relative_to(ROOT)}: {target}")
     assert not broken
+
+
+@pytest.mark.parametrize("page", ["AGENTS.md", "docs/CONTRIBUTING.md"])
+def test_the_files_that_contributors_are_sent_to_exist(page: str) -> None:
+    named = set(re.findall(r"`((?:run402_cli|tests|docs)/[\w./-]+)`", (ROOT / page).read_text(encoding="utf-8")))
+    assert len(named) > 5
+    assert {each for each in named if not (ROOT / each).exists()} == set()
+
+
+def test_the_changelog_begins_with_what_is_not_released() -> None:
+    text = (ROOT / "docs" / "CHANGELOG.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert sections[0] == "Unreleased"
+    assert any(each.startswith(__version__) for each in sections)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= kinds
+
+
+def test_the_manual_page_has_every_command_option_and_variable_and_no_stray_request() -> None:
+    lines = (ROOT / "docs" / "run402.1").read_text(encoding="utf-8").splitlines()
+    requests = {line.split()[0] for line in lines if line.startswith((".", "'"))}
+    assert requests == {'.\\"', ".TH", ".SH", ".SS", ".TP", ".PP", ".nf", ".fi"}
+    shown = [line.replace("\\fB", "").replace("\\fR", "").replace("\\-", "-") for line in lines]
+    for name in (*names(), *invocation.OPTIONS, "RUN402_API_BASE", "RUN402_DEBUG", "130, 143"):
+        assert any(line == name or line.startswith(f"{name} ") for line in shown), name
 
 
 def test_the_front_page_links_every_page() -> None:
@@ -110,7 +136,7 @@ def test_the_repository_names_nothing_outside_itself() -> None:
     forbidden = re.compile(r"/work/|\.\./shared|pypi-more|/tmp/brief")
     here = Path(__file__).resolve()
     files = [p for d in ("run402_cli", "docs", "tests", ".ci") for p in (ROOT / d).rglob("*") if p.is_file()]
-    files += [ROOT / name for name in ("README.md", "Makefile", "pyproject.toml", "llms-cli.txt")]
+    files += [ROOT / name for name in ("README.md", "AGENTS.md", "Makefile", "pyproject.toml", "llms-cli.txt")]
     texts = {
         p: p.read_text(encoding="utf-8", errors="replace") for p in files if "__pycache__" not in p.parts and p != here
     }

@@ -64,6 +64,7 @@ def test_files_that_texts_name_are_in_the_wheel(dist: Path) -> None:
     held = set(zipfile.ZipFile(wheel_of(dist)).namelist())
     assert not {name for name in named_files() if f"run402_cli/pages/{name}" not in held}
     assert "run402_cli/pages/llms-cli.txt" in held
+    assert any(name.endswith(".data/data/share/man/man1/run402.1") for name in held)
     sources = {
         path.relative_to(ROOT).as_posix()
         for folder in (".", "how-to", "protocol")
