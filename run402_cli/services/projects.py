@@ -12,6 +12,8 @@ from run402_cli.errors import CommandError, Run402Error, ValidationError, no_all
 from run402_cli.naming import name_key
 from run402_cli.state import sessions
 
+# Shown by the commands whose purpose it is, by no other.
+_KEYS = ("anon_key", "service_key")
 _DESTROYS = ["schemas", "functions", "subdomains", "mailbox", "blobs", "secrets"]
 REST_METHODS = ("GET", "POST", "PATCH", "DELETE")
 KEY_TYPES = ("anon", "service")
@@ -175,9 +177,11 @@ def _row(row: dict[str, Json], active: str | None) -> dict[str, Json]:
 def get(client: Client, project_id: str) -> Json:
     """GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes), ...}.
 
-    A project that does not exist and one that the caller may not see are the same 403.
+    Keys are left out, whatever the gateway sends: `credentials project-keys export --reveal` shows the cached ones. A
+    project that does not exist and one that the caller may not see are the same 403.
     """
-    return client.request("GET", _project(project_id), context="reading the project", auth=client.principal())
+    answer = client.request("GET", _project(project_id), context="reading the project", auth=client.principal())
+    return {key: answer[key] for key in answer if key not in _KEYS} if isinstance(answer, dict) else answer
 
 
 def current(client: Client) -> dict[str, Json]:

@@ -333,6 +333,16 @@ def test_list_all_uses_the_operator_session_alone(run: Run, wallet: Path, httpx_
     assert "sign-in-with-x" not in sent(httpx_mock).headers
 
 
+@pytest.mark.parametrize("command", ["get", "current"])
+def test_a_projects_keys_are_not_printed_whatever_the_gateway_sends(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, command: str
+) -> None:
+    sends = {"project_id": "prj_1", "name": "shop", "anon_key": "anon-of-it", "service_key": "service-of-it"}
+    httpx_mock.add_response(url=f"{BASE}/projects/v1/prj_1", json=sends)
+    result = run("projects", command).json
+    assert result.get("project", result) == {"project_id": "prj_1", "name": "shop"}
+
+
 def test_current_reports_a_refusal_as_data(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(status_code=403, json={"code": "NOT_AUTHORIZED", "message": "no"})
     result = run("projects", "current").json

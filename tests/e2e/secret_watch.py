@@ -17,8 +17,6 @@ from typing import Any
 SHOW_KEYS = (
     ("projects", "provision"),
     ("projects", "keys"),
-    ("projects", "get"),
-    ("projects", "current"),  # embeds the answer of `projects get`
     ("branches", "create"),
     ("snapshots", "clone"),
 )
