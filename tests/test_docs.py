@@ -15,6 +15,7 @@ from starlette.routing import Route
 from run402_cli import __version__, invocation
 from run402_cli.commands._manifest import detailed, names
 from run402_cli.core.app import routes
+from run402_cli.services import docs
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -65,6 +66,17 @@ def test_links_in_the_docs_resolve() -> None:
             if not (path.parent / target).exists():
                 broken.append(f"{path.relative_to(ROOT)}: {target}")
     assert not broken
+
+
+def test_the_readme_names_pages_by_the_command_that_prints_them() -> None:
+    """A package index shows it without the files beside it: a relative link would be dead there."""
+    text = README.read_text(encoding="utf-8")
+    targets = [*re.findall(r"\]\(([^)]+)\)", text), *re.findall(r"^\[[^\]]+\]: *(\S+)", text, re.MULTILINE)]
+    assert [each for each in targets if not each.startswith(("https://", "#"))] == []
+    assert re.findall(r"<(?:a|img)\b", text) == []
+    pages = set(re.findall(r"`run402 docs ([^` ]+)`", text)) - {"PAGE"}
+    assert {"index", "how-to/first-app", "differences"} <= pages
+    assert pages <= {page["page"] for page in docs.listing()}
 
 
 @pytest.mark.parametrize("page", ["AGENTS.md", "docs/CONTRIBUTING.md"])

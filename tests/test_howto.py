@@ -60,9 +60,9 @@ def as_shell(program: str) -> str:
 
 
 def in_reading_order() -> list[Path]:
-    """README, the pages in the order in which it links them, then those that it does not link."""
-    linked = [ROOT / target for target in re.findall(r"\]\((docs/how-to/[a-z-]+\.md)\)", README.read_text("utf-8"))]
-    pages = dict.fromkeys([README, *linked, *sorted(HOW_TO.glob("*.md"))])
+    """README, the pages in the order in which it names them, then those that it does not name."""
+    named = re.findall(r"`run402 docs how-to/([a-z-]+)`", README.read_text("utf-8"))
+    pages = dict.fromkeys([README, *(HOW_TO / f"{name}.md" for name in named), *sorted(HOW_TO.glob("*.md"))])
     return [page for page in pages if blocks(page)]
 
 
