@@ -52,9 +52,12 @@ class _Events:
         self._lock = threading.RLock()
 
     def __call__(self, event: Any) -> None:
-        """Print or draw one event."""
+        """Print or draw one event, without secrets."""
         if invocation.current.quiet:
             return
+        from run402_cli import secrecy
+
+        event = secrecy.public(event)
         display = self._drawn()
         if display is None:
             _say(dumps(event, compact=True))

@@ -1,6 +1,7 @@
-"""What an error may repeat: nothing that has the shape of a secret, and no word of a command that takes one.
+"""What may be shown: the names and shapes of secrets, and the functions that take them out.
 
-One filter for every error envelope, on top of the care that each message takes. See docs/protocol/errors.md, "Secrets".
+`public` for what a gateway answers, `redacted` for what is sent (--verbose, --dry-run), `masked` for error envelopes, which
+also repeat no word of a command that takes a secret. See docs/protocol/errors.md, "Secrets", and docs/credentials.md.
 """
 
 from __future__ import annotations
@@ -13,10 +14,23 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.advice import Blank
 
 HIDDEN = "<secret>"
+REDACTED = "[redacted]"
+PROJECT_KEYS = frozenset({"anon_key", "service_key"})
+# Members of an answer that are secrets whatever they hold: only a call made to get one lets them through.
+NAMES = PROJECT_KEYS | {
+    *("private_key", "privateKey", "access_token", "refresh_token", "delegate_token"),
+    *("operator_session_token", "control_plane_session_token", "write_auth_token"),
+    *("client_secret", "signing_secret", "webhook_secret", "webhook_signing_secret"),
+}
+# Names of what is sent, of which one cannot know what they hold.
+_SOUNDS_SECRET = re.compile(
+    r"secret|password|token|private|signature|signed_delegation|credential|(?:api|anon|service)_?key|code|^key$", re.I
+)
+_PROJECT_KEY = re.compile(r"(?<![A-Za-z0-9])r402_(?:anon|service)_[A-Za-z0-9_-]{8,}")
 _KEY = r"0x[0-9a-fA-F]{64}(?![0-9a-fA-F])"
 SHAPE = re.compile(
     rf"{_KEY}|(?<![A-Za-z0-9])r402_[A-Za-z0-9_-]{{2,}}[A-Za-z0-9._-]*"
@@ -45,6 +59,60 @@ FLAGS = frozenset(
     | {"--voucher", "--password"}
 )
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def public(answer: Any) -> Any:
+    """A JSON value without the secrets that a gateway happens to send: members of NAMES, and project keys in texts.
+
+    An object that names its project and loses the project's keys gets `keys_command`, the command that prints them.
+    """
+    # Without recursion: an answer may be nested deeper than the interpreter's stack.
+    root = [answer]
+    places: list[tuple[Any, Any]] = [(root, 0)]
+    while places:
+        holder, key = places.pop()
+        value = holder[key]
+        if isinstance(value, str):
+            holder[key] = _without_project_keys(value)
+        elif isinstance(value, list):
+            holder[key] = copy = list(value)
+            places += [(copy, place) for place in range(len(copy))]
+        elif isinstance(value, dict):
+            holder[key] = shown = _members(value)
+            places += [(shown, name) for name in shown]
+    return root[0]
+
+
+def _members(found: dict[Any, Any]) -> dict[Any, Any]:
+    if NAMES.isdisjoint(found):
+        return dict(found)
+    shown = {name: item for name, item in found.items() if name not in NAMES}
+    project_id = found.get("project_id") or found.get("id")
+    if isinstance(project_id, str) and not PROJECT_KEYS.isdisjoint(found):
+        words = ("credentials", "project-keys", "export", "--project", project_id, "--reveal")
+        shown["keys_command"] = advice.command(*words)
+    return shown
+
+
+def _without_project_keys(text: str) -> str:
+    return _PROJECT_KEY.sub(REDACTED, text) if "r402_" in text else text
+
+
+def redacted(value: Any) -> Any:
+    """What is sent, as it may be shown: texts under a name that sounds secret, and project keys, are taken out."""
+    if isinstance(value, str):
+        return _without_project_keys(value)
+    if isinstance(value, dict):
+        return {
+            key: REDACTED if isinstance(item, str) and sounds_secret(key) else redacted(item)
+            for key, item in value.items()
+        }
+    return [redacted(item) for item in value] if isinstance(value, list) else value
+
+
+def sounds_secret(name: str) -> bool:
+    """Whether a header, parameter or member of that name may hold a secret."""
+    return name in NAMES or _SOUNDS_SECRET.search(name) is not None
 
 
 def masked(envelope: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +316,12 @@ def _mask(value: Any, key: str, pattern: re.Pattern[str] | None, words: Sequence
         shown = SHAPE.sub(HIDDEN, value)
         return pattern.sub(HIDDEN, shown) if pattern is not None else shown
     if isinstance(value, dict):
-        return {without_shapes(str(name)): _mask(item, str(name), pattern, words) for name, item in value.items()}
+        return {
+            without_shapes(str(name)): HIDDEN
+            if name in NAMES and isinstance(item, str)
+            else _mask(item, str(name), pattern, words)
+            for name, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_mask(item, key, pattern, words) for item in value]
     return value

@@ -109,6 +109,15 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
 # The gateway may ask any call for money; these are the ones that cost something when all is well.
 _SPENDS = {"pay", "tier set", "image generate", "apps fork"}
 
+# Made to print a secret: a key or token once, or what this machine holds. Every other answer goes through secrecy.public.
+_REVEALS = (
+    "projects provision; branches create; apps fork; transfer {accept claim}; credentials {issue rotate token}; "
+    "credentials project-keys export; delegates {create rotate}; webhook-secret rotate; email webhooks register; "
+    "auth {verify passkey-login-verify}"
+)
+# Print what the user's own data, functions or sellers answer, as it is.
+_PASSES_ON = "projects {sql rest}; functions invoke; pay"
+
 
 def _names(text: str) -> Iterator[str]:
     """`a {b c}; d` -> "a b", "a c", "d"."""
@@ -121,3 +130,5 @@ def _names(text: str) -> Iterator[str]:
 SURFACE: dict[str, Surface] = {
     name: Surface(effect, tuple(auth.split()), name in _SPENDS) for effect, auth, text in _ROWS for name in _names(text)
 }
+REVEALS = frozenset(_names(_REVEALS))
+PASSES_ON = frozenset(_names(_PASSES_ON))

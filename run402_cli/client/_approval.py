@@ -118,7 +118,9 @@ def sign_in(client: Client, *, may_open: bool = True) -> sessions.Session:
     except _browser.CallbackFailed as exc:
         raise _failed("OPERATOR_LOGIN_FAILED", f"Nobody was signed in: {exc}.") from exc
     proof = {"code": code, "code_verifier": challenge.verifier, "redirect_uri": redirect_uri, "state": challenge.state}
-    answer = client.request("POST", f"{_CONTROL_PLANE}/cli/token", context="finishing the sign-in", body=proof)
+    answer = client.request(
+        "POST", f"{_CONTROL_PLANE}/cli/token", context="finishing the sign-in", body=proof, reveals=True
+    )
     if not _has_token(answer, "control_plane_session_token"):
         raise _failed("OPERATOR_LOGIN_FAILED", "The gateway's answer to the sign-in holds no session.")
     return sessions.save_control_plane_session(answer)
@@ -149,7 +151,7 @@ def approve(
         raise _failed("OPERATOR_APPROVE_FAILED", f"Nothing was approved: {exc}.", again) from exc
     proof = {"code": code, "code_verifier": challenge.verifier, "state": challenge.state}
     path = f"{_CONTROL_PLANE}/write-auth/cli/token"
-    answer = client.request("POST", path, context="collecting the approval", body=proof)
+    answer = client.request("POST", path, context="collecting the approval", body=proof, reveals=True)
     if not _has_token(answer, "write_auth_token"):
         raise _failed("OPERATOR_APPROVE_FAILED", "The gateway's answer to the approval holds no token.", again)
     output.notice(f"Approved: {subject}.")

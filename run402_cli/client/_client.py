@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from run402_cli import invocation, output
+from run402_cli import invocation, output, secrecy
 from run402_cli.client import _auth, _reading
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import LazyTransport, reason, refused_directly
@@ -155,15 +155,17 @@ class Client:
         body: Json = None,
         content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        reveals: bool = False,
     ) -> Json:
-        """Send one request and return the parsed body.
+        """Send one request and return the parsed body, without secrets unless the call is made to get them (`reveals`).
 
         `path` starts with / and may hold a query string (see `with_query`); `body` is sent as JSON, `content` as it
         is; `context` is a verb phrase for error messages ("listing projects"). A JSON answer that does not parse is
         None, a non-JSON answer its text.
         """
         response = self.send(method, path, context=context, auth=auth, body=body, content=content, headers=headers)
-        return parse_body(response)
+        answer = parse_body(response)
+        return answer if reveals else secrecy.public(answer)
 
     def send(
         self,
@@ -310,7 +312,7 @@ def origin(url: str) -> str:
 
 def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None) -> ApiError:
     hint = _reading.clock_hint(response)
-    body = parse_body(response)
+    body = secrecy.public(parse_body(response))
     error = ApiError(response.status_code, body, context=context, extra={"hint": hint} if hint else None)
     if response.status_code == 403:
         from run402_cli.client import _approval

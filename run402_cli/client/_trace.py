@@ -12,16 +12,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from run402_cli import invocation, output
 from run402_cli.client._httpx import httpx
 from run402_cli.errors import DryRun
+from run402_cli.secrecy import REDACTED, redacted, sounds_secret
 
-REDACTED = "[redacted]"
 # POST routes that only ask; see docs/protocol/conventions.md.
 _READING_POSTS = re.compile(r"/(validate|resolve|diagnose|quote|token-exchange)$")
 _READS = ("GET", "HEAD", "OPTIONS")
 _SECRET_HEADERS = frozenset(
     ("authorization", "apikey", "cookie", "sign-in-with-x", "payment-signature", "x-payment", "x-run402-write-auth")
-)
-_SECRET_NAMES = re.compile(
-    r"secret|password|token|private|signature|signed_delegation|credential|api_?key|service_?key|code|^key$", re.I
 )
 _SECRET_ROUTES = re.compile(r"/secrets(/|$)")
 _HIDDEN_HEADERS = frozenset(("host", "accept", "accept-encoding", "connection", "user-agent", "content-length"))
@@ -71,7 +68,7 @@ def _after(response: httpx.Response) -> None:
 def described(request: httpx.Request) -> dict[str, Any]:
     """A request as --dry-run shows it: {method, url, headers, body}; bytes become {size_bytes, sha256}."""
     headers = {
-        name: REDACTED if name in _SECRET_HEADERS or _SECRET_NAMES.search(name) else value
+        name: REDACTED if name in _SECRET_HEADERS or sounds_secret(name) else redacted(value)
         for name, value in request.headers.items()
         if name not in _HIDDEN_HEADERS
     }
@@ -98,25 +95,15 @@ def _body(request: httpx.Request) -> Any:
         else:
             return REDACTED if _SECRET_ROUTES.search(request.url.path) else redacted(value)
     if len(data) <= 65_536 and request.headers.get("content-type", "").startswith("text/"):
-        return data.decode("utf-8", "replace")
+        return redacted(data.decode("utf-8", "replace"))
     return {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def redacted(value: Any) -> Any:
-    """`value` with everything under a name that sounds secret taken out."""
-    if isinstance(value, dict):
-        return {
-            key: REDACTED if isinstance(item, str) and _SECRET_NAMES.search(key) else redacted(item)
-            for key, item in value.items()
-        }
-    return [redacted(item) for item in value] if isinstance(value, list) else value
 
 
 def redacted_url(url: str) -> str:
     """`url` without user info, and with the values of query parameters that sound secret taken out."""
-    parts = urlsplit(url)
+    parts = urlsplit(str(redacted(url)))
     query = [
-        (name, REDACTED if _SECRET_NAMES.search(name) else value)
+        (name, REDACTED if sounds_secret(name) else value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     return urlunsplit(

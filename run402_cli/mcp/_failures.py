@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from run402_cli import output
+from run402_cli import output, secrecy
 from run402_cli.errors import ApiError, Run402Error
 from run402_cli.mcp import _text
 from run402_cli.mcp._phrases import Phrases
@@ -73,15 +73,15 @@ _BY_CODE: Mapping[str, tuple[str, ...]] = {
 
 
 def text_of(tool: Tool, error: Run402Error | ReleaseError, phrases: Phrases) -> str:
-    """The error of a tool call. Secrets are not taken out here."""
+    """The error of a tool call, without secrets as the envelope of a command line has none."""
     if isinstance(error, ReleaseError):
         envelope: dict[str, Any] = {"code": error.code, "hint": error.hint, "details": error.details}
-        first = f"{tool.name} failed: {error.message}"
     else:
         envelope = error.envelope()
-        first = f"{tool.name} failed: {error.message}"
-        if isinstance(source := _answer(error), ApiError):
-            first = f"{tool.name} failed while {source.context}: {error.message} (HTTP {source.http})"
+    first = f"{tool.name} failed: {error.message}"
+    if isinstance(error, Run402Error) and isinstance(source := _answer(error), ApiError):
+        first = f"{tool.name} failed while {source.context}: {error.message} (HTTP {source.http})"
+    first, envelope = secrecy.without_shapes(first), secrecy.masked(envelope)
     step = next_step(envelope, phrases)
     if step and "http" not in envelope:
         envelope.pop("hint", None)  # it tells the same for a command line
@@ -190,7 +190,7 @@ def payment_text(tool: Tool, error: BaseException) -> tuple[str, Any] | None:
     answer = _answer(error)
     if not tool.reports_402 or not isinstance(answer, ApiError) or answer.http != 402:
         return None
-    details = answer.fields.get("x402") or answer.body
+    details = secrecy.public(answer.fields.get("x402") or answer.body)
     advice = f"Nothing was done yet. Pay, then repeat the same call of {tool.name}."
     parts = [_text.heading("payment required"), answer.message, _text.fence(details), advice]
     return "\n\n".join(parts), {"payment_required": True, "http_status": 402, "payment": details}

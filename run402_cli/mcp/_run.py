@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from run402_cli import output
+from run402_cli import output, secrecy
 from run402_cli.errors import DryRun, EnvironmentFault, Run402Error
 from run402_cli.mcp import _failures, _text
 from run402_cli.mcp._phrases import Phrases
@@ -113,13 +113,13 @@ class Toolbox:
 
     def _finished(self, tool: Tool, result: Any, secrets: list[str]) -> Content:
         reply = result if isinstance(result, Reply) else Reply(result)
-        document = _text.without_keys(reply.document) if tool.hides_keys else reply.document
+        document = secrecy.public(reply.document) if tool.hides_keys else reply.document
         document = self._guided(document)
         document, cuts = windowed(self.store, document) if tool.window else (document, [])
         text = reply.text if reply.text is not None else _text.document(tool.name, document)
         parts = [text, *(_cut(each) for each in cuts)]
         if reply.more:
-            parts.append(_text.fence(_text.without_keys(reply.more) if tool.hides_keys else reply.more))
+            parts.append(_text.fence(secrecy.public(reply.more) if tool.hides_keys else reply.more))
         if cuts and isinstance(document, dict):
             document = {**document, "shortened": cuts}
         structured = document if isinstance(document, dict) else {"result": document}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from run402_cli import output
-
-_KEYS = frozenset({"service_key", "anon_key", "private_key", "privateKey"})
+from run402_cli import output, secrecy
 
 
 def heading(text: str) -> str:
@@ -51,18 +49,11 @@ def document(title: str, value: Any) -> str:
     return "\n\n".join([heading(title), "Done." if value is None else fence(value)])
 
 
-def without_keys(value: Any) -> Any:
-    """A JSON value without the members that hold keys."""
-    if isinstance(value, dict):
-        return {key: without_keys(item) for key, item in value.items() if key not in _KEYS}
-    return [without_keys(item) for item in value] if isinstance(value, list) else value
-
-
 def redacted(value: Any, secrets: Sequence[str]) -> Any:
     """A JSON value in which no text holds one of the secrets."""
     if isinstance(value, str):
         for secret in secrets:
-            value = value.replace(secret, "[redacted]")
+            value = value.replace(secret, secrecy.REDACTED)
         return value
     if isinstance(value, dict):
         return {redacted(key, secrets): redacted(item, secrets) for key, item in value.items()}

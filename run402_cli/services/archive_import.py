@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from run402_cli import advice, output, standard_input
+from run402_cli import advice, output, secrecy, standard_input
 from run402_cli.archive.diagnostics import ArchiveFault, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.unpack import unpack
@@ -248,6 +248,7 @@ def _result(response: httpx.Response, base: str, verification: Verification) -> 
     if isinstance(body, str) or body is None:
         with contextlib.suppress(ValueError, RecursionError):
             body = response.json()
+    body = secrecy.public(body)
     if isinstance(body, dict) and body.get("schema_version") == IMPORT_RESULT_SCHEMA:
         return body
     status = response.status_code

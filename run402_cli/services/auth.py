@@ -94,7 +94,9 @@ def verify_code(client: Client, project_id: str, *, challenge_id: str, code: str
 
 def _session(client: Client, project_id: str, grant: str, body: dict[str, Json]) -> Json:
     path = f"/auth/v1/token?grant_type={grant}"
-    return client.request("POST", path, context="signing in", auth=_visitor(client, project_id), body=body)
+    return client.request(
+        "POST", path, context="signing in", auth=_visitor(client, project_id), body=body, reveals=True
+    )
 
 
 def providers(client: Client, project_id: str) -> Json:
@@ -192,7 +194,7 @@ def passkey_login_verify(client: Client, project_id: str, *, challenge_id: str, 
     """POST /auth/v1/passkeys/login/verify {challenge_id, response} -> a session, and what a higher role would need."""
     auth = _visitor(client, project_id)
     path, body = "/auth/v1/passkeys/login/verify", {"challenge_id": challenge_id, "response": response}
-    return client.request("POST", path, context="finishing the passkey login", auth=auth, body=body)
+    return client.request("POST", path, context="finishing the passkey login", auth=auth, body=body, reveals=True)
 
 
 def list_passkeys(client: Client, project_id: str, token: str) -> Json:

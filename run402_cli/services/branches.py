@@ -49,7 +49,9 @@ def create(
     if enable_cron:
         body["enable_cron"] = True
     auth = _auth(client, project_id)
-    answer = client.request("POST", _path(project_id), context="creating the branch", auth=auth, body=body)
+    answer = client.request(
+        "POST", _path(project_id), context="creating the branch", auth=auth, body=body, reveals=True
+    )
     _remember(client, answer)
     return {"ok": True, "branch": answer}
 

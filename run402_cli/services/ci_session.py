@@ -103,6 +103,7 @@ def exchange(client: Client, project_id: str, subject_token: str) -> dict[str, A
             "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
             "project_id": project_id,
         },
+        reveals=True,
     )
     if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
         raise ValidationError(

@@ -38,7 +38,9 @@ def issue(client: Client, project_id: str, *, kind: str, name: str, expires_at: 
     if expires_at is not None:
         body["expires_at"] = expires_at
     auth = client.principal()
-    return client.request("POST", _path(project_id), context="issuing the credential", auth=auth, body=body)
+    return client.request(
+        "POST", _path(project_id), context="issuing the credential", auth=auth, body=body, reveals=True
+    )
 
 
 def list_credentials(client: Client, project_id: str, *, include_revoked: bool = False) -> Json:
@@ -60,7 +62,7 @@ def status(client: Client, project_id: str) -> Json:
 def rotate(client: Client, project_id: str, credential_id: str) -> Json:
     """POST /projects/v1/{id}/credentials/{credential}/rotate -> the new record and `secret`, shown once."""
     path = _path(project_id, credential_id, "/rotate")
-    return client.request("POST", path, context="rotating the credential", auth=client.principal())
+    return client.request("POST", path, context="rotating the credential", auth=client.principal(), reveals=True)
 
 
 def revoke(client: Client, project_id: str, credential_id: str, *, reason: str | None = None) -> Json:
@@ -75,7 +77,9 @@ def token(client: Client, project_id: str, *, kind: str = "service") -> Json:
     from run402_cli.client import segment
 
     path = f"/projects/v1/{segment(project_id)}/tokens"
-    return client.request("POST", path, context="minting the token", auth=client.principal(), body={"kind": kind})
+    return client.request(
+        "POST", path, context="minting the token", auth=client.principal(), body={"kind": kind}, reveals=True
+    )
 
 
 # -- the local cache ----------------------------------------------------------------------------------------------------

@@ -31,7 +31,9 @@ def create(
     if expires_at is not None:
         body["expires_at"] = expires_at
     auth = client.principal()
-    return client.request("POST", _path(project_id), context="creating the delegate", auth=auth, body=body)
+    return client.request(
+        "POST", _path(project_id), context="creating the delegate", auth=auth, body=body, reveals=True
+    )
 
 
 def list_delegates(client: Client, project_id: str) -> Json:
@@ -48,4 +50,4 @@ def revoke(client: Client, project_id: str, delegate_id: str) -> Json:
 def rotate(client: Client, project_id: str, delegate_id: str) -> Json:
     """POST /projects/v1/{id}/delegates/{delegate}/rotate -> as `create`: the old token stops, the new one is shown once."""
     path = _path(project_id, delegate_id, "rotate")
-    return client.request("POST", path, context="rotating the delegate", auth=client.principal())
+    return client.request("POST", path, context="rotating the delegate", auth=client.principal(), reveals=True)

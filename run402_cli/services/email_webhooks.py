@@ -44,7 +44,7 @@ def register(client: Client, project_id: str, *, url: str, events: list[str], ma
     path = _path(client, project_id, mailbox)
     auth = client.service_key(project_id)
     body = {"url": url, "events": events}
-    return client.request("POST", path, context="registering the webhook", auth=auth, body=body)
+    return client.request("POST", path, context="registering the webhook", auth=auth, body=body, reveals=True)
 
 
 def update(

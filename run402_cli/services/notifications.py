@@ -163,4 +163,4 @@ def remove_rule(client: Client, rule_id: str) -> Json:
 def rotate_webhook_secret(client: Client) -> Json:
     """POST /agent/v1/webhook-secret/rotate -> {webhook_signing_secret, rotated_at, grace_window_hours, note}, once."""
     path = "/agent/v1/webhook-secret/rotate"
-    return client.request("POST", path, context="rotating the webhook secret", auth=client.principal())
+    return client.request("POST", path, context="rotating the webhook secret", auth=client.principal(), reveals=True)

@@ -66,7 +66,7 @@ def _poll(client: Client, device_code: str) -> Json:
     """The state authorization_pending or slow_down, or the final answer."""
     body = {"device_code": device_code}
     try:
-        return client.request("POST", f"{_DEVICE}/token", context="waiting for the sign-in", body=body)
+        return client.request("POST", f"{_DEVICE}/token", context="waiting for the sign-in", body=body, reveals=True)
     except ApiError as exc:
         state = exc.fields.get("error")
         if state == "access_denied":

@@ -12,8 +12,6 @@ from run402_cli.errors import CommandError, Run402Error, ValidationError, no_all
 from run402_cli.naming import name_key
 from run402_cli.state import sessions
 
-# Shown by the commands whose purpose it is, by no other.
-_KEYS = ("anon_key", "service_key")
 _DESTROYS = ["schemas", "functions", "subdomains", "mailbox", "blobs", "secrets"]
 REST_METHODS = ("GET", "POST", "PATCH", "DELETE")
 KEY_TYPES = ("anon", "service")
@@ -81,6 +79,7 @@ def provision(
         ),
         body=body,
         headers={"Idempotency-Key": key} if key else None,
+        reveals=True,
     )
     if not isinstance(answer, dict) or not isinstance(answer.get("project_id"), str) or not answer["project_id"]:
         raise _senseless("the creation of the project")
@@ -171,17 +170,17 @@ def _row(row: dict[str, Json], active: str | None) -> dict[str, Json]:
         "custom_domains": row.get("custom_domains") or [],
         "org_id": row.get("org_id"),
         "status": row.get("effective_status") if status is None else status,
+        **({"keys_command": row["keys_command"]} if "keys_command" in row else {}),
     }
 
 
 def get(client: Client, project_id: str) -> Json:
     """GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes), ...}.
 
-    Keys are left out, whatever the gateway sends: `credentials project-keys export --reveal` shows the cached ones. A
-    project that does not exist and one that the caller may not see are the same 403.
+    Where the gateway sends the project's keys, `keys_command` stands in their place: the command that prints them.
+    A project that does not exist and one that the caller may not see are the same 403.
     """
-    answer = client.request("GET", _project(project_id), context="reading the project", auth=client.principal())
-    return {key: answer[key] for key in answer if key not in _KEYS} if isinstance(answer, dict) else answer
+    return client.request("GET", _project(project_id), context="reading the project", auth=client.principal())
 
 
 def current(client: Client) -> dict[str, Json]:
@@ -241,10 +240,12 @@ def sql(client: Client, project_id: str, text: str, params: list[Json] | None = 
     auth = client.service_key(project_id)
     path, context = _admin(project_id, "sql"), "running SQL"
     if params:
-        answer = client.request("POST", path, context=context, auth=auth, body={"sql": text, "params": params})
+        answer = client.request(
+            "POST", path, context=context, auth=auth, body={"sql": text, "params": params}, reveals=True
+        )
     else:
         headers = {"Content-Type": "text/plain"}
-        answer = client.request("POST", path, context=context, auth=auth, content=text, headers=headers)
+        answer = client.request("POST", path, context=context, auth=auth, content=text, headers=headers, reveals=True)
     if isinstance(answer, dict) and "rowCount" in answer and "row_count" not in answer:
         return {"row_count" if key == "rowCount" else key: value for key, value in answer.items()}
     return answer

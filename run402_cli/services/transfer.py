@@ -95,7 +95,7 @@ def _take(client: Client, transfer_id: str, action: str, body: dict[str, Json], 
     client.require_wallet()
     _ready_to_remember(client)
     path = _path(transfer_id, action)
-    answer = client.request("POST", path, context=context, auth=client.principal(), body=body)
+    answer = client.request("POST", path, context=context, auth=client.principal(), body=body, reveals=True)
     _remember(client, answer)
     return answer
 

@@ -340,7 +340,8 @@ def test_a_projects_keys_are_not_printed_whatever_the_gateway_sends(
     sends = {"project_id": "prj_1", "name": "shop", "anon_key": "anon-of-it", "service_key": "service-of-it"}
     httpx_mock.add_response(url=f"{BASE}/projects/v1/prj_1", json=sends)
     result = run("projects", command).json
-    assert result.get("project", result) == {"project_id": "prj_1", "name": "shop"}
+    shows = "run402 credentials project-keys export --project prj_1 --reveal"
+    assert result.get("project", result) == {"project_id": "prj_1", "name": "shop", "keys_command": shows}
 
 
 def test_current_reports_a_refusal_as_data(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:

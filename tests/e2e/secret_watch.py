@@ -13,13 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The first words of the commands whose stdout may hold a project's keys, because showing them is their purpose.
-SHOW_KEYS = (
-    ("projects", "provision"),
-    ("projects", "keys"),
-    ("branches", "create"),
-    ("snapshots", "clone"),
-)
+from run402_cli.surface import REVEALS
+
 # Keys short enough to stand in a text by chance are no secrets worth looking for.
 SHORTEST = 12
 
@@ -62,7 +57,7 @@ class Watch:
         found = []
         for words, out, err in self.commands:
             name = " ".join(words[:3])
-            hidden = self.private if words[:2] in SHOW_KEYS else everything
+            hidden = self.private if any(" ".join(words).startswith(shown) for shown in REVEALS) else everything
             found += [f"{what} on stdout of `{name}`" for what in _in(out, hidden)]
             found += [f"{what} on stderr of `{name}`" for what in _in(err, everything)]
         for path, text in self.files.items():

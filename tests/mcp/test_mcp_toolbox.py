@@ -114,13 +114,24 @@ def test_a_service_key_is_taken_out_of_answers_and_errors(toolbox: Toolbox, wall
     assert SERVICE_KEY not in run(toolbox, "run_sql", project_id=PROJECT, sql="select 1").text
 
 
+def test_an_error_shows_no_key_by_shape_or_by_name(toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock) -> None:
+    strange = "r402_service_" + "7c" * 24
+    body = {"message": f"bad {strange}", "code": "SQL_ERROR", "details": {"anon_key": "of-the-cloud", "near": strange}}
+    httpx_mock.add_response(status_code=400, json=body)
+    text = run(toolbox, "run_sql", project_id=PROJECT, sql="select 1").text
+    assert "SQL_ERROR" in text
+    assert strange not in text
+    assert "of-the-cloud" not in text
+
+
 def test_accepted_transfers_are_saved_with_their_keys_and_shown_without(
     toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock
 ) -> None:
     keys = {"anon_key": "anon-key-of-the-other", "service_key": "service-key-of-the-other"}
     httpx_mock.add_response(json={"project_id": "prj_2", **keys, "secret_names_inherited": ["TOKEN"]})
     answer = run(toolbox, "accept_project_transfer", transfer_id="t1")
-    assert answer.structured == {"project_id": "prj_2", "secret_names_inherited": ["TOKEN"]}
+    command = "run402 credentials project-keys export --project prj_2 --reveal"
+    assert answer.structured == {"project_id": "prj_2", "secret_names_inherited": ["TOKEN"], "keys_command": command}
     assert "service-key" not in answer.text
     profile = Profile(select(None))
     assert profile.keys.require("prj_2")["service_key"] == keys["service_key"]
