@@ -111,7 +111,7 @@ _SPENDS = {"pay", "tier set", "image generate", "apps fork"}
 
 # Made to print a secret: a key or token once, or what this machine holds. Every other answer goes through secrecy.public.
 _REVEALS = (
-    "projects provision; branches create; apps fork; transfer {accept claim}; credentials {issue rotate token}; "
+    "projects provision; branches create; apps fork; transfer {init accept claim}; credentials {issue rotate token}; "
     "credentials project-keys export; delegates {create rotate}; webhook-secret rotate; email webhooks register; "
     "auth {verify passkey-login-verify}"
 )

@@ -36,7 +36,9 @@ def init(client: Client, project_id: str, offer: dict[str, Json]) -> Json:
     path = f"/projects/v1/{segment(project_id)}/transfers"
     if "to_org_id" in offer:
         _ready_to_remember(client)
-    answer = client.request("POST", path, context="starting the transfer", auth=client.principal(), body=offer)
+    answer = client.request(
+        "POST", path, context="starting the transfer", auth=client.principal(), body=offer, reveals=True
+    )
     _remember(client, answer)
     return answer
 
