@@ -429,6 +429,7 @@ GROUPS: dict[str, Group] = {
             "list": "List messages, sent and received.",
             "get": "Show one message with its replies.",
             "get-raw": "Save a received message byte for byte.",
+            "outbox": "List what the local gateway would have sent.",
             "reply": "Answer a received message in its thread.",
             "delete": "Delete a mailbox with its messages.",
             "webhooks list": "List webhooks.",

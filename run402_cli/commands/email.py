@@ -292,6 +292,26 @@ def get_raw(
         output.emit(email.save_raw(client, project_id, message_id, output_, mailbox=mailbox), compact=True)
 
 
+@app.command(
+    "outbox",
+    example=[
+        "run402 email outbox --to ada@example.com --limit 1 --jq '.messages[0].codes[0]' -r",
+        "run402 email outbox | jq -r '.messages[].links[]'",
+    ],
+)
+def outbox(
+    to: Annotated[str | None, typer.Option("--to", metavar="ADDRESS", help="Only mail to this address.")] = None,
+    limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="Newest messages, at most 100.")] = None,
+) -> None:
+    """List what the local gateway would have sent, newest first, of all its projects: links and codes stand apart.
+
+    Sign-in mails are among them. The Cloud really sends its mail and has no outbox: there the command is an error.
+    """
+    count = integer("--limit", limit, high=email.OUTBOX_SHOWN)
+    with Client() as client:
+        output.emit(email.outbox(client, to=to, limit=count))
+
+
 @app.command("reply", example="run402 email reply MESSAGE_ID --html '<p>Thank you.</p>'")
 def reply(
     words: MessageWord = None,

@@ -10,15 +10,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.client import Client, with_query
-from run402_cli.errors import EnvironmentFault, UsageError, ValidationError
+from run402_cli.errors import CommandError, EnvironmentFault, UsageError, ValidationError
 from run402_cli.services import mailboxes
 from run402_cli.services._checks import email_address, listed
 
 Json = Any
 
 DIRECTIONS = ("inbound", "outbound")
+OUTBOX_SHOWN = 100
 _SENT = ("message_id", "to", "template", "subject", "status", "sent_at", "mailbox_id", "from_address")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _BY_SUFFIX = {
@@ -179,6 +180,35 @@ def save_raw(
             details={"path": output},
         ) from exc
     return {"message_id": message_id, "bytes": len(data), "output": output}
+
+
+def outbox(client: Client, *, to: str | None = None, limit: int | None = None) -> dict[str, Json]:
+    """What a local gateway would have sent, newest first, of all its projects, sign-in mails too.
+
+    GET /_run402/mail -> {messages: [{message_id, url, direction, from, to, subject, text, links, codes, project_id, project,
+    created_at}]}, at most 100, of the last 100. `to` is one address. Raises ValidationError LOCAL_ERROR for an impossible
+    address and CommandError LOCAL_GATEWAY_REQUIRED on the Cloud. docs/local-gateway-users.md, "Mail"
+    """
+    if to is not None:
+        email_address("to", to)
+    if not client.is_core:
+        raise _sent_for_real(client.api_base)
+    path = with_query("/_run402/mail", to=to, direction="outbound")
+    answer = client.request("GET", path, context="reading the outbox", headers={"Accept": "application/json"})
+    found = answer.get("messages") if isinstance(answer, dict) else None
+    return {"messages": found[:limit] if isinstance(found, list) else []}
+
+
+def _sent_for_real(base: str) -> CommandError:
+    return CommandError(
+        f"{base} sends its mail: only a local gateway keeps it in an outbox.",
+        code="LOCAL_GATEWAY_REQUIRED",
+        hint="Look into the inbox of the recipient. What a mailbox sent: "
+        f"{advice.command('email', 'list', '--direction', 'outbound')}. "
+        f"To try mail on this machine: {advice.command('core', 'start', '--use')}",
+        details={"api_base": base},
+        next_actions=[advice.action("run_command", "email", "list", "--direction", "outbound")],
+    )
 
 
 def reply(

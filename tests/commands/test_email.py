@@ -459,3 +459,41 @@ def test_a_webhook_needs_an_https_url(run: Run, wallet: Path, url: str, details:
 @pytest.mark.parametrize("args", [("mailboxes",), (*TO, *RAW), ("webhooks", "deliveries")])
 def test_without_cached_keys_nothing_is_sent(run: Run, args: tuple[str, ...]) -> None:
     assert run("email", *args, "--project", "prj_x").error["code"] == "PROJECT_CREDENTIAL_NOT_FOUND"
+
+
+# -- the outbox of a local gateway ---------------------------------------------------------------------------------------
+
+
+def letter(number: int) -> dict[str, Any]:
+    return {"message_id": f"msg_{number}", "to": "ada@example.com", "links": [], "codes": ["123456"]}
+
+
+def test_the_outbox_is_read_as_json_without_a_project(run: Run, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(json={"messages": [letter(2), letter(1)]})
+    shown = run("email", "outbox", "--to", "ada@example.com", "--limit", "1").json
+    assert shown == {"messages": [letter(2)]}
+    assert calls(httpx_mock) == ["GET /_run402/mail?to=ada%40example.com&direction=outbound"]
+    (request,) = httpx_mock.get_requests()
+    assert request.headers["accept"] == "application/json"
+    assert "authorization" not in request.headers
+
+
+def test_the_cloud_has_no_outbox_and_is_not_asked(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUN402_API_BASE", "https://api.run402.com")
+    error = run("email", "outbox").error
+    assert error["code"] == "LOCAL_GATEWAY_REQUIRED"
+    assert "https://api.run402.com" in error["message"]
+    assert [action["command"] for action in error["next_actions"]] == ["run402 email list --direction outbound"]
+    assert "run402 core start --use" in error["hint"]
+    assert calls(httpx_mock) == []
+
+
+@pytest.mark.parametrize("words", [("--limit", "0"), ("--limit", "101"), ("--limit", "x"), ("--to", "nobody")])
+def test_a_wrong_wish_for_the_outbox_is_told_before_any_call(
+    run: Run, httpx_mock: HTTPXMock, words: tuple[str, str]
+) -> None:
+    error = run("email", "outbox", *words).error
+    assert ("--limit" if words[0] == "--limit" else "nobody") in error["message"]
+    assert calls(httpx_mock) == []

@@ -54,7 +54,7 @@ async def outbox(request: Request) -> Response:
 
 
 async def mail_page(request: Request) -> Response:
-    """GET /_run402/mail[?to=ADDRESS]: the newest mails of all projects, for a browser.
+    """GET /_run402/mail[?to=ADDRESS&direction=outbound]: the newest mails of all projects, for a browser.
 
     With `Accept: application/json` `{messages: [{message_id, url, direction, from, to, subject, text, links, codes,
     project_id, project, created_at}]}`, for a program: what a person would click or type is taken out of the text.
@@ -65,9 +65,10 @@ async def mail_page(request: Request) -> Response:
             "SELECT m.message_id, m.direction, m.from_address, m.to_address, m.subject, m.created_at, m.body_text,"
             " m.body_html, p.project_id, p.name"
             " FROM internal.core_email_messages m JOIN internal.core_projects p USING (project_id)"
-            " WHERE %(to)s::text IS NULL OR lower(m.to_address) = lower(%(to)s)"
+            " WHERE (%(to)s::text IS NULL OR lower(m.to_address) = lower(%(to)s))"
+            " AND (%(direction)s::text IS NULL OR m.direction = %(direction)s)"
             " ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(shown)s",
-            {"to": (request.query_params.get("to") or "").replace("\0", "") or None, "shown": SHOWN},
+            {"to": _asked(request, "to"), "direction": _asked(request, "direction"), "shown": SHOWN},
         )
         rows = await cursor.fetchall()
     if "application/json" in request.headers.get("accept", ""):
@@ -77,6 +78,10 @@ async def mail_page(request: Request) -> Response:
         f"<table><tr><th>When<th>From<th>To<th>Subject<th>Project</tr>{body}</table>" if rows else "<p>No mail yet.</p>"
     )
     return _page("Local mail", f"<h1>Local mail</h1><p>Nothing here left this machine.</p>{table}")
+
+
+def _asked(request: Request, name: str) -> str | None:
+    return (request.query_params.get(name) or "").replace("\0", "") or None
 
 
 def _told(base: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -98,6 +98,16 @@ class Email(Namespace):
         """
         return self._call(_email.save_raw, project_id, message_id, output, mailbox=mailbox)
 
+    def outbox(self, *, to: str | None = None, limit: int | None = None) -> dict[str, Any]:
+        """What a local gateway would have sent, newest first, of all its projects, sign-in mails too.
+
+        GET /_run402/mail -> {messages: [{message_id, url, direction, from, to, subject, text, links, codes, project_id,
+        project, created_at}]}, at most 100, of the last 100. `to` is one address. Raises ValidationError LOCAL_ERROR
+        for an impossible address and CommandError LOCAL_GATEWAY_REQUIRED on the Cloud. docs/local-gateway-users.md,
+        "Mail"
+        """
+        return self._call(_email.outbox, to=to, limit=limit)
+
     def reply(
         self,
         project_id: str,

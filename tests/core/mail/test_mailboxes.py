@@ -16,6 +16,10 @@ import httpx
 import psycopg
 import pytest
 from functions_kit import Functions
+from schema_kit import problems
+
+from run402_cli.client import Client
+from run402_cli.services.email import outbox
 
 LETTER = {"to": "ada@example.com", "subject": "Hello", "html": "<p>Hi <b>Ada</b> &amp; all</p>"}
 
@@ -394,6 +398,20 @@ def test_a_program_reads_the_links_and_codes_of_a_mail(mail: Mail, project: dict
     assert mail.client.get("/_run402/mail?to=nobody@example.com", headers=program).json() == {"messages": []}
     page = {**program, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
     assert mail.client.get("/_run402/mail", headers=page).status_code == 403
+
+
+def test_the_command_reads_what_would_have_been_sent(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = mail.create()
+    mail.send(box, to=box["address"], subject="to itself")
+    mail.send(box, subject="Your code", html="<p>Code 271828</p><a href='https://app.example/in?t=1'>in</a>")
+    monkeypatch.setenv("RUN402_API_BASE", str(mail.client.base_url).rstrip("/"))
+    with Client() as client:
+        shown = outbox(client)["messages"]
+        assert [(m["subject"], m["direction"]) for m in shown] == [("Your code", "outbound"), ("to itself", "outbound")]
+        assert (shown[0]["codes"], shown[0]["links"]) == (["271828"], ["https://app.example/in?t=1"])
+        assert outbox(client, to=box["address"].upper())["messages"] == shown[1:]
+        assert outbox(client, limit=1)["messages"] == shown[:1]
+    assert problems(["email", "outbox"], 0, json.dumps({"messages": shown})) == []
 
 
 @pytest.mark.parametrize(
