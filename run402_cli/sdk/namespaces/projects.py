@@ -74,6 +74,7 @@ class Projects(Namespace):
         """GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes),
         ...}.
 
+        Where the gateway sends the project's keys, `keys_command` stands in their place: the command that prints them.
         A project that does not exist and one that the caller may not see are the same 403.
         """
         return self._call(_projects.get, project_id)
@@ -202,6 +203,7 @@ class ProjectProjects(Namespace):
         """GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes),
         ...}.
 
+        Where the gateway sends the project's keys, `keys_command` stands in their place: the command that prints them.
         A project that does not exist and one that the caller may not see are the same 403.
         """
         return self._call(_projects.get, self._project_id)
