@@ -25,9 +25,9 @@ def _quickstart() -> ModuleType:
     return module
 
 
-def working_copy(cli: Cli, base: str, project: dict[str, Any]) -> Path:
-    """The example below the user's directory, with a config.js for this project."""
-    copied: Path = _quickstart().copy_app(cli.cwd, base, project["anon_key"])
+def working_copy(cli: Cli) -> Path:
+    """The example below the user's directory, as it is."""
+    copied: Path = _quickstart().copy_app(cli.cwd)
     return copied
 
 
@@ -74,6 +74,6 @@ class Guestbook:
 
 def deploy(cli: Cli, http: httpx.Client, base: str, project: dict[str, Any]) -> Guestbook:
     """The example as it is, in this project."""
-    app = working_copy(cli, base, project)
+    app = working_copy(cli)
     done = cli.ok("up", "--yes", "--project", project["project_id"], cwd=app)["result"]["deploy"]
     return Guestbook(http, base, {"apikey": project["anon_key"]}, done["urls"]["site"].rstrip("/") + "/")

@@ -37,6 +37,12 @@ def test_a_visitor_reads_and_cannot_sign(guestbook: Guestbook) -> None:
     assert guestbook.messages() == [FIRST]
 
 
+def test_the_site_tells_its_page_which_project_it_belongs_to(guestbook: Guestbook) -> None:
+    """So the directory is deployed as it is, with no key written into it."""
+    told = guestbook.http.get(f"{guestbook.site}api/config")
+    assert (told.status_code, told.json()) == (200, {"url": guestbook.base, "anonKey": guestbook.anon["apikey"]})
+
+
 def test_the_function_signs_with_the_name_of_the_account(cli: Cli, guestbook: Guestbook) -> None:
     ada = guestbook.sign_up("Ada")
     added = guestbook.sign(ada, "  Nice\n  place  ")

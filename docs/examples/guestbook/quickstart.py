@@ -73,12 +73,10 @@ def find_or_make_project(run402: Run402) -> str:
     return str(run402("projects", "provision", "--name", PROJECT_NAME)["project_id"])
 
 
-def copy_app(home: Path, gateway_url: str, anon_key: str) -> Path:
-    """A working copy of the example whose config.js names this project."""
+def copy_app(home: Path) -> Path:
+    """A working copy of the example: `up` links the directory that it deploys."""
     app = home / "app"
     shutil.copytree(EXAMPLE, app, dirs_exist_ok=True, ignore=shutil.ignore_patterns("quickstart.py", "README.md"))
-    config = json.dumps({"url": gateway_url, "anonKey": anon_key})
-    (app / "site" / "config.js").write_text(f"window.RUN402 = {config};\n")
     return app
 
 
@@ -102,7 +100,7 @@ def main() -> None:
     say(f"finding or making the project {PROJECT_NAME} on {gateway['url']}")
     project_id = find_or_make_project(run402)
     keys = run402("credentials", "project-keys", "export", "--project", project_id, "--reveal")
-    app = copy_app(home, gateway["url"], keys["anon_key"])
+    app = copy_app(home)
     say("deploying tables, function and site")
     deploy = run402("up", "--yes", "--project", project_id, cwd=app)["result"]["deploy"]
 

@@ -1,11 +1,11 @@
 // Reads entries through REST, adds them through the function behind api/entries, removes one's own through REST.
-import { api, call, signOut, user } from "./session.js";
+import { call, signOut, user } from "./session.js";
 
 const element = (id) => document.getElementById(id);
 
 async function load() {
   const query = "select=id,author,message,created_at,user_id&order=id.desc&limit=50";
-  const rows = await call(api(`/rest/v1/entries?${query}`));
+  const rows = await call(`/rest/v1/entries?${query}`);
   element("entries").replaceChildren(...rows.map(row));
 }
 
@@ -21,7 +21,7 @@ function row({ id, author, message, created_at, user_id }) {
 function removal(id) {
   const button = document.createElement("button");
   button.textContent = "Remove";
-  button.addEventListener("click", () => act(() => call(api(`/rest/v1/entries?id=eq.${id}`), { method: "DELETE" })));
+  button.addEventListener("click", () => act(() => call(`/rest/v1/entries?id=eq.${id}`, { method: "DELETE" })));
   return button;
 }
 
