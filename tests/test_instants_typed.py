@@ -16,7 +16,8 @@ FLAGS = [
     ["functions", "runs", "list", "f", "--since"], ["functions", "runs", "list", "f", "--until"],
     ["functions", "runs", "logs", "fnrun_abc123", "--since"], ["jobs", "logs", "job_1", "--since"],
     ["notifications", "list", "--since"], ["grants", "create", "0x" + "1" * 40, "deploy", "--expires"],
-    ["delegates", "create", "--grant", "g", "--expires"], ["credentials", "issue", "--kind", "anon", "--name", "n", "--expires"],
+    ["delegates", "create", "--grant", "g", "--expires"],
+    ["credentials", "issue", "--kind", "anon", "--name", "n", "--expires"],
 ]  # fmt: skip
 
 
