@@ -19,12 +19,14 @@ The shapes are written down in docs/protocol/errors.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import ceil
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # root help must not pay for typing
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-Envelope = dict[str, Any]
-NextActions = Sequence[Mapping[str, Any]]
+    NextActions = Sequence[Mapping[str, Any]]
+
+Envelope = dict[str, "Any"]
 
 
 def _fixed(kind: str, command: str) -> dict[str, Any]:
@@ -243,6 +245,8 @@ class ApiError(Run402Error):
             out["body_preview"] = self.body[:500]
         if not out.get("message"):
             out["message"] = self.message
+        from math import ceil
+
         wait = None if self.retry_after is None else ceil(self.retry_after)
         defaults = {"code": code, "category": category, "retryable": False, "retry_after_seconds": wait}
         defaults |= {**self.extra, **self._synthesized()}
@@ -316,6 +320,8 @@ class DeployError(Run402Error):
         out.setdefault("retryable", False)
         out.setdefault("rolled_back", False)
         if self.retry_after is not None:
+            from math import ceil
+
             out.setdefault("retry_after_seconds", ceil(self.retry_after))
         return {**out, "status": "error", "code": self.code}
 

@@ -5,10 +5,12 @@ See docs/protocol/conventions.md, "Help".
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _WIDEST, _NARROWEST, _WITHOUT_TERMINAL = 110, 40, 80
 # The groups by what a reader is after.
@@ -96,6 +98,7 @@ def group_help(name: str) -> str:
 
 def _example(command: str) -> str:
     """The first example of a command, out of the data of `run402 schema`: one line of JSON for each command."""
+    import json
     from pathlib import Path
 
     data = (Path(__file__).with_name("schemas") / "_commands.json").read_text(encoding="utf-8")

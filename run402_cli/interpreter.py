@@ -11,12 +11,16 @@ import sys
 
 # Which standard streams were closed when the process began.
 closed: list[str] = []
+# Whether the process is the program's own: no caller's, who may import what this program does without.
+own = False
 
 
 def settle(*, may_restart: bool) -> None:
     """Give every missing stream something to stand on, and go on without what was changed: in a fresh interpreter when
     `may_restart` (this is the program itself, not a caller's process) and it is needed.
     """
+    global own
+    own = may_restart
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _open_missing()
     flags = sys.flags

@@ -5,10 +5,12 @@ A command's own option of the same name comes first; a test lists those.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from run402_cli.errors import CommandError, DryRun, EnvironmentFault, FlagError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # root help must not pay for typing
+    from collections.abc import Sequence
+    from typing import Any
 
 FORMATS = ("json", "jsonl", "text")
 # Spelling: whether it takes a value, and what it does.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, TextIO
 
 from run402_cli import invocation
 from run402_cli.errors import OutputLost
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # root help must not pay for typing
+    from typing import Any, TextIO
+
     from run402_cli.progress import Display
 
 
@@ -114,6 +115,8 @@ def error(envelope: dict[str, Any]) -> None:
 
 def dumps(value: Any, *, compact: bool) -> str:
     """JSON text. Values that JSON has no form for (infinite floats, lone surrogates) become null or escapes."""
+    import json  # with it comes re, which root help needs as little
+
     style: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 2}
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, **style)

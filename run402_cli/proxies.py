@@ -56,6 +56,11 @@ class Proxy:
         return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
     @property
+    def socks(self) -> bool:
+        """Whether it is a SOCKS proxy."""
+        return self._scheme().startswith("socks")
+
+    @property
     def problem(self) -> str | None:
         """Why it cannot be used; None when it can."""
         scheme = self._scheme()

@@ -6,25 +6,40 @@ checks that this table and the command modules say the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-class Group(NamedTuple):
-    """A top-level word. `commands` maps subcommand paths to summaries; empty for a command without subcommands."""
+class Group:
+    """A top-level word. `commands` maps subcommand paths to summaries; empty for a command without subcommands.
 
-    module: str
-    summary: str
-    commands: Mapping[str, str] = _NONE
-    needs_wallet: bool = True  # a selected, named wallet must exist before the command runs
-    bare_help: bool = True  # without a subcommand the group's help is shown; else that is an error
-    aliases: Mapping[str, str] = _NONE  # accepted, not listed: old or second spellings
-    words: Mapping[str, str] = (
-        _NONE  # subcommands of a command that also runs without one, and takes any other first word
-    )
+    Neither dataclass nor NamedTuple: root help must not pay for those imports.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        summary: str,
+        commands: Mapping[str, str] = _NONE,
+        *,
+        needs_wallet: bool = True,  # a selected, named wallet must exist before the command runs
+        bare_help: bool = True,  # without a subcommand the group's help is shown; else that is an error
+        aliases: Mapping[str, str] = _NONE,  # accepted, not listed: old or second spellings
+        # subcommands of a command that also runs without one, and takes any other first word
+        words: Mapping[str, str] = _NONE,
+    ) -> None:
+        self.module = module
+        self.summary = summary
+        self.commands = commands
+        self.needs_wallet = needs_wallet
+        self.bare_help = bare_help
+        self.aliases = aliases
+        self.words = words
 
 
 GROUPS: dict[str, Group] = {

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-from run402_cli.client._httpx import httpx
+from run402_cli.client._httpx import httpx, load_core
 from run402_cli.errors import EnvironmentFault
 from run402_cli.proxies import Proxies, Proxy
 
@@ -39,6 +39,7 @@ class LazyTransport(httpx.BaseTransport):
         key = (tls, proxy)
         with self._lock:
             if key not in self._transports:
+                load_core(socks=any(each.socks for each in self._proxies.found))
                 self._transports[key] = _made(tls, proxy)
             return self._transports[key]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shlex
 import stat
 import time
@@ -200,7 +199,7 @@ def write_json(path: Path, value: Any, *, temp: str, newline: bool = False, hous
     if not housekeeping:
         invocation.about_to_write(path)
     text = json.dumps(value, indent=2, ensure_ascii=False) + ("\n" if newline else "")
-    scratch = path.parent / f"{temp}.{secrets.token_hex(4)}.tmp"
+    scratch = path.parent / f"{temp}.{os.urandom(4).hex()}.tmp"
     try:
         make_private_dir(path.parent)
         fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

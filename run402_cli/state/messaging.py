@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def _rooms(document: Entry) -> Entry:
 
 
 def _replace(path: Path, document: Entry) -> None:
-    scratch = path.with_name(f".messaging.{secrets.token_hex(4)}.tmp")
+    scratch = path.with_name(f".messaging.{os.urandom(4).hex()}.tmp")
     try:
         scratch.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         scratch.replace(path)
