@@ -80,7 +80,7 @@ HOT: dict[str, dict[str, str]] = {
     "--help": STATIC | LOCAL,
     "wallets current": LOCAL,
     "service health": PLAIN_REQUEST,
-    "projects list": {},
+    "projects list": {"run402_cli.services.archives": "only projects export needs it"},
 }
 
 

@@ -25,7 +25,7 @@ from run402_cli.commands._options import (
     take_project,
 )
 from run402_cli.errors import CommandError, FlagError, UsageError, no_allowance
-from run402_cli.services import archives, expose, projects
+from run402_cli.services import expose, projects
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -588,6 +588,8 @@ def export(
     ] = False,
 ) -> None:
     """Export a project as a portable archive. Exits 0 only when the archive is ready, so add --wait or --output."""
+    from run402_cli.services import archives  # of this one command
+
     rest = _without_project(words or [])
     if rest:
         raise UsageError(f"Unexpected argument {rest[0]!r}.", hint="Name the project with --project.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from run402_cli.invocation import about_to_write
 from run402_cli.state.catalogue import LIMITS
@@ -14,8 +13,7 @@ from run402_cli.state.files import now_iso, read_state, rewritten, write_json
 DEFAULT_PER_PAYMENT = 50_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """USD micros; None means that the user set no such limit. A day is the last 24 hours."""
 
     per_payment: int | None = None

@@ -13,10 +13,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.state.catalogue import BINDING, CONFIG, LOCAL_BINDING, META
@@ -71,8 +70,7 @@ def profile_dir(name: str) -> Path:
     return base_dir() if name == DEFAULT else base_dir() / "profiles" / name
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What a block of code takes for its own instead of the environment's: a config directory and maybe a profile."""
 
     base: Path
@@ -92,16 +90,14 @@ def acting(scope: Scope) -> Iterator[None]:
         _scope.reset(before)
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """A `.run402.json` or `.run402.local.json` that ties a directory tree to a wallet."""
 
     wallet: str
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The resolved wallet name and why it won. `source` is flag, env, binding, config or default.
 
     `fault` is set when the file that says which wallet it is cannot be read: then nobody knows, and whoever asks for the

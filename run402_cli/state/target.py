@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from run402_cli import output
@@ -16,8 +15,7 @@ from run402_cli.state.files import DamagedState, now_iso, read_state, rewritten,
 CLOUD_API_BASE = "https://api.run402.com"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """`source` is argument, env, profile or default; `kind` is what target.json says (cloud, core or unknown)."""
 
     api_base: str

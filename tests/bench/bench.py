@@ -95,11 +95,11 @@ def start_up(home: Path) -> dict[str, Any]:
         "projects list, signed": ([RUN402, "projects", "list"], wallet),
     }
     bars = {
-        "--version": 2.5,
-        "--help": 4.0,
-        "wallets current": 9.0,
-        "service health": 13.0,
-        "projects list, signed": 16.0,
+        "--version": 2.0,
+        "--help": 3.0,
+        "wallets current": 7.5,
+        "service health": 12.0,
+        "projects list, signed": 14.0,
     }
     seconds = medians(commands)
     server.shutdown()
