@@ -45,8 +45,8 @@ class Builder:
     async def build(self, bundle: Bundle) -> tuple[Bundle, Built]:
         """The files of a bundle, and the bundle with the lock of its packages. Does nothing when they are there.
 
-        422 invalid_function_bundle with file, line and message for code that cannot be parsed or imports what is not
-        there; 503 or 422 when packages cannot be installed.
+        422 invalid_function_bundle with file, line and message for code that cannot be parsed, imports what is not
+        there, or does not export what a call needs; 503 or 422 when packages cannot be installed.
         """
         lock = self._locks.get(bundle.build_key)
         if lock is None:
@@ -75,7 +75,7 @@ class Builder:
             entry, handler = _entry(bundle)
             if bundle.entry["deps"]:
                 bundle = replace(bundle, lock=await _packages(temporary, bundle))
-            report = await check_modules(temporary, files)
+            report = await check_modules(temporary, files, entry, handler)
             _refuse_problems(bundle.name, report["problems"])
             library = any(LIBRARY in text for text in files.values())
             if library:
@@ -179,7 +179,7 @@ def _refuse_problems(name: str, problems: list[dict[str, Any]]) -> None:
     first = problems[0]
     shown = f"{name}.mjs" if first["file"] == SINGLE else first["file"]
     place = ":".join(str(part) for part in (shown, first.get("line"), first.get("column")) if part is not None)
-    reason = "missing_import" if "line" not in first else "syntax_error"
+    reason = first.get("reason") or ("missing_import" if "line" not in first else "syntax_error")
     remedy = f" Add it to deps: --deps {first['missing']}" if "missing" in first else ""
     fields = {key: first[key] for key in ("line", "column") if key in first}
     detail = f"{place}: {first['message']}.{remedy}"

@@ -74,11 +74,14 @@ def _node(path: Path, npm: tuple[str, ...] | None) -> Node | None:
     return Node(path, version, npm) if major.isdigit() and int(major) >= OLDEST_NODE else None
 
 
-async def check_modules(folder: Path, files: dict[str, str]) -> dict[str, Any]:
-    """Parse modules without running them: `{modules: {name: {code?, imports}}, problems: [{file, line?, message}]}`."""
+async def check_modules(folder: Path, files: dict[str, str], entry: str, handler: str) -> dict[str, Any]:
+    """Parse and link modules without running them: `{modules: {name: {code?, imports}}, problems: [{file, message, ...}]}`.
+
+    `entry` is one of the files, `handler` the name of the export of it that is called.
+    """
     node = await asyncio.to_thread(find_node)
     command = [str(node.path), "--experimental-vm-modules", "--disable-warning=ExperimentalWarning", str(CHECKER)]
-    request = json.dumps({"dir": str(folder), "files": files}).encode()
+    request = json.dumps({"dir": str(folder), "files": files, "entry": entry, "handler": handler}).encode()
     done = await asyncio.to_thread(_run, command, folder, request, CHECK_SECONDS)
     if done.returncode != 0:
         raise RuntimeError(f"the syntax check failed: {done.stderr.decode(errors='replace')[-2000:]}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import deploy_kit
 import httpx
 import pytest
 from functions_kit import Functions, handler
+
+from run402_cli.core.functions.node import check_modules
 
 OK = handler("return new Response('ok');")
 
@@ -46,6 +50,85 @@ def test_an_import_that_is_not_there_stops_the_deploy(functions: Functions, sour
     answer = functions.commit({"api": source})
     assert answer.status_code == 422
     assert words in answer.json()["message"]
+
+
+COMMON = 'const p = require("path");\nmodule.exports = async () => Response.json({ok: 1});\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (COMMON, "exports nothing (module.exports is not an export here). Add: export default async (req)"),
+        ("export const GET = () => 1;\n", "it exports GET. Add: export { GET as default };"),
+        ("export const a = 1, b = (n: number) => 1;\n", "it exports a, b. Add: export default"),
+        (
+            "import { nope } from 'node:fs';\nexport default nope;\n",
+            "imports nope from node:fs, which does not export it",
+        ),
+    ],
+)
+def test_what_no_call_could_ever_run_is_not_deployed(functions: Functions, source: str, words: str) -> None:
+    functions.deploy({"api": OK})
+    answer = functions.commit({"api": source})
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (422, "INVALID_FUNCTION_BUNDLE")
+    assert (body["reason"], body["file"]) == ("missing_export", "api.mjs")
+    assert words in body["message"]
+    assert functions.call("api").text == "ok"
+
+
+def linked(folder: Path, files: dict[str, str], *, handler: str = "default") -> list[str]:
+    """What the check finds in the first file as the entry; `p` and `q` are packages that are installed."""
+    for package in ("p", "q"):
+        (folder / "node_modules" / package).mkdir(parents=True)
+    if "package.json" not in files:
+        (folder / "package.json").write_text('{"type": "module"}')
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    modules = {name: text for name, text in files.items() if name.endswith((".js", ".mjs", ".ts"))}
+    report = asyncio.run(check_modules(folder, modules, next(iter(files)), handler))
+    return [f"{problem['file']}: {problem['message']}" for problem in report["problems"]]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"m.mjs": "export { h as default } from './l.mjs';", "l.mjs": "export const h = () => 1;"},
+        {
+            "m.mjs": "export * from './l.mjs';",
+            "l.mjs": "export * from './k.mjs';",
+            "k.mjs": "export function handler() {}",
+        },
+        {"m.mjs": "import * as l from './l.mjs'; export default make(); function make() { return l.h; }", "l.mjs": ""},
+        {"m.mjs": "export { default } from 'p';"},
+        {"m.mjs": "export * from 'p';"},
+        {"m.mjs": "import { h } from './l.mjs'; export default h;", "l.mjs": "export * from 'p'; export * from 'q';"},
+        {"m.mjs": "import x, { y } from 'p'; import { y as z } from 'q'; export { x as 'default' };"},
+        {
+            "m.mjs": "import { x } from './l.mjs'; export default x;",
+            "l.mjs": "import d from './m.mjs'; export const x = d;",
+        },
+        {"m.mjs": "import fs, { readFileSync } from 'fs'; import { db } from '@run402/functions'; export default db;"},
+        {"m.mjs": "export default 1;", "unused.mjs": "import { nope } from './m.mjs';"},
+        {"m.cjs": "module.exports = () => 1;"},
+        {"m.js": "module.exports = () => 1;", "package.json": "{}"},
+        {"m.ts": "type R = Request; export default (r: R): number => 1;"},
+    ],
+)
+def test_nothing_that_may_run_is_refused(tmp_path: Path, files: dict[str, str]) -> None:
+    assert linked(tmp_path, files) == []
+
+
+def test_an_export_that_the_entrypoint_names_has_to_be_there(tmp_path: Path) -> None:
+    files = {"main.mjs": "export default () => 1;\nexport const yes = () => 1;"}
+    assert linked(tmp_path / "yes", files, handler="yes") == []
+    (told,) = linked(tmp_path / "nope", files, handler="nope")
+    assert told.startswith("main.mjs: has no export nope, which the entrypoint names: it exports default, yes. Add: ")
+
+
+def test_a_name_that_a_file_does_not_export_is_told_where_it_is_asked(tmp_path: Path) -> None:
+    files = {"m.mjs": "export { x as default } from './l.mjs';", "l.mjs": "export { x } from './k.mjs';", "k.mjs": ""}
+    assert linked(tmp_path, files) == ["l.mjs: imports x from ./k.mjs, which does not export it"]
 
 
 def test_typescript_runs(functions: Functions) -> None:

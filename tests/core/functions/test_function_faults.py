@@ -37,7 +37,12 @@ BAD = {
         "in a timer",
     ),
     "import": ("throw new Error('at import');\nexport default () => 1;\n", 500, "local_executor_failed", "at import"),
-    "nothing": ("export const other = 1;\n", 500, "local_executor_failed", "exports: other"),
+    "nothing": (
+        "export default 1;\nexport const other = 1;\n",
+        500,
+        "local_executor_failed",
+        "exports: default, other",
+    ),
     "huge": (
         handler("return new Response('x'.repeat(7 * 1024 * 1024));"),
         502,
