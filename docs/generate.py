@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from run402_cli import environment
 from run402_cli.commands import _manifest
 from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
@@ -161,6 +162,7 @@ def pages() -> dict[Path, str]:
     out = {DOCS / "reference" / f"{name}.md": reference(name) for name in GROUPS}
     out[ROOT / "llms-cli.txt"] = llms()
     out[DOCS / "llms.txt"] = index_for_agents()
+    out[DOCS / "environment.md"] = environment.page()
     out[ROOT / "run402_cli" / "completion.json"] = completion()
     out[SCHEMAS / "_commands.json"] = tree()
     out[DOCS / "schema" / "index.json"] = schema(None)

@@ -117,6 +117,11 @@ def _dispatch(args: list[str]) -> None:
     args, wallet_flag, wallet_error = _take_wallet_flag(args)
     args = _command_first(args)
     if args and args[0] == "help":
+        if args[1:] == ["environment"]:
+            from run402_cli import environment
+
+            output.emit_text(environment.text())
+            return
         args = [*args[1:], "--help"]
     name = args[0] if args else "--help"
     if name in _HELP:

@@ -80,6 +80,12 @@ GROUPS: dict[str, Group] = {
         },
         needs_wallet=False,
     ),
+    "config": Group(
+        "config",
+        "The settings in force and where each comes from.",
+        {"list": "Every setting: value, source, and what changes it."},
+        needs_wallet=False,
+    ),
     "credentials": Group(
         "credentials",
         "Project credentials, and the local cache of keys.",

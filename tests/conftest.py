@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.state import profile
+from run402_cli.state import messaging, profile
 
 
 @pytest.fixture(autouse=True)
@@ -19,4 +19,5 @@ def config_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     folder = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("RUN402_CONFIG_DIR", str(folder))
     monkeypatch.setattr(profile, "_current", None)
+    monkeypatch.setattr(messaging, "_memory", None)
     return folder
