@@ -20,6 +20,6 @@ app = CommandGroup()
 def list_() -> None:
     """List every setting in force: its value, where it comes from (flag, variable, binding, file or default), the file,
     and the variable, flag or command that changes it. Secrets show as "(set)". Sends nothing."""
-    from run402_cli.core.datadir import default_data_dir
+    from run402_cli.local_gateway import default_data_dir
 
     output.emit(service.settings(current(), core_data_dir=default_data_dir()))
