@@ -37,7 +37,9 @@ def _layered(profile: Profile) -> Iterator[Setting]:
     """The settings that more than a variable decides."""
     yield _row("config_dir", "RUN402_CONFIG_DIR", str(base_dir()))
     yield _wallet(profile)
-    yield _guarded("api_base", "RUN402_API_BASE", lambda: _target(profile), command=advice.command("core", "start", "--use"))
+    yield _guarded(
+        "api_base", "RUN402_API_BASE", lambda: _target(profile), command=advice.command("core", "start", "--use")
+    )
     yield _guarded(
         "project", "RUN402_PROJECT_ID", lambda: _project(profile), flag="--project",
         command=advice.command("projects", "use", advice.Blank("project_id")),
@@ -59,7 +61,7 @@ def _row(name: str, variable: str | None, value: Any, **fields: Any) -> Setting:
 def _guarded(name: str, variable: str | None, found: Callable[[], Mapping[str, Any]], **fields: Any) -> Setting:
     """The setting, or the reason why its file cannot be read: this command is there to find that out."""
     try:
-        return _row(name, variable, None, **{**fields, **found()})
+        return {**_row(name, variable, None, **fields), **found()}
     except Run402Error as exc:
         return _row(name, variable, None, source="file", error=exc.message, **fields)
 
@@ -90,7 +92,11 @@ def _project(profile: Profile) -> Mapping[str, Any]:
     if named := os.environ.get("RUN402_PROJECT_ID"):
         return {"value": named, "source": "variable"}
     active = profile.active.get()
-    return {"value": active, "source": "file" if active else "default", "path": str(profile.active.path) if active else None}
+    return {
+        "value": active,
+        "source": "file" if active else "default",
+        "path": str(profile.active.path) if active else None,
+    }
 
 
 def _format() -> Setting:
@@ -102,7 +108,11 @@ def _format() -> Setting:
 def _limit(profile: Profile, name: str) -> Mapping[str, Any]:
     limits = load_limits(profile.dir).to_json()
     path = limits_path(profile.dir)
-    stored = path.exists() and limits.get(name.replace("usd_micros", "source"), "user") == "user" and limits[name] is not None
+    stored = (
+        path.exists()
+        and limits.get(name.replace("usd_micros", "source"), "user") == "user"
+        and limits[name] is not None
+    )
     return {"value": limits[name], "source": "file" if stored else "default", "path": str(path) if stored else None}
 
 
