@@ -26,27 +26,62 @@ class Blank(str):
         return f"<{super().__str__()}>"
 
 
-def quoted(word: str) -> str:
+class Command(str):
+    """A command as a shell reads it; `argv` is the same as a list, without quoting."""
+
+    argv: list[str]
+
+
+def blank_of(word: str) -> str:
+    """A word of a text: a Blank where it is written `<name>`."""
+    return Blank(word[1:-1]) if re.fullmatch(r"<[^<>]+>", word) else word
+
+
+def quoted(word: object) -> str:
     """One word as a POSIX shell reads it back; a Blank as it shows."""
-    return str(word) if isinstance(word, Blank) else shlex.quote(word)
+    return str(word) if isinstance(word, Blank) else shlex.quote(str(word))
 
 
-def line(*words: str) -> str:
+def line(*words: object) -> Command:
     """Words of any program as one shell line: `line("rm", "a b")` is `rm 'a b'`."""
-    return " ".join(map(quoted, words))
+    made = Command(" ".join(map(quoted, words)))
+    made.argv = [str(word) for word in words]
+    return made
 
 
-def command(*words: str) -> str:
+def command(*words: object) -> Command:
     """`run402` and the words, each quoted for a shell: `command("projects", "use", "a b")` is `run402 projects use 'a b'`."""
     return line("run402", *words)
 
 
-def action(kind: str, *words: str, **fields: Any) -> dict[str, Any]:
-    """An entry of `next_actions`: {type, command, argv, ...}; `fields` such as `why` come after."""
-    return {"type": kind, "command": command(*words), "argv": ["run402", *map(str, words)], **fields}
+def parsed(text: str) -> Command:
+    """A command line that stands in the source, with its argv; `<name>` stays one word. Never for a text with values."""
+    made = Command(text)
+    made.argv = shlex.split(text.replace("<", "'<").replace(">", ">'"))
+    return made
 
 
-def run(*words: str, **fields: Any) -> dict[str, Any]:
+def entry(kind: str, made: Command, **fields: Any) -> dict[str, Any]:
+    """An entry of `next_actions` for a made command: {type, command, argv, ...}; `fields` such as `why` come after."""
+    return {"type": kind, "command": str(made), "argv": made.argv, **fields}
+
+
+def issue_key(project_id: str, name: str = "main", *, kind: str = "service") -> Command:
+    """The command that makes a key for a project and keeps it on this machine."""
+    return command("credentials", "issue", "--kind", kind, "--name", name, "--project", project_id)
+
+
+def shown(made: Command) -> dict[str, Any]:
+    """{command, argv}, for an action whose other fields come first."""
+    return {"command": str(made), "argv": made.argv}
+
+
+def action(kind: str, *words: object, **fields: Any) -> dict[str, Any]:
+    """An entry of `next_actions` for these words."""
+    return entry(kind, command(*words), **fields)
+
+
+def run(*words: object, **fields: Any) -> dict[str, Any]:
     """The action for a command that may be run as it stands, or edited first where it has a Blank."""
     return action("edit_request" if any(isinstance(word, Blank) for word in words) else "run_command", *words, **fields)
 
@@ -79,18 +114,21 @@ def again(*more: str, project: str | None = None, without: Sequence[str] = ()) -
 
 _WORD = re.compile(r"""(?:[^\s'"\\`]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""", re.DOTALL)
 _ENDS = ".,;:)"
+_OPERATORS = ("|", "||", "&&", "&", ">", ">>", "<", "<<")
 
 
 def commands_in(text: str) -> list[list[str]]:
     """The words of every `run402 ...` command that a text names, `<name>` as Blank.
 
-    A command ends at its closing backtick, at the end of the text, or with a word before one of `. , ; : )`.
+    A command ends at its closing backtick, at a shell operator, at the end of the text, or with a word before `. , ; : )`.
     """
     found = []
     for start in re.finditer(r"(?<![\w./@'\"-])run402 (?=[a-z-])", text):
         words, at = [], start.end()
         while (match := _WORD.match(text, at)) is not None:
             raw = match.group()
+            if raw in _OPERATORS:
+                break
             bare = raw.rstrip(_ENDS) if raw[-1] in _ENDS and not raw.endswith("...") else raw
             words += [_read(bare)] if bare else []
             at = match.end()
@@ -102,8 +140,8 @@ def commands_in(text: str) -> list[list[str]]:
 
 
 def _read(raw: str) -> str:
-    if re.fullmatch(r"<[^<>]+>", raw):
-        return Blank(raw[1:-1])
+    if isinstance(word := blank_of(raw), Blank):
+        return word
     try:
         return "".join(shlex.split(raw)) if raw not in ("''", '""') else ""
     except ValueError:

@@ -412,7 +412,11 @@ class Interrupted(BaseException):
         self.extra: dict[str, Any] = {}
 
     def envelope(self) -> Envelope:
-        actions = [{"type": "retry", "command": self.resume}] if self.resume else []
+        actions = []
+        if self.resume:
+            from run402_cli import advice
+
+            actions = [advice.entry("retry", advice.parsed(self.resume))]
         shape = CommandError(self.message, code="INTERRUPTED", retryable=True, next_actions=actions)
         return {**self.extra, **shape.envelope()}
 
@@ -422,7 +426,7 @@ def no_allowance() -> CommandError:
     return CommandError(
         "This command signs its request, and the active wallet has no key.",
         code="NO_ALLOWANCE",
-        hint="Give it one: run402 allowance create. Gateway and projects stay. On the Cloud run402 init does more.",
+        hint="Give it one: run402 allowance create. Gateway and projects stay. On the Cloud `run402 init` does more.",
         next_actions=[INITIALIZE_WALLET],
     )
 

@@ -6,13 +6,12 @@ The routes are here and not in services because the kernel itself repeats a call
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from run402_cli import invocation, output
+from run402_cli import advice, invocation, output
 from run402_cli.client import _auth
 from run402_cli.errors import ApiError, CommandError, Run402Error
 from run402_cli.state import sessions
@@ -41,7 +40,7 @@ def guidance(refusal: ApiError, auth: object) -> dict[str, Any]:
         return {}
     command = approve_command(*_wanted(refusal, auth))
     why = "A human must approve this write in a browser."
-    return {"next_actions": [{"type": "operator_approve", "command": command, "why": why}]} if command else {}
+    return {"next_actions": [advice.entry("operator_approve", command, why=why)]} if command else {}
 
 
 def _wanted(refusal: ApiError, auth: object) -> tuple[Any, Mapping[str, Any]]:
@@ -52,14 +51,14 @@ def _wanted(refusal: ApiError, auth: object) -> tuple[Any, Mapping[str, Any]]:
     return (details.get("capability"), details) if isinstance(details, dict) else (None, {})
 
 
-def approve_command(action: Any, target: Mapping[str, Any]) -> str | None:
+def approve_command(action: Any, target: Mapping[str, Any]) -> advice.Command | None:
     """The command line that mints this approval; None when it cannot be minted or the target is unknown."""
     key = ACTIONS.get(action) if isinstance(action, str) else None
     value = target.get(key) if key else None
     if not isinstance(value, str) or not value:
         return None
     flag = "--org" if key == "org_id" else "--project"
-    return f"run402 operator approve --action {action} {flag} {shlex.quote(value)}"
+    return advice.command("operator", "approve", "--action", str(action), flag, value)
 
 
 def ask(client: Client, refusal: ApiError, auth: _auth.Operator) -> _auth.Operator | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import _payment_errors, _x402
 from run402_cli.client._httpx import httpx
 from run402_cli.client._payment_errors import usd
@@ -302,8 +303,8 @@ def unfunded(reason: str, **details: Any) -> PaymentError:
         hint="Test funds: run402 allowance fund. On Base mainnet, send USDC to the address of: run402 allowance export",
         next_actions=[
             {"type": "fund_wallet", "why": "The wallet needs USDC on a network that the seller takes."},
-            {"type": "run_command", "command": "run402 allowance fund", "why": "Test funds, on Base Sepolia."},
-            {"type": "run_command", "command": "run402 init", "why": "Set up a wallet when there is none."},
+            advice.action("run_command", "allowance", "fund", why="Test funds, on Base Sepolia."),
+            advice.action("run_command", "init", why="Set up a wallet when there is none."),
         ],
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from run402_cli import invocation, output, secrecy
+from run402_cli import advice, invocation, output, secrecy
 from run402_cli.client import _auth, _reading
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import LazyTransport, reason, refused_directly
@@ -287,9 +287,11 @@ class Client:
         if not self.is_core or not is_loopback(parts.hostname or ""):
             return []
         port = parts.port or 80
-        command = "run402 core start" if port == _CORE_PORT else f"run402 core start --port {port}"
+        command = (
+            advice.command("core", "start") if port == _CORE_PORT else advice.command("core", "start", "--port", port)
+        )
         why = f"Nothing listens on {parts.netloc}: the local gateway is not running."
-        return [{"type": "run_command", "command": command, "why": why}]
+        return [advice.entry("run_command", command, why=why)]
 
 
 def _read(response: httpx.Response) -> None:
@@ -318,8 +320,23 @@ def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None) ->
         from run402_cli.client import _approval
 
         error.extra |= _approval.guidance(error, auth)
+    if error.code in ("SIWX_EXPIRED", "SIWX_INVALID") and isinstance(body, dict):
+        # The gateway's hint is for those who write the header themselves; here the program does.
+        error.body = {**body, "hint": hint or _SIGNED_ANEW, "next_actions": _status_actions()}
     error.retry_after = _reading.retry_after(response)
     return error
+
+
+_SIGNED_ANEW = (
+    "This program signs each request anew, and the clocks agree. Repeat the command; if it is refused again, look at the "
+    "wallet and the gateway that are in use: `run402 status`"
+)
+
+
+def _status_actions() -> list[dict[str, Any]]:
+    words = advice.typed()
+    again = [advice.action("retry", *words, why="After the clock is set.")] if words else []
+    return [*again, advice.action("run_command", "status", why="It shows the wallet and the gateway in use.")]
 
 
 def parse_body(response: httpx.Response) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.errors import PaymentError
 from run402_cli.state.attempts import Attempt
 
@@ -90,7 +91,7 @@ def unknown_actions(attempt_id: str | None) -> list[dict[str, Any]]:
     ]
     if attempt_id:
         why = "The record of the attempt shows its state."
-        actions.append({"type": "poll", "command": "run402 allowance ledger", "safe_to_auto_execute": True, **named})
+        actions.append(advice.action("poll", "allowance", "ledger", safe_to_auto_execute=True, **named))
         actions[-1]["why"] = why
     return actions
 
@@ -120,7 +121,7 @@ def over_limit(
     """The user's own limit: `kind` is per_payment or per_day."""
     flag = "--per-payment-usd" if kind == "per_payment" else "--per-day-usd"
     needed = amount if spent is None else spent + amount
-    command = f"run402 allowance limits set {flag} {usd(needed)}"
+    command = advice.command("allowance", "limits", "set", flag, usd(needed))
     sofar = "" if spent is None else f", of which {usd(spent)} USD are spent in the last 24 hours"
     whose = "built-in" if default else "your"
     return PaymentError(
@@ -137,7 +138,7 @@ def over_limit(
             **({} if spent is None else {"spent_last_day_usd_micros": spent}),
         },
         hint=f"To allow it: {command}",
-        next_actions=[{"type": "run_command", "command": command, "why": "Raise the limit, if you want this payment."}],
+        next_actions=[advice.entry("run_command", command, why="Raise the limit, if you want this payment.")],
     )
 
 
@@ -153,7 +154,7 @@ def insufficient_funds(
         safe_to_retry=False,
         details={"phase": "balance_preflight", "payment_started": False, **details},
         hint="Test funds: run402 allowance fund. On Base mainnet, send USDC to the address of: run402 allowance export",
-        next_actions=[{"type": "fund_wallet", "command": "run402 allowance fund", "why": "Add USDC, then repeat."}],
+        next_actions=[advice.action("fund_wallet", "allowance", "fund", why="Add USDC, then repeat.")],
     )
 
 
@@ -198,5 +199,5 @@ def rail_unsupported(details: Mapping[str, Any]) -> PaymentError:
         code="PAYMENT_NETWORK_UNSUPPORTED",
         details={"configured_rail": "mpp", "wallet_networks": [], **details},
         hint="Switch this wallet: run402 init x402 --switch-rail. Or use another one: --wallet <name>",
-        next_actions=[{"type": "edit_request", "command": "run402 init x402 --switch-rail", "why": "Pay by x402."}],
+        next_actions=[advice.action("edit_request", "init", "x402", "--switch-rail", why="Pay by x402.")],
     )

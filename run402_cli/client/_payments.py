@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.client import _chain, _payment_errors, _paywall, _x402
 from run402_cli.client._httpx import httpx
 from run402_cli.client._payment_errors import usd
@@ -232,7 +232,7 @@ class Payment(httpx.Auth):
         if limits.per_payment is None:
             raise self.signing_failed(
                 f"the price of {usd(amount)} USD is above the built-in limit of {usd(limit)} USD per payment",
-                hint=f"To allow it: run402 allowance limits set --per-payment-usd {usd(amount)}",
+                hint=f"To allow it: {advice.command('allowance', 'limits', 'set', '--per-payment-usd', usd(amount))}",
             )
         raise self._over("per_payment", limit, amount)
 

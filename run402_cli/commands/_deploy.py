@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.errors import CommandError
 from run402_cli.release.errors import ReleaseError
 from run402_cli.state import sessions
@@ -71,7 +70,5 @@ def require_deployer(client: Client, *, core: bool = False, saved_core: bool = F
 
 def this_command(prog: str) -> str:
     """The command line of this process, to run it again; `prog` when there is none. Long values are left out."""
-    import shlex
-
-    words = [word if len(word) <= _LONGEST_WORD else "..." for word in sys.argv[1:]]
-    return shlex.join(["run402", *words]) if words else prog
+    words = [word if len(word) <= _LONGEST_WORD else advice.Blank("value") for word in advice.typed()]
+    return advice.command(*words) if words else prog

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.services import _instants
 
 _MESSAGE = 100
@@ -24,7 +24,10 @@ def listing(page: Any) -> str:
     lines += [_row(row) for row in rows]
     if _get(page, "has_more") is True:
         cursor = _plain(_get(page, "next_cursor"))
-        lines += ["", f"There is more: run402 errors --cursor {shlex.quote(cursor)} with the same filters"]
+        lines += [
+            "",
+            f"There is more: {advice.command('errors', '--cursor', cursor)} with the same filters",
+        ]
     if rows and (command := _logs_command(rows[0])):
         lines += ["", f"Logs of the first: {command}"]
     return "\n".join(lines)
@@ -67,7 +70,9 @@ def gate_failed(page: Any, release: str) -> str:
         lines.append(f"  sample {_plain(_get(sample, 'id'))}: {_logs_command(row) or 'no logs command'}")
     hidden = (new if isinstance(new, int) else 0) - min(len(rows), _SHOWN)
     if hidden > 0:
-        lines.append(f"{_number(hidden)} more are not shown: run402 errors --new-in {shlex.quote(release)} --limit 200")
+        lines.append(
+            f"{_number(hidden)} more are not shown: {advice.command('errors', '--new-in', release, '--limit', '200')}"
+        )
     return "\n".join(lines)
 
 
@@ -163,7 +168,7 @@ def _request_logs(row: Mapping[str, Any], sample: Any) -> str | None:
     function, request_id = row.get("function"), _get(sample, "id")
     if not isinstance(function, str) or not isinstance(request_id, str):
         return None
-    return f"run402 functions logs {shlex.quote(_plain(function))} --request-id {shlex.quote(_plain(request_id))}"
+    return advice.command("functions", "logs", _plain(function), "--request-id", _plain(request_id))
 
 
 def _release(page: Any, asked: str) -> str:

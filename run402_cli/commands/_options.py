@@ -48,6 +48,14 @@ def resolve_project(profile: Profile, flag: str | None) -> str:
     return project
 
 
+def known_project(flag: str | None) -> list[str]:
+    """`--project ID` as words for a command that is to be typed again: it then means the same project; [] without any."""
+    from run402_cli.state.profile import current
+
+    project = flag or os.environ.get("RUN402_PROJECT_ID") or current().active.get()
+    return ["--project", project] if project else []
+
+
 def take_project(
     profile: Profile, flag: str | None, words: list[str], *, reject_bare: bool = False
 ) -> tuple[str, list[str]]:

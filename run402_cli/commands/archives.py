@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.archive.format import DEFAULT_LIMITS, Limits
 from run402_cli.archive.verify import verify as verify_archive
 from run402_cli.commands._command import CommandGroup
@@ -24,7 +24,7 @@ MaxBytesOpt = Annotated[
 
 def _read(action: str, words: list[str] | None, max_bytes: str | None) -> dict[str, object]:
     if not words:
-        raise UsageError("The archive's path is missing.", hint=f"run402 archives {action} backup.r402ar")
+        raise UsageError("The archive's path is missing.", hint=advice.command("archives", action, "backup.r402ar"))
     size = integer("--max-bytes", max_bytes)
     note_ignored(f"archives {action}", words[1:])
     return verify_archive(words[0], DEFAULT_LIMITS if size is None else Limits.up_to(size)).report()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
@@ -230,7 +230,9 @@ def get(
         project_id = _project(client, project)
         name = _one(key, "asset", "run402 assets get <key> --output <file>")
         if not output_file:
-            raise UsageError("Name the file to write.", hint=f"run402 assets get {name} --output <file>")
+            raise UsageError(
+                "Name the file to write.", hint=advice.command("assets", "get", name, "--output", advice.Blank("file"))
+            )
         output.emit(download(client, project_id, name, output_file, overwrite=overwrite), compact=True)
 
 

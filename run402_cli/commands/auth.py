@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, load_json, note_ignored, one_of, resolve_project
@@ -45,7 +45,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def _required(flag: str, value: str | None, usage: str) -> str:
     """The value of a flag that the command needs; an empty one counts as missing."""
     if not value:
-        raise UsageError(f"{flag} is missing.", hint=f"run402 auth {usage}")
+        raise UsageError(f"{flag} is missing.", hint=advice.parsed("run402 auth " + usage))
     return value
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import UsageError
@@ -23,7 +23,7 @@ UrlWord = Annotated[list[str] | None, typer.Argument(metavar="URL", show_default
 
 
 def _usage(message: str, *commands: str) -> UsageError:
-    actions = [{"type": "edit_request", "command": command} for command in commands]
+    actions = [advice.entry("edit_request", advice.parsed(command)) for command in commands]
     return UsageError(message, hint=commands[0], next_actions=actions)
 
 

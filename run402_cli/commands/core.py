@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from run402_cli import invocation, output
+from run402_cli import advice, invocation, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, note_ignored
 from run402_cli.errors import CommandError, FlagError, UsageError
@@ -126,7 +126,7 @@ def reset(
             code="CONFIRMATION_REQUIRED",
             hint="If that is what you want: run402 core reset --yes",
             details={"flag": "--yes"},
-            next_actions=[{"type": "run_command", "command": "run402 core reset --yes"}],
+            next_actions=[advice.action("run_command", "core", "reset", "--yes")],
         )
     with _core_errors():
         from run402_cli.core import process

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, instant, take_project
 from run402_cli.errors import EnvironmentFault, UsageError
@@ -119,7 +119,7 @@ def status(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     if isinstance(answer, dict) and answer.get("state") == "legacy":
         output.notice(
             "This project still uses its derived keys, which cannot be rotated. Issue a credential: "
-            f"run402 credentials issue --kind service --name main --project {project_id}"
+            f"{advice.command('credentials', 'issue', '--kind', 'service', '--name', 'main', '--project', project_id)}"
         )
     output.emit(answer)
 

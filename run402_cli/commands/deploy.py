@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
@@ -117,7 +117,10 @@ def _apply(
         _run(client, mode, normalized, options, events(quiet or final_only))
 
 
-_EXAMPLE = ["run402 deploy apply --manifest app.json", "run402 apply --manifest app.json --plan | jq .diff"]
+_EXAMPLE = [
+    "run402 deploy apply --manifest run402.deploy.json",
+    "run402 apply --manifest run402.deploy.json --plan | jq .diff",
+]
 app.command("apply", example=_EXAMPLE)(_apply)
 
 
@@ -457,7 +460,7 @@ def list_operations(
                     "credential": "delegate",
                     "route": "GET /apply/v1/operations",
                 },
-                next_actions=[{"type": "run_command", "command": "run402 deploy events <operation_id>"}],
+                next_actions=[advice.action("run_command", "deploy", "events", advice.Blank("operation_id"))],
             )
         require_deployer(client, saved_core=True)
         output.emit(apply.operations(client, project_id, limit=number))

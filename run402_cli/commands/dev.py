@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import UsageError
 from run402_cli.services import dev as dev_service
@@ -39,7 +39,7 @@ def dev(
         raise UsageError(
             "RUN402_SERVICE_KEY is not set.",
             hint="Put it into .env.local. Show the cached key: "
-            f"run402 credentials project-keys export --project {project_id} --reveal",
+            f"{advice.command('credentials', 'project-keys', 'export', '--project', project_id, '--reveal')}",
         )
     env["RUN402_PROJECT_ID"] = project_id
     api_base = env.get("RUN402_API_BASE") or current().target.api_base

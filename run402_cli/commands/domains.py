@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
+from run402_cli.commands._options import ProjectOpt, integer, known_project, one_of, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import domains
 
@@ -119,7 +119,7 @@ def connect(
         if "web" not in desired and not email:
             raise UsageError(
                 "Nothing is asked of the domain.",
-                hint=f"Add --web or --email-send: run402 domains connect {domain} --web",
+                hint=f"Add --web or --email-send: {advice.command('domains', 'connect', domain, '--web')}",
             )
         answer = domains.connect(client, project_id, domain, desired)
     _name_servers(domain, answer)
@@ -183,7 +183,7 @@ def _name_servers(domain: str, answer: Any) -> None:
     ]
     if imported:
         lines.append(f"{imported} existing DNS record(s) were imported into the new zone.")
-    output.notice("\n".join([*lines, f"Then: run402 domains wait {domain} --until active"]))
+    output.notice("\n".join([*lines, f"Then: {advice.command('domains', 'wait', domain, '--until', 'active')}"]))
 
 
 @app.command("list", example="run402 domains list | jq -r '.domains[].domain'")
@@ -273,7 +273,9 @@ def check_receiving(
         project_id = resolve_project(client.profile, project)
         if not to:
             raise FlagError(
-                "--to is missing.", hint=f"run402 domains test-receive {domain} --to hello", details={"flag": "--to"}
+                "--to is missing.",
+                hint=advice.command("domains", "test-receive", domain, "--to", "hello"),
+                details={"flag": "--to"},
             )
         output.emit(domains.check_receiving(client, project_id, domain, to=to))
 
@@ -320,7 +322,7 @@ def disconnect(
         raise CommandError(
             f"Disconnecting {domain} stops its web and e-mail.",
             code="CONFIRMATION_REQUIRED",
-            hint=f"run402 domains disconnect {domain} --confirm",
+            hint=advice.command("domains", "disconnect", domain, *known_project(project), "--confirm"),
             details={"domain": domain},
         )
     with Client() as client:

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import (
     ProjectOpt,
     integer,
+    known_project,
     note_ignored,
     parse_json_flag,
     resolve_project,
@@ -46,7 +47,7 @@ Rest = Annotated[list[str] | None, typer.Argument(hidden=True)]  # accepted, ign
 def _first(words: list[str] | None, what: str, command: str) -> str:
     """The one argument of a command; more are accepted and ignored."""
     if not words or not words[0]:
-        raise UsageError(f"The {what} is missing.", hint=f"run402 {command}")
+        raise UsageError(f"The {what} is missing.", hint=advice.parsed("run402 " + command))
     note_ignored(command.split(" <")[0], words[1:])
     return words[0]
 
@@ -155,7 +156,7 @@ def delete(
         raise CommandError(
             f"Deleting mailbox{named or ' (the only one)'} deletes its messages and webhooks.",
             code="CONFIRMATION_REQUIRED",
-            hint=f"run402 email delete{named} --confirm",
+            hint=advice.command("email", "delete", *([target] if target else []), *known_project(project), "--confirm"),
         )
     note_ignored("email delete", (words or [])[1:])
     with Client() as client:
@@ -286,7 +287,7 @@ def get_raw(
     usage = "email get-raw <message_id> --output <path>"
     message_id = _first(words, "message id", usage)
     if not output_:
-        raise UsageError("--output is missing.", hint=f"run402 {usage}", details={"flag": "--output"})
+        raise UsageError("--output is missing.", hint=advice.parsed("run402 " + usage), details={"flag": "--output"})
     with Client() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(email.save_raw(client, project_id, message_id, output_, mailbox=mailbox), compact=True)
@@ -328,7 +329,7 @@ def reply(
     usage = "email reply <message_id> --html <html>"
     message_id = _first(words, "message id", usage)
     if not html and not text:
-        raise UsageError("The answer is missing.", hint=f"run402 {usage}")
+        raise UsageError("The answer is missing.", hint=advice.parsed("run402 " + usage))
     with Client() as client:
         answer = email.reply(
             client,
@@ -401,7 +402,7 @@ def webhooks_update(
     usage = "email webhooks update <webhook_id> --url <https url>, or --events <names>"
     webhook_id = _first(words, "webhook id", usage)
     if not url and not events:
-        raise UsageError("There is nothing to change.", hint=f"run402 {usage}")
+        raise UsageError("There is nothing to change.", hint=advice.parsed("run402 " + usage))
     webhook_url("--url", url)
     with Client() as client:
         project_id = resolve_project(client.profile, project)

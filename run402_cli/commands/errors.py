@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import invocation, output
+from run402_cli import advice, invocation, output
 from run402_cli.client import Client
 from run402_cli.commands import _errors_text as text
 from run402_cli.commands._command import CommandGroup
@@ -121,7 +121,8 @@ def _check_combinations(
     if fingerprint_id is not None and (fail_on_new or any(value is not None for value in list_flags)):
         raise UsageError(
             "A fingerprint id shows one error in detail; the filters belong to the list.",
-            hint=f"run402 errors {fingerprint_id}, or run402 errors --fingerprint {fingerprint_id} with filters",
+            hint=f"`{advice.command('errors', fingerprint_id)}`, or with filters: "
+            f"{advice.command('errors', '--fingerprint', fingerprint_id)}",
         )
     if fail_on_new and new_in is None:
         error = UsageError("--fail-on-new needs a release to judge.", hint="Add --new-in active, or a release id.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of
@@ -93,7 +93,7 @@ def _tell_outcome(answer: Any) -> None:
     if status == "open":
         output.notice(
             f"Nobody acknowledged {_field(answer, 'escalation_id')}; it is still open. Silence is not consent. "
-            f"Look again: run402 escalations get {_field(answer, 'escalation_id')}"
+            f"Look again: {advice.command('escalations', 'get', _field(answer, 'escalation_id'))}"
         )
         return
     who = _field(answer, "acknowledged", "by_email") or _field(answer, "resolved", "by_email") or "somebody"

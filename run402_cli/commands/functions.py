@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import this_command
@@ -125,7 +125,9 @@ def deploy(
     seconds, megabytes = integer("--timeout", timeout), integer("--memory", memory)
     packages = _deps(deps)
     if file is None:
-        raise UsageError("--file is missing.", hint=f"run402 functions deploy {name} --file <file>")
+        raise UsageError(
+            "--file is missing.", hint=advice.command("functions", "deploy", name, "--file", advice.Blank("file"))
+        )
     source = read_text_file("--file", file)
     patch = functions.release_patch(name, source, timeout=seconds, memory=megabytes, deps=packages, schedule=schedule)
     with Client() as client:
@@ -288,7 +290,14 @@ def _check_json(flag: str, text: str) -> None:
             hint="Nothing was sent. A file avoids the quoting rules of the shell.",
             details={"flag": flag, "value_preview": text[:_PREVIEW], "parse_error": str(exc)},
             next_actions=[
-                {"type": "edit_request", "command": "run402 functions invoke <name> --body-file <body.json>"}
+                advice.action(
+                    "edit_request",
+                    "functions",
+                    "invoke",
+                    advice.Blank("name"),
+                    "--body-file",
+                    advice.Blank("body.json"),
+                )
             ],
         ) from exc
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import (
@@ -30,7 +30,7 @@ JobWord = Annotated[str | None, typer.Argument(metavar="JOB_ID", show_default=Fa
 
 def _job(job_id: str | None, what: str) -> str:
     if not job_id:
-        raise UsageError("The job id is missing.", hint=f"run402 jobs {what} <job_id>")
+        raise UsageError("The job id is missing.", hint=advice.command("jobs", *what.split(), advice.Blank("job_id")))
     return job_id
 
 

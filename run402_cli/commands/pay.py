@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import IdempotencyKeyOpt, checked_key, load_json, micros
@@ -78,7 +78,7 @@ def _url(words: list[str]) -> str:
         extra = words[1]
         hint = "run402 pay <url> takes one URL."
         if _is_json(extra):
-            hint = f"To send a body: run402 pay {words[0]} --method POST --body '{extra}'"
+            hint = f"To send a body: {advice.command('pay', words[0], '--method', 'POST', '--body', extra)}"
         raise UsageError(f"Unexpected argument {extra!r}.", hint=hint)
     url = words[0]
     try:

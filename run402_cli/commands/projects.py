@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import click
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
@@ -56,7 +56,12 @@ def _reject_bare(words: list[str]) -> None:
 
 def _reject_stray(words: list[str], project: str | None, file: str | None) -> None:
     """Without --project, a first word that is no project id must be the one inline text and nothing else."""
-    if project is None and words and not words[0].startswith("prj_") and (file is not None or len(words) > 1):
+    inline = _without_project(words)
+    if file is not None and inline:
+        problem = f"The text {inline[0]!r} and --file {file} exclude each other: both say what to send."
+        rest = advice.action("run_command", *advice.again(without=(inline[0],)))
+        raise UsageError(problem, hint="Give one of them.", next_actions=[rest] if advice.typed() else ())
+    if project is None and words and not words[0].startswith("prj_") and len(words) > 1:
         raise bad_project_id(words[0])
 
 
@@ -632,15 +637,15 @@ def _output_path(name: str | None) -> Path | None:
 
 
 def _moved(old: str, new: str) -> NoReturn:
-    keys = "run402 credentials project-keys"
+    now = advice.command(*new.split(), "--project", advice.Blank("id"))
     raise CommandError(
-        f"`run402 {old}` is now `run402 {new} --project <id>`: it reads the local key cache, not the server.",
+        f"`{advice.command(*old.split())}` is now `{now}`: it reads the local key cache, not the server.",
         code="COMMAND_MOVED",
-        hint=f"run402 {new} --project <id>",
+        hint=now,
         details={"old_command": old, "new_command": new, "source": "local_cache"},
         next_actions=[
-            {"type": "run_command", "command": f"{keys} status --project <id>"},
-            {"type": "run_command", "command": f"{keys} export --project <id> --reveal"},
+            advice.run("credentials", "project-keys", "status", "--project", advice.Blank("id")),
+            advice.run("credentials", "project-keys", "export", "--project", advice.Blank("id"), "--reveal"),
         ],
     )
 

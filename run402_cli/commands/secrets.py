@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, regular_file, take_project
@@ -98,12 +98,13 @@ def _piped() -> bytes:
 def _stdin() -> bytes:
     data = b"" if standard_input.is_terminal() else standard_input.read(_WHAT, _INSTEAD, limit=_MAX_READ)
     if not data:
+        piped = advice.again("--stdin") if advice.typed() else ("secrets", "set", advice.Blank("KEY"), "--stdin")
         raise UsageError(
             "Standard input is a terminal or empty, so there is no value.",
             hint="Pipe the value in.",
             next_actions=[
-                {"type": "edit_request", "command": 'printf %s "$VALUE" | run402 secrets set <KEY> --stdin'},
-                {"type": "edit_request", "command": "run402 secrets set <KEY> --file <path>"},
+                {"type": "edit_request", "command": f'printf %s "$VALUE" | {advice.command(*piped)}'},
+                advice.action("edit_request", "secrets", "set", advice.Blank("KEY"), "--file", advice.Blank("path")),
             ],
         )
     return data

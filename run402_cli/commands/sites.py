@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import deploy_errors, events, require_deployer, this_command
@@ -125,9 +125,10 @@ def deploy_directory(
                 code="PRUNE_CONFIRMATION_REQUIRED",
                 hint="Check the path. Add --confirm-prune to go on, or --dry-run to see what would change.",
                 details={"local_file_count": count, "threshold": _FEW_FILES, "dir": path},
+                next_actions=[advice.action("run_command", *advice.again("--confirm-prune", project=project_id))],
             )
         agreed = Agreed(allow_warnings, tuple(allow_warning or ()), confirm_prune)
-        _deploy(client, project_id, folder, "run402 sites deploy-dir", agreed, quiet=quiet)
+        _deploy(client, project_id, folder, "run402 sites deploy-dir <path>", agreed, quiet=quiet)
 
 
 def _refuse_target(target: str | None) -> None:
@@ -163,7 +164,7 @@ def _deploy(client: Client, project_id: str, folder: Any, name: str, agreed: Agr
 def _dry_run(client: Client, project_id: str, folder: Any, count: int) -> dict[str, Any]:
     from run402_cli import deploy
 
-    options = deploy.ApplyOptions(cloud_dialect=True, command=this_command("run402 sites deploy-dir"))
+    options = deploy.ApplyOptions(cloud_dialect=True, command=this_command("run402 sites deploy-dir <path>"))
     plan = deploy.dry_run(client, _release(project_id, folder), options)
     missing = [entry for entry in plan["missing_content"] if isinstance(entry, dict) and entry.get("present") is False]
     return {

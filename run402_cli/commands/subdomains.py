@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, resolve_project
+from run402_cli.commands._options import ProjectOpt, known_project, resolve_project
 from run402_cli.errors import CommandError
 from run402_cli.services import subdomains
 
@@ -54,7 +54,7 @@ def delete(
         raise CommandError(
             f"Releasing {name} takes its address offline, and anybody may claim the name afterwards.",
             code="CONFIRMATION_REQUIRED",
-            hint=f"run402 subdomains delete {name} --confirm",
+            hint=advice.command("subdomains", "delete", name, *known_project(project), "--confirm"),
             details={"name": name},
         )
     with Client() as client:

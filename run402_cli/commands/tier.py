@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import IdempotencyKeyOpt, checked_key
@@ -15,7 +15,7 @@ from run402_cli.services import tiers
 
 app = CommandGroup()
 
-_RENEW = {"type": "renew_tier", "command": "run402 tier set prototype"}
+_RENEW = advice.action("renew_tier", "tier", "set", "prototype")
 
 
 @app.command("status", example="run402 tier status | jq -r .lease_expires_at")

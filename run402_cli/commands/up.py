@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
@@ -245,11 +244,12 @@ def _refuse_mixed_output(*, human: bool, json_: bool, json_stream: bool) -> None
 
 def _typed(command: str, source: str | None, **flags: str | None) -> str:
     """The command line that continues this run."""
-    words = ["run402", *command.split()]
-    words += [source] if source else []
+    if advice.typed():
+        return advice.command(*advice.typed())
+    words = [*command.split(), *([source] if source else [])]
     for flag, value in flags.items():
         words += [f"--{flag}", value] if value is not None else []
-    return shlex.join(words)
+    return advice.command(*words)
 
 
 def _confirm(question: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import wallets
@@ -125,7 +125,10 @@ def import_(
     if exists(name):
         raise already_exists(name)
     if key is None:
-        raise UsageError("--key is missing.", hint=f"run402 wallets import {name} --key <file>, or --key - for stdin")
+        raise UsageError(
+            "--key is missing.",
+            hint=f"{advice.command('wallets', 'import', name, '--key', advice.Blank('file'))}, or --key - for stdin",
+        )
     output.emit(wallets.adopt(name, _read_key(key)))
 
 
@@ -180,7 +183,7 @@ def rm(
         raise CommandError(
             f"Removing {wallet!r} deletes its private key and its cached project keys for good.",
             code="CONFIRMATION_REQUIRED",
-            hint=f"run402 wallets rm {wallet} --yes",
+            hint=advice.command("wallets", "rm", wallet, "--yes"),
             details={"name": wallet},
         )
     output.emit(wallets.remove(wallet))

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from run402_cli.core import hints
 from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, database_unavailable
@@ -145,7 +146,7 @@ class Envelope:
             if started:
                 # The status line is out: closing the connection is the only way left to say that it failed.
                 raise
-            await reply(error.body(), error.status)(scope, receive, send)
+            await reply(hints.body(error, scope["path"]), error.status)(scope, receive, send)
 
 
 def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:
@@ -181,7 +182,7 @@ def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:
 
 async def _gateway_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, GatewayError)
-    return reply(exc.body(), exc.status, exc.headers)
+    return reply(hints.body(exc, request.url.path), exc.status, exc.headers)
 
 
 async def _http_error(request: Request, exc: Exception) -> Response:
@@ -190,14 +191,15 @@ async def _http_error(request: Request, exc: Exception) -> Response:
     if exc.status_code == 405:
         allowed = ", ".join(sorted(_methods_at(request)))
         error = GatewayError(405, "method_not_allowed", f"{path} answers {allowed}, not {request.method}.")
-        return reply(error.body(), 405, {"Allow": allowed})
+        return reply(hints.body(error, path), 405, {"Allow": allowed})
     if exc.status_code == 404:
         missing = unavailable(path)
         if missing is not None:
-            return reply(missing.body(), missing.status)
+            return reply(hints.body(missing, path), missing.status)
         message = f"This gateway has no route {request.method} {path}. GET /capabilities/v1 lists what it can do."
-        return reply(GatewayError(404, "not_found", message).body(), 404)
-    return reply(GatewayError(exc.status_code, "http_error", str(exc.detail)).body(), exc.status_code)
+        return reply(hints.body(GatewayError(404, "not_found", message), path), 404)
+    error = GatewayError(exc.status_code, "http_error", str(exc.detail))
+    return reply(hints.body(error, path), exc.status_code)
 
 
 def _methods_at(request: Request) -> set[str]:

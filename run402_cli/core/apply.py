@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core import diffs, expose, migrations, operations, plans, releases
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.ci import sessions as ci_sessions
@@ -443,13 +444,15 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
 
 
 def _review(plan: Plan) -> dict[str, Any]:
-    command = f"run402 deploy apply --require-plan {plan.plan_id} --plan-fingerprint {plan.plan_fingerprint}"
+    command = advice.command(
+        "deploy", "apply", "--require-plan", plan.plan_id, "--plan-fingerprint", plan.plan_fingerprint
+    )
     return {
         "plan_fingerprint": plan.plan_fingerprint,
         "plan_expires_at": iso(plan.expires_at),
         "planner_semantics_version": SEMANTICS,
         "base_identity": {"release_id": plan.base_release_id},
-        "next_actions": [{"type": "run_command", "command": command, "why": "apply exactly this plan"}],
+        "next_actions": [advice.entry("run_command", command, why="apply exactly this plan")],
     }
 
 

@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core import expose, operations, releases, snapshots
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.content import public_base
 from run402_cli.core.copies import copy_schema, copying, drop_schema, open_schema
-from run402_cli.core.errors import GatewayError, run_command
+from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
@@ -88,7 +89,7 @@ class Branch:
 
     def view(self, base: str) -> dict[str, Any]:
         """The API's branch; `base` is the gateway's own URL."""
-        command = f"run402 branches {{}} --project {self.parent_project_id} {self.branch_project_id}"
+        name = ("--project", self.parent_project_id, self.branch_project_id)
         return {
             "branch_project_id": self.branch_project_id,
             "parent_project_id": self.parent_project_id,
@@ -106,13 +107,16 @@ class Branch:
             "expires_at": iso(self.expires_at),
             "created_at": iso(self.created_at),
             "next_actions": [
-                {
-                    "type": "deploy_to_branch",
-                    "command": f"run402 deploy apply --project {self.branch_project_id}",
-                    "message": "Try a release on the branch; its parent does not notice.",
-                },
-                {"type": "renew_branch", "command": command.format("renew"), "message": "Keep it for longer."},
-                {"type": "delete_branch", "command": command.format("delete"), "message": "Remove it with its data."},
+                advice.action(
+                    "deploy_to_branch",
+                    "deploy",
+                    "apply",
+                    "--project",
+                    self.branch_project_id,
+                    message="Try a release on the branch; its parent does not notice.",
+                ),
+                advice.action("renew_branch", "branches", "renew", *name, message="Keep it for longer."),
+                advice.action("delete_branch", "branches", "delete", *name, message="Remove it with its data."),
             ],
         }
 
@@ -218,13 +222,13 @@ async def _refuse_nesting(conn: Connection, parent: Project) -> None:
     )
     row = await cur.fetchone()
     if row is not None:
-        command = f"run402 branches create --project {row[0]}"
+        command = advice.command("branches", "create", "--project", row[0])
         raise GatewayError(
             409,
             "branch_of_branch",
             f"{parent.project_id} is a branch itself, and a branch has none. Branch its parent: `{command}`.",
             code="BRANCH_OF_BRANCH",
-            next_actions=[run_command(command)],
+            next_actions=[advice.entry("run_command", command)],
         )
 
 
@@ -283,14 +287,14 @@ async def fetch(conn: Connection, parent_id: str, branch_id: str) -> Branch:
     )
     row = await cur.fetchone()
     if row is None:
-        command = f"run402 branches list --project {parent_id}"
+        command = advice.command("branches", "list", "--project", parent_id)
         raise GatewayError(
             404,
             "branch_not_found",
             f"Project {parent_id} has no branch {branch_id}; its time may be over. `{command}` prints the ones it has.",
             code="BRANCH_NOT_FOUND",
             branch_project_id=branch_id,
-            next_actions=[run_command(command)],
+            next_actions=[advice.entry("run_command", command)],
         )
     return Branch(*row)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from run402_cli import advice
 from run402_cli.core import expose, migrations, operations, plans, releases
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.check_spec import Check
@@ -290,7 +291,7 @@ async def missing_secrets(conn: Connection, project_id: str, required: list[str]
 
 
 def missing_secret_error(project_id: str, name: str) -> GatewayError:
-    command = f"run402 secrets set {project_id} {name} --stdin"
+    command = advice.command("secrets", "set", project_id, name, "--stdin")
     return GatewayError(
         422,
         "missing_required_secret",
@@ -298,7 +299,7 @@ def missing_secret_error(project_id: str, name: str) -> GatewayError:
         code="MISSING_REQUIRED_SECRET",
         secret_name=name,
         resource="secrets.require",
-        next_actions=[{"type": "edit_request", "command": command}],
+        next_actions=[advice.entry("edit_request", command)],
     )
 
 

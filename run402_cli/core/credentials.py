@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core import auth
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
@@ -116,8 +117,10 @@ async def credential_status(request: Request) -> Response:
         "retirement": {"gated_on": [], "deadline": None},
     }
     if not live:
-        command = f"run402 credentials issue --kind service --name main --project {project.project_id}"
-        body["next_actions"] = [{"type": "run_command", "command": command}]
+        command = advice.command(
+            "credentials", "issue", "--kind", "service", "--name", "main", "--project", project.project_id
+        )
+        body["next_actions"] = [advice.entry("run_command", command)]
     return reply(body)
 
 
@@ -136,7 +139,7 @@ async def rotate_credential(request: Request) -> Response:
                     409,
                     "credential_not_live",
                     f"The credential {name} is revoked or expired and cannot be rotated. Issue a new one:"
-                    f" `run402 credentials issue --kind {kind} --name <name> --project {project.project_id}`.",
+                    f" `{advice.issue_key(project.project_id, advice.Blank('name'), kind=kind)}`.",
                     code="CREDENTIAL_NOT_LIVE",
                 )
             await _mark_revoked(conn, credential_id, "rotated")
@@ -250,7 +253,7 @@ async def _insert(
             409,
             "credential_name_taken",
             f"A live credential of {project_id} is already named {name}. Choose another name, or rotate that one;"
-            f" `run402 credentials list --project {project_id}` shows its id.",
+            f" `{advice.command('credentials', 'list', '--project', project_id)}` shows its id.",
             code="CREDENTIAL_NAME_TAKEN",
             field="name",
         ) from exc
@@ -281,7 +284,7 @@ async def _locked(
             404,
             "credential_not_found",
             f"{project_id} has no credential {credential_id}."
-            f" `run402 credentials list --project {project_id} --include-revoked` shows their ids.",
+            f" `{advice.command('credentials', 'list', '--project', project_id, '--include-revoked')}` shows their ids.",
             code="CREDENTIAL_NOT_FOUND",
         )
     return row[0], row[1], row[2], row[3], row[4]
@@ -309,8 +312,8 @@ def _as_record(row: Sequence[Any]) -> dict[str, Any]:
 def _store_it(project_id: str, kind: Kind) -> list[dict[str, str]]:
     if kind == "anon":
         return []
-    command = f"run402 credentials project-keys import --project {project_id} --service-key-stdin"
-    return [{"type": "run_command", "command": command}]
+    command = advice.command("credentials", "project-keys", "import", "--project", project_id, "--service-key-stdin")
+    return [advice.entry("run_command", command)]
 
 
 ROUTES = [

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import gateway_of
@@ -29,7 +30,7 @@ async def get_domain(request: Request) -> Response:
         f"Project {project.project_id} has no domain {request.path_params['domain']}: a local gateway has none. "
         "`run402 subdomains list` prints the names that it serves.",
         code="DOMAIN_NOT_FOUND",
-        next_actions=[run_command(f"run402 subdomains list --project {project.project_id}")],
+        next_actions=[run_command("subdomains", "list", "--project", project.project_id)],
     )
 
 
@@ -39,7 +40,7 @@ async def refuse_domain(request: Request) -> Response:
         project = await project_by_id(conn, request.path_params["project_id"])
     domain: str = request.path_params["domain"]
     name = domain.partition(".")[0].lower()
-    command = f"run402 subdomains claim {name} --project {project.project_id}"
+    command = advice.command("subdomains", "claim", name, "--project", project.project_id)
     raise GatewayError(
         422,
         "unsupported_capability",
@@ -49,7 +50,7 @@ async def refuse_domain(request: Request) -> Response:
         code="UNSUPPORTED_CAPABILITY",
         resource="domain",
         retryable=False,
-        next_actions=[run_command(command)],
+        next_actions=[advice.entry("run_command", command)],
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from run402_cli import advice
+
 
 class GatewayError(Exception):
     """An HTTP error answer: `{"error": code, "message": ..., **fields}`.
@@ -66,6 +68,6 @@ class CannotLook(CoreProcessError):
         )
 
 
-def run_command(command: str) -> dict[str, Any]:
-    """A next action: what to type."""
-    return {"type": "run_command", "command": command}
+def run_command(*words: object) -> dict[str, Any]:
+    """A next action: what to type after `run402`."""
+    return advice.action("run_command", *words)

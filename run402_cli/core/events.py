@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core.auth import key_holder, presented_key, project_by_id
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
@@ -123,8 +124,10 @@ def view(row: Row) -> dict[str, Any]:
     actions = []
     if row["event_type"] == "deploy_activated" and row["source"] == "platform":
         why = "Shows what the release is made of."
-        command = f"run402 deploy release get {row['payload']['release_id']} --project {row['project_id']}"
-        actions.append({"type": "run_command", "command": command, "why": why})
+        command = advice.command(
+            "deploy", "release", "get", row["payload"]["release_id"], "--project", row["project_id"]
+        )
+        actions.append(advice.entry("run_command", command, why=why))
     shown = {
         "id": row["event_id"],
         "event_type": row["event_type"],

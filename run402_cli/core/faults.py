@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.events import service_project
 from run402_cli.core.functions.logs import parse_instant, redact
@@ -430,7 +431,9 @@ async def _view(conn: Connection, project: Project, row: Mapping[str, Any]) -> d
     recent = [{"id": found[0], "at": iso(found[1]), "release_id": found[2]} for found in await cursor.fetchall()]
     first = {"id": row["first_sample"], "at": iso(row["first_seen"]), "release_id": row["first_seen_release_id"]}
     newest = recent[0]["id"] if recent else row["first_sample"]
-    command = f"run402 functions logs {row['function_name']} --request-id {newest} --project {project.project_id}"
+    command = advice.command(
+        "functions", "logs", row["function_name"], "--request-id", newest, "--project", project.project_id
+    )
     return {
         "fingerprint_id": row["fingerprint_id"],
         "function": row["function_name"],
@@ -445,7 +448,7 @@ async def _view(conn: Connection, project: Project, row: Mapping[str, Any]) -> d
         "first_seen_release_id": row["first_seen_release_id"],
         "last_seen_release_id": row["last_seen_release_id"],
         "samples": {"first": first, "recent": recent},
-        "next_actions": [{"type": "fetch_logs", "command": command, "why": "What the function said in that call."}],
+        "next_actions": [advice.entry("fetch_logs", command, why="What the function said in that call.")],
     }
 
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core.content import caller_project, public_base
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
@@ -230,7 +231,7 @@ async def edge_coherence(request: Request) -> Response:
 
 def _what_is_active(operation: Operation, project: Project) -> str:
     if operation.status != "ready":
-        return f"Operation is {operation.status}: run402 deploy resume {operation.operation_id}"
+        return f"Operation is {operation.status}: {advice.command('deploy', 'resume', operation.operation_id)}"
     return f"Another release is active ({project.active_release_id}): run402 deploy release active"
 
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from starlette.requests import Request
 
+from run402_cli import advice
 from run402_cli.core import siwx
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
@@ -196,7 +197,7 @@ def _challenge(
         category="payment_required",
         hint="Give the wallet a key that signs the payment: run402 allowance create. Or start the gateway without "
         "--require-payment: run402 core stop, then run402 core start",
-        next_actions=[{"type": "run_command", "command": "run402 allowance create", "why": "a key signs the payment"}],
+        next_actions=[advice.action("run_command", "allowance", "create", why="a key signs the payment")],
         price_usd_micros=price,
         settlement="local",
     )

@@ -12,7 +12,7 @@ from run402_cli.core import releases
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.content import caller_project
 from run402_cli.core.diffs import removals
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.locks import project_lock
@@ -45,7 +45,7 @@ async def promote(request: Request) -> Response:
         target = await _target(conn, project, release_id)
         current = await releases.find(conn, project.project_id, project.active_release_id or "")
         difference, warnings = compare(current.state if current else None, target.state)
-        _acknowledged(warnings, allowed)
+        _acknowledged(release_id, warnings, allowed)
         operation_id = await _move(gateway, conn, project, target)
     return reply(
         {
@@ -122,16 +122,17 @@ def _names(state: dict[str, Any] | None) -> dict[str, set[str]]:
     }
 
 
-def _acknowledged(warnings: list[dict[str, Any]], allowed: list[Any]) -> None:
+def _acknowledged(release_id: str, warnings: list[dict[str, Any]], allowed: list[Any]) -> None:
     left = [w for w in warnings if w["requires_confirmation"] and w["code"] not in allowed]
     if left:
-        flags = " ".join(f"--allow-warning {w['code']}" for w in left)
+        allow = [word for w in left for word in ("--allow-warning", w["code"])]
         raise _refused(
             409,
             "PROMOTE_WARNING_REQUIRES_ACK",
-            f"{' '.join(w['message'] for w in left)} Repeat with {flags} if the older release is wanted like that.",
+            f"{' '.join(w['message'] for w in left)} Repeat with {' '.join(allow)} if the older release is wanted like that.",
             warnings=warnings,
             unacknowledged_warning_codes=[w["code"] for w in left],
+            next_actions=[run_command("deploy", "promote", release_id, *allow)],
         )
 
 

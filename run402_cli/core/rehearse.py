@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core import branches, migrations, operations, plans, releases
 from run402_cli.core.apply import evaluate
 from run402_cli.core.auth import project_by_id
@@ -107,7 +108,7 @@ async def _branch(gateway: Gateway, plan: Plan) -> Project:
                 phase="rehearse",
                 plan_id=plan.plan_id,
                 retryable=False,
-                next_actions=[run_command("run402 deploy apply --rehearse")],
+                next_actions=[run_command("deploy", "apply", "--rehearse")],
             )
         wish = branches.Wish(name=f"rehearsal of {plan.plan_id}", ttl=KEPT_FOR)
         return await branches.create(gateway, conn, project, wish)
@@ -215,23 +216,25 @@ def _report(run: _Run, policy: str, *, kept: bool, started: datetime, base: str)
 def _next_actions(run: _Run, *, kept: bool) -> list[dict[str, Any]]:
     actions: list[dict[str, Any]] = []
     if run.status == "passed":
-        required = f"run402 deploy apply --require-plan {run.plan.plan_id}"
-        if run.plan.plan_fingerprint:
-            required += f" --plan-fingerprint {run.plan.plan_fingerprint}"
-        actions.append({"type": "commit_plan", "command": required, "message": "Apply what was rehearsed."})
+        seen = run.plan.plan_fingerprint
+        reviewed = ("--plan-fingerprint", seen) if seen else ()
+        required = advice.command("deploy", "apply", "--require-plan", run.plan.plan_id, *reviewed)
+        actions.append(advice.entry("commit_plan", required, message="Apply what was rehearsed."))
     if kept:
         parent, branch_id = run.plan.project_id, run.branch.project_id
         actions += [
-            {
-                "type": "keep_branch",
-                "command": f"run402 branches renew --project {parent} {branch_id}",
-                "message": "The branch goes in a day; keep it for longer to look at it.",
-            },
-            {
-                "type": "discard_branch",
-                "command": f"run402 branches delete --project {parent} {branch_id}",
-                "message": "Remove the branch now.",
-            },
+            advice.action(
+                "keep_branch",
+                "branches",
+                "renew",
+                "--project",
+                parent,
+                branch_id,
+                message="The branch goes in a day; keep it for longer to look at it.",
+            ),
+            advice.action(
+                "discard_branch", "branches", "delete", "--project", parent, branch_id, message="Remove the branch now."
+            ),
         ]
     return actions
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core import expose, operations
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.copies import close_schema, copy_schema, copying, drop_schema, new_slot, open_schema, schema_bytes
@@ -88,7 +89,7 @@ class Snapshot:
 
     def view(self) -> dict[str, Any]:
         """The API's snapshot; size in bytes."""
-        base = f"run402 snapshots {{}} --project {self.project_id} {self.snapshot_id}"
+        name = ("--project", self.project_id, self.snapshot_id)
         return {
             "snapshot_id": self.snapshot_id,
             "operation_id": self.operation_id,
@@ -105,17 +106,24 @@ class Snapshot:
             "created_at": iso(self.captured_at),
             "updated_at": iso(self.updated_at),
             "next_actions": [
-                {
-                    "type": "restore_snapshot",
-                    "command": base.format("restore"),
-                    "message": "Show what a restore would lose, and get the token that confirms it.",
-                },
-                {
-                    "type": "create_branch",
-                    "command": f"run402 branches create --project {self.project_id} --from-snapshot {self.snapshot_id}",
-                    "message": "Look at this data in a project of its own.",
-                },
-                {"type": "delete_snapshot", "command": base.format("delete"), "message": "Free the space."},
+                advice.action(
+                    "restore_snapshot",
+                    "snapshots",
+                    "restore",
+                    *name,
+                    message="Show what a restore would lose, and get the token that confirms it.",
+                ),
+                advice.action(
+                    "create_branch",
+                    "branches",
+                    "create",
+                    "--project",
+                    self.project_id,
+                    "--from-snapshot",
+                    self.snapshot_id,
+                    message="Look at this data in a project of its own.",
+                ),
+                advice.action("delete_snapshot", "snapshots", "delete", *name, message="Free the space."),
             ],
         }
 
@@ -192,7 +200,7 @@ async def fetch(conn: Connection, project_id: str, snapshot_id: str) -> Snapshot
             f"Project {project_id} has no snapshot {snapshot_id}. `run402 snapshots list` prints the ones it has.",
             code="SNAPSHOT_NOT_FOUND",
             snapshot_id=snapshot_id,
-            next_actions=[run_command(f"run402 snapshots list --project {project_id}")],
+            next_actions=[run_command("snapshots", "list", "--project", project_id)],
         )
     return Snapshot(*row)
 
@@ -341,7 +349,7 @@ async def _restore_plan(conn: Connection, project: Project, snapshot: Snapshot) 
         "confirm": {"token": token, "expires_at": iso(expires)},
         "next_actions": [
             run_command(
-                f"run402 snapshots restore --project {project.project_id} {snapshot.snapshot_id} --confirm {token}"
+                "snapshots", "restore", "--project", project.project_id, snapshot.snapshot_id, "--confirm", token
             )
         ],
     }
@@ -353,14 +361,14 @@ def _check_token(snapshot: Snapshot, token: object) -> None:
     if valid and snapshot.confirm_expires_at is not None and snapshot.confirm_expires_at > datetime.now(UTC):
         return
     problem = "has expired" if valid else "is not the one of the latest restore plan"
-    command = f"run402 snapshots restore --project {snapshot.project_id} {snapshot.snapshot_id}"
+    command = advice.command("snapshots", "restore", "--project", snapshot.project_id, snapshot.snapshot_id)
     raise GatewayError(
         409,
         "confirm_token_invalid",
         f"The confirm token {problem}. Nothing was changed. Run `{command}` for a new plan and token.",
         code="CONFIRM_TOKEN_INVALID",
         retryable=False,
-        next_actions=[run_command(command)],
+        next_actions=[advice.entry("run_command", command)],
     )
 
 
@@ -393,7 +401,7 @@ async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot
             " WHERE snapshot_id = %s",
             (snapshot.snapshot_id,),
         )
-    undo = f"run402 snapshots restore --project {project.project_id} {old_id}"
+    undo = advice.command("snapshots", "restore", "--project", project.project_id, old_id)
     return {
         "operation_id": operation_id,
         "project_id": project.project_id,
@@ -403,7 +411,7 @@ async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot
         "new_schema_slot": slot,
         "migration_registry_rows": rows,
         "status": "ready",
-        "next_actions": [{"type": "restore_snapshot", "command": undo, "message": "Go back to before this restore."}],
+        "next_actions": [advice.entry("restore_snapshot", undo, message="Go back to before this restore.")],
     }
 
 

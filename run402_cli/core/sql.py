@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli.core import hints
 from run402_cli.core.auth import require_service_key
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
@@ -107,11 +108,11 @@ async def execute(gateway: Gateway, project: Project, statement: Statement) -> d
         )
         async with conn:
             await conn.execute("BEGIN")
-            with _reporting_sql_errors(conn, statement):
+            with _reporting_sql_errors(conn, project, statement):
                 answer, commands = await _run(conn, project, statement)
             if commands - PLAIN_COMMANDS and conn.pgconn.transaction_status == TransactionStatus.INTRANS:
                 await _restore_privileges(conn, project)
-            with _reporting_sql_errors(conn, statement):
+            with _reporting_sql_errors(conn, project, statement):
                 await _finish(conn)
             if commands - PLAIN_COMMANDS and "COMMIT" in commands:
                 # The text committed by itself, so there was no transaction of ours left to do it in.
@@ -121,7 +122,7 @@ async def execute(gateway: Gateway, project: Project, statement: Statement) -> d
 
 
 @contextmanager
-def _reporting_sql_errors(conn: Connection, statement: Statement) -> Iterator[None]:
+def _reporting_sql_errors(conn: Connection, project: Project, statement: Statement) -> Iterator[None]:
     """What PostgreSQL says about the text is a 400; losing PostgreSQL is not (app.py answers 503 then)."""
     try:
         yield
@@ -130,7 +131,7 @@ def _reporting_sql_errors(conn: Connection, statement: Statement) -> Iterator[No
     except psycopg.Error as exc:
         if conn.closed and exc.sqlstate is None:
             raise
-        raise sql_error(exc, statement.sql) from exc
+        raise sql_error(exc, statement.sql, project.project_id) from exc
 
 
 def session_options(project: Project) -> str:
@@ -230,8 +231,11 @@ async def _json_parameters(conn: Connection, statement: Statement) -> set[int]:
     return found
 
 
-def sql_error(exc: psycopg.Error, text: str) -> GatewayError:
-    """400 sql_error with all that PostgreSQL says; `position` counts characters from 1, `line` lines from 1."""
+def sql_error(exc: psycopg.Error, text: str, project_id: str) -> GatewayError:
+    """400 sql_error with all that PostgreSQL says; `position` counts characters from 1, `line` lines from 1.
+
+    `excerpt` is that line with a caret under the place.
+    """
     diag = exc.diag
     message = diag.message_primary or str(exc).strip() or type(exc).__name__
     position = int(diag.statement_position) if diag.statement_position else None
@@ -241,7 +245,7 @@ def sql_error(exc: psycopg.Error, text: str) -> GatewayError:
         "position": position,
         "line": text.count("\n", 0, position - 1) + 1 if position else None,
         "detail": diag.message_detail,
-        "hint": diag.message_hint,
+        **hints.sql(text, position, exc.sqlstate, diag.message_hint, project_id),
         "context": diag.context,
         "schema_name": diag.schema_name,
         "table_name": diag.table_name,

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core import releases
 from run402_cli.core.auth import key_owner
 from run402_cli.core.content import public_base
-from run402_cli.core.errors import GatewayError, run_command
+from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project
@@ -63,7 +64,7 @@ async def _check_deployment(conn: Connection, project: Project, deployment_id: o
     if deployment_id == project.active_release_id:
         return
     await releases.fetch(conn, project.project_id, deployment_id)
-    command = f"run402 deploy promote {deployment_id} --project {project.project_id}"
+    command = advice.command("deploy", "promote", deployment_id, "--project", project.project_id)
     raise GatewayError(
         409,
         "deployment_not_active",
@@ -71,7 +72,7 @@ async def _check_deployment(conn: Connection, project: Project, deployment_id: o
         f"({project.active_release_id}). Make it active first: `{command}`.",
         code="DEPLOYMENT_NOT_ACTIVE",
         retryable=False,
-        next_actions=[run_command(command)],
+        next_actions=[advice.entry("run_command", command)],
     )
 
 
@@ -113,7 +114,7 @@ async def release_subdomain(request: Request) -> Response:
 async def _key_owner(conn: Connection, request: Request) -> Project:
     problem = (
         "This route needs the service key of the project: `Authorization: Bearer <service_key>`. "
-        "`run402 projects keys` shows where the keys are."
+        "`run402 credentials project-keys status` shows where the keys are."
     )
     return await key_owner(conn, request, problem)
 

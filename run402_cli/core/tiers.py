@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli import advice
 from run402_cli.core import payments, siwx
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Connection, gateway_of
@@ -82,7 +83,7 @@ def _wallet() -> str:
             "authentication_required",
             "A tier belongs to a wallet, and this request was not signed by one. Run: run402 init",
             code="AUTHENTICATION_REQUIRED",
-            next_actions=[run_command("run402 init")],
+            next_actions=[run_command("init")],
         )
     return wallet
 
@@ -122,7 +123,7 @@ async def _answered(conn: Connection, key: str, tier: str) -> dict[str, Any] | N
             409,
             "idempotency_key_conflict",
             f"This Idempotency-Key already bought the tier {row[0]['tier']}. Use another: "
-            f"run402 tier set {tier} --idempotency-key <new key>",
+            f"{advice.command('tier', 'set', tier, '--idempotency-key', advice.Blank('new key'))}",
             code="IDEMPOTENCY_KEY_CONFLICT",
         )
     return None if row is None else row[0]

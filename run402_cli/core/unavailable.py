@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from run402_cli.core.errors import GatewayError, run_command
+from run402_cli import advice
+from run402_cli.core.errors import GatewayError
 
 CLOUD = "run402 init --api-base https://api.run402.com"
 
@@ -90,7 +91,7 @@ def unavailable(path: str) -> GatewayError | None:
 def refusal(area: Area) -> GatewayError:
     """422 unsupported_capability, with the reason and the next command."""
     command = area.command or CLOUD
-    action: dict[str, Any] = run_command(command)
+    action: dict[str, Any] = advice.entry("run_command", advice.parsed(command))
     then = f"Try: {command}" if area.command else f"Use a cloud project for it: {command}"
     return GatewayError(
         422,

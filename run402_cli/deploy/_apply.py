@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy import _assets, _core, _follow, _plans, _tier, _warnings
 from run402_cli.deploy._errors import continued_by_rerun, curable, left_behind
@@ -185,10 +186,10 @@ def _maybe_taken(state: Apply) -> Iterator[None]:
     """Without a usable answer nobody here knows whether the gateway took the commit. Running the deploy again is right
     in both cases; resuming the operation only when it did.
     """
-    actions = [{"type": "retry", "command": state.options.command, "why": _RERUN_WHY}]
+    actions = [advice.entry("retry", advice.parsed(state.options.command), why=_RERUN_WHY)]
     if state.operation_id and _follow.may_resume(state.client):
         command = _follow.resume_command(state.operation_id, state.project)
-        actions.append({"type": "resume_deploy", "command": command, "why": _RESUME_WHY})
+        actions.append(advice.entry("resume_deploy", command, why=_RESUME_WHY))
     try:
         yield
     except NetworkError as exc:

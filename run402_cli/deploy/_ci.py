@@ -6,19 +6,19 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.errors import ApiError, DeployError
 
 _LINK = "run402 ci link github"
-_PROJECT = "<project_id>"
-_LIST = f"run402 ci list --project {_PROJECT}"
+_LIST = "run402 ci list --project <project_id>"
 _APPLY = "run402 deploy apply"
 
 
-def _edit(why: str, command: str | None = None, *, kind: str = "edit_request") -> dict[str, str]:
-    return {"type": kind, **({"command": command} if command else {}), "why": why}
+def _edit(why: str, command: str | None = None, *, kind: str = "edit_request") -> dict[str, Any]:
+    return {"type": kind, **(advice.shown(advice.parsed(command)) if command else {}), "why": why}
 
 
-_GUIDANCE: dict[str, tuple[str, list[dict[str, str]]]] = {
+_GUIDANCE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "invalid_token": (
         "The job's token was not accepted: it must run in the linked repository and branch, with id-token: write.",
         [
@@ -49,7 +49,7 @@ _GUIDANCE: dict[str, tuple[str, list[dict[str, str]]]] = {
         "The binding belongs to another repository id: the repository was recreated or renamed.",
         [
             _edit("Link the repository again.", _LINK),
-            _edit("Name the id yourself.", f"{_LINK} --repository-id <id>"),
+            _edit("Name the id yourself.", _LINK + " --repository-id <id>"),
         ],
     ),
     "forbidden_spec_field": (
@@ -59,7 +59,7 @@ _GUIDANCE: dict[str, tuple[str, list[dict[str, str]]]] = {
     "CI_ROUTE_SCOPE_DENIED": (
         "The binding does not cover a route of the manifest.",
         [
-            _edit("Link again with a scope for it.", f"{_LINK} --route-scope <pattern>"),
+            _edit("Link again with a scope for it.", _LINK + " --route-scope <pattern>"),
             _edit("A scope is an exact pattern or a prefix ending in /*."),
             _edit("Or deploy the routes from a signed-in machine.", _APPLY),
         ],
@@ -71,7 +71,7 @@ _GUIDANCE: dict[str, tuple[str, list[dict[str, str]]]] = {
     "payment_required": (
         "The project's tier or payment state does not allow this deploy.",
         [
-            _edit("See the tier.", f"run402 tier status --project {_PROJECT}"),
+            _edit("See the tier.", "run402 tier status"),
             _edit("Change or renew it.", "run402 tier set <tier>"),
         ],
     ),
@@ -99,7 +99,7 @@ def guided(project_id: str) -> Iterator[None]:
 
 def _lookup(
     fields: Mapping[str, Any], code: str, http: Any, project_id: str
-) -> tuple[str, list[dict[str, str]]] | None:
+) -> tuple[str, list[dict[str, Any]]] | None:
     """OAuth's error word says more than the general code beside it."""
     found = next(
         (_GUIDANCE[key] for key in (fields.get("error"), code) if isinstance(key, str) and key in _GUIDANCE), None
@@ -109,4 +109,11 @@ def _lookup(
     if found is None:
         return None
     hint, actions = found
-    return hint, [{key: text.replace(_PROJECT, project_id) for key, text in action.items()} for action in actions]
+    return hint, [_in_project(action, project_id) for action in actions]
+
+
+def _in_project(action: dict[str, Any], project_id: str) -> dict[str, Any]:
+    if "argv" not in action:
+        return action
+    words = [project_id if word == "<project_id>" else advice.blank_of(word) for word in action["argv"][1:]]
+    return {**action, **advice.shown(advice.command(*words))}

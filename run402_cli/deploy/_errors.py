@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from run402_cli import advice
 from run402_cli.deploy import _warnings
 from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
@@ -32,7 +33,7 @@ def from_release(error: ReleaseError) -> Run402Error:
 @contextlib.contextmanager
 def continued_by_rerun(command: str) -> Iterator[None]:
     """Failures inside end in our errors; those that a second run can cure name `command`."""
-    actions = [{"type": "retry", "command": command, "why": _WHY}]
+    actions = [advice.entry("retry", advice.parsed(command), why=_WHY)]
     try:
         yield
     except ReleaseError as exc:

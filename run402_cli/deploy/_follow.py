@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy._errors import curable, left_behind, passes
 from run402_cli.deploy._options import Emit
@@ -267,16 +268,16 @@ def may_resume(client: Client) -> bool:
     return client.profile.allowance is not None or client.delegate_token() is not None
 
 
-def resume_command(operation_id: str, project_id: str) -> str:
+def resume_command(operation_id: str, project_id: str) -> advice.Command:
     """The command that continues an operation which the gateway knows."""
-    return f"run402 deploy resume {operation_id} --project {project_id}"
+    return advice.command("deploy", "resume", operation_id, "--project", project_id)
 
 
 @contextlib.contextmanager
 def _continued_by(command: str, operation_id: str, *, phase: str) -> Iterator[None]:
     """Failures inside say which operation they left behind and how to go on with it."""
     why = "The operation goes on at the gateway; this follows it to its end."
-    actions = [{"type": "resume_deploy", "command": command, "why": why}]
+    actions = [advice.entry("resume_deploy", advice.parsed(command), why=why)]
     try:
         with left_behind(phase=phase, operation_id=operation_id):
             yield

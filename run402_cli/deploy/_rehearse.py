@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy import _apply, _follow
 from run402_cli.deploy._errors import continued_by_rerun
@@ -70,5 +71,5 @@ def passed(rehearsal: Any) -> bool:
 
 def commit_command(plan_id: str, fingerprint: Any = None) -> str:
     """The command that commits a rehearsed plan."""
-    suffix = f" --plan-fingerprint {fingerprint}" if isinstance(fingerprint, str) and fingerprint else ""
-    return f"run402 deploy apply --require-plan {plan_id}{suffix}"
+    suffix = ("--plan-fingerprint", fingerprint) if isinstance(fingerprint, str) and fingerprint else ()
+    return advice.command("deploy", "apply", "--require-plan", plan_id, *suffix)

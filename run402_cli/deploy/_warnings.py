@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from run402_cli import advice
 from run402_cli.errors import DeployError
 
 MISSING_SECRET = "MISSING_REQUIRED_SECRET"
@@ -78,7 +79,11 @@ ROUTE_GUIDANCE: dict[str, Guidance] = {
             _do("Add the methods that the function handles."),
             _do("Leave methods out to route all of them."),
             _do("Set acknowledge_readonly: true on the route when it is read-only on purpose."),
-            ("retry", f"run402 deploy apply --allow-warning {_READONLY}", "Retry as it is."),
+            (
+                "retry",
+                "run402 deploy apply --allow-warning WILDCARD_ROUTE_EXCLUDES_MUTATION_METHODS",
+                "Retry as it is.",
+            ),
         ),
     ),
     "ROUTE_TABLE_NEAR_LIMIT": Guidance(
@@ -197,7 +202,8 @@ def add_guidance(error: DeployError) -> None:
     else:
         hint, actions = _general_hint(error.code), _general_actions(error, warnings)
     error.fields.setdefault("hint", hint)
-    if not error.fields.get("next_actions"):
+    if isinstance(raw, list) or not error.fields.get("next_actions"):
+        # What a gateway says about its warnings cannot know the command that was typed.
         error.fields["next_actions"] = actions
 
 
@@ -207,7 +213,7 @@ def _general_hint(code: str) -> str:
     return "Read the warnings. To go on as it is, retry with --allow-warning for each code."
 
 
-def _general_actions(error: DeployError, warnings: Sequence[Warning_]) -> list[dict[str, str]]:
+def _general_actions(error: DeployError, warnings: Sequence[Warning_]) -> list[dict[str, Any]]:
     affected = sorted(
         {
             str(key)
@@ -216,17 +222,35 @@ def _general_actions(error: DeployError, warnings: Sequence[Warning_]) -> list[d
             for key in warning["affected"]
         }
     )
-    codes = error.fields.get("unacknowledged_warning_codes") or ["<code>"]
-    allow = " ".join(f"--allow-warning {code}" for code in codes)
-    actions = []
-    if any(isinstance(warning.get("affected"), list) for warning in warnings):
-        why = f"Set the values of: {', '.join(affected)}." if affected else "Set the secrets that the warnings name."
-        actions.append(_action("edit_request", "run402 secrets set <project> <KEY> --stdin", why))
-    actions.append(_action("retry", "run402 deploy apply", "Retry after the cause is gone."))
-    actions.append(_action("edit_request", f"run402 deploy apply {allow}", "Accept exactly these warnings."))
-    actions.append(_action("edit_request", "run402 deploy apply --allow-warnings", "Accept every warning."))
-    return actions
+    codes = [str(code) for code in error.fields.get("unacknowledged_warning_codes") or _codes(warnings)]
+    allow = [word for code in codes for word in ("--allow-warning", code)]
+    accept = advice.action("retry", *_again(*allow), why="Accept exactly these warnings.")
+    mended = advice.action("retry", *_again(), why="Retry after the cause is gone.")
+    secrets = [
+        advice.action("edit_request", "secrets", "set", *_project(), key, "--stdin", why=f"Set the value of {key}.")
+        for key in affected
+    ]
+    return [*secrets, mended, accept] if secrets else [accept, mended]
 
 
-def _action(kind: str, command: str | None, why: str) -> dict[str, str]:
-    return {"type": kind, **({"command": command} if command else {}), "why": why}
+def _codes(warnings: Sequence[Warning_]) -> list[str]:
+    return sorted({str(warning["code"]) for warning in warnings if warning.get("code")}) or [advice.Blank("code")]
+
+
+def _again(*more: str) -> tuple[str, ...]:
+    """The command that was typed, where one was, with `more`."""
+    return advice.again(*more) if advice.typed() else ("deploy", "apply", *more)
+
+
+def _project() -> list[str]:
+    """The project as it was typed, to set a secret in the same one."""
+    words = advice.typed()
+    if "--project" in words[:-1]:
+        return ["--project", words[words.index("--project") + 1]]
+    return []
+
+
+def _action(kind: str, words: str | None, why: str) -> dict[str, Any]:
+    if words is None:
+        return {"type": kind, "why": why}
+    return advice.action(kind, *(_again(*words.split()[3:]) if kind == "retry" else words.split()[1:]), why=why)

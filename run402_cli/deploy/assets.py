@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy import _apply
 from run402_cli.deploy._options import ApplyOptions, silent
@@ -135,7 +136,7 @@ def _reference(sent: Mapping[str, Any], planned: Mapping[str, Any] | None, late:
     if planned is None:
         raise ValidationError(
             f"{sent['key']} was stored, but the gateway's plan has no asset entry for it, so its addresses are unknown. "
-            f"Look it up: run402 assets ls --prefix {sent['key']}"
+            f"Look it up: {advice.command('assets', 'ls', '--prefix', sent['key'])}"
         )
     ref: dict[str, Any] = {
         **planned["asset_ref"],

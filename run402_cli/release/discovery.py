@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from run402_cli import advice
 from run402_cli.release.errors import ReleaseError, os_failure
 
 CANDIDATES: Final = ("run402.json", "run402.deploy.json", "app.json")
@@ -106,18 +107,17 @@ def discover(workspace: Path) -> Path:
             return workspace / name
     executable = [workspace / name for name in _EXECUTABLE_CANDIDATES if (workspace / name).is_file()]
     if executable:
-        argv = ["run402", "up", "--manifest", str(executable[0]), "--check"]
         raise ReleaseError(
             f"{executable[0].name} is a program and is never run unasked. Name it with --manifest to use it.",
             code="EXECUTABLE_CONFIG_REQUIRES_EXPLICIT_MANIFEST",
             details={
                 "dir": str(workspace),
                 "manifest_path": str(executable[0]),
-                "next_actions": [{"type": "retry", "command": " ".join(argv), "argv": argv}],
+                "next_actions": [advice.action("retry", "up", "--manifest", executable[0], "--check")],
             },
         )
     raise ReleaseError(
-        f"No manifest in {workspace}. Create app.json there; {', '.join(CANDIDATES)} are looked for.",
+        f"No manifest in {workspace}. Create run402.deploy.json there; {', '.join(CANDIDATES)} are looked for.",
         code="UP_MANIFEST_REQUIRED",
         details={
             "dir": str(workspace),
@@ -127,15 +127,10 @@ def discover(workspace: Path) -> Path:
                 {
                     "type": "create_manifest",
                     "why": "A manifest says what to deploy; this one deploys the directory site/.",
-                    "path": "app.json",
+                    "path": "run402.deploy.json",
                     "content": json.dumps(_STARTER, indent=2),
                 },
-                {
-                    "type": "retry",
-                    "command": "run402 up -y",
-                    "argv": ["run402", "up", "-y"],
-                    "why": "Deploy what the manifest describes.",
-                },
+                advice.action("retry", "up", "-y", why="Deploy what the manifest describes."),
             ],
         },
     )

@@ -186,7 +186,7 @@ def deploy_dir(
             deployer,
             project_id,
             folder,
-            command="run402 sites deploy-dir",
+            command="run402 sites deploy-dir <path>",
             emit=on_event or deploy.silent,
             confirm_prune=confirm_prune,
             allow_warnings=allow_warnings,

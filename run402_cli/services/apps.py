@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError
 
@@ -67,7 +68,7 @@ def _remember(client: Client, answer: Json) -> None:
         raise CommandError(
             f"The fork became project {project_id}, but this machine could not save its keys: {exc.message}",
             code=exc.code,
-            hint=f"Solve that, then: run402 credentials issue --kind service --name cli --project {project_id}",
+            hint=f"Solve that, then: {advice.issue_key(project_id, 'cli')}",
             details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
         ) from exc
 

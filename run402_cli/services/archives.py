@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 import secrets
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
 
@@ -169,7 +168,8 @@ def _wait(client: Client, spec: Export, archive_id: str, send: Emit) -> Archive:
             raise CommandError(
                 f"The archive {archive_id} was not ready after {spec.timeout_ms} ms; the export goes on.",
                 code="ARCHIVE_WAIT_TIMEOUT",
-                hint=f"Look again later: run402 cloud archives status {archive_id} --project {spec.project_id}",
+                hint="Look again later: "
+                + advice.command("cloud", "archives", "status", archive_id, "--project", spec.project_id),
                 details={"archive_id": archive_id, "timeout_ms": spec.timeout_ms},
                 retryable=True,
             )
@@ -210,15 +210,15 @@ def fetch(client: Client, project_id: str, archive_id: str, output: Path) -> dic
     archive = status(client, project_id, archive_id)
     state = archive.get("status")
     if state != "ready":
-        again = f"run402 cloud archives status {archive_id} --project {project_id}"
-        new = f"run402 cloud archives create --project {project_id} --output {output}"
+        again = advice.command("cloud", "archives", "status", archive_id, "--project", project_id)
+        new = advice.command("cloud", "archives", "create", "--project", project_id, "--output", output)
         running = state == "running"
         raise CommandError(
             f"The archive {archive_id} is {state}.",
             code="ARCHIVE_EXPIRED" if state == "expired" else "ARCHIVE_NOT_READY",
             hint=f"Look again: {again}" if running else f"Make a new one: {new}",
             details={"archive_id": archive_id, "status": state},
-            next_actions=[{"type": "run_command", "command": again if running else new}],
+            next_actions=[advice.entry("run_command", again if running else new)],
             retryable=running,
         )
     written = download(client, project_id, archive, output)
@@ -237,12 +237,17 @@ def fetch(client: Client, project_id: str, archive_id: str, output: Path) -> dic
 
 
 def _verify_command(path: str) -> str:
-    return f"run402 archives verify {json.dumps(path, ensure_ascii=False)} --json"
+    return f"{advice.command('archives', 'verify')} {_double_quoted(path)} --json"
 
 
 def _import_command(path: str) -> str:
-    quoted = json.dumps(path, ensure_ascii=False)
-    return f"run402 core projects import {quoted} --name imported-project --env-file ./required.env --json"
+    verb = advice.command("core", "projects", "import")
+    return f"{verb} {_double_quoted(path)} --name imported-project --env-file ./required.env --json"
+
+
+def _double_quoted(path: str) -> str:
+    # The recorded form of these two commands; inside double quotes a shell reads no more than these four.
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", path) + '"'
 
 
 def _document(spec: Export, archive: Archive, written: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError
 
@@ -71,7 +72,7 @@ def _remember(client: Client, answer: Json) -> None:
         raise CommandError(
             f"Branch {branch_id} was created, but this machine could not save its keys: {exc.message}",
             code=exc.code,
-            hint=f"Solve that, then get a key: run402 credentials issue --kind service --name main --project {branch_id}",
+            hint=f"Solve that, then get a key: {advice.issue_key(branch_id)}",
             details={"project_id": branch_id, **(exc.details if isinstance(exc.details, dict) else {})},
         ) from exc
 

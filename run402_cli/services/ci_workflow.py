@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from run402_cli import __version__, invocation
+from run402_cli import __version__, advice, invocation
 from run402_cli.errors import CommandError
 
 DEFAULT_PATH = ".github/workflows/run402-deploy.yml"
@@ -84,7 +84,8 @@ def write(path: str, content: str, *, binding_id: str, force: bool) -> None:
         raise CommandError(
             f"The binding {binding_id} was made, but {path} cannot be written: {reason}.",
             code="WORKFLOW_NOT_WRITTEN",
-            hint=f"Save details.workflow as {path} yourself. To undo the binding: run402 ci revoke {binding_id}",
+            hint=f"Save details.workflow as {path} yourself. To undo the binding: "
+            f"{advice.command('ci', 'revoke', binding_id)}",
             details={"binding_id": binding_id, "workflow_path": path, "workflow": content},
             safe_to_retry=False,
         ) from exc

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment
 from run402_cli.errors import ApiError, CommandError, NetworkError
 from run402_cli.services._checks import refused
@@ -37,7 +38,7 @@ def provision_signer(
     auth = client.service_key(project_id)
     active = _active_signers(client, project_id)
     if active and not confirmed:
-        again = f"run402 contracts provision-signer --project {project_id} --chain {chain} --yes"
+        again = advice.command("contracts", "provision-signer", "--project", project_id, "--chain", chain, "--yes")
         raise CommandError(
             f"Project {project_id} has {active} active signer(s) already; each costs rent per day.",
             code="CONFIRMATION_REQUIRED",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from run402_cli import advice
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.state.files import now_iso
 from run402_cli.state.keys import Entry, KeyCache
@@ -123,7 +124,7 @@ def export_keys(keys: KeyCache, project_id: str, *, reveal: bool) -> dict[str, J
         raise CommandError(
             "This prints the project's keys in clear.",
             code="REVEAL_REQUIRED",
-            hint=f"run402 credentials project-keys export --project {project_id} --reveal",
+            hint=advice.command("credentials", "project-keys", "export", "--project", project_id, "--reveal"),
             details={"project_id": project_id, **keys.identity},
         )
     entry = keys.get(project_id)

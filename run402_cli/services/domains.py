@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment
 from run402_cli.errors import ValidationError
 
@@ -155,7 +156,7 @@ def _at(value: Json, *keys: str) -> Json:
 def _timeout(project_id: str, domain: str, until: str, timeout_ms: int, answer: Json) -> ValidationError:
     found: dict[str, Json] = answer if isinstance(answer, dict) else {}
     last = found.get("status")
-    command = f"run402 domains check {domain} --project {project_id}"
+    command = advice.command("domains", "check", domain, "--project", project_id)
     return ValidationError(
         f"{domain} was not {until} after {timeout_ms} ms; its last status is {last}. `checks` in details names what is "
         f"open. Look again with: {command}",
@@ -167,5 +168,5 @@ def _timeout(project_id: str, domain: str, until: str, timeout_ms: int, answer: 
             "last_status": last,
             "checks": found.get("checks") or [],
         },
-        next_actions=[{"type": "check", "command": command}],
+        next_actions=[advice.entry("check", command)],
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment, with_query
 from run402_cli.errors import Envelope, Interrupted, Run402Error, ValidationError
 from run402_cli.services import _instants
@@ -39,8 +40,8 @@ class RunFailed(Run402Error):
             **out,
             "details": {"run_id": self.run_id, "run_status": self.status},
             "next_actions": [
-                {"type": "run_command", "command": f"run402 functions runs logs {self.run_id}"},
-                {"type": "run_command", "command": f"run402 functions runs redrive {self.run_id}"},
+                advice.action("run_command", "functions", "runs", "logs", self.run_id),
+                advice.action("run_command", "functions", "runs", "redrive", self.run_id),
             ],
         }
 
@@ -267,7 +268,7 @@ def wait_for(client: Client, project_id: str, run_id: str, wait: Wait) -> Json:
     run itself goes on after that.
     """
     deadline = time.monotonic() + wait.timeout_ms / 1000
-    with _resumed_by(f"run402 functions runs get {run_id} --project {project_id}"):
+    with _resumed_by(advice.command("functions", "runs", "get", run_id, "--project", project_id)):
         while True:
             run = get(client, project_id, run_id)
             if isinstance(run, dict) and run.get("terminal") is True:
@@ -278,7 +279,7 @@ def wait_for(client: Client, project_id: str, run_id: str, wait: Wait) -> Json:
                 status = run.get("status") if isinstance(run, dict) else "unknown"
                 raise ValidationError(
                     f"The run is still {status} after {wait.timeout_ms} ms. It goes on; look again with: "
-                    f"run402 functions runs get {run_id}",
+                    f"{advice.command('functions', 'runs', 'get', run_id)}",
                     details={"run_id": run_id, "run_status": status, "timeout_ms": wait.timeout_ms},
                 )
             time.sleep(wait.interval_ms / 1000)

@@ -6,8 +6,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
+from run402_cli import advice
 from run402_cli.client import Client, _auth, parse_body, segment, with_query
 from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error, ValidationError
 from run402_cli.services import _instants, function_runs
@@ -370,13 +370,13 @@ def rebuild(client: Client, project_id: str, name: str) -> Json:
 
 
 def _redeploy(exc: ApiError, project_id: str, name: str) -> Run402Error:
-    command = f"run402 functions deploy {name} --file <file> --project {project_id}"
+    command = advice.command("functions", "deploy", name, "--file", advice.Blank("file"), "--project", project_id)
     why = "A deploy records the versions of the dependencies."
     return CommandError(
         exc.message,
         code=_UNLOCKED,
         hint=f"Deploy it again from its source: {command}",
-        next_actions=[{"type": "deploy", "command": command, "why": why}],
+        next_actions=[advice.entry("deploy", command, why=why)],
         safe_to_retry=False,
     )
 
@@ -388,6 +388,8 @@ def rebuild_all(client: Client, project_id: str) -> Json:
     rows = answer.get("results") if isinstance(answer, dict) else None
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict) and row.get("code") == _UNLOCKED:
-            name = quote(str(row.get("name") or "<name>"), safe="-_<>")
-            row["hint"] = f"Deploy it again from its source: run402 functions deploy {name} --file <file>"
+            name = row.get("name") or advice.Blank("name")
+            row["hint"] = "Deploy it again from its source: " + advice.command(
+                "functions", "deploy", name, "--file", advice.Blank("file")
+            )
     return answer

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.client import Client, segment
 from run402_cli.errors import ApiError, CommandError
 from run402_cli.services._checks import refused
@@ -153,7 +153,7 @@ def outbound(client: Client, project_id: str, selector: str | None) -> str:
 def _default_fault(
     project_id: str, listing: dict[str, Json], code: str, message: str, http: int, **extra: Json
 ) -> ApiError:
-    command = f"run402 email defaults --outbound <slug|mbx_id> --project {project_id}"
+    command = advice.command("email", "defaults", "--outbound", advice.Blank("slug|mbx_id"), "--project", project_id)
     actions = listing.get("next_actions") or [
         {
             "type": "set_mailbox_defaults",
@@ -162,6 +162,7 @@ def _default_fault(
             "auth": "service_key",
             "why": "Choose the mailbox that sends when a command names none.",
             "command": command,
+            "argv": command.argv,
         }
     ]
     body = {
@@ -266,7 +267,7 @@ def _role_id(found: list[Mailbox], flag: str, selector: str) -> Json:
         code="MAILBOX_NOT_FOUND",
         hint=f"The project has: {_slugs(found) or 'none yet; create one with run402 email create <slug>'}",
         details={"selector": selector, "flag": flag, "candidates": [_pick(row, _CANDIDATE) for row in found]},
-        next_actions=[{"type": "list_mailboxes", "command": "run402 email mailboxes"}],
+        next_actions=[advice.action("list_mailboxes", "email", "mailboxes")],
     )
 
 

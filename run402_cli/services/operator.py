@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, _approval, _auth
 from run402_cli.errors import ApiError, CommandError, NetworkError, ValidationError
 from run402_cli.state import sessions
@@ -313,7 +314,7 @@ def _claimed(answer: Json) -> Fields:
 
 
 def _login_required(message: str, command: str) -> CommandError:
-    action = {"type": "authenticate", "command": command}
+    action = advice.entry("authenticate", advice.parsed(command))
     return CommandError(message, code="OPERATOR_LOGIN_REQUIRED", hint=f"Sign in: {command}", next_actions=[action])
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, _auth, parse_body, segment, with_query
 from run402_cli.errors import CommandError, Run402Error, ValidationError, no_allowance
 from run402_cli.naming import name_key
@@ -115,7 +116,8 @@ def _remember(client: Client, answer: dict[str, Json]) -> dict[str, str]:
     if previous is None:
         return {}
     return {
-        "note": f"The active project changed from {previous} to {project_id}. Go back: run402 projects use {previous}",
+        "note": f"The active project changed from {previous} to {project_id}. Go back: "
+        f"{advice.command('projects', 'use', previous)}",
         "previous_active_project_id": previous,
     }
 
@@ -354,7 +356,7 @@ def delete(client: Client, project_id: str, *, confirmed: bool) -> dict[str, Jso
         raise CommandError(
             f"Deleting {project_id} destroys its database, functions, files, subdomains, mailbox and secrets for good.",
             code="CONFIRMATION_REQUIRED",
-            hint=f"run402 projects delete --project {project_id} --confirm",
+            hint=advice.command("projects", "delete", "--project", project_id, "--confirm"),
             details={"project_id": project_id, "destroys": _DESTROYS},
         )
     auth = client.service_key(project_id)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, _chain
 from run402_cli.errors import ApiError, CommandError, Run402Error
 from run402_cli.services import allowance as allowances
@@ -78,11 +79,12 @@ def _wallet(profile: Profile, rail: str, *, switch_rail: bool, progress: Progres
         return allowance
     stored = existing.fields.get("rail")
     if stored and stored != rail and not switch_rail:
-        words = "run402 init mpp" if rail == "mpp" else "run402 init"
+        change = advice.command("init", *(["mpp"] if rail == "mpp" else []), "--switch-rail")
+        keep = advice.command("init", *(["mpp"] if stored == "mpp" else []))
         raise CommandError(
             f"The wallet {profile.name!r} pays by {stored}; this would change it to {rail}.",
             code="RAIL_SWITCH_REQUIRES_CONFIRM",
-            hint=f"To change it: {words} --switch-rail. To keep it: run402 init{' mpp' if stored == 'mpp' else ''}",
+            hint=f"To change it: {change}. To keep it: {keep}",
             details={"current_rail": stored, "requested_rail": rail},
         )
     progress("Allowance", _short(existing.address))
@@ -154,12 +156,10 @@ def _active_tier(answer: Any) -> dict[str, Any] | None:
 def _next_action(tier: dict[str, Any] | None) -> dict[str, str]:
     if tier is None:
         why = "A tier is needed before the first project; prototype is paid with the test funds."
-        return {"type": "renew_tier", "command": "run402 tier set prototype", "why": why}
-    return {
-        "type": "deploy",
-        "command": "run402 deploy apply --manifest app.json",
-        "why": "The wallet has a tier: deploy an app.",
-    }
+        return advice.action("renew_tier", "tier", "set", "prototype", why=why)
+    return advice.action(
+        "deploy", "deploy", "apply", "--manifest", "run402.deploy.json", why="The wallet has a tier: deploy an app."
+    )
 
 
 def _git_remote(profile: Profile, *, wanted: bool, progress: Progress) -> dict[str, Any]:

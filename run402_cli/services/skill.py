@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli import __version__, invocation
+from run402_cli import __version__, advice, invocation
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError
 from run402_cli.state.catalogue import SKILL_RECORD
 from run402_cli.state.files import read_state
@@ -118,7 +118,9 @@ def install(
     """
     if bool(agents) == everywhere:
         problem = "Names and --all exclude each other." if everywhere else "Name the agent."
-        raise UsageError(problem, hint=f"run402 skill install {'|'.join(AGENTS)}, or run402 skill install --all")
+        raise UsageError(
+            problem, hint=f"{advice.command('skill', 'install', '|'.join(AGENTS))}, or run402 skill install --all"
+        )
     for name in agents:
         if name not in AGENTS:
             near = closest(name, AGENTS)

@@ -7,8 +7,10 @@ captured_at, expires_at, error, created_at, updated_at, next_actions}.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment, with_query
 
 if TYPE_CHECKING:
@@ -76,10 +78,11 @@ def restore(
     result = {"ok": True, "project_id": project_id, "snapshot_id": snapshot_id, **plan}
     token = _token(plan)
     if token is not None:
+        words = ("snapshots", "restore", project_id, snapshot_id, "--confirm")
         flags = " --include-auth" if include_auth else ""
-        result["confirm_command"] = (
-            f"run402 snapshots restore {project_id} {snapshot_id} --confirm {json.dumps(token)}{flags} --json"
-        )
+        # The token stands in double quotes, as recorded; a JSON string that a shell would read otherwise gets single ones.
+        quoted = json.dumps(token) if re.fullmatch(r"[\w.:/=+-]+", token) else advice.quoted(token)
+        result["confirm_command"] = f"{advice.command(*words)} {quoted}{flags} --json"
     return result
 
 

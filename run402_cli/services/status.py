@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.errors import Run402Error
 from run402_cli.services import allowance as allowances
@@ -118,7 +119,13 @@ def _target(profile: Profile) -> dict[str, str]:
 
 
 def _without_wallet(profile: Profile) -> dict[str, Any]:
-    if profile.target.is_core:
+    active = profile.active.get()
+    if profile.target.is_core and active:
+        hint = f"No wallet is needed for this gateway. The active project: {advice.command('projects', 'get', active)}"
+    elif profile.target.is_core and profile.keys.all():
+        choose = advice.command("projects", "use", next(iter(profile.keys.all())))
+        hint = f"No wallet is needed for this gateway. No project is active; choose one: {choose}"
+    elif profile.target.is_core:
         hint = "No wallet is needed for this gateway. Create a project: run402 projects provision --name my-app"
     else:
         hint = "No wallet yet. Create one: run402 init. Or work offline: run402 core start --use"

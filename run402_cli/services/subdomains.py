@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError
 
@@ -23,10 +24,11 @@ def claim(client: Client, project_id: str, name: str, *, deployment_id: str | No
         raise CommandError(
             f"No deployment of {project_id} is known on this machine.",
             code="NO_DEPLOYMENT",
-            hint="Name the live release (run402 deploy release active shows its release_id): "
-            f"run402 subdomains claim {name} --deployment <release_id>. Or deploy with run402 sites deploy-dir.",
+            hint="Name the live release: "
+            f"{advice.command('subdomains', 'claim', name, '--deployment', advice.Blank('release_id'))}. "
+            "Its id: run402 deploy release active. Or deploy one: run402 deploy apply",
             details={"project_id": project_id},
-            next_actions=[{"type": "deploy", "command": "run402 deploy apply"}],
+            next_actions=[advice.action("deploy", "deploy", "apply")],
         )
     body = {"name": name, "deployment_id": deployment}
     return client.request("POST", "/subdomains/v1", context="claiming the subdomain", auth=auth, body=body)

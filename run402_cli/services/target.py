@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.client._client import CLIENT_HEADER, parse_body
 from run402_cli.client._httpx import httpx
@@ -12,11 +13,11 @@ from run402_cli.client._transport import reason
 from run402_cli.state.target import CLOUD_API_BASE, checked_base, load_target, save_target
 
 _TIMEOUT = httpx.Timeout(10.0)
-_CREATE = {
-    "type": "create_project",
-    "command": 'run402 projects provision --name "my-app"',
-    "why": "The gateway is set; a project holds the database, the site and the keys.",
-}
+_CREATE = advice.entry(
+    "create_project",
+    advice.parsed('run402 projects provision --name "my-app"'),
+    why="The gateway is set; a project holds the database, the site and the keys.",
+)
 
 
 def point_at(client: Client, api_base: str, *, known_healthy: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client, segment, with_query
 from run402_cli.errors import CommandError
 from run402_cli.state.files import now_iso
@@ -122,6 +123,6 @@ def _remember(client: Client, answer: Json) -> None:
         raise CommandError(
             f"Project {project_id} changed hands, but this machine could not save its keys: {exc.message}",
             code=exc.code,
-            hint=f"Solve that, then: run402 credentials issue --kind service --name main --project {project_id}",
+            hint=f"Solve that, then: {advice.issue_key(project_id)}",
             details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
         ) from exc

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from run402_cli import advice
 from run402_cli.errors import CommandError, Run402Error
 from run402_cli.state import wallets
 from run402_cli.state.allowance import Allowance, own_allowance_path, parse_private_key, read_allowance
@@ -81,7 +82,7 @@ def _warnings(profile: Profile, wallet: wallets.Wallet) -> list[dict[str, str]]:
             {
                 "code": "WALLET_LABEL_DRIFT",
                 "message": f"The server was last told the label {wallet.label!r} for the wallet {wallet.name!r}.",
-                "hint": f"Send the local name again: run402 wallets rename {wallet.name} --to {wallet.name}",
+                "hint": f"Send the local name again: {advice.command('wallets', 'rename', wallet.name, '--to', wallet.name)}",
             }
         )
     return found
@@ -104,7 +105,7 @@ def new(name: str, *, mpp: bool) -> dict[str, Any]:
         "address": allowance.address,
         "rail": allowance.rail,
         "created": True,
-        "next": f"Select it with `run402 wallets use {name}`, or for one command with --wallet {name}.",
+        "next": f"Select it with `{advice.command('wallets', 'use', name)}`, or for one command with --wallet {name}.",
     }
 
 
@@ -163,7 +164,9 @@ def bind(name: str) -> dict[str, Any]:
         "note": "It holds the wallet's name and no secret. A personal override goes into .run402.local.json.",
     }
     if not wallets.exists(name):
-        result["warning"] = f"There is no wallet named {name!r} on this machine. Create it: run402 wallets new {name}"
+        result["warning"] = (
+            f"There is no wallet named {name!r} on this machine. Create it: {advice.command('wallets', 'new', name)}"
+        )
     return result
 
 

@@ -260,7 +260,7 @@ def locked(path: Path) -> Iterator[None]:
         time.sleep(_LOCK_WAIT_S)
     else:
         raise EnvironmentFault(
-            f"Another run402 process holds the lock on {path.name}.",
+            f"Another run of run402 holds the lock on {path.name}.",
             hint=f"Retry. If no run402 is running, remove the directory {lock}",
             details={"path": str(lock)},
         )

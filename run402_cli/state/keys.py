@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.errors import CommandError
 from run402_cli.state.catalogue import KEYS, LEGACY_KEYS
 from run402_cli.state.files import locked, now_iso, read_state, read_state_or_array, write_json
@@ -144,15 +145,20 @@ class KeyCache:
             code="PROJECT_CREDENTIAL_NOT_FOUND",
             hint=(
                 "This is a miss of the local cache, not proof that the project does not exist. Import its key: "
-                f"run402 credentials project-keys import --project {project_id} --service-key-stdin"
+                f"{advice.command('credentials', 'project-keys', 'import', '--project', project_id, '--service-key-stdin')}"
             ),
             details={"project_id": project_id, **self.identity},
             next_actions=[
-                {"type": "run_command", "command": f"run402 credentials project-keys status --project {project_id}"},
-                {
-                    "type": "run_command",
-                    "command": f"run402 credentials project-keys import --project {project_id} --service-key-stdin",
-                },
+                advice.action("run_command", "credentials", "project-keys", "status", "--project", project_id),
+                advice.action(
+                    "run_command",
+                    "credentials",
+                    "project-keys",
+                    "import",
+                    "--project",
+                    project_id,
+                    "--service-key-stdin",
+                ),
             ],
         )
 

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from run402_cli import advice
 from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.state.catalogue import BINDING, CONFIG, LOCAL_BINDING, META
 from run402_cli.state.files import DamagedState, read_state
@@ -220,7 +221,7 @@ def wallet_not_found(name: str, *, source: str | None = None) -> CommandError:
     if name.lower().startswith("0x"):
         hint = "That looks like an address; wallets are chosen by name. List them: run402 wallets list"
     else:
-        hint = f"List wallets with `run402 wallets list`, or create this one: run402 wallets new {name}"
+        hint = f"List wallets with `run402 wallets list`, or create this one: {advice.command('wallets', 'new', name)}"
     return CommandError(f"There is no wallet named {name!r} here.", code="WALLET_NOT_FOUND", hint=hint, details=details)
 
 

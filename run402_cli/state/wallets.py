@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.invocation import about_to_write
 from run402_cli.state.active import read_active
@@ -83,7 +84,7 @@ def already_exists(name: str) -> CommandError:
     return CommandError(
         f"There is already a wallet named {name!r}.",
         code="WALLET_EXISTS",
-        hint=f"Choose another name, or select it: run402 wallets use {name}",
+        hint=f"Choose another name, or select it: {advice.command('wallets', 'use', name)}",
         details={"name": name},
     )
 

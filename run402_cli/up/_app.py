@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.deploy._errors import from_release
 from run402_cli.errors import CommandError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
@@ -43,7 +44,7 @@ def install(run: Run, found: Found, emit: Emit) -> Result:
         flag = "--plan" if run.options.mode == "plan" else "--require-plan"
         raise ValidationError(
             f"{flag} cannot be used with an app manifest: its mailboxes and secrets must exist before a release can be "
-            f"planned. See what would be done: run402 up --manifest {app.path} --check",
+            f"planned. See what would be done: {advice.command('up', '--manifest', app.path, '--check')}",
             code="BAD_USAGE",
             details={"flag": flag, "manifest_path": str(app.path)},
         )
@@ -160,7 +161,7 @@ def _core_block() -> Block:
 
 
 def _one(code: str, message: str, node: str, action: str, argv: list[str], **place: Any) -> Block:
-    step = {"type": action, "code": code, "message": message, "command": shlex.join(argv), "argv": argv, **place}
+    step = {"type": action, "code": code, "message": message, **advice.shown(advice.line(*argv)), **place}
     return Block(node, [diagnostic(code, message, node, **place)], [{**step, "node_id": node}])
 
 
@@ -259,7 +260,8 @@ def _ensure_mailboxes(run: Run, state: Installation) -> None:
             raise CommandError(
                 f"The gateway does not list the mailbox {slug!r} that it just created.",
                 code="INTERNAL_ERROR",
-                hint=f"See what is there, then run the command again: run402 email mailboxes --project {project_id}",
+                hint="See what is there, then run the command again: "
+                + advice.command("email", "mailboxes", "--project", project_id),
             )
         state.mailboxes[name] = {"id": row["mailbox_id"], "address": row.get("address")}
         names = mailbox_variables(name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from run402_cli import advice
 from run402_cli.errors import ValidationError
 from run402_cli.release.canonical import canonical_sha256
 from run402_cli.release.errors import ReleaseError
@@ -158,13 +158,11 @@ def secret_variable(name: str, spec: Mapping[str, Any]) -> str:
 def invalid(path: Path, why: str, field: str | None = None) -> ValidationError:
     """APP_SPEC_INVALID: what is wrong with the app manifest, and where."""
     place = {} if field is None else {"field_path": field}
-    argv = ["run402", "up", "--manifest", str(path), "--check"]
     action = {
         "type": "edit_manifest",
         "path": str(path),
         **place,
-        "command": shlex.join(argv),
-        "argv": argv,
+        **advice.shown(advice.command("up", "--manifest", path, "--check")),
         "why": "Correct the manifest, then check it.",
     }
     return ValidationError(

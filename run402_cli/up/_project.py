@@ -107,7 +107,7 @@ def _link_conflict(run: Run, link: WorkspaceLink, reason: str, why: str, **detai
     path = link_path(run.workspace)
     raise ValidationError(
         f"The workspace is linked to {link.project_id}, but {why}. Say which project is meant: "
-        f"run402 up --project {link.project_id} --yes; or remove {path} to link anew.",
+        f"{advice.command('up', '--project', link.project_id, '--yes')}; or remove {path} to link anew.",
         code="RUN402_WORKSPACE_LINK_CONFLICT",
         details={"reason": reason, "linked_project_id": link.project_id, "link_path": str(path), **details},
     )
@@ -124,7 +124,7 @@ def _known(run: Run, found: Found) -> Choice | None:
     if found.project is not None and found.project != choice.project_id:
         raise ValidationError(
             f"The manifest is for {found.project}, but the {choice.source.replace('_', ' ')} project is "
-            f"{choice.project_id}. Deploy to the manifest's: run402 up --project {found.project} --yes",
+            f"{choice.project_id}. Deploy to the manifest's: {advice.command('up', '--project', found.project, '--yes')}",
             code="RUN402_PROJECT_CONFLICT",
             details={
                 "resolved_project_id": choice.project_id,
@@ -144,8 +144,8 @@ def _by_name(run: Run, found: Found) -> Choice | None:
     if run.target == "core" and not _may_provision_on_core(run):
         raise ValidationError(
             "--name alone does not create a project on this gateway. Create one first: "
-            f"run402 projects provision --name {name}; or let up create it on the gateway that "
-            f"`run402 core start --use` saved: run402 up --name {name} --yes",
+            f"{advice.command('projects', 'provision', '--name', name)}; or let up create it on the gateway that "
+            f"`run402 core start --use` saved: {advice.command('up', '--name', name, '--yes')}",
             code="RUN402_CORE_PROJECT_REQUIRED",
             details={"target": run.target},
         )
@@ -226,4 +226,11 @@ def _project_required(run: Run, found: Found, **details: Any) -> ValidationError
         "run402 projects provision --name my-app, then run402 up --yes",
         code="RUN402_PROJECT_REQUIRED",
         details={"link_path": str(link_path(run.workspace)), "manifest_path": str(found.path), **details},
+        next_actions=[
+            advice.run(*(advice.again("--project", Blank("project_id")) if advice.typed() else _UP_PROJECT)),
+            advice.action("create_project", "projects", "provision", "--name", "my-app"),
+        ],
     )
+
+
+_UP_PROJECT = ("up", "--project", Blank("project_id"))

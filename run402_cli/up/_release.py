@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from run402_cli import deploy
+from run402_cli import advice, deploy
 from run402_cli.errors import Run402Error, ValidationError
 from run402_cli.release.manifest import NormalizedManifest
 from run402_cli.services import apply as deploys
@@ -29,7 +29,7 @@ def require_keys(run: Run, project_id: str) -> None:
     if run.client.profile.keys.get(project_id) is None:
         raise ValidationError(
             f"The keys of {project_id} are not cached on this machine. Import its service key: "
-            f"run402 credentials project-keys import --project {project_id} --service-key-stdin",
+            f"{advice.command('credentials', 'project-keys', 'import', '--project', project_id, '--service-key-stdin')}",
             code="RUN402_PROJECT_KEYS_REQUIRED",
             details={"project_id": project_id},
         )
@@ -41,11 +41,11 @@ def plan(run: Run, step: Step, manifest: NormalizedManifest) -> Result:
     step.to("succeeded", plan_id=made.get("plan_id"))
     if not made.get("plan_id"):
         return made
-    argv = ["run402", "up", "--manifest", step.details["manifest_path"], "--require-plan", str(made["plan_id"])]
+    words = ["up", "--manifest", step.details["manifest_path"], "--require-plan", made["plan_id"]]
     if made.get("plan_fingerprint"):
-        argv += ["--plan-fingerprint", str(made["plan_fingerprint"])]
+        words += ["--plan-fingerprint", made["plan_fingerprint"]]
     why = "Deploys exactly the plan that was reviewed."
-    return {**made, "next_actions": [{"type": "retry", "command": " ".join(argv), "argv": argv, "why": why}]}
+    return {**made, "next_actions": [advice.action("retry", *words, why=why)]}
 
 
 def apply(run: Run, step: Step, manifest: NormalizedManifest, choice: Choice) -> Result:
@@ -75,9 +75,9 @@ class _StaleLink(Run402Error):
         self._path = link_path(run.workspace)
 
     def envelope(self) -> dict[str, Any]:
-        command = f"rm '{self._path}'"
+        remove = advice.entry("run_command", advice.line("rm", self._path))
         hint = f"The workspace link {self._path} names a project that this gateway does not have. Remove the link."
-        return {**self.cause.envelope(), "hint": hint, "next_actions": [{"type": "run_command", "command": command}]}
+        return {**self.cause.envelope(), "hint": hint, "next_actions": [remove]}
 
 
 def _apply_options(options: UpOptions) -> deploy.ApplyOptions:

@@ -119,4 +119,6 @@ class ActionError(Run402Error):
         envelope = self.cause.envelope()
         details = envelope.get("details")
         own = details if isinstance(details, dict) else {} if details is None else {"cause": details}
-        return {**envelope, "details": {"action": "up", **own, "steps": self._steps}}
+        told = envelope.get("next_actions") or own.get("next_actions")
+        actions = {"next_actions": told} if told else {}
+        return {**envelope, "details": {"action": "up", **own, "steps": self._steps}, **actions}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import reason
@@ -60,13 +61,11 @@ class Verifier:
             status = "propagation_pending"
         action = None
         if status == "propagation_pending":
-            argv = ["run402", "up", "verify"]
             action = {
                 "type": "retry_verify",
                 "code": "VERIFY_PROPAGATION_PENDING",
                 "message": "The release is live and still spreading. Check again in a minute.",
-                "command": " ".join(argv),
-                "argv": argv,
+                **advice.shown(advice.command("up", "verify")),
             }
         rollup = {
             "status": status,

@@ -21,6 +21,7 @@ from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from run402_cli import advice
 from run402_cli.archive.diagnostics import diagnostic
 from run402_cli.archive.format import (
     AUTH_SCHEMA,
@@ -158,7 +159,7 @@ async def download_archive(request: Request) -> Response:
     """GET /projects/v1/{project_id}/archives/{archive_id}/download: the tar. 409 archive_not_ready, 410 archive_expired."""
     record = await _find(request)
     file = file_of(gateway_of(request), record.archive_id)
-    again = f"Make a new one: run402 cloud archives create --project {record.project_id} --wait"
+    again = f"Make a new one: {advice.command('cloud', 'archives', 'create', '--project', record.project_id, '--wait')}"
     if record.status == "expired" or (record.status == "ready" and not file.exists()):
         raise GatewayError(
             410, "archive_expired", f"{record.archive_id} has expired. {again}", code="ARCHIVE_EXPIRED", retryable=False
@@ -479,7 +480,7 @@ def _portability(picture: Picture) -> list[dict[str, Any]]:
                 "subdomain",
                 resource_id=name,
                 severity="warning",
-                next_action={"type": "run_command", "command": f"run402 subdomains claim {name}"},
+                next_action=advice.action("run_command", "subdomains", "claim", name),
             )
         )
     return entries

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli import advice
 from run402_cli.archive.diagnostics import ArchiveFault, Diagnostic, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.source import Entry
@@ -313,7 +314,7 @@ async def _expose(conn: Connection, project: Project, manifest: Mapping[str, Any
             f"Parts of the expose manifest do not fit the tables and stay hidden: {exc.message}",
             "expose",
             severity="warning",
-            next_action={"type": "run_command", "command": "run402 projects apply-expose"},
+            next_action=advice.action("run_command", "projects", "apply-expose"),
             context={"errors": exc.fields.get("errors", [])},
         )
         return [problem]
@@ -352,7 +353,7 @@ def _result(
 
 
 def _not_verified(verification: Verification, wish: Wish) -> dict[str, Any]:
-    action = run_command(f"run402 archives verify {os.fspath(wish.path)}")
+    action = run_command("archives", "verify", os.fspath(wish.path))
     count = len(verification.diagnostics)
     first = diagnostic(
         "IMPORT_VERIFY_FAILED",

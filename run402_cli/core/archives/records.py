@@ -118,14 +118,14 @@ class ArchiveRecord:
         }
 
     def _next_action(self) -> dict[str, Any]:
-        name = f"{self.archive_id} --project {self.project_id}"
+        name = (self.archive_id, "--project", self.project_id)
         match self.status:
             case "ready":
-                return run_command(f"run402 cloud archives download {name} --output {self.archive_id}.r402ar")
+                return run_command("cloud", "archives", "download", *name, "--output", f"{self.archive_id}.r402ar")
             case "running":
-                return run_command(f"run402 cloud archives status {name}")
+                return run_command("cloud", "archives", "status", *name)
             case _:
-                return run_command(f"run402 cloud archives create --project {self.project_id} --wait")
+                return run_command("cloud", "archives", "create", "--project", self.project_id, "--wait")
 
 
 def file_of(gateway: Gateway, archive_id: str) -> Path:

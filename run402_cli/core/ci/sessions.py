@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from run402_cli import advice
 from run402_cli.core import diffs, releases
 from run402_cli.core.auth import bearer_of, project_by_id
 from run402_cli.core.ci import bindings, oidc
@@ -214,9 +215,8 @@ def _permit_assets(section: Mapping[str, Any], binding: Binding) -> None:
     keys += [f"{section['sync']['prefix'].rstrip('/')}/"] if section.get("sync") else []
     for key in keys:
         if not any(asset_covers(scope, key) for scope in binding.asset_key_scopes):
-            message = (
-                f"The binding {binding.binding_id} does not cover the asset {key}. "
-                f"Allow it: run402 ci set-asset-scopes {binding.binding_id} <scope>..."
+            message = f"The binding {binding.binding_id} does not cover the asset {key}. Allow it: " + advice.command(
+                "ci", "set-asset-scopes", binding.binding_id, advice.Blank("scope")
             )
             raise _forbidden("CI_ASSET_SCOPE_DENIED", message, f"assets.{key}")
 

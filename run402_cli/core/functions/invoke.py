@@ -14,6 +14,7 @@ import jwt
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli import advice
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.gates import Caller
 from run402_cli.core.functions.logs import CallLog, redact
@@ -141,14 +142,14 @@ def _milliseconds(started: float) -> int:
 
 def _failure(exc: CallFailed, request_id: str, project_id: str) -> GatewayError:
     status, error, message = _FAILURES.get(exc.cause, _FAILED)
-    command = f"run402 logs --request-id {request_id} --project {project_id}"
+    command = advice.command("logs", "--request-id", request_id, "--project", project_id)
     return GatewayError(
         status,
         error,
         f"{message} `{command}` shows what it said.",
         code=error.upper(),
         request_id=request_id,
-        next_actions=[{"type": "run_command", "command": command, "why": "what the function printed, and its stack"}],
+        next_actions=[advice.entry("run_command", command, why="what the function printed, and its stack")],
         details={"cause": exc.cause, "message": exc.message},
     )
 

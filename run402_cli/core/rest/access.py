@@ -28,7 +28,9 @@ async def caller(conn: Connection, settings: Settings, request: Request) -> Call
     holder = await key_holder(conn, key) if key else None
     if holder is None:
         said = "The apikey header holds no key of this gateway" if key else "The apikey header is missing"
-        raise _unauthenticated(f"{said}. Send the project's anon key in it; `run402 projects keys` prints it.")
+        raise _unauthenticated(
+            f"{said}. Send the project's anon key in it; `run402 credentials project-keys export --reveal` prints it."
+        )
     project, kind = holder
     if kind == "service":
         raise _admin_required()

@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Composable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core import hints
 from run402_cli.core.gateway import Connection
 from run402_cli.core.projects import Project
 from run402_cli.core.rest.compile import Parameters, Read
@@ -138,7 +139,8 @@ def render(result: Result, accept: Answer) -> bytes:
 
 
 def error_response(error: RestError, request: Request) -> Response:
-    content = json.dumps(error.body(), ensure_ascii=False, default=str).encode("utf-8", "replace")
+    body = {**error.body(), "hint": error.hint or hints.rest(error.code)} if 400 <= error.status < 500 else error.body()
+    content = json.dumps(body, ensure_ascii=False, default=str).encode("utf-8", "replace")
     headers = {**PRIVATE, **error.headers}
     if error.code.isalnum() and error.code.isascii():
         # Clients read the code from here when there is no body, as for HEAD.

@@ -17,7 +17,10 @@ async def app_of(conn: Connection, request: Request) -> Project:
     holder = await key_holder(conn, key) if key else None
     if holder is None:
         said = "holds no key of this gateway" if key else "is missing"
-        raise _refused(f"The apikey header {said}. Send the project's anon key; `run402 projects keys` prints it.")
+        raise _refused(
+            f"The apikey header {said}. Send the project's anon key; "
+            "`run402 credentials project-keys export --reveal` prints it."
+        )
     return holder[0]
 
 

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from run402_cli import advice
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection
 from run402_cli.core.mail.letters import Letter
@@ -316,6 +317,6 @@ def signup_refused(settings: AuthSettings, email: str) -> GatewayError:
         403,
         "signup_not_allowed",
         f"{email} may not sign up to this project: {said}. Its owner can add the user: "
-        f"run402 auth invite-user --email {email} --redirect <url>",
+        f"{advice.command('auth', 'invite-user', '--email', email, '--redirect', advice.Blank('url'))}",
         code="R402_AUTH_SIGNUP_NOT_ALLOWED",
     )
