@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NoReturn
 
 from run402_cli import advice
 from run402_cli.release.errors import ReleaseError, os_failure
+from run402_cli.release.manifest import TOP_KEYS
 
 CANDIDATES: Final = ("run402.json", "run402.deploy.json", "app.json")
 EXECUTABLE_EXTENSIONS: Final = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs")
@@ -171,6 +172,8 @@ def require_content(manifest: Any, source: Origin) -> None:
     """
     if isinstance(manifest, Mapping) and any(_says_something(key, manifest) for key in MEANINGFUL_KEYS):
         return
+    if isinstance(manifest, Mapping) and not manifest.keys() <= set(TOP_KEYS):
+        return  # the reading of the fields, which follows, names the unknown one
     details: dict[str, Any] = {"field": source.kind}
     if source.path is not None:
         details["path"] = source.path

@@ -116,7 +116,7 @@ def _agreed_elsewhere() -> Iterator[None]:
         if codes := exc.fields.get("unacknowledged_warning_codes"):
             exc.fields["hint"] = (
                 "Where this is what you want, call the tool deploy with site.replace, the same files and "
-                f"allow_warning_codes {json.dumps(codes)}; or run `run402 sites deploy-dir` with --confirm-prune."
+                f"allow_warning_codes {json.dumps(codes)}; or run `run402 sites deploy-dir <path>` with --confirm-prune."
             )
         raise
 
