@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from run402_cli import invocation
 from run402_cli.state import messaging, profile
 
 
@@ -20,4 +21,5 @@ def config_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("RUN402_CONFIG_DIR", str(folder))
     monkeypatch.setattr(profile, "_current", None)
     monkeypatch.setattr(messaging, "_memory", None)
+    invocation.reset()
     return folder

@@ -22,7 +22,7 @@ from run402_cli.core.errors import CannotLook, CoreProcessError
 # What the files of a data directory mean, written into its marker. 1: no `made_by`. 2: `made_by`, `database`.
 # A newer one is refused; an older one is brought up to date by the next start.
 FORMAT = 2
-MADE_BY = f"run402 {__version__}"
+MADE_BY = "run402 " + __version__
 KIND = "run402-core-data"
 START_ELSEWHERE = advice.command("core", "start", "--data-dir", advice.Blank("directory"))
 MARKER = "run402-core.json"

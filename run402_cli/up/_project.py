@@ -227,10 +227,10 @@ def _project_required(run: Run, found: Found, **details: Any) -> ValidationError
         code="RUN402_PROJECT_REQUIRED",
         details={"link_path": str(link_path(run.workspace)), "manifest_path": str(found.path), **details},
         next_actions=[
-            advice.run(*(advice.again("--project", Blank("project_id")) if advice.typed() else _UP_PROJECT)),
+            advice.run(*(advice.again("--project", advice.Blank("project_id")) if advice.typed() else _UP_PROJECT)),
             advice.action("create_project", "projects", "provision", "--name", "my-app"),
         ],
     )
 
 
-_UP_PROJECT = ("up", "--project", Blank("project_id"))
+_UP_PROJECT = ("up", "--project", advice.Blank("project_id"))

@@ -40,7 +40,7 @@ def test_a_deploy_error_is_guided_by_its_code(code: str) -> None:
 
 
 def test_every_402_names_the_tier() -> None:
-    expected = "run402 tier status --project prj_1"
+    expected = "run402 tier status"
     for error in (
         ApiError(402, {"code": "PAYMENT_REQUIRED"}, context="planning"),
         ApiError(402, "pay", context="planning"),

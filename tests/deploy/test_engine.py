@@ -271,7 +271,7 @@ def test_missing_secrets_say_how_to_set_them(gateway: StubGateway, client: Clien
     with pytest.raises(DeployError) as caught:
         deploy.apply(client, text_site(tmp_path), options(), deploy.silent)
     actions = caught.value.envelope()["next_actions"]
-    assert actions[0]["command"] == "run402 secrets set <project> <KEY> --stdin"
+    assert actions[0]["command"] == "run402 secrets set KEY --stdin"
     assert "KEY" in actions[0]["why"]
     assert actions[2]["command"] == "run402 deploy apply --allow-warning MISSING_REQUIRED_SECRET"
 
