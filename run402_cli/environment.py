@@ -33,7 +33,7 @@ SECTIONS: dict[str, tuple[Variable, ...]] = {
         Variable("RUN402_PRESENCE_ID", "Presence to speak as in rooms."),
         Variable("RUN402_DELEGATE_TOKEN", "Delegate token: sent instead of the wallet's signature.", secret=True),
         Variable("RUN402_ADMIN_COOKIE", "Cookie of a platform admin, for projects costs.", secret=True),
-        Variable("RUN402_SERVICE_KEY", "Service key of the project, for run402 dev only.", secret=True),
+        Variable("RUN402_SERVICE_KEY", "Service key of the project, for `run402 dev` only.", secret=True),
     ),
     "Output and checks": (
         Variable("RUN402_FORMAT", "Default of --format: json, jsonl or text."),
@@ -42,7 +42,7 @@ SECTIONS: dict[str, tuple[Variable, ...]] = {
         Variable("RUN402_NO_UPDATE_CHECK", "1: doctor asks no package index for a newer version."),
         Variable("RUN402_NPM_REGISTRY", "Registry that doctor asks for the release it follows."),
         Variable("RUN402_DEPLOY_SKIP_SCAN", "1: deploy without the check for secrets in site files."),
-        Variable("RUN402_MCP_PROFILE", "Set of tools that run402 mcp offers."),
+        Variable("RUN402_MCP_PROFILE", "Set of tools that `run402 mcp` offers."),
         Variable("RUN402_DEBUG", "1: show the traceback of an unexpected failure."),
         Variable("NO_COLOR", "Any value: no colours, on a terminal too."),
     ),
@@ -73,7 +73,7 @@ VARIABLES = {variable.name: variable for rows in SECTIONS.values() for variable 
 INTERNAL = frozenset({"RUN402_ACTIVE_WALLET_JSON", "RUN402_CORE_DATABASE_URL", "RUN402_WORKER_TOKEN"})
 _INTRODUCTION = (
     "A flag comes first, then the variable, then the files, then the default.",
-    "run402 config list shows what is in force and where it comes from.",
+    "`run402 config list` shows what is in force and where it comes from.",
     "There is no telemetry.",
 )
 

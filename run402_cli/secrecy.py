@@ -280,9 +280,10 @@ def _path(words: Sequence[str]) -> list[str]:
 
 def _flags(path: str) -> dict[str, bool]:
     """Flag: whether it takes a value; of the command and of all commands."""
-    from run402_cli.invocation import OPTIONS
+    from run402_cli.invocation import OPTIONS, SHORT
 
     known = {flag: value is not None for flag, (value, _text) in OPTIONS.items()}
+    known |= {short: known[flag] for short, flag in SHORT.items()}
     known |= {"--wallet": True, "--profile": True, "--json": False, "--help": False, "-h": False}
     return known | _own_flags(path)
 

@@ -138,7 +138,7 @@ def test_import_errors_store_nothing_and_repeat_no_key(
 def test_an_anon_key_alone_names_what_is_missing(run: Run, wallet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_ANON", "a")
     error = run(*KEYS, "import", "--project", "prj_2", "--anon-key-env", "MY_ANON").error
-    assert error["details"] == {"project_id": "prj_2", "anon_key_env": "MY_ANON"}
+    assert error["details"] == {"project_id": "prj_2", "anon_key_env": "<secret>"}
 
 
 def test_export_needs_reveal_and_a_cached_entry(run: Run, wallet: Path) -> None:

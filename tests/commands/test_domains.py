@@ -230,7 +230,13 @@ def test_wait_gives_up_with_what_is_open(run: Run, wallet: Path, httpx_mock: HTT
         "last_status": "waiting",
         "checks": OPEN,
     }
-    assert error["next_actions"] == [{"type": "check", "command": "run402 domains check example.com --project prj_1"}]
+    assert error["next_actions"] == [
+        {
+            "type": "check",
+            "command": "run402 domains check example.com --project prj_1",
+            "argv": ["run402", "domains", "check", "example.com", "--project", "prj_1"],
+        }
+    ]
 
 
 def test_wait_ends_at_the_first_refusal(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:

@@ -135,7 +135,9 @@ def test_an_unknown_slug_for_a_role_lists_the_candidates(run: Run, wallet: Path,
     assert error["code"] == "MAILBOX_NOT_FOUND"
     assert error["details"]["flag"] == "--auth-sender"
     assert [row["slug"] for row in error["details"]["candidates"]] == ["hello"]
-    assert error["next_actions"] == [{"type": "list_mailboxes", "command": "run402 email mailboxes"}]
+    assert error["next_actions"] == [
+        {"type": "list_mailboxes", "command": "run402 email mailboxes", "argv": ["run402", "email", "mailboxes"]}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,9 @@ def test_tier_set_adds_the_status_afterwards_and_does_without_it(run: Run, walle
 
 
 def test_tier_set_wants_one_word_and_a_key_that_http_can_carry(run: Run, wallet: Path) -> None:
-    assert run("tier", "set").error["next_actions"] == [{"type": "renew_tier", "command": "run402 tier set prototype"}]
+    assert run("tier", "set").error["next_actions"] == [
+        {"type": "renew_tier", "command": "run402 tier set prototype", "argv": ["run402", "tier", "set", "prototype"]}
+    ]
     assert run("tier", "set", "a", "b").error["code"] == "BAD_USAGE"
     assert run("tier", "set", "a", "--idempotency-key", "a\nb").error["code"] == "BAD_FLAG"
 

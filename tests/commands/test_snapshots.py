@@ -53,7 +53,7 @@ def test_restore_without_a_token_plans_and_shows_the_second_command(
     run: Run, wallet: Path, httpx_mock: HTTPXMock
 ) -> None:
     httpx_mock.add_response(method="POST", url=f"{LIST}/snap_1/restore", json=PLAN)
-    command = 'run402 snapshots restore prj_1 snap_1 --confirm "to\\"k" --include-auth --json'
+    command = "run402 snapshots restore prj_1 snap_1 --confirm 'to\"k' --include-auth --json"
     assert run("snapshots", "restore", "snap_1", "--include-auth").json == {
         "ok": True,
         "project_id": "prj_1",

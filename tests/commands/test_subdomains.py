@@ -34,7 +34,9 @@ def test_claim_points_at_the_named_or_the_last_deployment(run: Run, wallet: Path
 def test_claim_without_any_deployment_names_the_next_command(run: Run, wallet: Path) -> None:
     error = run("subdomains", "claim", "my-app").error
     assert (error["code"], error["details"]) == ("NO_DEPLOYMENT", {"project_id": "prj_1"})
-    assert error["next_actions"] == [{"type": "deploy", "command": "run402 deploy apply"}]
+    assert error["next_actions"] == [
+        {"type": "deploy", "command": "run402 deploy apply", "argv": ["run402", "deploy", "apply"]}
+    ]
 
 
 @pytest.mark.parametrize("extra", [(), ("--deployment", "dpl_1")])

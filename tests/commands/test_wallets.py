@@ -65,7 +65,7 @@ def test_import_from_a_file_and_from_stdin_gives_the_same_address(
 )
 def test_what_is_no_key_is_refused_and_nothing_is_stored(run: Run, config_dir: Path, content: str) -> None:
     error = run("wallets", "import", "one", "--key", "-", stdin=content).error
-    assert (error["code"], error["details"]) == ("BAD_PRIVATE_KEY", {"name": "one"})
+    assert (error["code"], error["details"]) == ("BAD_PRIVATE_KEY", {"name": "<secret>"})
     assert list(config_dir.iterdir()) == []
 
 
