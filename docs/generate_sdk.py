@@ -177,7 +177,7 @@ GENERAL = (
 # Modules that serve other modules or one command alone.
 INTERNAL = {
     *("app_installs", "ci_session", "ci_workflow", "content", "dev", "github", "setup", "sites", "skill", "target"),
-    *("docs", "installation", "update_check"),
+    *("config", "docs", "installation", "update_check"),
 }
 # Functions whose project_id means something else than the project that the call is about.
 FILTERS = {("services.notifications", "add_rule")}

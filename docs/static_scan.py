@@ -23,6 +23,8 @@ _GATEWAY_CODE = re.compile(r"[A-Za-z]+[A-Za-z0-9]*(_[A-Za-z0-9]+)+|PGRST[0-9]+")
 _ENVIRONMENT = re.compile(r"(RUN402|CORE|GITHUB|GH|ACTIONS)_[A-Z_]+")
 # Two other ways in, which no command goes.
 _OTHER_PROCESS = ("mcp", "sdk")
+# Names every variable, and reads none.
+_TABLE_OF_VARIABLES = f"{PACKAGE}.environment"
 # The gateway runs in a process of its own; these of its modules start and find it.
 _GATEWAY_CONTROL = ("process.py", "datadir.py", "errors.py")
 # Methods that a library calls, besides dunder methods.
@@ -217,7 +219,7 @@ class Source:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if node.value in self.codes and id(node) not in compared:
                     out.codes.add(node.value)
-                if node.value in self.variables:
+                if node.value in self.variables and unit.module != _TABLE_OF_VARIABLES:
                     out.environment.add(node.value)
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "SystemExit":
                 out.verdicts |= {int(str(arg.value)) for arg in node.args if isinstance(arg, ast.Constant)}

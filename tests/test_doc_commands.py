@@ -18,7 +18,7 @@ PAGES = [
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in page.parts),
 ]
 COMMAND = re.compile(r"(?<![\w./-])run402 (?:--(?:wallet|profile) \S+ )?[a-z][^|&;#>\"`)]*")
-EVERYWHERE = {"--json", "--help", "-h", "--profile", "--version"}
+EVERYWHERE = {"-r", "--json", "--help", "-h", "--profile", "--version"}
 # Shown as mistakes, to tell what the program says of them.
 MISTAKES = {"run402 projects list --limt 5 2"}
 
