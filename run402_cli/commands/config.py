@@ -13,7 +13,7 @@ app = CommandGroup()
 @app.command(
     "list",
     example=[
-        "run402 config list --jq '.settings[] | select(.source != \"default\") | {name, value, source}'",
+        "run402 config list --fields settings.name,settings.value,settings.source",
         "run402 config list --format text",
     ],
 )

@@ -344,7 +344,9 @@ def test_damaged_limits_or_a_damaged_record_stop_every_payment(world: World) -> 
     assert "payment-limits.json" in caught.value.message
     limits_path(current().dir).unlink()
     save_limits(current().dir, Limits(per_day=10**9))
-    (current().dir / "payment-attempts" / ("pat_" + "0" * 32 + ".json")).write_text("{")
+    record = current().dir / "payment-attempts" / ("pat_" + "0" * 32 + ".json")
+    record.parent.mkdir(exist_ok=True)
+    record.write_text("{")
     assert refused(world).code == "X402_ATTEMPT_JOURNAL_FAILED"
     assert not world.payments
 

@@ -121,7 +121,7 @@ def test_a_local_gateway_that_does_not_run_is_named_with_its_remedy(
 
 def test_the_default_port_is_not_spelled_out(config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("refused", request=request)
+        raise httpx.ConnectError("refused", request=request) from ConnectionRefusedError()
 
     with (
         client_of(refused, "http://localhost:4020", config_dir, "core", monkeypatch) as client,

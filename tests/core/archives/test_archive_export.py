@@ -66,7 +66,7 @@ EXPOSE = {
 }
 PAGE, SCRIPT = b"<h1>exported</h1>", b"console.log(1)"
 SOURCE = b"import { word } from './lib/word.js';\nexport default async () => new Response(word + process.env.KEY);\n"
-LIBRARY = b"export const word = 'round trip ';\n"
+LIBRARY = b"export const word = 'round trip ';\nexport default () => new Response(word);\n"
 
 
 @dataclass(frozen=True)

@@ -276,7 +276,7 @@ def test_list_update_delete_and_rebuild(functions: Functions, client: httpx.Clie
     url = f"/projects/v1/admin/{functions.id}/functions"
     assert client.get(url).status_code == 401
     first = listed(functions)[0]
-    assert (first["name"], first["runtime"], first["timeout"], first["memory"]) == ("api", "node22", 10, 128)
+    assert (first["name"], first["runtime"], first["timeout"], first["memory"]) == ("api", "node22", 15, 128)
     assert (first["deps_resolved"], first["runtime_stale"], first["schedule"]) == ({}, False, None)
     assert first["url"] == f"{functions.client.base_url}/functions/v1/api".replace("//functions", "/functions")
     changed = client.patch(
