@@ -23,6 +23,7 @@ class Found:
     path: Path
     document: Mapping[str, Any]
     project: str | None
+    is_app: bool = False
 
     def normalized(self, project: str) -> NormalizedManifest:
         """The ReleaseSpec for a project. Raises ValidationError or DeployError, MANIFEST_EMPTY included."""
@@ -44,7 +45,7 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
     path, document = _read(run, step)
     if path.name == discovery.CANDIDATES[0] and discovery.is_app_manifest(document):
         step.to("succeeded", manifest_kind="app", manifest_path=str(path))
-        return Found(path, document, None), None
+        return Found(path, document, None, is_app=True), None
     try:
         discovery.check_no_secret_values(document, discovery.Origin("manifest", str(path)))
         found = Found(path, document, manifest_project(document))

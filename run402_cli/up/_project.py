@@ -151,8 +151,9 @@ def _by_name(run: Run, found: Found) -> Choice | None:
         )
     if not run.options.dry_run:
         # Whatever can be found out before something is made that has to be paid or deleted.
-        planned = found.normalized(PLANNED_PROJECT)
-        to_wire(planned.spec, own=planned.own)
+        if not found.is_app:
+            planned = found.normalized(PLANNED_PROJECT)
+            to_wire(planned.spec, own=planned.own)
         require_writable_link(run.workspace)
         if run.target != "core":
             _refuse_taken_name(run, name)

@@ -46,7 +46,7 @@ def test_from_nothing_to_a_site_with_data(user: Agent, config: Path) -> None:
     files = [{"file": "index.html", "data": "<h1>It works</h1>"}]
     site = user("deploy_site", project=project_id, files=files)
     assert not site.failed, site.text
-    assert "It works" in httpx.get(site.document["url"], timeout=30).text
+    assert "It works" in httpx.get(site.document["url"], timeout=30, follow_redirects=True).text
     assert '"type": "' in site.text  # the events
 
     release = user.ok("deploy_release_active", project_id=project_id)["release"]
@@ -116,7 +116,7 @@ def test_an_app_in_a_directory_is_planned_and_then_deployed_with_agreement(user:
     done = user("app_up", source=str(app), project_id=project_id, yes=True)
     assert not done.failed, done.text
     site = done.document["result"]["deploy"]["urls"]["site"]
-    assert "from a directory" in httpx.get(site, timeout=30).text
+    assert "from a directory" in httpx.get(site, timeout=30, follow_redirects=True).text
 
 
 def test_a_deploy_that_says_nothing_is_refused(user: Agent) -> None:
