@@ -126,7 +126,9 @@ def test_site_patch_and_public_paths(cli: Cli, project: dict[str, Any], http: ht
     manifest = write_app(cli.cwd)
     site = cli("deploy", "apply", "--manifest", str(manifest)).json["urls"]["site"].rstrip("/")
     patch = {"site": {"patch": {"put": {"about.html": "<h1>about</h1>"}, "delete": ["css/a.css"]}}}
-    cli.ok("deploy", "apply", "--spec", json.dumps(patch))
+    stopped = cli("deploy", "apply", "--spec", json.dumps(patch)).envelope
+    assert stopped["code"] == "RUN402_CORE_DESTRUCTIVE_SITE_BULK_REMOVAL"
+    cli.ok("deploy", "apply", "--spec", json.dumps(patch), "--allow-warning", stopped["code"])
     assert http.get(f"{site}/about").text == "<h1>about</h1>"
     assert http.get(f"{site}/css/a.css").status_code == 404
     explicit = {"site": {"public_paths": {"mode": "explicit", "replace": {"/hello": {"asset": "about.html"}}}}}
