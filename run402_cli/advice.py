@@ -57,7 +57,8 @@ def command(*words: object) -> Command:
 def parsed(text: str) -> Command:
     """A command line that stands in the source, with its argv; `<name>` stays one word. Never for a text with values."""
     made = Command(text)
-    made.argv = shlex.split(text.replace("<", "'<").replace(">", ">'"))
+    # A value that was quoted into it may hold `<` itself; only a blank with a space in it needs help to stay one word.
+    made.argv = shlex.split(re.sub(r"(?<!\S)<[^<>'\"]* [^<>'\"]*>(?!\S)", lambda blank: shlex.quote(blank[0]), text))
     return made
 
 

@@ -29,3 +29,9 @@ def test_again_repeats_what_was_typed() -> None:
     assert advice.command(*advice.again("--yes")) == "run402 deploy promote 'rel 1' --yes"
     invocation.reset()
     assert advice.typed() == ()
+
+
+@pytest.mark.parametrize("value", ["<h1>", '{"a": "<p>x</p>"}', "a < b", "it's <b>"])
+def test_a_made_line_is_read_back_whatever_was_quoted_into_it(value: str) -> None:
+    made = advice.command("deploy", "apply", "--spec", value)
+    assert advice.parsed(str(made)).argv == ["run402", "deploy", "apply", "--spec", value]
