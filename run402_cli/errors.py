@@ -251,8 +251,8 @@ class ApiError(Run402Error):
         defaults = {"code": code, "category": category, "retryable": False, "retry_after_seconds": wait}
         defaults |= {**self.extra, **self._synthesized()}
         for key, value in defaults.items():
-            if value is not None:
-                out.setdefault(key, value)
+            if value is not None and (key not in out or out[key] == []):  # an empty list says nothing
+                out[key] = value
         if "hint" not in out and (hint := self._hint(out)):
             out["hint"] = hint
         out["status"] = "error"
