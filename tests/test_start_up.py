@@ -52,6 +52,12 @@ NEVER = {
     "importlib.metadata": "reads the files of every installed package",
     "multiprocessing": "only a pool of processes needs it",
     "concurrent.futures": "only uploads run in threads",
+    "subprocess": "typer opens pages with it: commands/_command.py",
+    "shellingham": "typer installs completion with it",
+    "http.cookiejar": "no command keeps cookies: client/_httpx.py",
+    "urllib.request": "httpx's cookies again",
+    "email.message": "httpx's cookies again",
+    "certifi": "roots of TLS, for a plain request",
 }
 # The shortest answers come from the static tables.
 STATIC = {
@@ -68,7 +74,6 @@ LOCAL = {
     "httpx": "no request is sent",
     "httpcore": "no request is sent",
     "ssl": "no request is sent",
-    "email": "comes with http.client",
     "hashlib": "loads OpenSSL",
     "secrets": "imports hashlib, hmac and random",
     "wallycore": "nothing is signed",

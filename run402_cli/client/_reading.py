@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def clock_hint(response: httpx.Response) -> str | None:
 
 
 def _seconds(text: str) -> float | None:
+    from email.utils import parsedate_to_datetime  # drags half of email in, and most answers name no time
+
     try:
         return parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError, OverflowError):

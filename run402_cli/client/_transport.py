@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from run402_cli.client._httpx import httpx, load_core
 from run402_cli.errors import EnvironmentFault
+from run402_cli.partial_imports import later
 from run402_cli.proxies import Proxies, Proxy
 
 # As many as uploads may run at a time (`--concurrency`); httpx would close all but 20 after each answer.
@@ -51,7 +52,8 @@ class LazyTransport(httpx.BaseTransport):
 def _made(tls: bool, proxy: Proxy | None) -> httpx.HTTPTransport:
     address = None if proxy is None else proxy.url()
     try:
-        return httpx.HTTPTransport(verify=tls, proxy=address, limits=_LIMITS)
+        with later(*(() if tls else ("certifi",))):  # its list of roots, which costs 4 ms to find
+            return httpx.HTTPTransport(verify=tls, proxy=address, limits=_LIMITS)
     except OSError as exc:
         named = [f"{name}={os.environ[name]}" for name in _TLS_VARIABLES if os.environ.get(name)]
         raise EnvironmentFault(

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import click
-import typer
-from typer.core import TyperCommand
-from typer.main import get_command_from_info
-
 from run402_cli import advice, helptext, invocation, output
 from run402_cli.errors import CommandError, FlagError, UsageError
+from run402_cli.partial_imports import later
 from run402_cli.suggest import closest, did_you_mean
+
+with later("subprocess", "shellingham"):  # typer opens pages and installs completion with them
+    import click
+    import typer
+    from typer.core import TyperCommand
+    from typer.main import get_command_from_info
 
 _HELP = ("--help", "-h")
 _WALLET_FLAGS = ("--wallet", "--profile")
