@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
+# A test run starts thousands of processes: none compiles what another has compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: quickstart test lint bench docs dist clean
 
 ## The guestbook example on a local gateway: installs, starts, deploys, prints JSON and the URL.

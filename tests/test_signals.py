@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -104,6 +105,10 @@ def busy(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return any(sum(each.cpu_times()[:2]) > seconds for each in [me, *me.children(recursive=True)])
 
 
+def printed(process: subprocess.Popen[bytes]) -> bool:
+    return bool(select.select([process.stdout], [], [], 0)[0])
+
+
 def until_idle(process: subprocess.Popen[bytes]) -> None:
     """Until the command waits for something: asleep each time that it is looked at. One that is starved is not asleep."""
     seen: list[bool] = []
@@ -199,7 +204,8 @@ def test_hashing_a_large_site(env: dict[str, str], tmp_path: Path, number: signa
 @pytest.mark.parametrize("style", ["text", "jsonl", "json"])
 def test_making_the_text_of_many_rows(env: dict[str, str], tmp_path: Path, number: signal.Signals, style: str) -> None:
     process = begin(["projects", "sql", "select 1", "--project", "prj_1", "--format", style], env, tmp_path)
-    until(lambda: busy(process, 0.9), process)
+    # Lines come as they are made, and nobody reads them: then it waits.
+    until(lambda: busy(process, 0.9) or printed(process), process)
     stop(process, number)
 
 

@@ -31,7 +31,7 @@ _CONTACT = "run402 agent contact --email <address>"
 def report(
     client: Client, *, verbose: bool = False, refresh: bool = False, scan: bool = True, scan_dir: Path | None = None
 ) -> dict[str, Json]:
-    """{ok, checks: [{name, status, value?, hint?, message?}]}; `ok` when no status is worse than a warning.
+    """{ok, checks: [{name, status, value?, hint?, message?}], proxies?}; `ok` when no status is worse than a warning.
 
     GET /status, /tiers/v1/status and /agent/v1/operator/status, one after the other. `refresh` looks at the package index
     first (at most 1.5 s). A state file that cannot be read is a check of its own, `state_files`, and an error in every check
@@ -57,8 +57,10 @@ def report(
     if scan:
         steps.append(("source_scan", lambda: _source_scan(scan_dir)))
     checks = [_guarded(name, step) for name, step in steps]
-    checks[1:1] = [*([_state_files(damaged)] if damaged else []), *_proxies()]
-    return {"ok": all(check["status"] in _HARMLESS for check in checks), "checks": checks}
+    proxies = Proxies()
+    checks[1:1] = [*([_state_files(damaged)] if damaged else []), *_unusable(proxies)]
+    said = {"proxies": _shown(proxies)} if proxies.found else {}
+    return {"ok": all(check["status"] in _HARMLESS for check in checks), "checks": checks, **said}
 
 
 def _check(name: str, status: str, **fields: Json) -> Check:
@@ -202,22 +204,20 @@ def _source_scan(scan_dir: Path | None) -> Check:
     return _check("source_scan", "error" if errors else "warning", value=value, hint=hint)
 
 
-def _proxies() -> list[Check]:
-    """What the environment says about proxies, without users and passwords; nothing when it says nothing."""
-    proxies = Proxies()
-    if not proxies.found:
-        return []
+def _shown(proxies: Proxies) -> dict[str, Json]:
+    """What the environment says about proxies, without users and passwords."""
     rows = [{"variable": each.variable, "proxy": each.shown, "problem": each.problem} for each in proxies.found]
-    value = {
-        "proxies": rows,
-        "no_proxy": proxies.exceptions,
-        "never_for": ["127.0.0.0/8", "::1", "localhost", "*.localhost"],
-    }
-    wrong = [each for each in proxies.found if each.problem is not None]
-    if not wrong:
-        return [_check("proxies", "ok", value=value)]
-    fault = wrong[0].unusable(wrong[0].problem or "")
-    return [_check("proxies", "error", value=value, message=fault.message, hint=fault.hint)]
+    never_for = ["127.0.0.0/8", "::1", "localhost", "*.localhost"]
+    return {"in_use": rows, "no_proxy": proxies.exceptions, "never_for": never_for}
+
+
+def _unusable(proxies: Proxies) -> list[Check]:
+    """The first proxy that cannot be used; no check when all can, or there is none."""
+    for each in proxies.found:
+        if each.problem is not None:
+            fault = each.unusable(each.problem)
+            return [_check("proxies", "error", value=_shown(proxies), message=fault.message, hint=fault.hint)]
+    return []
 
 
 # -- remote -------------------------------------------------------------------------------------------------------------

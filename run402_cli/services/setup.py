@@ -157,8 +157,9 @@ def _next_action(tier: dict[str, Any] | None) -> dict[str, str]:
     if tier is None:
         why = "A tier is needed before the first project; prototype is paid with the test funds."
         return advice.action("renew_tier", "tier", "set", "prototype", why=why)
+    # The name as scripts know it; deploy takes any.
     return advice.action(
-        "deploy", "deploy", "apply", "--manifest", "run402.deploy.json", why="The wallet has a tier: deploy an app."
+        "deploy", "deploy", "apply", "--manifest", "app.json", why="The wallet has a tier: deploy an app."
     )
 
 

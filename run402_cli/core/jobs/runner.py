@@ -21,7 +21,7 @@ from run402_cli.core.jobs.types import TYPES, JobFailed, Output
 from run402_cli.core.posting import post_json
 
 if TYPE_CHECKING:
-    from run402_cli.core.gateway import Gateway
+    from run402_cli.core.gateway import Connection, Gateway
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_jobs (
@@ -123,21 +123,31 @@ class Runner:
             await self._recover()
             self._recovered = True
         async with self.gateway.connection() as conn:
-            while len(self._running) < AT_ONCE:
-                async with conn.cursor(row_factory=dict_row) as cursor:
-                    await cursor.execute(
-                        "UPDATE internal.core_jobs SET status = 'running', attempts = attempts + 1,"
-                        " started_at = now() WHERE job_id = (SELECT job_id FROM internal.core_jobs"
-                        " WHERE status = 'queued' ORDER BY created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-                        " RETURNING *"
-                    )
-                    row = await cursor.fetchone()
-                if row is None:
-                    break
-                task = asyncio.create_task(self._job(row))
-                self._running[row["job_id"]] = task
-                task.add_done_callback(self._done)
+            while len(self._running) < AT_ONCE and await self._start_next(conn):
+                pass
         return IDLE_SECONDS
+
+    async def _start_next(self, conn: Connection) -> bool:
+        """Begin the oldest queued job. It can be stopped from the moment that others see it run."""
+        task: asyncio.Task[None] | None = None
+        try:
+            async with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(
+                    "UPDATE internal.core_jobs SET status = 'running', attempts = attempts + 1,"
+                    " started_at = now() WHERE job_id = (SELECT job_id FROM internal.core_jobs"
+                    " WHERE status = 'queued' ORDER BY created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+                    " RETURNING *"
+                )
+                row = await cursor.fetchone()
+                if row is None:
+                    return False
+                task = self._running[row["job_id"]] = asyncio.create_task(self._job(row))
+                task.add_done_callback(self._done)
+        except BaseException:
+            if task is not None:
+                task.cancel()
+            raise
+        return True
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running = {job_id: other for job_id, other in self._running.items() if other is not task}

@@ -72,7 +72,7 @@ class General(Namespace):
     def doctor(
         self, *, verbose: bool = False, refresh: bool = False, scan: bool = True, scan_dir: Path | None = None
     ) -> dict[str, Any]:
-        """{ok, checks: [{name, status, value?, hint?, message?}]}; `ok` when no status is worse than a warning.
+        """{ok, checks: [{name, status, value?, hint?, message?}], proxies?}; `ok` when no status is worse than a warning.
 
         GET /status, /tiers/v1/status and /agent/v1/operator/status, one after the other. `refresh` looks at the package
         index first (at most 1.5 s). A state file that cannot be read is a check of its own, `state_files`, and an error
