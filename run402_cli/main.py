@@ -37,18 +37,25 @@ def main(argv: list[str] | None = None) -> None:
         gc.set_threshold(_OBJECTS)
     sys.set_int_max_str_digits(_DIGITS)
     args = sys.argv[1:] if argv is None else argv
+    text = _short_answer(args)
+    code = _guarded(args) if text is None else _plain(text)
+    if _own_process:
+        _leave(code)
+    if text is None or code:
+        sys.exit(code)
+
+
+def _short_answer(args: list[str]) -> str | None:
+    """What needs neither a wallet nor the command kernel: the version, and completion's words."""
     if args[:1] and (args[0] in _VERSION[:2] or (len(args) == 1 and args[0] in _VERSION)):
         from run402_cli import __version__
 
-        return _plain(__version__ + "\n")
+        return __version__ + "\n"
     if args and args[0] == "__complete":
         from run402_cli.completion import candidates
 
-        return _plain("".join(f"{word}\n" for word in candidates(args[1:])))
-    code = _guarded(args)
-    if _own_process:
-        _leave(code)
-    sys.exit(code)
+        return "".join(f"{word}\n" for word in candidates(args[1:]))
+    return None
 
 
 def _leave(code: int) -> None:
@@ -72,7 +79,7 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-def _plain(text: str) -> None:
+def _plain(text: str) -> int:
     """Print without the module for it, which the shortest answers have no time to import."""
     try:
         sys.stdout.buffer.write(text.encode())
@@ -80,7 +87,8 @@ def _plain(text: str) -> None:
     except OSError as exc:
         from run402_cli.errors import OutputLost
 
-        sys.exit(_unwritten(OutputLost(exc)))
+        return _unwritten(OutputLost(exc))
+    return 0
 
 
 def _guarded(args: list[str]) -> int:
