@@ -9,6 +9,7 @@ See docs/protocol/errors.md, "Next actions".
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -67,9 +68,13 @@ def entry(kind: str, made: Command, **fields: Any) -> dict[str, Any]:
     return {"type": kind, "command": str(made), "argv": made.argv, **fields}
 
 
-def issue_key(project_id: str, name: str = "main", *, kind: str = "service") -> Command:
-    """The command that makes a key for a project and keeps it on this machine."""
-    return command("credentials", "issue", "--kind", kind, "--name", name, "--project", project_id)
+def issue_key(project_id: str) -> Command:
+    """The command that makes a service key for a project and keeps it on this machine; the project's owner may run it.
+
+    Its name is new each time: a fresh machine for each run, as in CI, must not meet the credential of the run before.
+    """
+    name = f"cli-{os.urandom(3).hex()}"
+    return command("credentials", "issue", "--kind", "service", "--name", name, "--project", project_id, "--save")
 
 
 def shown(made: Command) -> dict[str, Any]:

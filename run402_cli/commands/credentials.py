@@ -70,7 +70,13 @@ def _shown_once(answer: Any) -> None:
         )
 
 
-@app.command("issue", example="run402 credentials issue --kind service --name ci")
+@app.command(
+    "issue",
+    example=[
+        "run402 credentials issue --kind service --name ci",
+        "run402 credentials issue --kind service --name laptop --project prj_123 --save",
+    ],
+)
 def issue(
     words: ProjectWord = None,
     kind: KindOpt = None,
@@ -82,6 +88,9 @@ def issue(
         typer.Option("--expires", metavar="TIME", help="Time or span (30d), at most one year ahead. Default: never."),
     ] = None,
     project: ProjectOpt = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Put the secret into the key cache of this machine; do not print it.")
+    ] = False,
 ) -> None:
     """Mint a named, revocable credential. Its secret is in the answer, once. Needs the project's owner."""
     project_id, rest = _project(project, words)
@@ -91,7 +100,7 @@ def issue(
     if not name:
         raise UsageError("--name is missing.", hint="Give the credential a name: --name ci")
     with _client() as client:
-        answer = credentials.issue(client, project_id, kind=checked, name=name, expires_at=expiry)
+        answer = credentials.issue(client, project_id, kind=checked, name=name, expires_at=expiry, save=save)
     _shown_once(answer)
     output.emit(answer)
 

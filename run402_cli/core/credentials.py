@@ -135,11 +135,12 @@ async def rotate_credential(request: Request) -> Response:
             row = await _locked(conn, project.project_id, request.path_params["credential_id"])
             credential_id, kind, name, expires, live = row
             if not live:
+                again = ("credentials", "issue", "--kind", kind, "--name", advice.Blank("name"))
                 raise GatewayError(
                     409,
                     "credential_not_live",
                     f"The credential {name} is revoked or expired and cannot be rotated. Issue a new one:"
-                    f" `{advice.issue_key(project.project_id, advice.Blank('name'), kind=kind)}`.",
+                    f" `{advice.command(*again, '--project', project.project_id)}`.",
                     code="CREDENTIAL_NOT_LIVE",
                 )
             await _mark_revoked(conn, credential_id, "rotated")

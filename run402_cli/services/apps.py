@@ -68,7 +68,7 @@ def _remember(client: Client, answer: Json) -> None:
         raise CommandError(
             f"The fork became project {project_id}, but this machine could not save its keys: {exc.message}",
             code=exc.code,
-            hint=f"Solve that, then: {advice.issue_key(project_id, 'cli')}",
+            hint=f"Solve that, then: {advice.issue_key(project_id)}",
             details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
         ) from exc
 

@@ -220,9 +220,9 @@ def _remember(client: Client, found: Destination, result: dict[str, Json]) -> di
             "run_command", "projects", "use", project_id, why="Its keys are cached; make it the active one."
         )
         return {**result, "keys_cached": True, "next_actions": [action]}
-    words = ("credentials", "issue", "--kind", "service", "--name", "cli", "--project", project_id)
     why = "No key of the new project is cached on this machine."
-    return {**result, "keys_cached": False, "next_actions": [advice.action("run_command", *words, why=why)]}
+    action = advice.entry("run_command", advice.issue_key(project_id), why=why)
+    return {**result, "keys_cached": False, "next_actions": [action]}
 
 
 def _cache_keys(client: Client, base: str, project_id: str) -> bool:

@@ -27,9 +27,12 @@ def _path(project_id: str, credential_id: str | None = None, tail: str = "") -> 
     return base if credential_id is None else f"{base}/{segment(credential_id)}{tail}"
 
 
-def issue(client: Client, project_id: str, *, kind: str, name: str, expires_at: str | None = None) -> Json:
+def issue(
+    client: Client, project_id: str, *, kind: str, name: str, expires_at: str | None = None, save: bool = False
+) -> Json:
     """POST /projects/v1/{id}/credentials {kind: anon|service, name, expires_at?} -> record and `secret`, shown once.
 
+    With `save` the secret goes into the key cache of this machine instead, and `saved` is the redacted entry.
     Raises ApiError 409 CREDENTIAL_NAME_TAKEN, 403 NOT_AUTHORIZED or STEP_UP_REQUIRED.
     """
     name = name.strip()
@@ -38,10 +41,31 @@ def issue(client: Client, project_id: str, *, kind: str, name: str, expires_at: 
     body = {"kind": kind, "name": name}
     if expires_at is not None:
         body["expires_at"] = expires_at
+    keys = client.profile.keys
+    if save:
+        _require_place(keys, project_id, kind)
     auth = client.principal()
-    return client.request(
+    answer = client.request(
         "POST", _path(project_id), context="issuing the credential", auth=auth, body=body, reveals=True
     )
+    return _saved(keys, project_id, kind, answer) if save else answer
+
+
+def _require_place(keys: KeyCache, project_id: str, kind: str) -> None:
+    """What would keep the secret from being saved is said before there is one."""
+    keys.ensure_writable()
+    if kind == "anon" and not (keys.get(project_id) or {}).get("service_key"):
+        raise _no_service_key(project_id)
+
+
+def _saved(keys: KeyCache, project_id: str, kind: str, answer: Json) -> Json:
+    """The record without its secret, which the cache now has."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("secret"), str):
+        return answer
+    service, anon = (answer["secret"], None) if kind == "service" else (None, answer["secret"])
+    entry = import_keys(keys, project_id, service_key=service, anon_key=anon)
+    shown = {name: value for name, value in answer.items() if name not in ("secret", "next_actions")}
+    return {**shown, "saved": {name: value for name, value in entry.items() if name != "imported"}}
 
 
 def list_credentials(client: Client, project_id: str, *, include_revoked: bool = False) -> Json:
@@ -101,11 +125,7 @@ def import_keys(keys: KeyCache, project_id: str, *, service_key: str | None, ano
         before = old or {}
         service = before.get("service_key") if service_key is None else service_key
         if not service:
-            raise UsageError(
-                f"No service key is cached for {project_id} yet, so the anon key cannot be stored alone.",
-                hint="Give the service key too: --service-key-stdin or --service-key-env <NAME>",
-                details={"project_id": project_id},
-            )
+            raise _no_service_key(project_id)
         return {
             "anon_key": before.get("anon_key") or "" if anon_key is None else anon_key,
             "service_key": service,
@@ -116,6 +136,14 @@ def import_keys(keys: KeyCache, project_id: str, *, service_key: str | None, ano
 
     keys.rewrite(project_id, change)
     return {"imported": True, **keys.redacted(project_id)}
+
+
+def _no_service_key(project_id: str) -> UsageError:
+    return UsageError(
+        f"No service key is cached for {project_id} yet, so the anon key cannot be stored alone.",
+        hint="Give the service key too: --service-key-stdin or --service-key-env <NAME>",
+        details={"project_id": project_id},
+    )
 
 
 def export_keys(keys: KeyCache, project_id: str, *, reveal: bool) -> dict[str, Json]:

@@ -140,25 +140,20 @@ class KeyCache:
         }
 
     def not_found(self, project_id: str) -> CommandError:
+        words = ("credentials", "project-keys", "import", "--project", project_id, "--service-key-stdin")
+        make = advice.issue_key(project_id)
         return CommandError(
             f"No keys for {project_id} are cached on this machine.",
             code="PROJECT_CREDENTIAL_NOT_FOUND",
             hint=(
                 "This is a miss of the local cache, not proof that the project does not exist. Import its key: "
-                f"{advice.command('credentials', 'project-keys', 'import', '--project', project_id, '--service-key-stdin')}"
+                f"{advice.command(*words)}; or, as its owner, make one: {make}"
             ),
             details={"project_id": project_id, **self.identity},
             next_actions=[
+                advice.entry("issue_credential", make, why="Makes a key and keeps it here; then repeat the command."),
+                advice.action("run_command", *words, why="It reads a key that you have from stdin."),
                 advice.action("run_command", "credentials", "project-keys", "status", "--project", project_id),
-                advice.action(
-                    "run_command",
-                    "credentials",
-                    "project-keys",
-                    "import",
-                    "--project",
-                    project_id,
-                    "--service-key-stdin",
-                ),
             ],
         )
 

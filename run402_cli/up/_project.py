@@ -208,8 +208,17 @@ def _refuse_taken_name(run: Run, name: str) -> None:
                 "existing_site_url": row.get("site_url"),
                 "next_actions": actions,
             },
-            next_actions=actions,
+            # What was typed ends in RUN402_PROJECT_KEYS_REQUIRED where the keys are not here.
+            next_actions=[*missing_keys(run, existing), *actions],
         )
+
+
+def missing_keys(run: Run, project_id: str) -> list[dict[str, Any]]:
+    """The action that gets this machine a key of the project; none where it has one."""
+    if run.client.profile.keys.get(project_id) is not None:
+        return []
+    why = "The keys of the project are not cached on this machine. Its owner may make one; then repeat the command."
+    return [advice.entry("issue_credential", advice.issue_key(project_id), why=why)]
 
 
 def _active(run: Run, found: Found, step: Step) -> Choice:

@@ -12,7 +12,7 @@ from run402_cli.services import apply as deploys
 from run402_cli.state.workspace import link_path
 from run402_cli.up import _edge
 from run402_cli.up._options import Run, UpOptions
-from run402_cli.up._project import Choice
+from run402_cli.up._project import Choice, missing_keys
 from run402_cli.up._steps import Emit, Step
 from run402_cli.up._verify import Verifier
 
@@ -32,6 +32,7 @@ def require_keys(run: Run, project_id: str) -> None:
             f"{advice.command('credentials', 'project-keys', 'import', '--project', project_id, '--service-key-stdin')}",
             code="RUN402_PROJECT_KEYS_REQUIRED",
             details={"project_id": project_id},
+            next_actions=missing_keys(run, project_id),
         )
 
 

@@ -32,6 +32,24 @@ def test_issue_warns_once_and_stores_nothing(run: Run, wallet: Path, httpx_mock:
     assert {path: path.read_bytes() for path in wallet.rglob("*.json")} == before
 
 
+def test_issue_with_save_caches_the_key_instead_of_printing_it(
+    run: Run, wallet: Path, config_dir: Path, httpx_mock: HTTPXMock
+) -> None:
+    made = {"credential_id": "pcr_1", "secret": "s3cret_of_the_credential", "next_actions": [{"type": "x"}]}
+    httpx_mock.add_response(method="POST", url=LIST.replace("prj_1", "prj_9"), json=made, is_reusable=True)
+    issue = ("credentials", "issue", "--name", "ci", "--project", "prj_9", "--save", "--kind")
+    outcome = run(*issue, "service")
+    assert set(outcome.json) == {"credential_id", "saved"}
+    assert (outcome.json["saved"]["project_id"], outcome.json["saved"]["has_service_key"]) == ("prj_9", True)
+    assert "of_the_credential" not in outcome.out + outcome.err
+    assert cached(config_dir)["prj_9"]["service_key"] == "s3cret_of_the_credential"
+    assert cached(config_dir)["prj_1"]["service_key"] == "svc_key_1"
+    # An anon key alone is no entry: said before a credential is made.
+    assert run(*issue, "anon").json["saved"]["has_anon_key"] is True
+    assert run("credentials", "issue", "--name", "a", "--project", "prj_8", "--save", "--kind", "anon").error["hint"]
+    assert len(httpx_mock.get_requests()) == 2
+
+
 @pytest.mark.parametrize(
     "args",
     [

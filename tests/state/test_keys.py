@@ -83,7 +83,11 @@ def test_a_miss_names_the_cache_and_the_way_out(keys: KeyCache) -> None:
         "wallet": "default",
         "profile": "default",
     }
-    assert [action["type"] for action in error.next_actions] == ["run_command", "run_command"]
+    assert [action["argv"][3:4] + action["argv"][-1:] for action in error.next_actions] == [
+        ["--kind", "--save"],
+        ["import", "--service-key-stdin"],
+        ["status", "prj_none"],
+    ]
 
 
 @pytest.mark.parametrize("content", ["oops", "[]", "{", "7", ""])

@@ -37,6 +37,7 @@ class Cloud:
             "POST /tiers/v1/prototype": (200, {"tier": "prototype"}),
             "GET /projects/v1": (200, {"projects": self.projects}),
             "POST /projects/v1": (201, {"project_id": "prj_new", **KEYS}),
+            "POST /projects/v1/prj_9/credentials": (201, {"credential_id": "pcr_1", "secret": "service_made"}),
         }
         status, body = answers.get(route, (503, {"code": "STOP_HERE", "message": "enough"}))
         return httpx.Response(status, json=body)
@@ -63,8 +64,15 @@ def test_a_taken_name_is_a_collision_with_both_ways_out(
     details = envelope["details"]
     assert (details["existing_project_id"], details["existing_site_url"]) == ("prj_9", "https://shop")
     assert [action["type"] for action in details["next_actions"]] == ["use_existing_project", "choose_new_name"]
-    assert envelope["next_actions"] == details["next_actions"]
-    argv = envelope["next_actions"][0]["argv"]
+    first, *actions = envelope["next_actions"]
+    assert actions == details["next_actions"]
+    argv = first["argv"]
+    assert (argv[:3], argv[-3:]) == (["run402", "credentials", "issue"], ["--project", "prj_9", "--save"])
+    assert cloud_workspace.run(*argv[1:]).json["saved"]["has_service_key"] is True
+    again = cloud_workspace.run("up", "--name", "shop", "--yes").envelope
+    assert again["next_actions"] == again["details"]["next_actions"] == actions
+    argv = actions[0]["argv"]
+    assert cloud_workspace.run(*argv[1:]).envelope["code"] == "STOP_HERE"
     assert argv[:2] == ["run402", "up"]
     assert argv[argv.index("--project") + 1] == "prj_9"
     assert "POST /projects/v1" not in cloud.sent()

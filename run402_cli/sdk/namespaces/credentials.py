@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Credentials(Namespace):
     """Project credentials on the gateway, and the project keys cached here."""
 
-    def issue(self, project_id: str, *, kind: str, name: str, expires_at: str | None = None) -> Any:
+    def issue(self, project_id: str, *, kind: str, name: str, expires_at: str | None = None, save: bool = False) -> Any:
         """POST /projects/v1/{id}/credentials {kind: anon|service, name, expires_at?} -> record and `secret`, shown once.
 
+        With `save` the secret goes into the key cache of this machine instead, and `saved` is the redacted entry.
         Raises ApiError 409 CREDENTIAL_NAME_TAKEN, 403 NOT_AUTHORIZED or STEP_UP_REQUIRED.
         """
-        return self._call(_credentials.issue, project_id, kind=kind, name=name, expires_at=expires_at)
+        return self._call(_credentials.issue, project_id, kind=kind, name=name, expires_at=expires_at, save=save)
 
     def list(self, project_id: str, *, include_revoked: bool = False) -> Any:
         """GET /projects/v1/{id}/credentials[?include_revoked=true] -> {credentials: [record]}; no secrets."""
@@ -76,12 +77,13 @@ class Credentials(Namespace):
 class ProjectCredentials(Namespace):
     """Project credentials on the gateway, and the project keys cached here, of one project."""
 
-    def issue(self, *, kind: str, name: str, expires_at: str | None = None) -> Any:
+    def issue(self, *, kind: str, name: str, expires_at: str | None = None, save: bool = False) -> Any:
         """POST /projects/v1/{id}/credentials {kind: anon|service, name, expires_at?} -> record and `secret`, shown once.
 
+        With `save` the secret goes into the key cache of this machine instead, and `saved` is the redacted entry.
         Raises ApiError 409 CREDENTIAL_NAME_TAKEN, 403 NOT_AUTHORIZED or STEP_UP_REQUIRED.
         """
-        return self._call(_credentials.issue, self._project_id, kind=kind, name=name, expires_at=expires_at)
+        return self._call(_credentials.issue, self._project_id, kind=kind, name=name, expires_at=expires_at, save=save)
 
     def list(self, *, include_revoked: bool = False) -> Any:
         """GET /projects/v1/{id}/credentials[?include_revoked=true] -> {credentials: [record]}; no secrets."""
