@@ -159,7 +159,7 @@ def _dispatch(args: list[str]) -> None:
 
             output.emit_text(environment.text())
             return
-        args = [*args[1:], "--help"]
+        args = ["docs", "llms-cli"] if args[1:] == ["agents"] else [*args[1:], "--help"]
     name = args[0] if args else "--help"
     if name in _HELP:
         from run402_cli.helptext import root_help

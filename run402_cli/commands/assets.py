@@ -108,7 +108,8 @@ def shared_flags(command: Handler) -> Handler:
 
 def _hidden(annotation: Any) -> Any:
     kind, option = annotation.__origin__, annotation.__metadata__[0]
-    return Annotated[kind, typer.Option(*option.param_decls, metavar=option.metavar, help=option.help, hidden=True)]
+    spellings = (option.default, *option.param_decls)  # typer keeps the first where a default stands without Annotated
+    return Annotated[kind, typer.Option(*spellings, metavar=option.metavar, help=option.help, hidden=True)]
 
 
 def _check(values: dict[str, Any]) -> None:

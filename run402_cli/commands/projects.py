@@ -89,7 +89,13 @@ def quote(_ignored: Ignored = None) -> None:
         output.emit(projects.quote_tiers(client))
 
 
-@app.command("provision", example="run402 projects provision --name my-app")
+@app.command(
+    "provision",
+    example=[
+        "run402 projects provision --name my-app",
+        "run402 projects provision --name my-app --fields project_id,anon_key",
+    ],
+)
 def provision(
     _ignored: Ignored = None,
     tier: Annotated[str | None, typer.Option("--tier", metavar="TIER", help="Default: prototype.")] = None,
@@ -174,7 +180,9 @@ def list_(
         output.emit(projects.list_projects(client, org_id=org, everything=everything))
 
 
-@app.command("get", example="run402 projects get | jq .usage")
+@app.command(
+    "get", example=["run402 projects get | jq .usage", "run402 projects get --fields project_id,name,tier,status"]
+)
 def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Read one project: name, organization, tier, status, site, usage. No secrets, and no cached keys needed."""
     project_id = _only_project(project, words)
@@ -182,7 +190,13 @@ def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
         output.emit(projects.get(client, project_id))
 
 
-@app.command("current", example="run402 projects current | jq .validation.ok")
+@app.command(
+    "current",
+    example=[
+        "run402 projects current | jq .validation.ok",
+        "run402 projects current --fields active_project_id,validation.ok",
+    ],
+)
 def current_(_ignored: Ignored = None) -> None:
     """Show the active project and whether the server confirms it. Exits 0 in either case."""
     with Client() as client:
@@ -334,7 +348,7 @@ def _check_utf8(what: str, text: str) -> None:
         'run402 projects rest items --query "select=id,title&order=id.desc&limit=10"',
         'run402 projects rest items --method POST --body \'{"title":"hello"}\'',
         'run402 projects rest items --method DELETE --query "id=eq.7" --key-type service',
-        "run402 projects rest items --method POST --body-file rows.csv --key-type service",
+        "run402 projects rest items --method POST --body-file rows.csv --key-type service --return minimal",
         'run402 projects rest rpc/add --method POST --body \'{"a":1,"b":2}\'',
     ],
 )
@@ -353,11 +367,19 @@ def rest(
     key_type: Annotated[
         str, typer.Option("--key-type", metavar="anon|service", help="anon: policies apply. service: they do not.")
     ] = "anon",
+    returning: Annotated[
+        str | None,
+        typer.Option(
+            "--return",
+            metavar="minimal|representation",
+            help="What a write answers: nothing, or the changed rows. Default: representation.",
+        ),
+    ] = None,
 ) -> None:
     """Read or write a table or view through REST, or call a function with `rpc/<name>`.
 
     The first word is the table; the query string may follow as a second word. With the anon key only what the expose manifest
-    allows is visible. Writes return the changed rows. A .csv file has a header line with the names of the columns.
+    allows is visible. Writes return the changed rows, or an empty text with --return minimal. A .csv file has a header line with the names of the columns.
     """
     given = words or []
     rest_words = _without_project(given)
@@ -380,6 +402,7 @@ def rest(
                 body_text=text,
                 media=media,
                 key_type=key_type,
+                returning=returning,
             )
         )
 

@@ -9,13 +9,15 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.client import Client, _auth, parse_body, segment, with_query
-from run402_cli.errors import CommandError, Run402Error, ValidationError, no_allowance
+from run402_cli.errors import CommandError, FlagError, Run402Error, UsageError, ValidationError, no_allowance
 from run402_cli.naming import name_key
 from run402_cli.state import sessions
 
 _DESTROYS = ["schemas", "functions", "subdomains", "mailbox", "blobs", "secrets"]
 REST_METHODS = ("GET", "POST", "PATCH", "DELETE")
 KEY_TYPES = ("anon", "service")
+REST_RETURNS = ("minimal", "representation")
+_REST_WRITES = ("POST", "PATCH", "DELETE")
 
 Json = Any
 
@@ -265,18 +267,49 @@ def rest_query(
     body_text: str | None = None,
     media: str = "application/json",
     key_type: str = "anon",
+    returning: str | None = None,
 ) -> Json:
     """{method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
 
     `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a mapping.
-    `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a value. Methods
-    other than GET ask for the changed rows (Prefer: return=representation). Returns the parsed body, or "" for an empty
-    answer. With the anon key, row-level security applies; with the service key it does not.
+    `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a value. Writes
+    ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is BAD_USAGE where nothing
+    is written to a table. Returns the parsed body, or "" for an empty answer. With the anon key, row-level security applies; with the service key it does not.
     """
     if body is not None and body_text is None:
         body_text = json.dumps(body, ensure_ascii=False)
+    if returning is not None:
+        _check_returning(returning, table, method)
     path = rest_path(table, query=query, params=params, key_type=key_type)
-    return rest_call(client, project_id, path, method=method, body_text=body_text, media=media, key_type=key_type)[1]
+    return rest_call(
+        client,
+        project_id,
+        path,
+        method=method,
+        body_text=body_text,
+        media=media,
+        key_type=key_type,
+        returning=returning,
+    )[1]
+
+
+def _check_returning(returning: str, table: str, method: str) -> None:
+    """FlagError for an unknown word; UsageError where the rows of no table change, so that it would have no effect."""
+    if returning not in REST_RETURNS:
+        raise FlagError(
+            f"--return is one of {', '.join(REST_RETURNS)}, not {returning!r}.",
+            details={"flag": "--return", "value": returning, "allowed": list(REST_RETURNS)},
+        )
+    if table.startswith("rpc/"):
+        raise UsageError(
+            "--return has no effect on the call of a function: it answers what the function returns.",
+            hint="Leave --return out.",
+        )
+    if method not in _REST_WRITES:
+        raise UsageError(
+            f"--return has no effect on a {method}: it says whether a write answers with the rows that it changed.",
+            hint=f"Leave --return out, or add --method {', '.join(_REST_WRITES[:-1])} or {_REST_WRITES[-1]}.",
+        )
 
 
 def rest_path(
@@ -299,11 +332,12 @@ def rest_call(
     body_text: str | None = None,
     media: str = "application/json",
     key_type: str = "anon",
+    returning: str | None = None,
 ) -> tuple[int, Json]:
     """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
     service = key_type == "service"
     auth = client.service_key(project_id, apikey=True) if service else client.anon_key(project_id, bearer=True)
-    headers = {} if method == "GET" else {"Prefer": "return=representation"}
+    headers = {} if method == "GET" else {"Prefer": f"return={returning or 'representation'}"}
     if body_text is not None:
         headers["Content-Type"] = media
     content = body_text.encode() if body_text is not None else None

@@ -145,6 +145,14 @@ class TestOthers:
         httpx_mock.add_response(url=f"{BASE}/storage/v1/blobs", json={"blobs": []})
         assert run("assets", "ls", "ignored", "--project", "prj_1", "--no-resume").json == {"blobs": []}
 
+    @pytest.mark.parametrize("flag", ["--output", "-o", "--stream", "--json", "--filter", "--sort=key:asc"])
+    def test_each_takes_every_spelling_of_the_flags_of_the_others(
+        self, run: Run, wallet: Path, httpx_mock: HTTPXMock, flag: str
+    ) -> None:
+        httpx_mock.add_response(json={"ok": True})
+        value = [] if flag in ("--stream", "--json") or "=" in flag else ["k=v"]
+        assert run("assets", "rm", "logo.png", flag, *value).exit == 0
+
     def test_sign_sends_the_time_only_when_given(self, run: Run, httpx_mock: HTTPXMock) -> None:
         httpx_mock.add_response(url=f"{BASE}/storage/v1/blob/a/b.txt/sign", json={"x": 1}, is_reusable=True)
         assert run("assets", "sign", "a/b.txt").json == {"x": 1}

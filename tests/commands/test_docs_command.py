@@ -33,6 +33,11 @@ def test_a_page_is_printed_as_it_is(page: str, path: str) -> None:
     assert docs.read(page) == (ROOT / path).read_text(encoding="utf-8")
 
 
+def test_help_agents_prints_the_page_for_agents(run: Run) -> None:
+    outcome = run("help", "agents")
+    assert (outcome.exit, outcome.out) == (0, (ROOT / "llms-cli.txt").read_text(encoding="utf-8").rstrip("\n") + "\n")
+
+
 def test_an_unknown_page_names_the_closest(run: Run) -> None:
     error = run("docs", "first-ap").error
     assert error["code"] == "DOCS_PAGE_NOT_FOUND"

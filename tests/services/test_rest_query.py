@@ -60,3 +60,24 @@ def test_without_a_cached_anon_key_nothing_is_sent(client: Client, project_id: s
     with pytest.raises(CommandError) as caught:
         projects.rest_query(client, project_id, "items")
     assert caught.value.code == "PROJECT_CREDENTIAL_NOT_FOUND"
+
+
+@pytest.mark.parametrize(("returning", "sent"), [(None, "representation"), ("minimal", "minimal")])
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_a_write_says_which_rows_it_wants_back(
+    client: Client, httpx_mock: HTTPXMock, method: str, returning: str | None, sent: str
+) -> None:
+    httpx_mock.add_response(status_code=204)
+    assert projects.rest_query(client, "prj_1", "items", method=method, returning=returning) == ""
+    assert httpx_mock.get_requests()[0].headers["prefer"] == f"return={sent}"
+
+
+@pytest.mark.parametrize(
+    ("table", "method", "returning"),
+    [("items", "GET", "minimal"), ("rpc/add", "POST", "minimal"), ("items", "POST", "headers-only")],
+)
+def test_return_is_refused_where_it_has_no_effect(client: Client, table: str, method: str, returning: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        projects.rest_query(client, "prj_1", table, method=method, returning=returning)
+    assert caught.value.code == ("BAD_USAGE" if returning == "minimal" else "BAD_FLAG")
+    assert "--return" in caught.value.message

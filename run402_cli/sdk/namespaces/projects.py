@@ -125,13 +125,15 @@ class Projects(Namespace):
         body_text: str | None = None,
         media: str = "application/json",
         key_type: str = "anon",
+        returning: str | None = None,
     ) -> Any:
         """{method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
 
         `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
         mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
-        value. Methods other than GET ask for the changed rows (Prefer: return=representation). Returns the parsed body,
-        or "" for an empty answer. With the anon key, row-level security applies; with the service key it does not.
+        value. Writes ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is
+        BAD_USAGE where nothing is written to a table. Returns the parsed body, or "" for an empty answer. With the anon
+        key, row-level security applies; with the service key it does not.
         """
         return self._call(
             _projects.rest_query,
@@ -144,6 +146,7 @@ class Projects(Namespace):
             body_text=body_text,
             media=media,
             key_type=key_type,
+            returning=returning,
         )
 
     def rest_call(
@@ -155,10 +158,18 @@ class Projects(Namespace):
         body_text: str | None = None,
         media: str = "application/json",
         key_type: str = "anon",
+        returning: str | None = None,
     ) -> tuple[int, Any]:
         """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
         return self._call(
-            _projects.rest_call, project_id, path, method=method, body_text=body_text, media=media, key_type=key_type
+            _projects.rest_call,
+            project_id,
+            path,
+            method=method,
+            body_text=body_text,
+            media=media,
+            key_type=key_type,
+            returning=returning,
         )
 
     def usage(self, project_id: str) -> Any:
@@ -245,13 +256,15 @@ class ProjectProjects(Namespace):
         body_text: str | None = None,
         media: str = "application/json",
         key_type: str = "anon",
+        returning: str | None = None,
     ) -> Any:
         """{method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
 
         `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
         mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
-        value. Methods other than GET ask for the changed rows (Prefer: return=representation). Returns the parsed body,
-        or "" for an empty answer. With the anon key, row-level security applies; with the service key it does not.
+        value. Writes ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is
+        BAD_USAGE where nothing is written to a table. Returns the parsed body, or "" for an empty answer. With the anon
+        key, row-level security applies; with the service key it does not.
         """
         return self._call(
             _projects.rest_query,
@@ -264,6 +277,7 @@ class ProjectProjects(Namespace):
             body_text=body_text,
             media=media,
             key_type=key_type,
+            returning=returning,
         )
 
     def rest_call(
@@ -274,6 +288,7 @@ class ProjectProjects(Namespace):
         body_text: str | None = None,
         media: str = "application/json",
         key_type: str = "anon",
+        returning: str | None = None,
     ) -> tuple[int, Any]:
         """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
         return self._call(
@@ -284,6 +299,7 @@ class ProjectProjects(Namespace):
             body_text=body_text,
             media=media,
             key_type=key_type,
+            returning=returning,
         )
 
     def usage(self) -> Any:
