@@ -133,8 +133,8 @@ class Display:
         attempt = f"{event.get('nextAttempt')} of {event.get('maxAttempts')}"
         self.line(f"{event.get('code')}: {event.get('message')} Attempt {attempt} in {seconds:.1f} s.")
 
-    def _on_content_upload_skipped(self, _event: dict[str, Any]) -> None:
-        self._skipped += 1
+    def _on_content_upload_skipped(self, event: dict[str, Any]) -> None:
+        self._skipped += int(event.get("count") or 1)
 
     def _on_content_upload_progress(self, event: dict[str, Any]) -> None:
         self._begin("upload")

@@ -39,18 +39,21 @@ def missing_entries(plan: Mapping[str, Any], contents: Contents, emit: Emit) -> 
     listed = [entry for entry in plan.get("missing_content") or [] if isinstance(entry, dict)]
     # Equal content is one object, however often it is named.
     entries = list({str(entry.get("sha256")): entry for entry in reversed(listed)}.values())[::-1]
-    for entry in entries:
-        if entry.get("present") is True:
-            sha256 = str(entry.get("sha256"))
-            emit(
-                {
-                    "type": "content.upload.skipped",
-                    **_named(sha256, contents),
-                    "reason": "present",
-                    **_kind(sha256, contents),
-                }
-            )
+    if stored := [str(entry.get("sha256")) for entry in entries if entry.get("present") is True]:
+        emit(_skipped(stored, contents))
     return [_entry(entry, contents) for entry in entries if entry.get("present") is not True]
+
+
+def _skipped(stored: Sequence[str], contents: Contents) -> dict[str, Any]:
+    """One event for all that is stored; with more than one, how many there are, and the first as an example."""
+    kinds = [_kind(sha256, contents) for sha256 in stored]
+    return {
+        "type": "content.upload.skipped",
+        **_named(stored[0], contents),
+        "reason": "present",
+        **(kinds[0] if kinds.count(kinds[0]) == len(kinds) else {"slice_kind": "mixed"}),
+        **({"count": len(stored)} if len(stored) > 1 else {}),
+    }
 
 
 def _entry(entry: Mapping[str, Any], contents: Contents) -> dict[str, Any]:

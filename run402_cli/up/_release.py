@@ -93,11 +93,16 @@ def _apply_options(options: UpOptions) -> deploy.ApplyOptions:
 
 
 def _deploy_events(step: Step) -> Emit:
-    """Deploy events as events of the deploy step."""
+    """Deploy events as events of the deploy step; one that says what the one before it said is left out."""
+    before: dict[str, Any] = {}
 
     def forward(event: dict[str, Any]) -> None:
+        nonlocal before
         known = {f"deploy_{'event_id' if key == 'id' else key}": event[key] for key in _EVENT_KEYS if key in event}
-        step.note(deploy_event=event.get("type"), **known)
+        note = {"deploy_event": event.get("type"), **known}
+        if note != before:
+            step.note(**note)
+        before = note
 
     return forward
 

@@ -17,13 +17,12 @@ import pytest
 from gateway_stub import PROJECT, Call, Reply, StubGateway
 
 MODULES = """
+import atexit
 import sys
+from pathlib import Path
 from run402_cli.main import main
-try:
-    main()
-finally:
-    with open("modules.txt", "w") as file:
-        file.write("\\n".join(sys.modules))
+atexit.register(lambda: Path("modules.txt").write_text("\\n".join(sys.modules)))
+main()
 """
 
 
@@ -164,6 +163,13 @@ def test_odd_events_are_drawn_without_failing() -> None:
     assert "BUSY: later. Attempt 2 of 3" in text
     assert "Migrate: failed" in text
     assert "Upload: 1 files, 1 already there" in text
+
+
+def test_stored_files_that_one_event_tells_of_are_all_counted() -> None:
+    text = drawn(
+        {"type": "content.upload.skipped", "count": 7}, {"type": "content.upload.progress", "done": 1, "total": 1}
+    )
+    assert "Upload: 1 files, 7 already there" in text
 
 
 def test_an_unknown_event_is_left_to_the_caller() -> None:

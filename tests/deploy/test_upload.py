@@ -54,7 +54,17 @@ def test_content_that_is_stored_is_not_sent_again(gateway: StubGateway, client: 
         "/apply/v1/plans/plan_1/commit",
         "/apply/v1/operations/op_1/events?limit=100",
     ]
-    assert [event["label"] for event in seen if event["type"] == "content.upload.skipped"] == ["a.html", "b.html"]
+    skipped = [event for event in seen if event["type"] == "content.upload.skipped"]
+    assert [(event["label"], event["count"], event["slice_kind"]) for event in skipped] == [("a.html", 2, "release")]
+
+
+def test_one_stored_file_is_told_as_recorded(gateway: StubGateway, client: Client, tmp_path: Path) -> None:
+    release = site(tmp_path, {"a.html": b"1"})
+    deploy.apply(client, release, options(), deploy.silent)
+    seen: list[dict[str, Any]] = []
+    deploy.apply(client, release, options(), seen.append)
+    (skipped,) = [event for event in seen if event["type"] == "content.upload.skipped"]
+    assert sorted(skipped) == ["label", "reason", "sha256", "slice_kind", "type"]
 
 
 def test_the_checksum_is_not_repeated_when_the_address_carries_it(

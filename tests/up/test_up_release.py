@@ -320,6 +320,15 @@ def test_events_go_to_stderr_and_show_the_deploy(workspace: Workspace, gateway: 
     assert any(details.get("deploy_phase") == "validate" for details in deploy)
 
 
+def test_events_of_one_kind_in_a_row_are_one_event(workspace: Workspace, gateway: CoreGateway) -> None:
+    files = {f"{number}.html": str(number) for number in range(5)}
+    workspace.manifest(project="prj_1", site={"replace": files})
+    workspace.keys("prj_1")
+    steps = [json.loads(line)["step"] for line in workspace.run("up").err.splitlines()]
+    uploads = [step for step in steps if step["details"].get("deploy_event", "").startswith("content.upload")]
+    assert len(uploads) == 1
+
+
 def test_quiet_prints_the_result_only(workspace: Workspace, gateway: CoreGateway) -> None:
     workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
     workspace.keys("prj_1")
