@@ -84,7 +84,17 @@ def _hinted(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
     hint = envelope.get("hint")
     if not isinstance(hint, str):
         return []
-    return [advice.run(*_whole(words, told)) for words in advice.commands_in(hint) if words]
+    merged = _usage_with_flags if envelope.get("code") == "UNKNOWN_FLAG" else _whole
+    return [advice.run(*merged(words, told)) for words in advice.commands_in(hint) if words]
+
+
+def _usage_with_flags(usage: list[str], told: secrecy.CommandLine) -> list[str]:
+    """The usage and the known flags that were typed: which word stands in the wrong place is the error itself."""
+    wanted = secrecy.CommandLine(usage)
+    more = [
+        (flag, value) for flag, value in told.given.items() if flag not in wanted.given and flag not in secrecy.FLAGS
+    ]
+    return [*usage, *(word for pair in more for word in pair if word is not None)]
 
 
 def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:

@@ -137,3 +137,33 @@ def test_a_hash_of_the_chain_is_no_secret() -> None:
 )
 def test_commands_are_read_out_of_a_text(text: str, found: list[list[str]]) -> None:
     assert [[str(word) for word in words] for words in advice.commands_in(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("words", "hint", "command"),
+    [
+        (["subdomains", "claim", "-x"], "It cannot be a NAME", "run402 subdomains claim --help"),
+        (["projects", "get", "--", "-x"], "It cannot be a PROJECT", "run402 projects get --help"),
+        (["sites", "deploy-dir", "-x"], "./-x", "run402 sites deploy-dir --help"),
+        (["message", "send", "--", "-x"], "' -x'", "run402 message send --help"),
+        (
+            ["email", "update", "-x", "--project", "prj_1"],
+            "run402 email update --mailbox=<text>",
+            "run402 email update '--mailbox=<text>' --project prj_1",
+        ),
+        (
+            ["secrets", "set", "K", "--hunter", "--project", "prj_1"],
+            "run402 secrets set <KEY> --value=<text>",
+            "run402 secrets set <KEY> --stdin --project prj_1",
+        ),
+    ],
+)
+def test_a_word_that_is_read_as_a_flag_is_told_its_other_spelling(
+    words: list[str], hint: str, command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([word.replace("--hunter", "--hunter") for word in words])
+    envelope = json.loads(capfd.readouterr().err.splitlines()[-1])
+    assert envelope["code"] == "UNKNOWN_FLAG"
+    assert hint in envelope["hint"]
+    assert envelope["next_actions"][0]["command"] == command

@@ -25,6 +25,9 @@ with later("subprocess", "shellingham"):  # typer opens pages and installs compl
 _HELP = ("--help", "-h")
 _WALLET_FLAGS = ("--wallet", "--profile")
 _CONTEXT = {"help_option_names": ["--help", "-h"]}
+# Positional words that name a file, and those that are text: both have a spelling that is no flag.
+_PATHS = {"FILE", "PATH", "ARCHIVE_PATH", "MANIFEST", "SOURCE"}
+_TEXTS = {"SQL", "TEXT", "BODY", "PROMPT", "REASON"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -130,7 +133,9 @@ class Command(TyperCommand):
             wants = invocation.OPTIONS[option][0] is not None
             invocation.take(option, self._value(ctx, name, given, rest, wanted=wants))
         elif name != "--json":
-            raise unknown_flag(name, self._options(), doors=self._doors(ctx))
+            raise unknown_flag(
+                name, self._options(), as_data=self._as_data(ctx, next(rest, name) if name == "--" else name)
+            )
 
     def _value(
         self, ctx: click.Context, flag: str, given: str | None, rest: Iterator[str], *, wanted: bool
@@ -157,14 +162,25 @@ class Command(TyperCommand):
         needed = [advice.Blank(word) for word, required, _ in words_of(self, ctx) if required]
         return [*ctx.command_path.split()[1:], *needed]
 
-    def _doors(self, ctx: click.Context) -> list[str]:
-        """Commands that take as data what cannot be told from a flag: through stdin, a file, or behind `=`."""
+    def _as_data(self, ctx: click.Context, token: str) -> str:
+        """How to pass a word as data that is read as a flag: a flag that takes it, a path, a blank; or that it cannot be."""
         known = self._options()
         start = self._start(ctx)
+        words = [word for word, _required, _many in words_of(self, ctx)]
         kinds = {"--stdin": ["--stdin"], "--file": ["--file", advice.Blank("path")]}
         kinds["--body-file"] = ["--body-file", advice.Blank("path")]
-        found = [advice.command(*start, *words) for flag, words in kinds.items() if flag in known]
-        return [*found, *([f"{advice.command(*start)} --value=<text>"] if "--value" in known else [])]
+        doors = [advice.command(*start, *more) for flag, more in kinds.items() if flag in known]
+        joined = [flag for word in words if (flag := f"--{word.lower()}") in known and word != "PROJECT"]
+        doors += [f"{advice.command(*start)} {flag}=<text>" for flag in joined]
+        if _PATHS.intersection(words):
+            doors.append(f"for a file of that name {advice.quoted(f'./{token}')}")
+        if _TEXTS.intersection(words):
+            doors.append(f"as a text with a blank before it: {advice.quoted(f' {token}')}")
+        if doors:
+            return f" If it is data: {', or '.join(doors)}."
+        if not words or len(token) > 2:
+            return ""
+        return f" It cannot be a {words[0]}: a word of this form is always read as a flag, and -- does not change that."
 
     def _check_count(self, ctx: click.Context, positionals: list[str]) -> None:
         arguments = [param for param in self.params if isinstance(param, click.Argument)]
@@ -192,10 +208,9 @@ def _long(option: click.Option, token: str) -> str:
     return next((name for name in option.opts if name.startswith("--")), token)
 
 
-def unknown_flag(flag: str, known: Iterable[str], *, doors: Sequence[str] = ()) -> CommandError:
+def unknown_flag(flag: str, known: Iterable[str], *, as_data: str = "") -> CommandError:
     """UNKNOWN_FLAG with the closest of the command's own and the global flags, and how to pass the word as data."""
     near = closest(flag, [*dict.fromkeys([*known, *invocation.OPTIONS, *_WALLET_FLAGS, "--json", *_HELP])])
-    as_data = f" If it is data: {', or '.join(doors)}." if doors else ""
     return CommandError(
         f"Unknown flag {flag}.{did_you_mean(near)}",
         code="UNKNOWN_FLAG",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from run402_cli import invocation, output
+from run402_cli import advice, invocation, output
 from run402_cli.errors import EnvironmentFault
 
 _LOCK_WAIT_S = 0.02
@@ -60,19 +59,16 @@ class DamagedState(EnvironmentFault):
     """
 
     def __init__(self, path: Path, reason: str, *, kind: str, code: str | None = None, cure: str = "") -> None:
-        words = ["mv", str(path), str(_free_name(path))]
-        away = " ".join(map(shlex.quote, words))
+        away = advice.line("mv", path, _free_name(path))
         first = "Upgrade run402" if kind == "newer_version" else "Repair the file"
         super().__init__(
             f"{path} is damaged: {reason}."
             if kind != "newer_version"
             else f"{path} is not for this version: {reason}.",
             code=code,
-            hint=f"It was left as it is. {first}, or move it away and start afresh: {away}{f' {cure}' if cure else ''}",
+            hint=f"It was left as it is. {first}, or move it away and start afresh: `{away}`.{f' {cure}' if cure else ''}",
             details={"path": str(path), "reason": kind},
-            next_actions=[
-                {"type": "run_command", "command": away, "argv": words, "why": "A missing file means the default."}
-            ],
+            next_actions=[advice.entry("run_command", away, why="A missing file means the default.")],
         )
         self.path = path
         self.reason = reason

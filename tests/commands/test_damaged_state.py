@@ -161,7 +161,8 @@ def test_the_reading_command_stops_before_any_request(
     assert (outcome.exit, outcome.out) == (1, "")
     assert outcome.error["code"] in {"BAD_ENV", kind.code, kind.shape_code}
     assert str(path) in outcome.error["message"] or kind.name in outcome.error["message"]
-    assert "mv " in outcome.error["hint"]
+    away = outcome.error["next_actions"][0]
+    assert (away["argv"][0], f"`{away['command']}`." in outcome.error["hint"]) == ("mv", True)
     assert httpx_mock.get_requests() == []
     after = {each: each.read_bytes() for each in here.parent.rglob("*") if each.is_file() and each != path}
     assert after == others
