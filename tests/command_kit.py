@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "run402_cli"
 # The first words of a text that speaks of the program and is no command.
 PROSE = re.compile(
-    r"run402 (?:and|is|was|has|holds|failed|process|command|core` command|to|the|that|of|mcp`|docs|project|waits|where|gives)\b"
+    r"run402 (?:and|is|was|has|holds|gives|failed|process|command|core` command|to|the|that|of|mcp`|docs|project|waits"
+    r"|where)\b"
 )
 # The maker itself, help (where a word in brackets stands for many), scripts for shells, and the file that GitHub runs.
 NOT_TEXTS = ("advice.py", "helptext.py", "commands/completion.py", "services/ci_workflow.py")

@@ -120,11 +120,12 @@ def _facts(envelope: Mapping[str, Any], phrases: Phrases) -> list[str]:
 
 
 def _action(action: Mapping[str, Any], phrases: Phrases) -> list[str]:
-    said = (action.get(key) for key in ("label", "command", "why"))
-    label = phrases.told(next((text for text in said if isinstance(text, str) and text), ""))
-    return (
-        [f"- next action: {action.get('type')}{': ' + label if label else ''}"] if label or action.get("type") else []
-    )
+    shown = phrases.action(action)
+    said = next((text for key in ("label", "command", "why") if isinstance(text := shown.get(key), str) and text), "")
+    if "tool" in shown:
+        given = shown.get("arguments")
+        said = f"{shown['tool']} {output.dumps(given, compact=True)}" if given else str(shown["tool"])
+    return [f"- next action: {action.get('type')}{': ' + said if said else ''}"] if said or action.get("type") else []
 
 
 def next_step(envelope: Mapping[str, Any], phrases: Phrases) -> str | None:

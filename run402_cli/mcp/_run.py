@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from run402_cli import output, secrecy
+from run402_cli import advice, output, secrecy
 from run402_cli.errors import DryRun, EnvironmentFault, Run402Error
 from run402_cli.mcp import _failures, _text
 from run402_cli.mcp._phrases import Phrases
@@ -20,6 +20,8 @@ from run402_cli.release.errors import ReleaseError
 from run402_cli.state import messaging
 
 _SHOWN_PROBLEMS = 5
+# Our own commands stand in documents and rows; what users stored may be nested deeper than the interpreter's stack.
+_DEEP = 8
 _ENVIRONMENT = ("RUN402_API_BASE", "RUN402_CONFIG_DIR", "RUN402_ALLOWANCE_PATH", "RUN402_WALLET", "RUN402_PROFILE")
 _ADVICE = ("hint", "note", "next_step", "verify_command", "import_command")
 _REVEALS = "project_key_cache_export"
@@ -97,19 +99,26 @@ class Toolbox:
 
     def _guided(self, document: Any) -> Any:
         """The document, its advice told in tools; what users stored is not touched."""
+        document = self._commands(document)
         if not isinstance(document, dict):
             return document
-        advice: dict[str, Any] = {
+        told: dict[str, Any] = {
             key: self.phrases.told(text) for key in _ADVICE if isinstance(text := document.get(key), str)
         }
         actions = document.get("next_actions")
         if isinstance(actions, list):
-            advice["next_actions"] = [
-                {key: self.phrases.told(text) if isinstance(text, str) else text for key, text in action.items()}
-                for action in actions
-                if isinstance(action, dict)
-            ]
-        return {**document, **advice}
+            told["next_actions"] = [self.phrases.action(each) for each in actions if isinstance(each, dict)]
+        return {**document, **told}
+
+    def _commands(self, value: Any, depth: int = 0) -> Any:
+        """Every command that this program put into the value, at any place, told as a tool."""
+        if isinstance(value, advice.Command):
+            return self.phrases.told(value)
+        if depth > _DEEP or not isinstance(value, dict | list):
+            return value
+        if isinstance(value, dict):
+            return {key: self._commands(item, depth + 1) for key, item in value.items()}
+        return [self._commands(item, depth + 1) for item in value]
 
     def _finished(self, tool: Tool, result: Any, secrets: list[str]) -> Content:
         reply = result if isinstance(result, Reply) else Reply(result)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.mcp import profiles
 from run402_cli.mcp._phrases import Phrases
 from run402_cli.mcp._run import Content, Toolbox
@@ -130,7 +130,7 @@ def test_accepted_transfers_are_saved_with_their_keys_and_shown_without(
     keys = {"anon_key": "anon-key-of-the-other", "service_key": "service-key-of-the-other"}
     httpx_mock.add_response(json={"project_id": "prj_2", **keys, "secret_names_inherited": ["TOKEN"]})
     answer = run(toolbox, "accept_project_transfer", transfer_id="t1")
-    command = "run402 credentials project-keys export --project prj_2 --reveal"
+    command = "project_key_cache_export --project prj_2 --reveal"
     assert answer.structured == {"project_id": "prj_2", "secret_names_inherited": ["TOKEN"], "keys_command": command}
     assert "service-key" not in answer.text
     profile = Profile(select(None))
@@ -521,3 +521,39 @@ def test_commands_in_messages_become_tools() -> None:
     assert buyer.told("No funds. Renew with run402 tier set prototype. See run402 allowance status.") == (
         "No funds. See allowance_status."
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "call"),
+    [
+        (("projects", "list"), {"tool": "list_projects", "arguments": {}}),
+        (("projects", "use", "prj_1"), {"tool": "project_use", "arguments": {"project_id": "prj_1"}}),
+        (
+            ("credentials", "project-keys", "export", "--project", "prj_1", "--reveal"),
+            {"tool": "project_key_cache_export", "arguments": {"project_id": "prj_1", "reveal": True}},
+        ),
+        (("projects", "use", "a", "b"), {"tool": "project_use"}),
+        (("deploy", "list", "--limit", "5"), {"tool": "deploy_list"}),
+        (("core", "start"), {"command": "run402 core start", "argv": ["run402", "core", "start"]}),
+        (("projects", "list", "--help"), {"command": "run402 projects list --help"}),
+    ],
+)
+def test_the_command_of_an_action_becomes_a_call(words: tuple[str, ...], call: dict[str, Any]) -> None:
+    told = Phrases(TOOLS).action(advice.action("run_command", *words, why="w"))
+    told = {key: value for key, value in told.items() if key in call or key == "tool"}
+    assert told == call
+
+
+def test_commands_in_rows_are_told_as_tools_and_what_users_stored_is_not(
+    toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock
+) -> None:
+    rows = [{"id": "prj_3", "anon_key": "a", "service_key": "s", "name": "run402 projects list"}]
+    httpx_mock.add_response(json={"projects": rows})
+    [row] = run(toolbox, "list_projects").structured["projects"]
+    assert row["keys_command"] == "project_key_cache_export --project prj_3 --reveal"
+    assert row["name"] == "run402 projects list"
+
+
+def test_the_actions_of_a_failure_name_tools(toolbox: Toolbox, wallet: str) -> None:
+    text = run(toolbox, "run_sql", sql="select 1", project_id="prj_none").text
+    assert 'next action: run_command: project_key_cache_status {"project_id":"prj_none"}' in text
