@@ -126,7 +126,8 @@ _OPERATORS = ("|", "||", "&&", "&", ">", ">>", "<", "<<")
 def commands_in(text: str) -> list[list[str]]:
     """The words of every `run402 ...` command that a text names, `<name>` as Blank.
 
-    A command ends at its closing backtick, at a shell operator, at the end of the text, or with a word before `. , ; : )`.
+    A command ends at its closing backtick, behind --help, at a shell operator, at the end of the text, or with a word
+    before `. , ; : )`.
     """
     found = []
     for start in re.finditer(r"(?<![\w./@'\"-])run402 (?=[a-z-])", text):
@@ -138,7 +139,7 @@ def commands_in(text: str) -> list[list[str]]:
             bare = raw.rstrip(_ENDS) if raw[-1] in _ENDS and not raw.endswith("...") else raw
             words += [_read(bare)] if bare else []
             at = match.end()
-            if bare != raw or text[at : at + 1] != " ":
+            if bare in ("--help", "-h") or bare != raw or text[at : at + 1] != " ":
                 break
             at += 1
         found.append(words)

@@ -37,6 +37,13 @@ def candidates(words: list[str]) -> list[str]:
     return [] if place.ended else _lines({name: what for name, (_, what) in place.flags().items()}, current)
 
 
+def every_flag() -> frozenset[str]:
+    """The flags of all commands."""
+    known = _json(OPTIONS_FILE)
+    entries = known.values() if isinstance(known, dict) else ()
+    return frozenset(flag for entry in entries for flag in entry.get("flags", {}))
+
+
 def _rejoined(words: list[str]) -> list[str]:
     """bash hands `--flag=value` over in three words; PowerShell cannot pass an empty word and sends a blank."""
     out: list[str] = []

@@ -218,12 +218,14 @@ class ApiError(Run402Error):
     def needs_operator_approval(self) -> bool:
         return self.http == 403 and self.code in _WRITE_AUTH
 
+    @property
+    def explained(self) -> str | None:
+        """What the answer itself says in words."""
+        said = (self.fields.get(key) for key in ("message", "error"))
+        return next((text for text in said if isinstance(text, str) and text), None)
+
     def _message(self) -> str:
-        for key in ("message", "error"):
-            value = self.fields.get(key)
-            if isinstance(value, str) and value:
-                return value
-        return f"The gateway refused {self.context} (HTTP {self.http})."
+        return self.explained or f"The gateway refused {self.context} (HTTP {self.http})."
 
     def _defaults(self) -> tuple[str, str]:
         """Default code and category for the status (docs/protocol/errors.md, "Status to code")."""

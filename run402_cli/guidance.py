@@ -100,7 +100,7 @@ def _usage_with_flags(usage: list[str], told: secrecy.CommandLine) -> list[str]:
 def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:
     """The usage of a command, merged into the command as typed: with what it has on top of that."""
     wanted = secrecy.CommandLine(_plain(usage))
-    if wanted.path != told.path or len(told.words) <= len(told.path):
+    if wanted.path != told.path or len(told.words) <= len(told.path) or "--help" in wanted.words:
         return list(wanted.words)
     more = [*wanted.bare[len(told.bare) :]]
     for flag, value in wanted.given.items():

@@ -247,7 +247,17 @@ class CommandLine:
 
 
 def _harmless(value: str) -> bool:
-    return value in ("-", "--") or re.fullmatch(r"prj_\w+", value) is not None or (bool(value) and _is_file(value))
+    plain = value in ("-", "--") or re.fullmatch(r"prj_\w+", value) is not None
+    return plain or (bool(value) and _is_file(value)) or _is_a_flag(value)
+
+
+def _is_a_flag(value: str) -> bool:
+    """Of any command: a word of ours, on the wrong command, and no secret."""
+    if not re.fullmatch(r"--[a-z][a-z0-9-]+", value):
+        return False
+    from run402_cli import completion
+
+    return value in completion.every_flag()
 
 
 def _is_file(value: str) -> bool:

@@ -111,6 +111,25 @@ _VERBS: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
 )
 
 
+# Flags of other tools, in the order in which ours fit.
+_FLAGS: Mapping[str, Sequence[str]] = {
+    "--body": ("--data", "--payload", "--json-body", "--data-raw"),
+    "--payload-json": ("--data", "--payload", "--body"),
+    "--body-file": ("--data-file", "--input", "--from-file"),
+    "--schedule": ("--cron", "--every"),
+    "--project": ("--project-id", "--prj", "--app", "--ref"),
+    "--output": ("--out", "--dest", "--destination", "--save"),
+    "--ttl": ("--expires-in", "--expiry", "--expires", "--ttl-seconds"),
+    "--limit": ("--max", "--count", "--take", "--top", "--page-size", "--per-page"),
+    "--tail": ("--lines", "--last"),
+    "--file": ("--sql-file", "--path", "--from-file", "--input"),
+    "--manifest": ("--config", "--config-file"),
+    "--stdin": ("--from-stdin", "--value-stdin"),
+    "--timeout-ms": ("--timeout",),
+    "--fields": ("--select", "--columns", "--query"),
+}
+
+
 def command(word: str, before: Sequence[str], known: Iterable[str]) -> list[str]:
     """What was meant by `word` after the command words `before`: `[words]` of a command, or `[]`. `known` may stand there."""
     lowered, candidates = word.lower(), list(known)
@@ -135,6 +154,14 @@ def _allowed(path: Sequence[str], asked: str) -> bool:
     name = " ".join(path)
     effects = [_STRENGTH.index(row.effect) for key, row in SURFACE.items() if f"{key} ".startswith(f"{name} ")]
     return not effects or min(effects) <= _STRENGTH.index(asked)
+
+
+def flag(word: str, known: Iterable[str]) -> list[str]:
+    """What was meant by an unknown flag: `[flag]` of the known ones, or `[]`."""
+    candidates = list(dict.fromkeys(known))
+    meant = (ours for ours, words in _FLAGS.items() if word in words and ours in candidates)
+    found = next(meant, None)
+    return closest(word, candidates) if found is None else [found]
 
 
 def closest(word: str, candidates: Iterable[str]) -> list[str]:

@@ -221,3 +221,34 @@ def test_every_meaning_in_the_table_is_a_command_or_a_group() -> None:
         group, _, rest = path.partition(" ")
         assert group in GROUPS, path
         assert not rest or rest in GROUPS[group].commands, path
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["functions", "invoke", "f", "--data", "{}"], "--body"),
+        (["functions", "update", "f", "--cron", "x"], "--schedule"),
+        (["assets", "sign", "k", "--expires-in", "60"], "--ttl"),
+    ],
+)
+def test_flags_of_other_tools_are_known(words: list[str], flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main._guarded([*words, "--project", "prj_1"]) == 1
+    error = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert error["details"]["closest"] == [flag]
+    assert flag in error["next_actions"][0]["argv"]
+
+
+def test_a_flag_of_ours_is_told_also_where_secrets_are_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main._guarded(["secrets", "set", "--key", "K", "--value", "hunter22", "--project", "prj_1"]) == 1
+    text = capsys.readouterr().err
+    assert json.loads(text.splitlines()[-1])["details"]["flag"] == "--key"
+    assert "hunter22" not in text
+
+
+@pytest.mark.parametrize("words", [["archives", "nothing"], ["no-such-command"]])
+def test_what_follows_help_in_a_hint_is_no_part_of_the_command(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main._guarded(words) == 1
+    error = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert [action["argv"][-1] for action in error["next_actions"]] == ["--help"]

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from run402_cli import advice, helptext, invocation, output
+from run402_cli import advice, helptext, invocation, output, suggest
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.partial_imports import later
-from run402_cli.suggest import closest, did_you_mean
+from run402_cli.suggest import did_you_mean
 
 with later("subprocess", "shellingham"):  # typer opens pages and installs completion with them
     import click
@@ -169,7 +169,7 @@ class Command(TyperCommand):
         words = [word for word, _required, _many in words_of(self, ctx)]
         kinds = {"--stdin": ["--stdin"], "--file": ["--file", advice.Blank("path")]}
         kinds["--body-file"] = ["--body-file", advice.Blank("path")]
-        doors = [advice.command(*start, *more) for flag, more in kinds.items() if flag in known]
+        doors: list[str] = [advice.command(*start, *more) for flag, more in kinds.items() if flag in known]
         joined = [flag for word in words if (flag := f"--{word.lower()}") in known and word != "PROJECT"]
         doors += [f"{advice.command(*start)} {flag}=<text>" for flag in joined]
         if _PATHS.intersection(words):
@@ -210,7 +210,7 @@ def _long(option: click.Option, token: str) -> str:
 
 def unknown_flag(flag: str, known: Iterable[str], *, as_data: str = "") -> CommandError:
     """UNKNOWN_FLAG with the closest of the command's own and the global flags, and how to pass the word as data."""
-    near = closest(flag, [*dict.fromkeys([*known, *invocation.OPTIONS, *_WALLET_FLAGS, "--json", *_HELP])])
+    near = suggest.flag(flag, [*known, *invocation.OPTIONS, *_WALLET_FLAGS, "--json", *_HELP])
     return CommandError(
         f"Unknown flag {flag}.{did_you_mean(near)}",
         code="UNKNOWN_FLAG",

@@ -186,7 +186,7 @@ def _gate(client: Client, project_id: str, query: dict[str, Any], watching: Watc
 
 
 def _show(document: Any, as_json: bool, rendered: str) -> None:
-    if as_json or invocation.current.reshapes:
+    if as_json or invocation.current.reshapes or invocation.current.format_given:
         output.emit(document)
     else:
         output.emit_text(rendered)

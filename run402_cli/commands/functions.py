@@ -248,7 +248,7 @@ def invoke(
 ) -> None:
     """Call a function with the project's service key: {http_status, body, duration_ms}."""
     project_id, rest = _words(words, project)
-    name = _only(rest, "name of the function", "run402 functions invoke <name> --body '{...}'")
+    name = _only(rest, "name of the function", "run402 functions invoke <name> --body <json>")
     waiting = _wait(wait, timeout_ms, poll_interval_ms)
     if not _METHOD.fullmatch(method):
         raise FlagError(f"{method!r} is not an HTTP method.", details={"flag": "--method", "value": method})

@@ -212,7 +212,7 @@ def rename(
     """Change the display name of a project."""
     _reject_bare(words or [])
     if not name:
-        raise UsageError("--name is missing.", hint='run402 projects rename --name "New name"')
+        raise UsageError("--name is missing.", hint="run402 projects rename --name <name>")
     project_id = _project(project, words or [])
     with Client() as client:
         output.emit(projects.rename(client, project_id, name))
@@ -301,7 +301,7 @@ def sql(
     inline = _without_project(given)
     text = read_text_file("--file", source) if source is not None else inline[0] if inline else _piped("The SQL")
     if not text.strip():
-        raise UsageError("There is no SQL to run.", hint='run402 projects sql "select 1", or --file <path>, or --stdin')
+        raise UsageError("There is no SQL to run.", hint='run402 projects sql "<sql>", or --file <path>, or --stdin')
     _check_utf8("The SQL", text)
     values = _params(params, params_file)
     project_id = _project(project, given)
@@ -378,8 +378,9 @@ def rest(
 ) -> None:
     """Read or write a table or view through REST, or call a function with `rpc/<name>`.
 
-    The first word is the table; the query string may follow as a second word. With the anon key only what the expose manifest
-    allows is visible. Writes return the changed rows, or an empty text with --return minimal. A .csv file has a header line with the names of the columns.
+    The first word is the table; the query string may follow as a second word. With the anon key only what the expose
+    manifest allows is visible. Writes return the changed rows, or an empty text with --return minimal. A .csv file has a
+    header line with the names of the columns.
     """
     given = words or []
     rest_words = _without_project(given)

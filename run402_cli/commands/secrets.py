@@ -136,7 +136,7 @@ def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the secrets of a project: names and times. Values cannot be read back."""
     project_id, rest = take_project(current(), project, words or [])
     if rest:
-        raise UsageError("Unexpected argument.", hint="run402 secrets list takes no name; it lists all of them.")
+        raise UsageError("Unexpected argument.", hint="`run402 secrets list` takes no name: it lists all of them.")
     with Client() as client:
         output.emit(secrets.list_secrets(client, project_id))
 

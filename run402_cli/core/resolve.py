@@ -17,9 +17,9 @@ from run402_cli.core.http import reply
 from run402_cli.core.projects import Project
 from run402_cli.core.sites import Found, Site, cache, look_up, project_of_host
 from run402_cli.core.store import ContentStore
+from run402_cli.proxies import is_loopback
 from run402_cli.release.static_manifest import cache_control, static_manifest_sha256
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _STATIC_PATH = re.compile(r"/projects/v1/(prj_[a-z0-9_]{1,96})/static(?=/|$)")
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*")
 _STATUS = {"path_error": 400, "none": 404, "route_method_miss": 405}
@@ -49,7 +49,8 @@ async def resolve(request: Request) -> Response:
         site = await cache.active(conn, caller.project_id) if bound == caller.project_id else None
     base = {"hostname": host, "normalized_path": site_path, "fallback_state": "unavailable", "authorized": False}
     if bound != caller.project_id:
-        return reply({**base, "match": "host_missing", "result": 404, "error_code": "host_missing"})
+        other = {"binding_status": "another_project"} if bound is not None else {}
+        return reply({**base, "match": "host_missing", "result": 404, "error_code": "host_missing", **other})
     base |= {"project_id": caller.project_id, "binding_status": "active", "channel": "production"}
     if site is None:
         missing = {"match": "active_release_missing", "authorization_result": "active_release_missing"}
@@ -63,7 +64,7 @@ async def resolve(request: Request) -> Response:
 
 async def _binding(conn: Connection, caller: Project, host: str, path: str) -> tuple[str | None, str]:
     """The project that the host (and path) belongs to, and the path within its site."""
-    if host in _LOOPBACK:
+    if not host.endswith(".localhost") and is_loopback(host.strip("[]")):
         prefix = _STATIC_PATH.match(path)
         return (prefix.group(1), path[prefix.end() :] or "/") if prefix else (caller.project_id, path)
     label, _, rest = host.partition(".")

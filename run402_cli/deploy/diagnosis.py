@@ -23,6 +23,7 @@ _STEPS = {
     "retry_after_edge_sync": "Wait until the binding has reached the edge, then run this again.",
     "retry_after_edge_propagation": "Wait until the edge has settled, then run this again.",
     "inspect_edge_propagation": "See edge_propagation for what is still on its way.",
+    "check_project": "Ask with the project that owns the host: run402 deploy diagnose URL --project <project_id>",
     "check_credentials": "Make sure that the local key belongs to the project that owns the host.",
     "inspect_release_asset": "Compare the asset with the release: run402 deploy release active",
     "redeploy_static_asset": "Deploy the file again: run402 deploy apply",
@@ -209,7 +210,9 @@ def _steps(resolution: Mapping[str, Any], failure: str | None, edge: Any) -> lis
     if failure is not None:
         codes += _CAS_STEPS.get(failure, _OTHER_CAS_STEPS)
     match = resolution.get("match")
-    if match in _MATCH_STEPS:
+    if match == "host_missing" and resolution.get("binding_status") == "another_project":
+        codes.append("check_project")
+    elif match in _MATCH_STEPS:
         codes += _MATCH_STEPS[match]
     elif failure is None and not _is_good(resolution.get("result")):
         codes.append("inspect_resolution")
@@ -230,6 +233,8 @@ def _summary(address: Address, resolution: Mapping[str, Any], failure: str | Non
     else:
         reason = _MATCH_WORDS.get(str(match), f"the gateway reports {match!r}")
     verdict = "would be served" if serves else "would not be served"
+    if match == "host_missing" and resolution.get("binding_status") == "another_project":
+        return f"{label}: the host belongs to another project, and only its own --project can be asked about it."
     return f"{label} {verdict}: {reason} (status {resolution.get('result')})."
 
 

@@ -121,11 +121,15 @@ def _facts(envelope: Mapping[str, Any], phrases: Phrases) -> list[str]:
 
 def _action(action: Mapping[str, Any], phrases: Phrases) -> list[str]:
     shown = phrases.action(action)
-    said = next((text for key in ("label", "command", "why") if isinstance(text := shown.get(key), str) and text), "")
+    texts = [shown.get(key) for key in ("label", "command", "why")]
+    said = str(next(filter(None, texts), ""))
     if "tool" in shown:
         given = shown.get("arguments")
         said = f"{shown['tool']} {output.dumps(given, compact=True)}" if given else str(shown["tool"])
-    return [f"- next action: {action.get('type')}{': ' + said if said else ''}"] if said or action.get("type") else []
+    kind = action.get("type")
+    if said:
+        return [f"- next action: {kind}: {said}"]
+    return [f"- next action: {kind}"] if kind else []
 
 
 def next_step(envelope: Mapping[str, Any], phrases: Phrases) -> str | None:

@@ -74,15 +74,16 @@ class Phrases:
         """
         told = {key: self.told(value) if isinstance(value, str) else value for key, value in action.items()}
         argv = action.get("argv")
-        tool = self._tool_for(argv) if isinstance(argv, list) and argv[:1] == ["run402"] else None
+        words: list[str] = argv[1:] if isinstance(argv, list) and argv[:1] == ["run402"] else []
+        tool = self._tool_for(words) if words else None
         if tool is None:
             return told
         kept = {key: value for key, value in told.items() if key not in ("command", "argv")}
-        arguments = _arguments(tool, CommandLine(argv[1:]))
+        arguments = _arguments(tool, CommandLine(words))
         return {**kept, "tool": tool.name, **({} if arguments is None else {"arguments": arguments})}
 
     def _tool_for(self, argv: list[str]) -> Tool | None:
-        words = CommandLine(argv[1:])
+        words = CommandLine(argv)
         tool = self._tool_of.get(" ".join(words.path)) if "--help" not in argv else None
         known = {"project", *(param.name for param in tool.params)} if tool is not None else set()
         return tool if {_name(flag) for flag in words.given} <= known else None

@@ -114,11 +114,15 @@ def discover(workspace: Path) -> Path:
             details={
                 "dir": str(workspace),
                 "manifest_path": str(executable[0]),
-                "next_actions": [advice.action("retry", "up", "--manifest", executable[0], "--check")],
+                "next_actions": [
+                    advice.action("retry", *_again(workspace, "--manifest", str(executable[0]), "--check"))
+                ],
             },
         )
+    above = next((name for name in CANDIDATES if (workspace.parent / name).is_file()), None)
+    there = f" The directory above has {above}: leave {workspace.name} out to deploy that." if above else ""
     raise ReleaseError(
-        f"No manifest in {workspace}. Create run402.deploy.json there; {', '.join(CANDIDATES)} are looked for.",
+        f"No manifest in {workspace}. Create run402.deploy.json there; {', '.join(CANDIDATES)} are looked for.{there}",
         code="UP_MANIFEST_REQUIRED",
         details={
             "dir": str(workspace),
@@ -131,10 +135,17 @@ def discover(workspace: Path) -> Path:
                     "path": "run402.deploy.json",
                     "content": json.dumps(_STARTER, indent=2),
                 },
-                advice.action("retry", "up", "-y", why="Deploy what the manifest describes."),
+                advice.action("retry", *_again(workspace, "--yes"), why="Deploy what the manifest describes."),
             ],
         },
     )
+
+
+def _again(workspace: Path, *more: str) -> tuple[str, ...]:
+    """The command as typed with `more`: its project and source are what it acts on. From Python: `up` of the directory."""
+    if not advice.typed():
+        return ("up", *more) if "--manifest" in more else ("up", str(workspace), *more)
+    return advice.again(*(() if more == ("--yes",) and "-y" in advice.typed() else more))
 
 
 def is_app_manifest(document: Any) -> bool:

@@ -63,7 +63,7 @@ def enroll_passkey(client: Client) -> Json:
 def message_size(text: str) -> int:
     """Bytes of a message. Raises UsageError when it is blank, CommandError MESSAGE_TOO_LONG over 8192 bytes."""
     if not text.strip():
-        raise UsageError("The message is empty.", hint='run402 message send "What you want to say"')
+        raise UsageError("The message is empty.", hint='run402 message send "<text>"')
     size = len(text.encode("utf-8", "surrogateescape"))
     if size > MESSAGE_MAX:
         raise CommandError(

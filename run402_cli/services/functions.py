@@ -160,15 +160,20 @@ def invoke(
     auth = _auth.ProjectKey(_service_key(client, project_id), bearer=False, apikey=True, principal=client.principal())
     content = body.encode() if body is not None and method.upper() not in ("GET", "HEAD") else None
     headers = {"Content-Type": "application/json"} if content is not None else {}
-    for name, value in (extra_headers or {}).items():
-        headers = {key: headers[key] for key in headers if key.lower() != name.lower()} | {name: value}
+    for header, value in (extra_headers or {}).items():
+        headers = {key: headers[key] for key in headers if key.lower() != header.lower()} | {header: value}
     if idempotency_key is not None:
         headers["Idempotency-Key"] = idempotency_key
     path = f"/functions/v1/{segment(name)}"
     began = time.monotonic()
 
     def call() -> tuple[int, Json]:
-        response = client.send(method, path, context=f"invoking {name}", auth=auth, content=content, headers=headers)
+        try:
+            response = client.send(
+                method, path, context=f"invoking {name}", auth=auth, content=content, headers=headers
+            )
+        except ApiError as exc:
+            raise _answered(exc, name, project_id) from None
         return response.status_code, parse_body(response)
 
     status, answer = call()
@@ -178,6 +183,15 @@ def invoke(
         if idempotency_key is not None:
             status, answer = call()
     return {"http_status": status, "body": answer, "duration_ms": round((time.monotonic() - began) * 1000)}
+
+
+def _answered(exc: ApiError, name: str, project_id: str) -> ApiError:
+    """A refusal that may be the function's own: what it says stays, where it says nothing the way to its log is told."""
+    if not exc.explained:
+        exc.message = f"The function {name} answered HTTP {exc.http}."
+    log = advice.action("run_command", "functions", "logs", name, "--project", project_id, "--tail", "20")
+    exc.extra = {"hint": f"Its log: {log['command']}", "next_actions": [log], **exc.extra}
+    return exc
 
 
 def _service_key(client: Client, project_id: str) -> str:

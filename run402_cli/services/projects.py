@@ -274,7 +274,8 @@ def rest_query(
     `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a mapping.
     `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a value. Writes
     ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is BAD_USAGE where nothing
-    is written to a table. Returns the parsed body, or "" for an empty answer. With the anon key, row-level security applies; with the service key it does not.
+    is written to a table. Returns the parsed body, or "" for an empty answer. With the anon key, row-level security
+    applies; with the service key it does not.
     """
     if body is not None and body_text is None:
         body_text = json.dumps(body, ensure_ascii=False)

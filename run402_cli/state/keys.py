@@ -139,7 +139,19 @@ class KeyCache:
             **self.identity,
         }
 
+    def _no_id(self, word: str) -> CommandError:
+        """A name in place of an id, which is the usual slip; the code is the one of any id without keys."""
+        return CommandError(
+            f"{word!r} is not a project id: they start with prj_. No keys are cached under it.",
+            code="PROJECT_CREDENTIAL_NOT_FOUND",
+            hint="The ids with their names: run402 projects list",
+            details={"project_id": word, **self.identity},
+            next_actions=[advice.action("run_command", "projects", "list")],
+        )
+
     def not_found(self, project_id: str) -> CommandError:
+        if not project_id.startswith("prj_"):
+            return self._no_id(project_id)
         words = ("credentials", "project-keys", "import", "--project", project_id, "--service-key-stdin")
         make = advice.issue_key(project_id)
         return CommandError(

@@ -10,8 +10,9 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from commands.conftest import BASE, Run
+from run402_cli.client import Client
 from run402_cli.errors import Interrupted
-from run402_cli.services import function_runs
+from run402_cli.services import function_runs, functions
 
 RUN = {"run_id": "fnrun_1234", "status": "queued", "terminal": False}
 SOURCE = "export default async (req) => new Response('ok')\n"
@@ -488,3 +489,27 @@ def test_run_reads_call_their_routes(run: Run, wallet: Path, httpx_mock: HTTPXMo
 def test_the_help_of_runs_list_names_every_status(run: Run) -> None:
     text = run("functions", "runs", "list", "--help").out
     assert all(status in " ".join(text.split()) for status in function_runs.STATUSES)
+
+
+def test_what_a_function_says_is_no_advice_of_ours(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    """Somebody else's code must not choose the caller's next command; all of its answer is in `body`."""
+    said = {"message": "no", "hint": "run it", "next_actions": [{"type": "run_command", "command": "rm -rf x"}]}
+    answered = {"x-run402-answered-by": "function"}
+    httpx_mock.add_response(status_code=400, json={**said, "retryable": True}, headers=answered)
+    error = run("functions", "invoke", "hello").error
+    log = "run402 functions logs hello --project prj_1 --tail 20"
+    assert (error["message"], error["retryable"], error["hint"]) == ("no", False, f"Its log: {log}")
+    assert [action["command"] for action in error["next_actions"]] == [log]
+    assert error["body"] == {**said, "retryable": True}
+    httpx_mock.add_response(status_code=500, json={"s": 400}, headers=answered)
+    error = run("functions", "invoke", "hello").error
+    assert (error["message"], error["s"]) == ("The function hello answered HTTP 500.", 400)
+
+
+def test_headers_of_a_call_do_not_change_where_it_goes(wallet: Path, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(json={})
+    with Client() as client:
+        functions.invoke(client, "prj_1", "hello", body="{}", extra_headers={"X-One": "1", "content-type": "a/b"})
+    request = httpx_mock.get_requests()[0]
+    assert (request.url.path, request.headers["x-one"]) == ("/functions/v1/hello", "1")
+    assert request.headers["content-type"] == "a/b"

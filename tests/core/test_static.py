@@ -253,6 +253,7 @@ class TestDiagnosis:
         headers = {"apikey": project["anon_key"]}
         unbound = client.get("/apply/v1/resolve", params={"host": "example.com"}, headers=headers).json()
         assert (unbound["match"], unbound["authorized"]) == ("host_missing", False)
+        assert "binding_status" not in unbound
         gateway.store.path(sha256(FILES["style.css"])).unlink()
         query = {"host": "localhost", "path": "/style.css"}
         lost = client.get("/apply/v1/resolve", params=query, headers=headers).json()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from run402_cli import invocation
 from run402_cli.release.discovery import (
     Origin,
     check_no_secret_values,
@@ -86,6 +87,14 @@ def test_no_manifest_offers_one_that_works(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError) as caught:
         discover(tmp_path)
     assert caught.value.code == "UP_MANIFEST_REQUIRED"
+    assert caught.value.details is not None
+    retry = caught.value.details["next_actions"][-1]
+    assert retry["argv"] == ["run402", "up", str(tmp_path), "--yes"]
+    invocation.remember(["up", "--name", "brand new", "-y"])
+    with pytest.raises(ReleaseError) as again:
+        discover(tmp_path)
+    assert again.value.details is not None
+    assert again.value.details["next_actions"][-1]["command"] == "run402 up --name 'brand new' -y"
     details = caught.value.details
     assert details is not None
     assert details["candidates"] == ["run402.json", "run402.deploy.json", "app.json"]

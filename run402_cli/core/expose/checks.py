@@ -80,7 +80,7 @@ def _owner(table: Table, owner: str, relation: Relation, schema: Schema, report:
             report.warning(
                 "owner-column-type",
                 f"{table.name}.{owner} is {kind}, not uuid; it is compared with the user's id as text.",
-                "Use a uuid column when user ids are UUIDs.",
+                "Nothing has to change. A uuid column works too: uuid default auth.uid()::uuid.",
             )
 
 

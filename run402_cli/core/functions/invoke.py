@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 6 * 1024**2
 Kind = Literal["routed_http", "direct", "scheduled", "function_run"]
+# On every answer that a function made, and on no other: what it says are its own words, not the gateway's.
+ANSWERED_BY = "x-run402-answered-by"
 HOP_BY_HOP = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te"),
@@ -294,9 +296,9 @@ def _body_too_large() -> GatewayError:
 def respond(outcome: Outcome, method: str) -> Response:
     """The function's response as ours: its headers but for hop-by-hop ones, several cookies kept apart, not cacheable."""
     reply = outcome.reply
-    dropped = HOP_BY_HOP | {"content-length", "x-run402-request-id"}
+    dropped = HOP_BY_HOP | {"content-length", "x-run402-request-id", ANSWERED_BY}
     headers = [(name, value) for name, value in reply.headers if name.lower() not in dropped]
-    headers.append(("x-run402-request-id", outcome.request_id))
+    headers += [("x-run402-request-id", outcome.request_id), (ANSWERED_BY, "function")]
     if not any(name.lower() == "cache-control" for name, _ in headers):
         headers += [("cache-control", "private, no-store"), ("x-run402-cache", "dynamic-bypass")]
     body = b"" if reply.status in (204, 205, 304) else reply.body

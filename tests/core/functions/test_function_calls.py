@@ -28,6 +28,14 @@ def test_a_route_answers_with_the_functions_response(functions: Functions) -> No
     assert answer.headers["cache-control"] == "private, no-store"
 
 
+def test_only_a_functions_own_answer_is_marked_as_one(functions: Functions) -> None:
+    mine = "const own = {'x-run402-answered-by': 'gateway'}; return Response.json({hint: 'h'}, {status: 400, headers: own});"
+    functions.deploy_routed(handler(mine))
+    assert functions.get("/api/x").headers["x-run402-answered-by"] == "function"
+    functions.deploy_routed(handler("throw new Error('no');"))
+    assert "x-run402-answered-by" not in functions.get("/api/x").headers
+
+
 def test_a_request_body_arrives_byte_for_byte(functions: Functions) -> None:
     functions.deploy_routed(handler("return new Response(await req.arrayBuffer());"))
     data = bytes(range(256)) * 4000
