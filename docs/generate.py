@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from run402_cli import environment
+from run402_cli import environment, exits
 from run402_cli.commands import _manifest
 from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
@@ -60,10 +60,12 @@ def reference(name: str) -> str:
 
 
 def _answer(full: str) -> list[str]:
-    """What a command prints and how it may fail, as `run402 schema` has it."""
+    """How a command ends, what it prints and how it may fail, as `run402 schema` has it."""
     entry = _manifest.detailed([full])["commands"][full]
     keys = entry["output"].get("schema", {}).get("properties", {})
-    lines = [f"Result ({entry['output']['kind']}): {', '.join(f'`{key}`' for key in keys)}.", ""] if keys else []
+    outcomes = exits.sentence(full)
+    lines = [outcomes, ""] if outcomes else []
+    lines += [f"Result ({entry['output']['kind']}): {', '.join(f'`{key}`' for key in keys)}.", ""] if keys else []
     codes = entry["error_codes"]
     return lines + ([f"Error codes of its own: {', '.join(f'`{code}`' for code in codes)}.", ""] if codes else [])
 
@@ -82,12 +84,14 @@ SUMMARY_LENGTH = 110
 
 def llms() -> str:
     """The page that an agent reads first: a hand-written head, then one line per command."""
-    lines = [(DOCS / "llms-head.txt").read_text(encoding="utf-8").rstrip()]
+    head = (DOCS / "llms-head.txt").read_text(encoding="utf-8").rstrip()
+    lines = [head.replace("{exit_codes}", exits.summary())]
     for name in GROUPS:
         for full, command in commands(name).items():
             flags = " ".join(f"[{spelling}]" for spelling, _ in options(command) if spelling not in EVERYWHERE)
             shown = f"{usage(full, command)} {flags}".removeprefix("run402 ").rstrip()
-            lines.append(f"{shown}  # {summary(command)}")
+            no = "; ".join(f"{code}: {exits.OUTCOMES[full][code]}" for code in exits.verdicts(full))
+            lines.append(f"{shown}  # {summary(command)}{f'. Exit {no}' if no else ''}")
     return "\n".join(lines) + "\n"
 
 

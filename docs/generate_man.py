@@ -9,6 +9,7 @@ import command_tree
 
 from run402_cli import __version__
 from run402_cli.commands._manifest import names
+from run402_cli.exits import MEANINGS
 from run402_cli.helptext import areas
 from run402_cli.invocation import OPTIONS
 
@@ -22,14 +23,6 @@ _DESCRIPTION = (
     "stdout is one JSON document, or NDJSON where a command streams. Progress and errors are JSON lines on stderr. No command "
     "prompts without a terminal.",
 )
-_EXIT = {
-    "0": "done",
-    "1": "an error; the last line of stderr is JSON with code, message, hint and next_actions. A check that fails also is 1, "
-    "its report on stdout",
-    "2": "a negative verdict: the edge is not coherent, an escalation is still open, a skill file was edited",
-    "130, 143": "stopped by SIGINT, SIGTERM",
-    "141": "the reader of stdout had gone after something was written",
-}
 _FILES = {
     "~/.config/run402": "wallets, keys, sessions and the chosen gateway. Private: never copy it into a repository.",
     ".run402/": "which project and wallet a directory works with. No secrets.",
@@ -83,7 +76,7 @@ def page() -> str:
         ".SH DESCRIPTION", *description,
         ".SH OPTIONS", "On every command:", *options,
         *commands(),
-        ".SH EXIT STATUS", *(line for code, text in _EXIT.items() for line in entry(code, text)),
+        ".SH EXIT STATUS", *(line for code, text in MEANINGS.items() for line in entry(str(code), text)),
         ".SH ENVIRONMENT", *variables(),
         ".SH FILES", *(line for name, text in _FILES.items() for line in entry(name, text)),
         ".SH EXAMPLE", ".nf", *map(plain, _EXAMPLE), ".fi",

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
 SHARED = {
     *("advice", "secrecy", "errors", "output", "invocation", "suggest", "registry", "surface", "standard_input"),
     *("curve", "keccak", "proxies", "local_gateway", "__init__"),
-    *("interpreter", "signals", "helptext", "naming", "environment", "partial_imports"),
+    *("interpreter", "signals", "helptext", "naming", "environment", "partial_imports", "exits"),
 }
 MAY_IMPORT = {
     "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core", "mcp"},

@@ -100,7 +100,7 @@ def test_the_manual_page_has_every_command_option_and_variable_and_no_stray_requ
     requests = {line.split()[0] for line in lines if line.startswith((".", "'"))}
     assert requests == {'.\\"', ".TH", ".SH", ".SS", ".TP", ".PP", ".nf", ".fi"}
     shown = [line.replace("\\fB", "").replace("\\fR", "").replace("\\-", "-") for line in lines]
-    for name in (*names(), *invocation.OPTIONS, "RUN402_API_BASE", "RUN402_DEBUG", "130, 143"):
+    for name in (*names(), *invocation.OPTIONS, "RUN402_API_BASE", "RUN402_DEBUG", "130", "143"):
         assert any(line == name or line.startswith(f"{name} ") for line in shown), name
 
 

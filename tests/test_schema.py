@@ -47,7 +47,7 @@ def test_index_lists_every_command_with_effect_and_credentials(capsys: pytest.Ca
         "effect": "destructive",
         "auth": ["service_key"],
     }
-    assert set(document["exit_codes"]) == {"0", "1", "2", "130", "143"}
+    assert set(document["exit_codes"]) == {"0", "1", "2", "130", "141", "143"}
     assert {"UNKNOWN_FLAG", "INTERRUPTED"} <= set(document["error_codes"]["every_command"])
     assert {"API_ERROR", "NETWORK_ERROR", "PAYMENT_LIMIT_EXCEEDED"} <= set(document["error_codes"]["calls_gateway"])
     flags = {option["flags"][0] for option in document["global_options"]}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from run402_cli import advice, helptext, invocation, output, suggest
+from run402_cli import advice, exits, helptext, invocation, output, suggest
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.partial_imports import later
 from run402_cli.suggest import did_you_mean
@@ -62,11 +62,12 @@ class Command(TyperCommand):
         return super().parse_args(ctx, self._checked(ctx, args))
 
     def get_help(self, ctx: click.Context) -> str:
-        """The help in the width of the terminal, with a last line that names the global options."""
+        """The help in the width of the terminal; its last lines tell the exit codes and name the global options."""
         ctx.terminal_width = ctx.max_content_width = helptext.width()
         flags = " ".join((*invocation.OPTIONS, _WALLET_FLAGS[0]))
         last = helptext.wrapped(f"On every command: {flags}. run402 --help explains them.")
-        return "\n".join((super().get_help(ctx).rstrip(), "", *last))
+        outcomes = helptext.wrapped(exits.sentence(ctx.command_path.removeprefix("run402 ")))
+        return "\n".join((super().get_help(ctx).rstrip(), "", *outcomes, *last))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples; one that is too long for a line stays a command that can be pasted."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from run402_cli import __version__, invocation
+from run402_cli import __version__, exits, invocation
 from run402_cli.registry import GROUPS, Group
 from run402_cli.surface import AUTH_CLASSES, SURFACE
 
@@ -46,15 +46,6 @@ _EFFECTS = {
     "read": "changes nothing, on the gateway or on this machine",
     "write": "adds, changes or starts something, or saves a file",
     "destructive": "deletes something, ends it for good (a key in use, a running job), or gives it away",
-}
-_EXITS = {
-    "0": "success: one result on stdout",
-    "1": "failure: the last line of stderr is the error envelope; for a command with 1 in verdict_exits also a negative "
-    "result, printed on stdout",
-    "2": "negative result, printed on stdout, of a command with 2 in verdict_exits; else a failure that exit code 1 of the "
-    "command must not be mistaken for",
-    "130": "stopped by SIGINT (INTERRUPTED)",
-    "143": "stopped by SIGTERM (INTERRUPTED)",
 }
 _WALLET_OPTION = {
     "flags": ["--wallet"],
@@ -102,6 +93,7 @@ def entry(name: str) -> Document:
     """One command: what it takes, does, needs, prints and may fail with."""
     group_name = name.split()[0]
     group, surface, output = GROUPS[group_name], SURFACE[name], output_schema(name)
+    outcomes = exits.OUTCOMES.get(name)
     return {
         "summary": dict(_paths(group_name, group))[name],
         "effect": surface.effect,
@@ -109,6 +101,7 @@ def entry(name: str) -> Document:
         **({"spends": True} if surface.spends else {}),
         "needs_named_wallet": group.needs_wallet,
         **_tree()["commands"].get(name, {}),
+        **({"outcomes": {str(code): text for code, text in outcomes.items()}} if outcomes else {}),
         **({"output": output} if output else {}),
     }
 
@@ -151,7 +144,7 @@ def _globals() -> Document:
         "global_options": list(_global_options()),
         "effects": _EFFECTS,
         "auth_classes": dict(AUTH_CLASSES),
-        "exit_codes": _EXITS,
+        "exit_codes": {str(code): text for code, text in exits.MEANINGS.items()},
         "dry_run_output": DRY_RUN_SCHEMA,
         "error_codes": {key: facts["error_codes"] for key, facts in shared.items()},
         "environment": {key: facts["environment"] for key, facts in shared.items()},

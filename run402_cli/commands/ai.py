@@ -54,7 +54,7 @@ def moderate(
     words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", show_default=False)] = None,
     project: ProjectOpt = None,
 ) -> None:
-    """Check a text against the moderation categories. Free; exit 0 also when the text is flagged."""
+    """Check a text against the moderation categories. Free."""
     with Client() as client:
         project_id, text = _project_and_text(client.profile, project, words or [], 'run402 ai moderate "<text>"')
         output.emit(ai.moderate(client, project_id, text), compact=True)

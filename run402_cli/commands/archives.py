@@ -32,7 +32,7 @@ def _read(action: str, words: list[str] | None, max_bytes: str | None) -> dict[s
 
 @app.command("verify", example="run402 archives verify backup.r402ar")
 def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
-    """Verify an archive, directory or tar, and exit 0 only when it is whole and safe. Reads only; no network."""
+    """Whether an archive, directory or tar is whole and safe. Reads only; no network."""
     report = _read("verify", words, max_bytes)
     output.emit({"ok": report["ok"], "verified": report["ok"], "archive": report})
     if not report["ok"]:
@@ -41,5 +41,5 @@ def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
 
 @app.command("inspect", example="run402 archives inspect backup.r402ar | jq .archive.required_secrets")
 def inspect(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
-    """The report of verify without its verdict: exits 0 for a damaged archive too."""
+    """The report of verify without its verdict."""
     output.emit({"archive": _read("inspect", words, max_bytes)})

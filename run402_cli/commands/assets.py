@@ -305,7 +305,7 @@ def sign(key: KeyWord = None, ttl: TtlOpt = None, project: ProjectOpt = None) ->
 @app.command("diagnose", example="run402 assets diagnose https://app.run402.com/_blob/logo.png")
 @shared_flags
 def diagnose(url: UrlWord = None, project: ProjectOpt = None) -> None:
-    """Compare what a public URL serves with what it should serve. Exit 1 when they differ."""
+    """Compare what a public URL serves with what it should serve."""
     with Client() as client:
         project_id = _project(client, project)
         address = _one(url, "URL", "run402 assets diagnose <url>")

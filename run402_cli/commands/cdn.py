@@ -37,7 +37,7 @@ def wait_fresh(
         ),
     ] = None,
 ) -> None:
-    """Wait until a mutable asset URL serves the content with this SHA-256. Exits 0 when fresh, 1 when time is over.
+    """Wait until a mutable asset URL serves the content with this SHA-256.
 
     One place of the network looks; looking may itself fill the cache there. Immutable URLs never need this.
     """

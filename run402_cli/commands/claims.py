@@ -32,7 +32,7 @@ def create(
 ) -> None:
     """Declare a claim: repo:<glob>, function:<name>, table:<name>, deploy, or any text.
 
-    Claims of others on the same thing are in `conflicts` and on stderr; the exit status is 0 all the same.
+    Claims of others on the same thing are in `conflicts` and on stderr.
     """
     one_of("--mode", mode, claims.MODES)
     seconds = integer("--ttl", ttl, high=86_400)

@@ -170,7 +170,7 @@ def import_project(
         bool, typer.Option("--json-stream", help="Progress events on stdout, one JSON line each.")
     ] = False,
 ) -> None:
-    """Import a portable archive into a self-hosted gateway as a new project. Exits 0 only when it was imported."""
+    """Import a portable archive into a self-hosted gateway as a new project."""
     if not words or not words[0]:
         raise UsageError("The archive's path is missing.", hint="run402 core projects import backup.r402ar")
     note_ignored("core projects import", words[1:])

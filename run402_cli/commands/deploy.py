@@ -385,7 +385,7 @@ def rehearse(
         str | None, typer.Option("--teardown", metavar="WHEN", help="The branch afterwards: keep, on_pass or always.")
     ] = None,
 ) -> None:
-    """Run a stored plan on a contained branch and report. Exits 1 when it did not pass; the project is not touched."""
+    """Run a stored plan on a contained branch and report. The project is not touched."""
     from run402_cli.deploy import _rehearse
     from run402_cli.services import apply
 
@@ -490,7 +490,7 @@ def verify(
         str | None, typer.Option("--timeout", metavar="SECONDS", help="With --wait: give up after. Default: 60.")
     ] = None,
 ) -> None:
-    """Whether gateway and edge agree on the release of an operation. Exits 2 when they do not."""
+    """Whether gateway and edge agree on the release of an operation."""
     if operation_id is not None and operation is not None and operation_id != operation:
         raise UsageError(
             "The argument and --operation name different operations.",
@@ -587,7 +587,7 @@ def diagnose(
     project: ProjectOpt = None,
     method: MethodOpt = None,
 ) -> None:
-    """How the live release answers a public URL, and why. Exits 0 also when it would not be served."""
+    """How the live release answers a public URL, and why."""
     _diagnose(project, url=url, host=None, path=None, method=method)
 
 

@@ -35,7 +35,7 @@ def doctor(
         str | None, typer.Option("--buzz-agent", metavar="NAME", help="Refused, like --buzz.")
     ] = None,
 ) -> None:
-    """Check directory, version, wallet, keys, API, tier, operator account and sources. Exits 1 when a check fails.
+    """Check directory, version, wallet, keys, API, tier, operator account and sources.
 
     The report is on stdout in both cases: {ok, checks: [{name, status, value?, hint?, message?}]}.
     """

@@ -293,7 +293,7 @@ def wait(
     timeout_ms: Annotated[str, typer.Option("--timeout-ms", metavar="MS", help="How long to wait.")] = "120000",
     interval_ms: Annotated[str, typer.Option("--interval-ms", metavar="MS", help="Time between looks.")] = "5000",
 ) -> None:
-    """Check a domain again and again until it is ready. Exits 1 with DOMAIN_WAIT_TIMEOUT and what is still open."""
+    """Check a domain again and again until it is ready."""
     one_of("--until", until, domains.UNTIL, key="flag")
     timeout, interval = integer("--timeout-ms", timeout_ms), integer("--interval-ms", interval_ms)
     assert timeout is not None

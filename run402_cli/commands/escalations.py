@@ -44,7 +44,7 @@ def raise_(
     project: ProjectOpt = None,
     org: OrgOpt = None,
 ) -> None:
-    """Page a human of the organization. Exit 2 when --wait ends and nobody has taken over: silence is not consent."""
+    """Page a human of the organization. Silence is not consent."""
     one_of("--severity", severity, escalations.SEVERITIES)
     with Client() as client:
         org_id = org_of(client, org, project)

@@ -323,7 +323,7 @@ def logs(
 ) -> None:
     """Show recent log entries of a function, or follow them.
 
-    --follow goes on through lost connections and restarts of the gateway, and ends with exit status 0 on Ctrl-C or SIGTERM.
+    --follow goes on through lost connections and restarts of the gateway, until Ctrl-C or SIGTERM.
     """
     project_id, rest = _words(words, project)
     name = _only(rest, "name of the function", "run402 functions logs <name>")

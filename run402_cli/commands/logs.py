@@ -40,7 +40,7 @@ def logs(
 ) -> None:
     """Collect what the functions of a project logged for one request, in order of time.
 
-    Functions whose logs cannot be read are listed in `errors`, and `ok` is false; the exit status is still 0.
+    Functions whose logs cannot be read are listed in `errors`, and `ok` is false.
     """
     if (request_id, function, project, tail) == (None, None, None, None):
         output.emit_text(click.get_current_context().get_help())

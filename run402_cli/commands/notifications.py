@@ -151,7 +151,7 @@ def channels_connect(
         str | None, typer.Option("--label", metavar="TEXT", help="Name of the channel, 1 to 64 characters.")
     ] = None,
 ) -> None:
-    """Bind a Telegram chat: the link is on stderr, tap it; waits until the code ends. Exit 1 when nobody tapped."""
+    """Bind a Telegram chat: the link is on stderr, tap it; waits until the code ends."""
     _check_channel(words or [])
     with Client() as client:
         client.require_wallet()

@@ -88,7 +88,7 @@ def overview(words: Ignored = None) -> None:
 
 @app.command("whoami", example="run402 operator whoami | jq .logged_in")
 def whoami(words: Ignored = None) -> None:
-    """Show the sessions cached here, without a request. Exit 1 when nobody is signed in."""
+    """Show the sessions cached here, without a request."""
     note_ignored("operator whoami", words)
     view = operator.whoami()
     output.emit(view, compact=True)
@@ -167,7 +167,7 @@ def _target(action: str | None, given: dict[str, str | None]) -> dict[str, str]:
 
 @app.command("status", example="run402 operator status | jq .approvals")
 def status(words: Ignored = None) -> None:
-    """The browser login and the approvals cached here, without a request. Exit 0 always."""
+    """The browser login and the approvals cached here, without a request."""
     note_ignored("operator status", words)
     view = operator.status()
     login = view["operator_login"]

@@ -40,8 +40,7 @@ def pay(
 ) -> None:
     """Call a URL; when it answers 402 with an x402 challenge, pay it once and print the answer with the settlement.
 
-    No credential of yours is sent. The limits of `run402 allowance limits` hold as well. Exit 0 for every final answer that
-    was not paid for, whatever its HTTP status.
+    No credential of yours is sent. The limits of `run402 allowance limits` hold as well.
     """
     for flag, value in (("--method", method), ("--body", body), ("--max-usd", max_usd)):
         if value == "":

@@ -198,7 +198,7 @@ def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     ],
 )
 def current_(_ignored: Ignored = None) -> None:
-    """Show the active project and whether the server confirms it. Exits 0 in either case."""
+    """Show the active project and whether the server confirms it."""
     with Client() as client:
         output.emit(projects.current(client))
 
@@ -490,7 +490,7 @@ def validate_expose(
         str | None, typer.Option("--migration-sql", metavar="SQL", help="The same as text. Never run.")
     ] = None,
 ) -> None:
-    """Check an expose manifest without applying it: a word of JSON, --file, or stdin. Findings do not change the exit code.
+    """Check an expose manifest without applying it: a word of JSON, --file, or stdin.
 
     With a project (--project, a prj_ word, or the active one) it is checked against the live schema; without any, against the
     migration SQL alone.
@@ -616,7 +616,7 @@ def export(
         bool, typer.Option("--json-stream", help="Progress events on stdout, one JSON line each.")
     ] = False,
 ) -> None:
-    """Export a project as a portable archive. Exits 0 only when the archive is ready, so add --wait or --output."""
+    """Export a project as a portable archive. Add --wait or --output to wait until it is ready."""
     from run402_cli.services import archives  # of this one command
 
     rest = _without_project(words or [])

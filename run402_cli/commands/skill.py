@@ -32,13 +32,13 @@ def install(
     directory: DirOpt = None,
     force: ForceOpt = False,
 ) -> None:
-    """Put the skill where an agent looks for skills, as run402/SKILL.md. Exits 2 when an edited file was left alone."""
+    """Put the skill where an agent looks for skills, as run402/SKILL.md."""
     _finish(*skill.install(agents or [], everywhere=everywhere, directory=_path(directory), force=force))
 
 
 @app.command("update", example="run402 skill update")
 def update(directory: DirOpt = None, force: ForceOpt = False) -> None:
-    """Bring the installed skills to this version of run402. Exits 2 when an edited file was left alone."""
+    """Bring the installed skills to this version of run402."""
     _finish(*skill.update(directory=_path(directory), force=force))
 
 

@@ -14,7 +14,7 @@ app = CommandGroup()
 def status() -> None:
     """Wallet, balances, tier, projects, active project and API target in one document.
 
-    Best effort: what cannot be read is null, and the exit code is 0. Without a wallet nothing is sent.
+    Best effort: what cannot be read is null. Without a wallet nothing is sent.
     """
     with Client() as client:
         document = service.status(client)

@@ -97,7 +97,7 @@ def up(
     """Deploy the app in a directory or repository: make sure of the project, link the directory, deploy, check.
 
     Every step is an event on stderr. Steps that change something ask first; --yes agrees to all of them. `run402 up verify`
-    runs the manifest's HTTP checks again. The exit code is 1 when a check fails, 2 when --verify finds edges that disagree.
+    runs the manifest's HTTP checks again.
     """
     _one_source(source, dir_)
     if name is not None and not name.strip():
@@ -148,7 +148,9 @@ def up(
     with Client() as client:
         result = run_up(client, options, _emitter(json_stream=json_stream, quiet=quiet))
     _print(result, human=human, json_stream=json_stream)
-    _exit(result)
+    _exit_by_checks(result)
+    if result["result"].get("edge_coherence", {}).get("coherent") is False:
+        raise SystemExit(2)
 
 
 @app.command("verify", example="run402 up verify --project prj_123")
@@ -168,7 +170,7 @@ def verify(
     quiet: QuietOpt = False,
     json_: JsonOpt = False,
 ) -> None:
-    """Run the manifest's HTTP checks against the deployed site; nothing is deployed. Exit code 1 when one fails."""
+    """Run the manifest's HTTP checks against the deployed site; nothing is deployed."""
     _one_source(source, dir_)
     budget = _amount("--propagation-budget-s", propagation_budget_s)
     _refuse_mixed_output(human=human, json_=json_, json_stream=json_stream)
@@ -186,7 +188,7 @@ def verify(
     with Client() as client:
         result = run_verify(client, options, _emitter(json_stream=json_stream, quiet=quiet))
     _print(result, human=human and "app_result" in result["result"], json_stream=json_stream)
-    _exit(result)
+    _exit_by_checks(result)
 
 
 _FLAGS = {
@@ -303,10 +305,8 @@ def _report(app: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _exit(result: dict[str, Any]) -> None:
+def _exit_by_checks(result: dict[str, Any]) -> None:
     outcome = result["result"]
     unverified = outcome.get("app_result", {}).get("status") == "deployed_unverified"
     if result["mode"] == "apply" and (unverified or outcome.get("verify", {}).get("status") == "failed"):
         raise SystemExit(1)
-    if outcome.get("edge_coherence", {}).get("coherent") is False:
-        raise SystemExit(2)
