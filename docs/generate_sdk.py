@@ -176,7 +176,19 @@ GENERAL = (
 )
 # Modules that serve other modules or one command alone.
 INTERNAL = {
-    *("app_installs", "ci_session", "ci_workflow", "content", "dev", "github", "setup", "sites", "skill", "target"),
+    *(
+        "app_installs",
+        "ci_session",
+        "ci_workflow",
+        "console",
+        "content",
+        "dev",
+        "github",
+        "setup",
+        "sites",
+        "skill",
+        "target",
+    ),
     *("config", "docs", "installation", "update_check"),
 }
 # Functions whose project_id means something else than the project that the call is about.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _WIDEST, _NARROWEST, _WITHOUT_TERMINAL = 110, 40, 80
 # The groups by what a reader is after.
 AREAS: dict[str, str] = {
-    "Start": "up init status doctor",
+    "Start": "up init status open doctor",
     "Data": "projects secrets snapshots branches archives cloud",
     "Deploy": "deploy apply sites subdomains domains ci apps dev",
     "Code": "functions jobs logs errors events cache ai image contracts",

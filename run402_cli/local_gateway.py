@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 STATE = "gateway.json"
+# Below the gateway's own address: the pages for a person.
+CONSOLE = "/_run402/"
 
 
 def default_data_dir() -> Path:

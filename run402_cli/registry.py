@@ -576,6 +576,7 @@ GROUPS: dict[str, Group] = {
     ),
     "logs": Group("logs", "Log entries of one request, across functions."),
     "apply": Group("deploy", "The same as deploy apply."),
+    "open": Group("open", "The console of the local gateway, in a browser.", needs_wallet=False),
     "dev": Group("dev", "The Astro development server with the project's credentials."),
     "skill": Group(
         "skill",

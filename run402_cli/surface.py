@@ -39,7 +39,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     (READ, "", "service {status health}; projects quote; apps {browse inspect}; contracts read; identity link show"),
     (READ, "", "wallets {list current}; allowance {status export ledger}; allowance limits get; archives {verify inspect}"),
     (READ, "", "credentials project-keys {list status export}; core {status logs}; auth scaffold-roles; operator whoami"),
-    (READ, "", "completion; docs; schema; config list; skill path; operator status; email outbox"),
+    (READ, "", "completion; docs; schema; config list; skill path; operator status; email outbox; open"),
     (WRITE, "", "wallets {use bind unbind}; allowance {create fund}; allowance limits {set clear}; core {start stop}"),
     (WRITE, "", "credentials project-keys import; core projects import; billing create-email; skill {install update}"),
     (WRITE, "", "pay; dev; operator login"),

@@ -172,7 +172,8 @@ def test_a_flag_before_the_command_that_nobody_knows(capsys: pytest.CaptureFixtu
     [
         (["sql"], "projects sql"), (["db"], "projects sql"), (["query"], "projects sql"), (["users"], "auth"),
         (["storage"], "assets"), (["login"], "operator login"), (["rollback"], "deploy promote"),
-        (["open"], "subdomains list"), (["projcts"], "projects"), (["stauts"], "status"),
+        (["url"], "subdomains list"), (["dashboard"], "open"), (["console"], "open"),
+        (["projcts"], "projects"), (["stauts"], "status"),
         (["projects", "create"], "provision"), (["projects", "rm"], "delete"), (["projects", "show"], "get"),
         (["secrets", "rm"], "delete"), (["secrets", "add"], "set"), (["secrets", "get"], "list"),
         (["wallets", "create"], "new"), (["wallets", "delete"], "rm"), (["deploy", "rollback"], "promote"),

@@ -29,6 +29,7 @@ from run402_cli import output
 WAIT_S = 300.0
 _SOCKET_S = 10.0
 _SLICE_S = 0.5
+_OPENER_S = 2.0
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Run402</title>'
     "<body><p>{}</p><p>You can close this page and go back to the terminal.</p></body></html>"
@@ -164,18 +165,25 @@ def show(url: str, what: str, *, may_open: bool) -> None:
     """Print an address that a person must open, and open it when a terminal is attached."""
     output.request(f"{what}: {url}")
     if may_open and sys.stderr.isatty():
-        _open(url)
+        hand_over(url)
 
 
-def _open(url: str) -> None:
-    """Hand an http(s) address to the desktop; on a machine without one nothing happens."""
+def hand_over(url: str) -> bool:
+    """Hand an http(s) address to the desktop: whether it was taken. On a machine without a desktop nothing happens."""
     quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with contextlib.suppress(OSError):
+    try:
         if sys.platform == "win32":
             os.startfile(url)
-        else:
-            opener = "open" if sys.platform == "darwin" else "xdg-open"
-            subprocess.Popen([opener, url], start_new_session=True, **quiet)
+            return True
+        if sys.platform != "darwin" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            return False
+        opener = "open" if sys.platform == "darwin" else "xdg-open"
+        # Some openers stay as long as the browser does, so nobody waits for their end for long.
+        return subprocess.Popen([opener, url], start_new_session=True, **quiet).wait(_OPENER_S) == 0
+    except subprocess.TimeoutExpired:
+        return True
+    except OSError:
+        return False
 
 
 def web_address(value: Any) -> str | None:

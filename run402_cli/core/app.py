@@ -23,11 +23,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from run402_cli.core import hints
 from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Gateway, database_unavailable
+from run402_cli.core.gateway import Gateway, database_unavailable, gateway_of
 from run402_cli.core.guard import Cors, Guard
 from run402_cli.core.http import reply
 from run402_cli.core.siwx import Siwx
 from run402_cli.core.unavailable import unavailable
+from run402_cli.local_gateway import CONSOLE
 
 log = logging.getLogger("run402.core")
 
@@ -55,6 +56,7 @@ ROUTE_MODULES = (
     "cache",
     "users.routes",
     "mail.outbox",
+    "console.routes",
     "jobs.routes",
     "events",
     "faults",
@@ -197,7 +199,9 @@ async def _http_error(request: Request, exc: Exception) -> Response:
         if missing is not None:
             return reply(hints.body(missing, path), missing.status)
         message = f"This gateway has no route {request.method} {path}. GET /capabilities/v1 lists what it can do."
-        return reply(hints.body(GatewayError(404, "not_found", message), path), 404)
+        # Somebody who typed the bare address is looking for something to look at.
+        to_look = {"console_url": f"{gateway_of(request).settings.public_url}{CONSOLE}"} if path == "/" else {}
+        return reply(hints.body(GatewayError(404, "not_found", message, **to_look), path), 404)
     error = GatewayError(exc.status_code, "http_error", str(exc.detail))
     return reply(hints.body(error, path), exc.status_code)
 

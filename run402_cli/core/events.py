@@ -290,6 +290,17 @@ async def _page(conn: Connection, request: Request, project_id: str | None) -> d
     return page | ({"earliest_cursor": f"evc_{max(earliest - 1, 0):x}"} if reset else {})
 
 
+async def newest(conn: Connection, project_id: str, *, limit: int, offset: int) -> list[dict[str, Any]]:
+    """Events of a project as the feed shows them, newest first."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT * FROM internal.core_project_events WHERE project_id = %s"
+            " AND occurred_at >= now() - make_interval(days => %s) ORDER BY id DESC LIMIT %s OFFSET %s",
+            (project_id, KEPT_DAYS, limit, offset),
+        )
+        return [view(row) for row in await cursor.fetchall()]
+
+
 async def _ends(conn: Connection, project_id: str | None) -> tuple[int, int]:
     cursor = await conn.execute(
         "SELECT coalesce(min(id) FILTER (WHERE occurred_at >= now() - make_interval(days => %(days)s)), 0),"

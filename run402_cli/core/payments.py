@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from psycopg.rows import dict_row
 from starlette.requests import Request
 
 from run402_cli import advice
@@ -144,6 +145,17 @@ async def counted(conn: Connection, payment: Payment) -> bool:
     """Has this payment paid for something?"""
     query = "SELECT 1 FROM internal.core_payments WHERE payer = %s AND nonce = %s"
     return await (await conn.execute(query, (payment.payer, payment.nonce))).fetchone() is not None
+
+
+async def newest(conn: Connection, *, limit: int, offset: int) -> list[dict[str, Any]]:
+    """{payer, amount_usd_micros, purpose, settled_at} of what was paid to this gateway, newest first."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT payer, amount_usd_micros, purpose, settled_at FROM internal.core_payments"
+            " ORDER BY settled_at DESC, payer, nonce LIMIT %s OFFSET %s",
+            (limit, offset),
+        )
+        return await cursor.fetchall()
 
 
 def purchase_key(request: Request, payment: Payment | None, what: str) -> str | None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from run402_cli import advice
 from run402_cli.core import datadir, run_lock
 from run402_cli.core.errors import CoreProcessError
+from run402_cli.local_gateway import CONSOLE
 
 if TYPE_CHECKING:
     from run402_cli.core.postgres import EmbeddedPostgres
@@ -34,7 +35,7 @@ DEFAULT_PORT = 4020
 START_TIMEOUT_SECONDS = 150
 STOP_TIMEOUT_SECONDS = 45
 HEALTHY_TIMEOUT_SECONDS = 60
-LIBRARIES = ("psutil", "psycopg", "psycopg_pool", "starlette", "uvicorn", "jwt")
+LIBRARIES = ("psutil", "psycopg", "psycopg_pool", "starlette", "uvicorn", "jwt", "htpy")
 PRIVATE_STATE = ("database_upgraded", "process_created")
 START = advice.action("run_command", "core", "start")
 STATUS = advice.action("run_command", "core", "status")
@@ -55,7 +56,8 @@ class StartOptions:
 def start(options: StartOptions) -> dict[str, Any]:
     """Start the gateway in the background and return when it is healthy; report the running one if there is one.
 
-    `{running, healthy, already_running, url, port, pid, started_at, version, data_dir, database, require_payment, log}`.
+    `{running, healthy, already_running, url, console_url, port, pid, started_at, version, data_dir, database,
+    require_payment, log}`.
     `upgraded` is there when data of an older version was brought up to date: [{what, from, to}].
     Raises CORE_ALREADY_RUNNING (it runs, but not as asked for), CORE_DEPENDENCIES_MISSING, CORE_DATA_DIR_INVALID,
     CORE_FORMAT_NEWER, CORE_DISK_FULL, CORE_PORT_IN_USE, CORE_DATABASE_UNUSABLE, CORE_START_FAILED (also: it runs and does
@@ -367,7 +369,7 @@ def _look_at(data_dir: Path, holder: run_lock.Holder) -> dict[str, Any]:
 
 def _view(data_dir: Path, state: dict[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in state.items() if name not in PRIVATE_STATE}
-    return {**shown, "log": str(data_dir / datadir.LOG)}
+    return {**shown, "console_url": f"{state['url']}{CONSOLE}", "log": str(data_dir / datadir.LOG)}
 
 
 def _last_words(data_dir: Path) -> str:

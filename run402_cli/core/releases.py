@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import Response
@@ -79,6 +80,17 @@ async def find(conn: Connection, project_id: str, release_id: str) -> Release | 
     )
     row = await cur.fetchone()
     return None if row is None else Release(*row)
+
+
+async def newest(conn: Connection, project_id: str, *, limit: int, offset: int) -> list[dict[str, Any]]:
+    """{release_id, parent_id, generation, activated_at} of a project's releases, the latest activated first."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT release_id, parent_id, generation, activated_at FROM internal.core_releases WHERE project_id = %s"
+            " ORDER BY generation DESC, release_id LIMIT %s OFFSET %s",
+            (project_id, limit, offset),
+        )
+        return await cursor.fetchall()
 
 
 async def fetch(conn: Connection, project_id: str, release_id: str) -> Release:

@@ -108,11 +108,11 @@ async def execute(gateway: Gateway, project: Project, statement: Statement) -> d
         )
         async with conn:
             await conn.execute("BEGIN")
-            with _reporting_sql_errors(conn, project, statement):
+            with reporting_sql_errors(conn, project, statement.sql):
                 answer, commands = await _run(conn, project, statement)
             if commands - PLAIN_COMMANDS and conn.pgconn.transaction_status == TransactionStatus.INTRANS:
                 await _restore_privileges(conn, project)
-            with _reporting_sql_errors(conn, project, statement):
+            with reporting_sql_errors(conn, project, statement.sql):
                 await _finish(conn)
             if commands - PLAIN_COMMANDS and "COMMIT" in commands:
                 # The text committed by itself, so there was no transaction of ours left to do it in.
@@ -122,7 +122,7 @@ async def execute(gateway: Gateway, project: Project, statement: Statement) -> d
 
 
 @contextmanager
-def _reporting_sql_errors(conn: Connection, project: Project, statement: Statement) -> Iterator[None]:
+def reporting_sql_errors(conn: Connection, project: Project, text: str) -> Iterator[None]:
     """What PostgreSQL says about the text is a 400; losing PostgreSQL is not (app.py answers 503 then)."""
     try:
         yield
@@ -131,11 +131,11 @@ def _reporting_sql_errors(conn: Connection, project: Project, statement: Stateme
     except psycopg.Error as exc:
         if conn.closed and exc.sqlstate is None:
             raise
-        raise sql_error(exc, statement.sql, project.project_id) from exc
+        raise sql_error(exc, text, project.project_id) from exc
 
 
-def session_options(project: Project) -> str:
-    """libpq `options`: the settings of a session that acts as the project's owner."""
+def session_options(project: Project, **more: str) -> str:
+    """libpq `options`: the settings of a session that acts as the project's owner, and `more` of them (without spaces)."""
     claims = {"iss": "run402-core", "project_id": project.project_id, "role": "service_role", "sub": "service"}
     settings = {
         "search_path": f'"{project.schema_slot}",public,auth',
@@ -145,6 +145,7 @@ def session_options(project: Project) -> str:
         "intervalstyle": "postgres",
         "bytea_output": "hex",
         "extra_float_digits": "1",
+        **more,
     }
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 

@@ -127,7 +127,7 @@ def _running() -> tuple[str, int] | None:
     return None if state is None else (state["url"].rstrip("/"), state["pid"])
 
 
-def _answers(client: Client, url: str, *, pid: int | None = None) -> bool:
+def answers(client: Client, url: str, *, pid: int | None = None) -> bool:
     """Whether a Run402 gateway answers there, and as the process `pid` when one is given."""
     try:
         response = client.http.get(f"{url}/health", timeout=httpx.Timeout(10.0))
@@ -155,9 +155,9 @@ def _is_strangers(pid: Json) -> bool:
 
 def _ours(client: Client, found: Destination) -> Destination:
     """An address that nobody named gets no archive and no secret unless a gateway of this user answers there."""
-    if found.told or _answers(client, found.url, pid=found.pid):
+    if found.told or answers(client, found.url, pid=found.pid):
         return found
-    if found is not _DEFAULT and _answers(client, DEFAULT_CORE_URL):
+    if found is not _DEFAULT and answers(client, DEFAULT_CORE_URL):
         return _DEFAULT
     raise CommandError(
         f"No gateway of yours answers at {found.url}, and no other was named. Nothing was sent.",

@@ -10,9 +10,10 @@ import html
 import re
 from typing import Any
 
+import htpy as h
 from psycopg.rows import dict_row
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.errors import GatewayError
@@ -20,24 +21,9 @@ from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, reply
 from run402_cli.core.mail import mailboxes, messages, webhooks
 from run402_cli.core.mail.mailboxes import service_project
+from run402_cli.core.pages import HEADERS, MAIL, MAIL_HEADERS, ROOT, clean, facts, page, table
 
 SHOWN = 100
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Cache-Control": "no-store",
-}
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .7rem .35rem 0;"
-    "border-bottom:1px solid #ddd;vertical-align:top}iframe{width:100%;height:24rem;border:1px solid #ccc}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f5f5;padding:1rem}a{overflow-wrap:anywhere}"
-)
 _HREF = re.compile(r"href\s*=\s*[\"'](https?://[^\"'\s<>]+)", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\w.-])\d{6}(?![\w-])")
 _BARE = re.compile(r"https?://[^\s<>\"']+")
@@ -72,12 +58,14 @@ async def mail_page(request: Request) -> Response:
         )
         rows = await cursor.fetchall()
     if "application/json" in request.headers.get("accept", ""):
-        return reply({"messages": [_told(gateway.settings.public_url, row) for row in rows]}, headers=_HEADERS)
-    body = "".join(_line(row) for row in rows)
-    table = (
-        f"<table><tr><th>When<th>From<th>To<th>Subject<th>Project</tr>{body}</table>" if rows else "<p>No mail yet.</p>"
+        return reply({"messages": [_told(gateway.settings.public_url, row) for row in rows]}, headers=HEADERS)
+    names = ("When", "From", "To", "Subject", "Project")
+    return page(
+        "Local mail",
+        h.p(".dim")["Nothing here left this machine."],
+        table(names, [_line(row) for row in rows], empty="No mail yet."),
+        here=MAIL,
     )
-    return _page("Local mail", f"<h1>Local mail</h1><p>Nothing here left this machine.</p>{table}")
 
 
 def _asked(request: Request, name: str) -> str | None:
@@ -102,36 +90,31 @@ def _told(base: str, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _line(row: dict[str, Any]) -> str:
-    link = f"/_run402/mail/{row['message_id']}"
-    cells = (iso(row["created_at"]), row["from_address"], row["to_address"])
-    told = "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
+def _line(row: dict[str, Any]) -> tuple[Any, ...]:
     mark = " (received)" if row["direction"] == "inbound" else ""
-    subject = f'<td><a href="{html.escape(link)}">{html.escape(row["subject"])}</a>{mark}'
-    return f"<tr>{told}{subject}<td>{html.escape(row['name'])}</tr>"
+    subject = h.span[h.a(href=f"{MAIL}/{row['message_id']}")[clean(row["subject"]) or "(no subject)"], mark]
+    project = h.a(href=f"{ROOT}projects/{row['project_id']}")[clean(row["name"])]
+    return iso(row["created_at"]), row["from_address"], row["to_address"], subject, project
 
 
 async def message_page(request: Request) -> Response:
     """GET /_run402/mail/{message_id}: one mail, its links, its text, and its HTML in a frame where nothing runs."""
     async with gateway_of(request).connection() as conn:
         row = await _row(conn, request.path_params["message_id"])
-    facts = (
+    pairs = (
         *(("From", row["from_address"]), ("To", row["to_address"]), ("Date", iso(row["created_at"]))),
         ("Attachments", ", ".join(part["filename"] for part in row["attachments_meta"] or ()) or "none"),
     )
-    head = "".join(f"<tr><th>{name}<td>{html.escape(str(value))}</tr>" for name, value in facts)
-    links = "".join(
-        f'<li><a href="{html.escape(url)}" target="_blank" rel="noopener noreferrer">{html.escape(url)}</a>'
-        for url in _links(row)
+    found = [h.li[h.a(href=url, target="_blank", rel="noopener noreferrer")[url]] for url in _links(row)]
+    return page(
+        row["subject"] or "(no subject)",
+        h.p[h.a(href=MAIL)["All mail"]],
+        facts(pairs),
+        [h.h2["Links"], h.ul[found]] if found else None,
+        *(h.h2["Text"], h.pre[clean(row["body_text"])]),
+        *(h.h2["HTML"], h.iframe(sandbox=True, srcdoc=row["body_html"])),
+        headers=MAIL_HEADERS,
     )
-    parts = (
-        '<p><a href="/_run402/mail">All mail</a>',
-        f"<h1>{html.escape(row['subject'])}</h1><table>{head}</table>",
-        f"<h2>Links</h2><ul>{links}</ul>" if links else "",
-        f"<h2>Text</h2><pre>{html.escape(row['body_text'])}</pre>",
-        f'<h2>HTML</h2><iframe sandbox srcdoc="{html.escape(row["body_html"])}"></iframe>',
-    )
-    return _page(row["subject"], "".join(parts))
 
 
 async def _row(conn: Connection, message_id: str) -> dict[str, Any]:
@@ -150,11 +133,6 @@ async def _row(conn: Connection, message_id: str) -> dict[str, Any]:
 def _links(row: dict[str, Any]) -> list[str]:
     found = [html.unescape(url) for url in _HREF.findall(row["body_html"])] + _BARE.findall(row["body_text"])
     return list(dict.fromkeys(found))
-
-
-def _page(title: str, body: str) -> Response:
-    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{html.escape(title)}</title>"
-    return HTMLResponse(f"<!doctype html><html lang=en>{head}<style>{_STYLE}</style><body>{body}", headers=_HEADERS)
 
 
 ROUTES = [

@@ -106,6 +106,16 @@ async def by_id(conn: Connection, project_id: str, user_id: str) -> User | None:
     return await _one(conn, "user_id = %s", (project_id, user_id))
 
 
+async def newest(conn: Connection, project_id: str, *, limit: int, offset: int) -> list[User]:
+    """Users of a project, the latest sign-up first."""
+    query = (
+        f"SELECT {_COLUMNS} FROM internal.core_auth_users WHERE project_id = %s"
+        " ORDER BY created_at DESC, user_id LIMIT %s OFFSET %s"
+    )
+    async with conn.cursor(row_factory=class_row(User)) as cursor:
+        return await (await cursor.execute(query.encode(), (project_id, limit, offset))).fetchall()
+
+
 async def _one(conn: Connection, condition: str, values: tuple[str, str]) -> User | None:
     query = f"SELECT {_COLUMNS} FROM internal.core_auth_users WHERE project_id = %s AND {condition}"
     async with conn.cursor(row_factory=class_row(User)) as cursor:

@@ -1,0 +1,46 @@
+"""The console's way to the data: the gateway's own routes, called in this process with the project's service key.
+
+So a page shows what the API answers, by the same queries and the same checks, and there is no second way to read anything.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.types import Message
+
+from run402_cli.core.projects import Project
+
+
+async def get(request: Request, path: str, project: Project | None = None, **query: str | int | None) -> Any:
+    """The JSON that GET `path` answers; its GatewayError is raised. The answer has no page's request headers in it."""
+    key = [(b"apikey", project.service_key.encode())] if project else []
+    given = {name: value for name, value in query.items() if value is not None}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "http_version": "1.1",
+        "scheme": "http",
+        "path": path,
+        "raw_path": quote(path).encode(),
+        "root_path": "",
+        "query_string": urlencode(given).encode(),
+        "headers": [(b"host", request.url.netloc.encode()), *key],
+        "client": request.scope.get("client"),
+        "server": request.scope.get("server"),
+        "app": request.app,
+    }
+    body = bytearray()
+
+    async def send(message: Message) -> None:
+        body.extend(message.get("body", b""))
+
+    await request.app.router(scope, _nothing, send)
+    return json.loads(body)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,0 +1,120 @@
+"""`open`: the address of the console, and a browser only for a person at a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from pytest_httpx import HTTPXMock
+
+from run402_cli import standard_input
+from run402_cli.client import _browser
+from tests.commands.conftest import BASE, Run
+
+CORE = "http://127.0.0.1:4020"
+
+
+@pytest.fixture
+def core(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> HTTPXMock:
+    """A gateway that answers where RUN402_CORE_URL says."""
+    monkeypatch.setenv("RUN402_CORE_URL", CORE)
+    httpx_mock.add_response(url=f"{CORE}/health", json={"status": "ok", "mode": "core", "pid": os.getpid()})
+    return httpx_mock
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """stdin and stdout are a terminal; the addresses that went to the desktop."""
+    opened: list[str] = []
+
+    def hand_over(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr("run402_cli.commands.open.hand_over", hand_over)
+    monkeypatch.setattr(standard_input, "is_terminal", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    return opened
+
+
+def test_without_a_terminal_only_the_address_is_printed(run: Run, core: HTTPXMock, terminal: list[str]) -> None:
+    # The command line of a test has a stdout of its own, which is none.
+    assert run("open").json == {"url": f"{CORE}/_run402/", "opened": False}
+    assert terminal == []
+
+
+def test_at_a_terminal_the_browser_gets_it(
+    core: HTTPXMock, terminal: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from run402_cli.main import _guarded
+
+    assert _guarded(["open"]) == 0
+    assert terminal == [f"{CORE}/_run402/"]
+    assert '"opened": true' in capsys.readouterr().out
+
+
+def test_a_project_is_looked_for_without_credentials(run: Run, core: HTTPXMock) -> None:
+    page = f"{CORE}/_run402/projects/prj_1"
+    core.add_response(url=page, text="<!doctype html>")
+    assert run("open", "--project", "prj_1").json == {"url": page, "opened": False}
+    for request in core.get_requests():
+        assert not {"authorization", "apikey", "sign-in-with-x"} & set(request.headers)
+
+
+def test_a_project_that_is_not_there_is_told(run: Run, core: HTTPXMock) -> None:
+    core.add_response(url=f"{CORE}/_run402/projects/prj_%2F..", status_code=404)
+    error = run("open", "--project", "prj_/..").error
+    assert (error["code"], error["next_actions"][0]["command"]) == ("PROJECT_NOT_FOUND", "run402 open")
+
+
+@pytest.mark.parametrize("answer", [{"status": "ok", "mode": "cloud"}, {}, None])
+def test_where_no_local_gateway_answers_it_says_how_to_start_one(
+    run: Run, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch, answer: dict[str, str] | None
+) -> None:
+    monkeypatch.setenv("RUN402_CORE_URL", BASE)
+    if answer is None:
+        httpx_mock.add_exception(httpx.ConnectError("refused"))
+    else:
+        httpx_mock.add_response(url=f"{BASE}/health", json=answer)
+    error = run("open").error
+    assert error["code"] == "CORE_NOT_FOUND"
+    assert error["next_actions"][0]["command"] == "run402 core start --use"
+
+
+def test_an_argument_that_it_does_not_take_is_refused(run: Run) -> None:
+    assert run("open", "prj_1").error["code"] == "BAD_USAGE"
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="the opener of other desktops")
+@pytest.mark.parametrize(
+    ("script", "display", "taken"),
+    [
+        ("exit 0", ":0", True),
+        ("exit 3", ":0", False),
+        ("exec sleep 20", ":0", True),
+        ("exit 0", "", False),
+        (None, ":0", False),
+    ],
+)
+def test_the_desktop_takes_it_or_not_and_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, display: str, taken: bool
+) -> None:
+    seen = tmp_path / "seen"
+    if script is not None:
+        opener = tmp_path / "xdg-open"
+        opener.write_text(f'#!/bin/sh\necho "$1" $$ > {seen}\n{script}\n')
+        opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin" if script else str(tmp_path))
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(_browser, "_OPENER_S", 1.0)
+    assert _browser.hand_over(CORE) is taken
+    assert seen.exists() is (script is not None and bool(display))
+    if seen.exists():
+        url, process = seen.read_text().split()
+        assert url == CORE
+        if "sleep" in str(script):
+            os.kill(int(process), 15)
