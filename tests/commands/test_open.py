@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from run402_cli import standard_input
 from run402_cli.client import _browser
+from run402_cli.commands import open as command
 from tests.commands.conftest import BASE, Run
 
 CORE = "http://127.0.0.1:4020"
@@ -26,34 +27,31 @@ def core(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> HTTPXMock:
 
 
 @pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """stdin and stdout are a terminal; the addresses that went to the desktop."""
-    opened: list[str] = []
-
-    def hand_over(url: str) -> bool:
-        opened.append(url)
-        return True
-
-    monkeypatch.setattr("run402_cli.commands.open.hand_over", hand_over)
-    monkeypatch.setattr(standard_input, "is_terminal", lambda: True)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    return opened
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that went to the desktop."""
+    seen: list[str] = []
+    monkeypatch.setattr(command, "hand_over", lambda url: not seen.append(url))
+    return seen
 
 
-def test_without_a_terminal_only_the_address_is_printed(run: Run, core: HTTPXMock, terminal: list[str]) -> None:
-    # The command line of a test has a stdout of its own, which is none.
+def test_without_a_terminal_only_the_address_is_printed(run: Run, core: HTTPXMock, opened: list[str]) -> None:
     assert run("open").json == {"url": f"{CORE}/_run402/", "opened": False}
-    assert terminal == []
+    assert opened == []
 
 
 def test_at_a_terminal_the_browser_gets_it(
-    core: HTTPXMock, terminal: list[str], capsys: pytest.CaptureFixture[str]
+    run: Run, core: HTTPXMock, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from run402_cli.main import _guarded
+    monkeypatch.setattr(command, "_at_a_terminal", lambda: True)
+    assert run("open").json == {"url": f"{CORE}/_run402/", "opened": True}
+    assert opened == [f"{CORE}/_run402/"]
 
-    assert _guarded(["open"]) == 0
-    assert terminal == [f"{CORE}/_run402/"]
-    assert '"opened": true' in capsys.readouterr().out
+
+@pytest.mark.parametrize(("stdin", "stdout"), [(True, True), (True, False), (False, True), (False, False)])
+def test_both_ends_must_be_the_terminal(monkeypatch: pytest.MonkeyPatch, stdin: bool, stdout: bool) -> None:
+    for name, terminal in (("stdin", stdin), ("stdout", stdout)):
+        monkeypatch.setattr(sys, name, SimpleNamespace(isatty=lambda terminal=terminal: terminal))
+    assert command._at_a_terminal() is (stdin and stdout)
 
 
 def test_a_project_is_looked_for_without_credentials(run: Run, core: HTTPXMock) -> None:
