@@ -36,7 +36,8 @@ DataDirOpt = Annotated[
 )
 def start(
     port: Annotated[
-        str | None, typer.Option("--port", metavar="N", help="Port on 127.0.0.1. Default: 4020; 0 takes a free one.")
+        str | None,
+        typer.Option("--port", metavar="N", help="Port on 127.0.0.1. Default: the last one, else 4020; 0: a free one."),
     ] = None,
     data_dir: DataDirOpt = None,
     database_url: Annotated[
@@ -67,7 +68,7 @@ def start(
         from run402_cli.core import process
 
         options = process.StartOptions(
-            port=process.DEFAULT_PORT if number is None else number,
+            port=number,
             data_dir=_path(data_dir),
             database_url=database_url,
             require_payment=require_payment,

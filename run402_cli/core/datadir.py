@@ -203,12 +203,13 @@ def upgrade(data_dir: Path, *, external: bool) -> dict[str, Any] | None:
     return None if number == FORMAT else {"what": "data_dir", "from": number, "to": FORMAT}
 
 
-def tie(data_dir: Path, *, external: bool) -> None:
-    """Write down the kind of database that these files belong to: with the rows of another one they mean nothing.
+def tie(data_dir: Path, *, external: bool, port: int) -> None:
+    """Write down the kind of database that these files belong to: with the rows of another one they mean nothing; and
+    the port, which the next start takes again.
 
     For the gateway, once that database has answered: a URL that never worked binds nobody.
     """
-    _rewrite(data_dir, {**(read_marker(data_dir) or {}), "database": _kind(external)})
+    _rewrite(data_dir, {**(read_marker(data_dir) or {}), "database": _kind(external), "port": port})
 
 
 def _kind(external: bool) -> str:

@@ -45,9 +45,12 @@ LOGS = advice.action("run_command", "core", "logs")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOptions:
-    """What `core start` was asked for. `data_dir` None: the default one. `port` 0: any free one."""
+    """What `core start` was asked for. `data_dir` None: the default one.
 
-    port: int = DEFAULT_PORT
+    `port` None: the one that this directory's gateway had last, or DEFAULT_PORT; 0: any free one.
+    """
+
+    port: int | None = None
     data_dir: Path | None = None
     database_url: str | None = None
     require_payment: bool = False
@@ -97,7 +100,7 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
     serve.run(
         serve.ServeOptions(
             data_dir,
-            options.port,
+            _port(options, data_dir),
             options.database_url,
             log_to_stderr=True,
             require_payment=options.require_payment,
@@ -188,7 +191,7 @@ def reset(data_dir: Path | None = None) -> dict[str, Any]:
 
 
 def _check_options(options: StartOptions) -> None:
-    if not 0 <= options.port <= 65535:
+    if options.port is not None and not 0 <= options.port <= 65535:
         raise CoreProcessError(
             "CORE_PORT_INVALID", f"{options.port} is not a port.", hint="Use --port with a number from 1 to 65535."
         )
@@ -201,6 +204,14 @@ def _check_options(options: StartOptions) -> None:
             f"The local gateway needs libraries that are not installed: {', '.join(missing)}.",
             details={"missing": missing},
         )
+
+
+def _port(options: StartOptions, data_dir: Path) -> int:
+    """Whoever was told the address of this gateway finds it there again after a restart."""
+    if options.port is not None:
+        return options.port
+    last = (datadir.read_marker(data_dir) or {}).get("port")
+    return last if isinstance(last, int) and 0 < last <= 65535 else DEFAULT_PORT
 
 
 def _prepare(options: StartOptions, data_dir: Path) -> dict[str, Any] | None:
@@ -222,7 +233,7 @@ def _spawn(options: StartOptions, data_dir: Path) -> None:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "run402_cli.core.serve"),
-                *("--data-dir", str(data_dir), "--port", str(options.port)),
+                *("--data-dir", str(data_dir), "--port", str(_port(options, data_dir))),
                 *(["--require-payment"] if options.require_payment else []),
             ],
             stdin=subprocess.DEVNULL,
@@ -340,6 +351,8 @@ def _check_as_asked(options: StartOptions, state: dict[str, Any]) -> None:
         words, what = ["--require-payment"], "does not charge"
     elif options.database_url and state.get("database") != "external":
         words, what = ["--database-url", advice.Blank("url")], "uses the embedded PostgreSQL"
+    elif options.port and options.port != state["port"]:
+        words, what = ["--port", str(options.port)], f"has another port than {options.port}"
     else:
         return
     again = advice.action("run_command", "core", "start", *words)

@@ -119,7 +119,7 @@ class _Process:
         async with self._database(secrets) as (url, postgres):
             gateway = Gateway(settings, url)
             await open_gateway(gateway)
-            datadir.tie(self.data_dir, external=postgres is None)
+            datadir.tie(self.data_dir, external=postgres is None, port=settings.port)
             try:
                 await purge(gateway)
                 async with supervised(Supervisor(gateway, postgres), self._request_stop):

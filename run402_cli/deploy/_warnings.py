@@ -230,6 +230,8 @@ def _general_actions(error: DeployError, warnings: Sequence[Warning_]) -> list[d
         advice.action("edit_request", "secrets", "set", *_project(), key, "--stdin", why=f"Set the value of {key}.")
         for key in affected
     ]
+    if secrets and set(codes) == {MISSING_SECRET}:
+        return [*secrets, mended]  # a release that requires a secret is refused until it is set, whatever is accepted
     return [*secrets, mended, accept] if secrets else [accept, mended]
 
 

@@ -384,8 +384,9 @@ def _role(client: Client, project_id: str, what: str, email: str) -> None:
 def delete(client: Client, project_id: str, *, confirmed: bool) -> dict[str, Json]:
     """DELETE /projects/v1/{id} with the service key; then forget its cached keys and the pointers to it.
 
-    Returns {project_id, deleted}. Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409
-    PROJECT_HAS_PENDING_TRANSFER while a transfer is open.
+    Returns {project_id, deleted, active_project_id}: the pointer falls back to the project before, or is null. Raises
+    CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409 PROJECT_HAS_PENDING_TRANSFER while a transfer is
+    open.
     """
     if not confirmed:
         raise CommandError(
@@ -400,4 +401,4 @@ def delete(client: Client, project_id: str, *, confirmed: bool) -> dict[str, Jso
     client.request("DELETE", _project(project_id), context="deleting the project", auth=auth)
     client.profile.keys.remove(project_id)
     client.profile.active.clear(project_id)
-    return {"project_id": project_id, "deleted": True}
+    return {"project_id": project_id, "deleted": True, "active_project_id": client.profile.active.get()}

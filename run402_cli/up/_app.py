@@ -168,7 +168,7 @@ def _one(code: str, message: str, node: str, action: str, argv: list[str], **pla
 def _install(run: Run, found: Found, state: Installation, emit: Emit) -> Result:
     _prerequisites.ensure(run)
     choice = _project.resolve(run, Found(found.path, found.document, None, is_app=True))
-    state.project_id = choice.project_id
+    state.project_id = run.log.project_id = choice.project_id
     _record(run, state, "applying")
     link = _project.link_workspace(run, choice)
     _release.require_keys(run, choice.project_id)

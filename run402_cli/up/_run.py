@@ -85,7 +85,7 @@ def _deploy(run: Run, emit: Emit) -> Result:
     _prerequisites.ensure(run)
     choice = _project.resolve(run, found)
     manifest = found.normalized(choice.project_id)
-    result["project_id"] = choice.project_id
+    result["project_id"] = run.log.project_id = choice.project_id
     if (link := _project.link_workspace(run, choice)) is not None:
         result["workspace_link_path"] = link
     step = run.log.plan(

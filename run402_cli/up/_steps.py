@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.errors import Envelope, Run402Error
+from run402_cli.secrecy import CommandLine
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
@@ -74,6 +76,7 @@ class StepLog:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self.steps: list[Step] = []
+        self.project_id: str | None = None  # once it is known
 
     def plan(self, action: str, *, mutation: bool = False, auto: bool = True, **details: Any) -> Step:
         """Add a planned step."""
@@ -114,11 +117,30 @@ class ActionError(Run402Error):
         self.cause = cause
         self.exit_code = cause.exit_code
         self._steps = log.fields()
+        self._project_id = log.project_id
 
     def envelope(self) -> Envelope:
         envelope = self.cause.envelope()
         details = envelope.get("details")
         own = details if isinstance(details, dict) else {} if details is None else {"cause": details}
         told = envelope.get("next_actions") or own.get("next_actions")
-        actions = {"next_actions": told} if told else {}
+        actions = {"next_actions": _in_project(told, self._project_id)} if told else {}
         return {**envelope, "details": {"action": "up", **own, "steps": self._steps}, **actions}
+
+
+def _in_project(actions: Any, project_id: str | None) -> Any:
+    """The actions with the project of this run: it may be the linked one, and without --project they go to the active one."""
+    if project_id is None or not isinstance(actions, list):
+        return actions
+    return [_in_one(action, project_id) for action in actions]
+
+
+def _in_one(action: Any, project_id: str) -> Any:
+    argv = action.get("argv") if isinstance(action, dict) else None
+    if not isinstance(argv, list) or argv[:1] != ["run402"]:
+        return action
+    line = CommandLine(argv[1:])
+    if line.path == ["up"] or "--project" in line.given or not line.flags.get("--project"):
+        return action
+    named = project_id in line.bare
+    return action if named else {**action, **advice.shown(advice.command(*argv[1:], "--project", project_id))}

@@ -361,7 +361,11 @@ def test_delete_forgets_keys_and_falls_back_to_the_previous_project(
     pointers = {"active_project_id": "prj_1", "previous_active_project_id": "prj_0"}
     (wallet / "state.json").write_text(json.dumps(pointers))
     httpx_mock.add_response(method="DELETE", url=f"{BASE}/projects/v1/prj_1", status_code=204)
-    assert run("projects", "delete", "--confirm").out == '{"project_id":"prj_1","deleted":true}\n'
+    assert run("projects", "delete", "--confirm").json == {
+        "project_id": "prj_1",
+        "deleted": True,
+        "active_project_id": "prj_0",
+    }
     assert state(wallet)["active_project_id"] == "prj_0"
     assert json.loads((wallet / "credentials" / "project-keys.v1.json").read_bytes())["projects"] == {}
 

@@ -87,7 +87,7 @@ def test_start_report_stop_and_start_again(start: Start, data_dir: Path) -> None
     assert health(state)["pid"] == state["pid"]
     create_project(state, "kept")
 
-    second = start(port=4999)
+    second = start(port=None)
     assert second["already_running"] is True
     assert (second["pid"], second["url"]) == (state["pid"], state["url"])
 

@@ -403,6 +403,19 @@ def test_files_of_one_kind_of_database_are_not_served_with_the_other(
     assert "embedded" in caught.value.message
 
 
+def test_a_gateway_comes_back_on_its_port(start: Start, data_dir: Path) -> None:
+    """Whoever saved its address finds it again; another port that was asked for is never quietly left out."""
+    first = start()
+    other = first["port"] + 1 if first["port"] < 65535 else first["port"] - 1
+    with pytest.raises(CoreProcessError) as caught:
+        start(port=other)
+    assert (caught.value.code, str(other) in caught.value.message) == ("CORE_ALREADY_RUNNING", True)
+    assert caught.value.next_actions[-1]["argv"][-2:] == ["--port", str(other)]
+    assert start(port=first["port"])["already_running"] is True
+    process.stop(data_dir)
+    assert start(port=None)["port"] == first["port"]
+
+
 def test_a_url_that_never_worked_binds_nobody(start: Start) -> None:
     with pytest.raises(CoreProcessError):
         start(database_url="postgresql://nobody@127.0.0.1:1/none")

@@ -10,8 +10,11 @@ import httpx
 import pytest
 from up_kit import BASE, SITE, CoreGateway, Workspace
 
+from run402_cli import advice
+from run402_cli.errors import CommandError
 from run402_cli.up._options import UpOptions
 from run402_cli.up._prerequisites import idempotency_root
+from run402_cli.up._steps import ActionError, StepLog
 
 DEPLOYED = [
     ("app.source.resolve", "succeeded"),
@@ -410,3 +413,20 @@ def test_a_lost_gateway_is_a_retryable_network_error_with_the_steps(workspace: W
     assert (envelope["code"], envelope["retryable"]) == ("NETWORK_ERROR", True)
     assert envelope["details"]["steps"][-1]["state"] == "failed"
     assert BASE.removeprefix("http://") in envelope["message"]
+
+
+def test_actions_act_on_the_project_of_the_run_which_need_not_be_the_active_one() -> None:
+    log = StepLog(lambda event: None)
+    given = [
+        advice.action("edit_request", "secrets", "set", "KEY", "--stdin"),
+        advice.action("run_command", "projects", "schema", "--project", "prj_other"),
+        advice.action("retry", "up", "--yes"),
+        advice.action("run_command", "doctor"),
+        {"type": "edit_request", "why": "think"},
+    ]
+    cause = CommandError("?", code="MISSING_REQUIRED_SECRET", next_actions=given)
+    assert ActionError(cause, log).envelope()["next_actions"] == given
+    log.project_id = "prj_linked"
+    first, *others = ActionError(cause, log).envelope()["next_actions"]
+    assert first["command"] == "run402 secrets set KEY --stdin --project prj_linked"
+    assert others == given[1:]

@@ -195,8 +195,9 @@ class Projects(Namespace):
     def delete(self, project_id: str, *, confirmed: bool) -> dict[str, Any]:
         """DELETE /projects/v1/{id} with the service key; then forget its cached keys and the pointers to it.
 
-        Returns {project_id, deleted}. Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409
-        PROJECT_HAS_PENDING_TRANSFER while a transfer is open.
+        Returns {project_id, deleted, active_project_id}: the pointer falls back to the project before, or is null.
+        Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409 PROJECT_HAS_PENDING_TRANSFER while a
+        transfer is open.
         """
         return self._call(_projects.delete, project_id, confirmed=confirmed)
 
@@ -325,7 +326,8 @@ class ProjectProjects(Namespace):
     def delete(self, *, confirmed: bool) -> dict[str, Any]:
         """DELETE /projects/v1/{id} with the service key; then forget its cached keys and the pointers to it.
 
-        Returns {project_id, deleted}. Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409
-        PROJECT_HAS_PENDING_TRANSFER while a transfer is open.
+        Returns {project_id, deleted, active_project_id}: the pointer falls back to the project before, or is null.
+        Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409 PROJECT_HAS_PENDING_TRANSFER while a
+        transfer is open.
         """
         return self._call(_projects.delete, self._project_id, confirmed=confirmed)
