@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -50,7 +50,9 @@ def test_at_a_terminal_the_browser_gets_it(
 @pytest.mark.parametrize(("stdin", "stdout"), [(True, True), (True, False), (False, True), (False, False)])
 def test_both_ends_must_be_the_terminal(monkeypatch: pytest.MonkeyPatch, stdin: bool, stdout: bool) -> None:
     for name, terminal in (("stdin", stdin), ("stdout", stdout)):
-        monkeypatch.setattr(sys, name, SimpleNamespace(isatty=lambda terminal=terminal: terminal))
+        stream = StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda terminal=terminal: terminal, raising=False)
+        monkeypatch.setattr(sys, name, stream)
     assert command._at_a_terminal() is (stdin and stdout)
 
 
