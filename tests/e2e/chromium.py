@@ -94,14 +94,29 @@ class Page:
         self.until(f"document.querySelector({json.dumps(selector)})?.checkVisibility()")
 
     def click(self, selector: str) -> None:
-        """Press and release the left button in the middle of the element."""
+        """Press and release the left button in the middle of the element, once a person could."""
         self.shown(selector)
-        box = self.value(
-            f"(() => {{ const it = document.querySelector({json.dumps(selector)}); it.scrollIntoView();"
+        x, y = self._middle(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def _middle(self, selector: str) -> list[float]:
+        """Where the element is when it may be used, and stays: a page takes no input before its first paint, and a list
+        that arrives moves what is below it."""
+        place = (
+            f"(() => {{ const it = document.querySelector({json.dumps(selector)});"
+            " if (!it || it.matches(':disabled') || !performance.getEntriesByType('paint').length) return null;"
+            " it.scrollIntoView({ block: 'center' });"
             " const { x, y, width, height } = it.getBoundingClientRect(); return [x + width / 2, y + height / 2] })()"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+        end, before = time.monotonic() + WAIT_S, None
+        while time.monotonic() < end:
+            found = self.value(place)
+            if found and found == before:
+                return list(found)
+            before = found
+            time.sleep(0.05)
+        raise AssertionError(f"{selector} was never ready for a click\n{self.value('document.body.innerText')}")
 
     def type(self, selector: str, text: str) -> None:
         """Click into the field and type."""

@@ -12,3 +12,4 @@ document.getElementById("login").addEventListener("submit", async (event) => {
     document.getElementById("problem").textContent = error.message;
   }
 });
+document.querySelector("fieldset").disabled = false;
