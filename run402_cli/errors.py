@@ -128,19 +128,26 @@ class EnvironmentFault(CommandError):
 
 
 class ValidationError(Run402Error):
-    """A value refused by the service layer before any request; `code` LOCAL_ERROR unless the value has its own."""
+    """A value refused by the service layer before any request; `code` LOCAL_ERROR unless the value has its own.
+
+    LOCAL_ERROR says which in `details.reason`: `reason`, else BAD_ and the name in `details.field`.
+    """
 
     def __init__(
         self,
         message: str,
         *,
         code: str = "LOCAL_ERROR",
+        reason: str | None = None,
         details: Any = None,
         next_actions: NextActions | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.details = details
+        if code == "LOCAL_ERROR":
+            field = str((details or {}).get("field", "value"))
+            self.details = {**(details or {}), "reason": reason or f"BAD_{_upper(field)}"}
         self.next_actions = next_actions
 
     def envelope(self) -> Envelope:
@@ -150,6 +157,11 @@ class ValidationError(Run402Error):
         if self.next_actions is not None:
             out["next_actions"] = [dict(action) for action in self.next_actions]
         return {**out, "category": "local", "retryable": False}
+
+
+def _upper(word: str) -> str:
+    """A word as it stands in a code: `--run-at` is RUN_AT, `routes.0.file` is FILE."""
+    return word.rpartition(".")[2].lstrip("-").replace("-", "_").replace(" ", "_").upper()
 
 
 class NetworkError(Run402Error):
@@ -247,6 +259,8 @@ class ApiError(Run402Error):
             out["body_preview"] = self.body[:500]
         if not out.get("message"):
             out["message"] = self.message
+        if out.get("code") in (None, "API_ERROR"):
+            out |= _reasoned(self.fields)
         from math import ceil
 
         wait = None if self.retry_after is None else ceil(self.retry_after)
@@ -283,6 +297,16 @@ class ApiError(Run402Error):
                 "`run402 credentials project-keys import`, or rotate it with `run402 credentials rotate`."
             )
         return None
+
+
+def _reasoned(body: Envelope) -> Envelope:
+    """`details.reason` for an answer without a code of its own: its word in `error`, in capitals; {} without a word."""
+    word, details = body.get("error"), body.get("details")
+    if not isinstance(word, str) or not word.isascii() or not word.replace("_", "a").isalnum():
+        return {}
+    if details is not None and not isinstance(details, dict):
+        return {}
+    return {"details": {"reason": _upper(word), **(details or {})}}
 
 
 def _not_authorized_hint(details: Any) -> str:

@@ -31,16 +31,13 @@ def _guided(envelope: Envelope) -> Envelope:
     if not actions and envelope.get("retryable") and told.words:
         actions = [advice.action("retry", *told.words)]
     hint = envelope.get("hint") or envelope.get("fix")
-    if not actions and (not hint or envelope.get("code") in _SYNTAX):
+    if not actions:
         shown = (*told.path, "--help")
         actions = [advice.action("show_help", *shown, why="It shows the arguments, the flags and an example.")]
         envelope = (
             envelope if hint else {**envelope, "hint": f"What it takes, with an example: {advice.command(*shown)}"}
         )
     return {**envelope, "next_actions": actions} if actions else envelope
-
-
-_SYNTAX = ("UNKNOWN_FLAG", "UNKNOWN_COMMAND", "UNKNOWN_SUBCOMMAND", "BAD_USAGE", "BAD_FLAG")
 
 
 def _with_project(told: secrecy.CommandLine) -> list[Envelope]:
@@ -64,10 +61,16 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
             return [advice.run(*advice.again(right))] if told.words[-1] == flag else []
     elif envelope.get("code") == "BAD_PROJECT_ID" and details.get("value") in told.words:
         wrong, right = details["value"], Blank("project_id")
+    elif key := next((key for key in _VALUES if details.get(key) in told.bare), None):
+        wrong, right = details[key], Blank(key)
     if wrong is None or right is None:
         return []
     words = told.with_word(wrong, right)
     return [advice.run(*words)] if words else []
+
+
+# Members of `details` that repeat the word which is wrong, where it is a word of its own.
+_VALUES = ("value", "name", "wallet", "path", "file", "url", "page")
 
 
 def _value(flag: str, details: Envelope) -> str:
@@ -81,11 +84,17 @@ def _value(flag: str, details: Envelope) -> str:
 
 
 def _hinted(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
-    hint = envelope.get("hint")
-    if not isinstance(hint, str):
-        return []
+    found = next((each for text in _texts(envelope, told) if (each := advice.commands_in(text))), [])
     merged = _usage_with_flags if envelope.get("code") == "UNKNOWN_FLAG" else _whole
-    return [advice.run(*merged(words, told)) for words in advice.commands_in(hint) if words]
+    return [advice.run(*merged(words, told)) for words in found if words]
+
+
+def _texts(envelope: Envelope, told: secrecy.CommandLine) -> list[str]:
+    """Where the error may name a command. A message repeats what was typed: a command that was typed is no advice."""
+    texts = [envelope.get("hint"), envelope.get("fix")]
+    if not any("run402 " in word for word in told.words):
+        texts.append(envelope.get("message"))
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _usage_with_flags(usage: list[str], told: secrecy.CommandLine) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -73,6 +74,9 @@ def test_every_command_of_an_error_is_safe_to_paste(
             continue
         envelope = json.loads(err[-1])
         assert "defect" not in envelope["message"], (line, envelope)
+        if "http" not in envelope:
+            assert envelope.get("next_actions") or advice.commands_in(envelope.get("hint", "")), (line, envelope)
+        assert envelope["code"] != "LOCAL_ERROR" or re.fullmatch(r"[A-Z][A-Z0-9_]+", envelope["details"]["reason"])
         for action in envelope.get("next_actions", ()):
             if str(action.get("command", "")).startswith("run402"):
                 assert shlex.split(action["command"]) == action["argv"], (line, action)

@@ -106,6 +106,8 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     (r"/cache", "cache --help"),
     (r"/projects", "projects --help"),
 )
+# Codes of REST by which a table, column or function is not there for the caller: unknown, or not exposed.
+_DARK = ("PGRST205", "PGRST202", "PGRST204", "PGRST200", "42501", "42P01", "42703")
 _SCHEMA_STATES = ("42P01", "42703", "42883", "42704", "3F000")
 
 
@@ -115,6 +117,9 @@ def body(error: GatewayError, path: str) -> dict[str, Any]:
     if not 400 <= error.status < 500:
         return made
     words = _words(error, path)
+    if not made.get("hint") and made.get("next_actions"):
+        first = next((each["command"] for each in made["next_actions"] if each.get("command")), None)
+        made |= {"hint": f"Next: {first}"} if first else {}
     if not made.get("hint"):
         made["hint"] = f"Next: {advice.command(*words)}"
     if not made.get("next_actions"):
@@ -151,12 +156,21 @@ def _project(error: GatewayError, path: str) -> str | None:
     return named if isinstance(named, str) else found.group(1) if found else None
 
 
-def rest(code: str) -> str:
-    """The hint of an answer of the REST dialect that has none of its own."""
-    if code in ("PGRST205", "PGRST202", "PGRST204", "PGRST200", "42501", "42P01", "42703"):
-        see, change = advice.command("projects", "get-expose"), advice.command("projects", "apply-expose", "--help")
-        return f"What is open to whom: `{see}`. What an expose manifest says: `{change}`"
-    return f"The tables and columns: `{advice.command('projects', 'schema')}`"
+def rest(body: dict[str, Any], project_id: str | None) -> dict[str, Any]:
+    """A refusal of the REST dialect with its next step; what a function raised with a hint of its own stays as it is."""
+    hint, code = body.get("hint"), str(body["code"])
+    if hint and (code not in _DARK or advice.commands_in(hint)):
+        return body
+    project = ("--project", project_id) if project_id else ()
+    see = advice.command("projects", "get-expose", *project)
+    change = advice.command("projects", "apply-expose", "--help")
+    schema = advice.command("projects", "schema", *project)
+    if code in _DARK:
+        text, first = f"What is open to whom: `{see}`. What an expose manifest says: `{change}`", see
+    else:
+        text, first = f"The tables and columns: `{schema}`", schema
+    action = advice.entry("run_command", first)
+    return {**body, "hint": f"{hint}. {text}" if hint else text, "next_actions": [action]}
 
 
 def sql(text: str, position: int | None, state: str | None, said: str | None, project_id: str) -> dict[str, str]:

@@ -136,7 +136,8 @@ def _reference(sent: Mapping[str, Any], planned: Mapping[str, Any] | None, late:
     if planned is None:
         raise ValidationError(
             f"{sent['key']} was stored, but the gateway's plan has no asset entry for it, so its addresses are unknown. "
-            f"Look it up: {advice.command('assets', 'ls', '--prefix', sent['key'])}"
+            f"Look it up: {advice.command('assets', 'ls', '--prefix', sent['key'])}",
+            reason="ASSET_NOT_IN_PLAN",
         )
     ref: dict[str, Any] = {
         **planned["asset_ref"],

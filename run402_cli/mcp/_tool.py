@@ -232,6 +232,12 @@ def exclusive(call: Call, *names: str, exactly: bool = False) -> None:
     """ValidationError when more than one of the inputs is given (or, with `exactly`, not one)."""
     given = [name for name in names if call[name] is not None]
     if len(given) > 1:
-        raise ValidationError(f"{' and '.join(given)} exclude each other. Give one of them.", details={"given": given})
+        raise ValidationError(
+            f"{' and '.join(given)} exclude each other. Give one of them.",
+            details={"given": given},
+            reason="EXCLUSIVE_VALUES",
+        )
     if exactly and not given:
-        raise ValidationError(f"Give one of {', '.join(names)}.", details={"missing": list(names)})
+        raise ValidationError(
+            f"Give one of {', '.join(names)}.", details={"missing": list(names)}, reason="MISSING_VALUE"
+        )

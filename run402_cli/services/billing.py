@@ -23,7 +23,9 @@ def is_email(text: str) -> bool:
 def wallet_address(text: str) -> str:
     """The address in lower case; ValidationError LOCAL_ERROR unless it is 0x and 40 hex digits."""
     if not _WALLET.fullmatch(text):
-        raise ValidationError(f"{text!r} is not a wallet address: it must be 0x and 40 hex digits.")
+        raise ValidationError(
+            f"{text!r} is not a wallet address: it must be 0x and 40 hex digits.", reason="BAD_ADDRESS"
+        )
     return text.lower()
 
 
@@ -36,7 +38,8 @@ def _reading_path(identifier: str) -> str:
     if is_email(identifier):
         return with_query("/orgs/v1/lookup", email=identifier)
     raise ValidationError(
-        f"{identifier!r} is neither an organization id (UUID) nor a wallet address nor an e-mail address."
+        f"{identifier!r} is neither an organization id (UUID) nor a wallet address nor an e-mail address.",
+        reason="BAD_ORG",
     )
 
 
@@ -76,7 +79,7 @@ def history(client: Client, identifier: str, *, limit: int, after: str | None = 
 def create_email(client: Client, email: str) -> Any:
     """POST /orgs/v1/email {email} -> {id, email, email_credits_remaining, verification_sent}. No credentials."""
     if not is_email(email):
-        raise ValidationError(f"{email!r} is not an e-mail address.")
+        raise ValidationError(f"{email!r} is not an e-mail address.", reason="BAD_EMAIL")
     return client.request("POST", "/orgs/v1/email", context="creating the organization", body={"email": email})
 
 
@@ -125,7 +128,7 @@ def checkout(
     body: dict[str, Any] = {"product": product}
     if product == "tier":
         if tier not in TIERS:
-            raise ValidationError(f"{tier!r} is not a tier: choose {', '.join(TIERS)}.")
+            raise ValidationError(f"{tier!r} is not a tier: choose {', '.join(TIERS)}.", reason="BAD_TIER")
         body["tier"] = tier
     elif product == "balance_topup":
         body["amount_usd_micros"] = _topup(amount)
@@ -143,7 +146,8 @@ def checkout(
 def _topup(amount: int | None) -> int:
     if amount is None or amount < _MIN_TOPUP or amount % _TOPUP_STEP:
         raise ValidationError(
-            f"A top-up is at least {_MIN_TOPUP} micro-USD (0.50 USD), in steps of {_TOPUP_STEP} (0.01 USD), not {amount}."
+            f"A top-up is at least {_MIN_TOPUP} micro-USD (0.50 USD), in steps of {_TOPUP_STEP} (0.01 USD), not {amount}.",
+            reason="BAD_AMOUNT",
         )
     return amount
 

@@ -72,7 +72,9 @@ def oidc_token(client: Client) -> str:
         response = client.http.get(url, headers={"Authorization": f"Bearer {os.environ[_TOKEN]}"})
     except httpx.LocalProtocolError:
         # Its text would repeat the token.
-        raise ValidationError(f"{_TOKEN} holds a character that HTTP cannot carry. GitHub sets it; leave it.") from None
+        raise ValidationError(
+            f"{_TOKEN} holds a character that HTTP cannot carry. GitHub sets it; leave it.", reason="BAD_TOKEN_VARIABLE"
+        ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         raise NetworkError(
             f"GitHub's token service does not answer ({reason(exc)}). Run the job again.", read=True

@@ -77,12 +77,21 @@ def message(
     """
     email_address("to", to)
     if template and (subject or html):
-        raise ValidationError("A template brings its own subject and text. Drop --template, or --subject and --html.")
+        raise ValidationError(
+            "A template brings its own subject and text. Drop --template, or --subject and --html.",
+            reason="EXCLUSIVE_VALUES",
+        )
     if not template and not (subject and html):
         needed = "--subject and --html" if not (subject or html) else "--html" if subject else "--subject"
-        raise ValidationError(f"The message is incomplete: add {needed}, or send a template with --template <name>.")
+        raise ValidationError(
+            f"The message is incomplete: add {needed}, or send a template with --template <name>.",
+            reason="MISSING_VALUE",
+        )
     if template and attachments:
-        raise ValidationError("A template takes no attachments. Send the message with --subject and --html.")
+        raise ValidationError(
+            "A template takes no attachments. Send the message with --subject and --html.",
+            reason="ATTACHMENTS_NOT_ALLOWED",
+        )
     if template:
         body: dict[str, Json] = {"to": to, "template": template, "variables": variables or {}}
     else:

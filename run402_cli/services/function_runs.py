@@ -85,7 +85,9 @@ class Schedule:
     def to_wire(self) -> dict[str, Json]:
         """{run_at?, delay_seconds?, expires_at?}. Raises ValidationError LOCAL_ERROR."""
         if self.delay is not None and self.run_at is not None:
-            raise ValidationError("--delay and --run-at both say when the run starts. Give one of them.")
+            raise ValidationError(
+                "--delay and --run-at both say when the run starts. Give one of them.", reason="EXCLUSIVE_VALUES"
+            )
         now = time.time_ns() // 1_000_000
         out: dict[str, Json] = {}
         start = now
@@ -103,6 +105,7 @@ class Schedule:
                 raise ValidationError(
                     "The run would expire before it starts. Move --expires-at or --expires-after behind its start.",
                     details={"starts_at": _instants.iso(start), "expires_at": _instants.iso(expiry)},
+                    reason="EXPIRES_BEFORE_START",
                 )
             out["expires_at"] = _instants.iso(expiry)
         return out
@@ -135,6 +138,7 @@ def check_name(name: str) -> None:
             f"{name!r} cannot name a function: use lower-case letters, digits, - and _, starting with a letter or digit, "
             "at most 128 characters.",
             details={"field": "name", "value": name},
+            reason="BAD_FUNCTION_NAME",
         )
 
 
@@ -281,6 +285,7 @@ def wait_for(client: Client, project_id: str, run_id: str, wait: Wait) -> Json:
                     f"The run is still {status} after {wait.timeout_ms} ms. It goes on; look again with: "
                     f"{advice.command('functions', 'runs', 'get', run_id)}",
                     details={"run_id": run_id, "run_status": status, "timeout_ms": wait.timeout_ms},
+                    reason="RUN_NOT_FINISHED",
                 )
             time.sleep(wait.interval_ms / 1000)
 

@@ -46,6 +46,8 @@ def save(image: dict[str, Any], path: Path) -> dict[str, Any]:
     except (binascii.Error, ValueError):
         data = b""
     if not data:
-        raise ValidationError("The gateway's answer holds no image. See the payment: run402 allowance ledger")
+        raise ValidationError(
+            "The gateway's answer holds no image. See the payment: run402 allowance ledger", reason="NO_IMAGE"
+        )
     path.write_bytes(data)
     return {"file": str(path), "size": len(data), "aspect": image["aspect"]}

@@ -260,9 +260,14 @@ def claim_wallet_org(client: Client, *, org_id: str | None = None, name: str | N
     """
     session, allowance = sessions.control_plane_session(), client.profile.allowance
     if session is None:
-        raise ValidationError(f"Sign in with a browser first, the organization will be yours: {_LOOPBACK}")
+        raise ValidationError(
+            f"Sign in with a browser first, the organization will be yours: {_LOOPBACK}", reason="NOT_SIGNED_IN"
+        )
     if allowance is None:
-        raise ValidationError("The active wallet has no key to prove ownership with. Choose one: run402 wallets list")
+        raise ValidationError(
+            "The active wallet has no key to prove ownership with. Choose one: run402 wallets list",
+            reason="NO_WALLET_KEY",
+        )
     auth = _auth.Bearer(session.token)
     asked = {"wallet": allowance.address}
     challenge = client.request("POST", f"{_CLAIM}/challenge", context="asking for a challenge", auth=auth, body=asked)

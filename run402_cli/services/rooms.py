@@ -79,7 +79,9 @@ def owning_org(client: Client, project_id: str) -> str:
     answer = client.request("GET", path, context="reading the project's organization", auth=client.principal())
     org_id = answer.get("org_id") if isinstance(answer, dict) else None
     if not isinstance(org_id, str) or not org_id:
-        raise ValidationError(f"The gateway named no organization for {project_id}. Say which one: --org <org_id>")
+        raise ValidationError(
+            f"The gateway named no organization for {project_id}. Say which one: --org <org_id>", reason="ORG_UNKNOWN"
+        )
     return org_id
 
 

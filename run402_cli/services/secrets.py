@@ -29,6 +29,7 @@ def set_secret(client: Client, project_id: str, key: str, value: str) -> dict[st
             "That cannot be the name of a secret: use upper-case letters, digits and _, not starting with a digit, "
             "at most 128 characters. Example: API_TOKEN",
             details={"field": "key"},
+            reason="BAD_SECRET_NAME",
         )
     try:
         size = len(value.encode())

@@ -138,8 +138,11 @@ def render(result: Result, accept: Answer) -> bytes:
     return f"{header.getvalue()}{lines}".encode()
 
 
-def error_response(error: RestError, request: Request) -> Response:
-    body = {**error.body(), "hint": error.hint or hints.rest(error.code)} if 400 <= error.status < 500 else error.body()
+def error_response(error: RestError, request: Request, project: Project | None = None) -> Response:
+    """The answer for an error; a 4xx has a hint, with commands for `project` where it is known."""
+    body = error.body()
+    if 400 <= error.status < 500:
+        body = hints.rest(body, project.project_id if project is not None else None)
     content = json.dumps(body, ensure_ascii=False, default=str).encode("utf-8", "replace")
     headers = {**PRIVATE, **error.headers}
     if error.code.isalnum() and error.code.isascii():

@@ -77,11 +77,11 @@ async def serve(
         finally:
             await leave_role(conn)
     except RestError as error:
-        return error_response(error, request)
+        return error_response(error, request, project)
     except psycopg.Error as error:
         if conn.closed:
             raise
-        return error_response(from_database(error, role), request)
+        return error_response(from_database(error, role), request, project)
 
 
 async def _answer(exchange: Exchange) -> Response:

@@ -37,7 +37,7 @@ def _message(call: Call) -> Any:
 def _set_preferences(call: Call) -> Any:
     changes = call.given(*(param.name for param in _PREFERENCES))
     if not changes:
-        raise ValidationError("Nothing is to be changed.")
+        raise ValidationError("Nothing is to be changed.", reason="NOTHING_TO_CHANGE")
     return notifications.set_preferences(call.client, changes)
 
 

@@ -142,13 +142,13 @@ def _rehearse(call: Call) -> Any:
 def _diagnose(call: Call) -> Reply:
     url, host, path, method = (call[name] for name in ("url", "host", "path", "method"))
     if url is not None and (host is not None or path is not None):
-        raise ValidationError("url says host and path already. Give url, or host with path.")
+        raise ValidationError("url says host and path already. Give url, or host with path.", reason="EXCLUSIVE_VALUES")
     if url is None and host is None:
-        raise ValidationError("Which address? Give url, or host with path.")
+        raise ValidationError("Which address? Give url, or host with path.", reason="MISSING_VALUE")
     try:
         address = diagnosis.from_url(url, method) if url is not None else diagnosis.from_host(host, path, method)
     except diagnosis.BadAddress as exc:
-        raise ValidationError(f"Cannot look up that address. {exc}") from exc
+        raise ValidationError(f"Cannot look up that address. {exc}", reason="BAD_URL") from exc
     resolution = apply.resolve(call.client, call.project, host=address.host, path=address.path, method=address.method)
     if not isinstance(resolution, dict):
         raise ValidationError("The gateway's answer is no resolution. Try again later.", code="INTERNAL_ERROR")
@@ -218,7 +218,7 @@ def _up(call: Call) -> Reply:
 
     source, folder = call["source"], call["dir"]
     if source is not None and folder is not None:
-        raise ValidationError("source and dir both name the app. Give one of them.")
+        raise ValidationError("source and dir both name the app. Give one of them.", reason="EXCLUSIVE_VALUES")
     if call["name"] is not None and _BLANK.fullmatch(call["name"]):
         raise ValidationError("name is empty.", code="BAD_PROJECT_NAME", details={"field": "name"})
     options = UpOptions(

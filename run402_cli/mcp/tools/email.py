@@ -22,7 +22,7 @@ _MAX_ATTACHED_BYTES = 7_000_000
 def _defaults(call: Call) -> Any:
     roles = {key: (key, selector) for key, selector in call.given(*_ROLES).items()}
     if not roles:
-        raise ValidationError(f"Nothing is to be changed. Give {' or '.join(_ROLES)}.")
+        raise ValidationError(f"Nothing is to be changed. Give {' or '.join(_ROLES)}.", reason="NOTHING_TO_CHANGE")
     return mailboxes.set_defaults(call.client, call.project, roles)
 
 
@@ -51,7 +51,9 @@ def _send(call: Call) -> Any:
 
 def _check_attachments(attachments: list[dict[str, str]]) -> None:
     if len(attachments) > _MAX_ATTACHMENTS:
-        raise ValidationError(f"{len(attachments)} attachments are more than {_MAX_ATTACHMENTS}.")
+        raise ValidationError(
+            f"{len(attachments)} attachments are more than {_MAX_ATTACHMENTS}.", reason="TOO_MANY_ATTACHMENTS"
+        )
     size = 0
     for entry in attachments:
         try:
@@ -61,7 +63,10 @@ def _check_attachments(attachments: list[dict[str, str]]) -> None:
                 f"content_base64 of {entry['filename']!r} is not base64.", details={"field": "attachments"}
             ) from exc
     if size > _MAX_ATTACHED_BYTES:
-        raise ValidationError(f"The attachments have {size} bytes together; {_MAX_ATTACHED_BYTES} are allowed.")
+        raise ValidationError(
+            f"The attachments have {size} bytes together; {_MAX_ATTACHED_BYTES} are allowed.",
+            reason="ATTACHMENTS_TOO_LARGE",
+        )
 
 
 def _raw(call: Call) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def _register(call: Call) -> Any:
 def _update_webhook(call: Call) -> Any:
     changes = call.given("url", "events")
     if not changes:
-        raise ValidationError("Nothing is to be changed. Give url or events.")
+        raise ValidationError("Nothing is to be changed. Give url or events.", reason="NOTHING_TO_CHANGE")
     if "url" in changes:
         _https(changes["url"])
     return email_webhooks.update(call.client, call.project, call["webhook_id"], changes, mailbox=call["mailbox"])

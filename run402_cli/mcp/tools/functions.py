@@ -179,6 +179,7 @@ def _errors(call: Call) -> Any:
         raise ValidationError(
             f"fingerprint_id shows one error in detail, without {', '.join(filters)}. Use fingerprint to filter the list.",
             details={"given": list(filters)},
+            reason="EXCLUSIVE_VALUES",
         )
     return errors.detail(call.client, call.project, call["fingerprint_id"])
 
@@ -272,7 +273,7 @@ _FUNCTIONS = (
 def _update(call: Call) -> Any:
     given = call.given("schedule", "timeout", "memory")
     if not given:
-        raise ValidationError("Nothing is to be changed. Give schedule, timeout or memory.")
+        raise ValidationError("Nothing is to be changed. Give schedule, timeout or memory.", reason="NOTHING_TO_CHANGE")
     if "schedule" in given and given["schedule"] is None:
         given["schedule"] = ""
     return functions.update(call.client, call.project, call["name"], **given)

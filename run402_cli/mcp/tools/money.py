@@ -151,10 +151,14 @@ def _pay(call: Call) -> Any:
     if not method.isascii() or not method.replace("-", "").isalnum():
         raise ValidationError(f"{method!r} is no HTTP method.", details={"field": "method"})
     if body is not None and method in ("GET", "HEAD"):
-        raise ValidationError(f"{method} takes no body. Use method POST, or leave the body out.")
+        raise ValidationError(
+            f"{method} takes no body. Use method POST, or leave the body out.", reason="BODY_NOT_ALLOWED"
+        )
     if key is not None and (not key.strip() or not key.isascii() or not key.isprintable()):
         raise ValidationError(
-            "idempotency_key takes printable ASCII. Nothing was sent.", details={"funds_moved": False}
+            "idempotency_key takes printable ASCII. Nothing was sent.",
+            details={"funds_moved": False},
+            reason="BAD_IDEMPOTENCY_KEY",
         )
     return pay.pay(
         call.client,

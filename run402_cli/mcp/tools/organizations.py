@@ -231,7 +231,9 @@ def _publish(call: Call) -> Any:
 def _update(call: Call) -> Any:
     fields = call.given("description", "tags", "visibility", "fork_allowed")
     if not fields:
-        raise ValidationError("Nothing is to be changed. Give description, tags, visibility or fork_allowed.")
+        raise ValidationError(
+            "Nothing is to be changed. Give description, tags, visibility or fork_allowed.", reason="NOTHING_TO_CHANGE"
+        )
     return apps.update(call.client, call.project, call["version_id"], fields)
 
 

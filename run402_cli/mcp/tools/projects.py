@@ -79,7 +79,9 @@ def _rest(call: Call) -> Reply:
     body = None
     if "body" in call.args:
         if method not in ("POST", "PATCH"):
-            raise ValidationError(f"{method} takes no body. Use POST or PATCH, or leave the body out.")
+            raise ValidationError(
+                f"{method} takes no body. Use POST or PATCH, or leave the body out.", reason="BODY_NOT_ALLOWED"
+            )
         body = json.dumps(call["body"], ensure_ascii=False)
     path = projects.rest_path(call["table"], params=call["params"], key_type=key_type)
     project_id = call.project_or_active()

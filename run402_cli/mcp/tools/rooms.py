@@ -22,11 +22,13 @@ def _room(call: Call) -> rooms.Room:
     """The room that the inputs name: one of two forms, never both."""
     project_id, org_id, key = (call[name] for name in ("project_id", "org_id", "room_key"))
     if project_id is not None and (org_id is not None or key is not None):
-        raise ValidationError("Name a room by project_id, or by org_id with room_key, not by both.")
+        raise ValidationError(
+            "Name a room by project_id, or by org_id with room_key, not by both.", reason="EXCLUSIVE_VALUES"
+        )
     if project_id is not None:
         return rooms.Room(rooms.owning_org(call.client, project_id), project_id)
     if org_id is None or key is None:
-        raise ValidationError("Which room? Give project_id, or org_id with room_key.")
+        raise ValidationError("Which room? Give project_id, or org_id with room_key.", reason="MISSING_VALUE")
     return rooms.Room(org_id, key)
 
 
@@ -88,7 +90,7 @@ def _org(call: Call) -> str:
     if call["org_id"] is not None:
         return str(call["org_id"])
     if call["project_id"] is None:
-        raise ValidationError("Which organization? Give org_id or project_id.")
+        raise ValidationError("Which organization? Give org_id or project_id.", reason="MISSING_VALUE")
     return rooms.owning_org(call.client, call["project_id"])
 
 

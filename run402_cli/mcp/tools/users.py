@@ -65,7 +65,9 @@ def _put_user(call: Call, *, invite: bool) -> Any:
 def _settings(call: Call) -> Any:
     changes = call.given(*_SETTINGS)
     if not changes:
-        raise ValidationError(f"Nothing is to be changed. Give one of {', '.join(_SETTINGS)}.")
+        raise ValidationError(
+            f"Nothing is to be changed. Give one of {', '.join(_SETTINGS)}.", reason="NOTHING_TO_CHANGE"
+        )
     return auth.change_settings(call.client, call.project, changes)
 
 
@@ -73,7 +75,9 @@ def _scaffold(call: Call) -> Any:
     for role in call["roles"]:
         if not _ROLE.fullmatch(role):
             raise ValidationError(
-                f"{role[:80]!r} cannot be a role: letters, digits, _ and -.", details={"field": "roles"}
+                f"{role[:80]!r} cannot be a role: letters, digits, _ and -.",
+                details={"field": "roles"},
+                reason="BAD_ROLE",
             )
     if not call["roles"]:
         raise ValidationError("roles names no role.", details={"field": "roles"})
@@ -88,7 +92,7 @@ def _scaffold(call: Call) -> Any:
 
 def _response(call: Call) -> Any:
     if call["response"] is None:
-        raise ValidationError("response is missing: what the browser's WebAuthn call returned.")
+        raise ValidationError("response is missing: what the browser's WebAuthn call returned.", reason="MISSING_VALUE")
     return call["response"]
 
 

@@ -1,0 +1,152 @@
+"""Every refusal (4xx) of the gateway says what to do: a hint that is a command or a value, never nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from command_kit import complaint
+from starlette.routing import Route
+
+from run402_cli import advice
+from run402_cli.core import hints
+from run402_cli.core.app import routes
+from run402_cli.core.errors import GatewayError
+
+CORE = Path(hints.__file__).parent
+BODIES = (b"", b"{", b"[]", b'{"nonsense": 1}', b'{"name": 5, "key": "a b", "email": "x", "ref": "nope"}')
+# Wrong in one thing each: what stands in the path after the project, the query, and the JSON body.
+WRONG: tuple[tuple[str, str, Any], ...] = (
+    ("POST", "/projects/v1/admin/{id}/sql", {"sql": "select * from nosuch"}),
+    ("POST", "/projects/v1/admin/{id}/sql", {"sql": "selec 1"}),
+    ("POST", "/projects/v1/admin/{id}/sql", {"sql": "select nocol from pg_class"}),
+    ("POST", "/projects/v1/admin/{id}/sql", {"sql": "create role x"}),
+    ("POST", "/projects/v1/admin/{id}/secrets", {"key": "a-b", "value": "v"}),
+    ("POST", "/projects/v1/admin/{id}/functions", {"name": "Bad Name", "code": "export default 1"}),
+    ("PATCH", "/projects/v1/admin/{id}/functions/nosuch", {"schedule": "nope"}),
+    ("POST", "/projects/v1/admin/{id}/expose", {"version": "1", "tables": [{"name": "nosuch", "expose": True}]}),
+    ("POST", "/apply/v1/plans", {"spec": {"project_id": "{id}", "nonsense": {}}}),
+    ("POST", "/apply/v1/plans", {"spec": {"project_id": "{id}"}}),
+    ("POST", "/projects/v1/{id}/credentials", {"kind": "root", "name": "x"}),
+    ("POST", "/auth/v1/signup", {"email": "nope", "password": "x"}),
+    ("POST", "/jobs/v1/runs", {"job_type": "nope", "input_json": {}}),
+    ("GET", "/admin/v1/rest/nosuch", None),
+    ("GET", "/admin/v1/rest/rpc/nosuch", None),
+    ("GET", "/admin/v1/rest/nosuch?select=(", None),
+    ("POST", "/admin/v1/rest/nosuch", [1]),
+    ("GET", "/rest/v1/nosuch", None),
+    ("GET", "/no/such/route", None),
+    ("PATCH", "/health", None),
+)
+
+
+def constructed() -> Iterator[tuple[str, int, int, str]]:
+    """(file, line, status, word) of every refusal that the sources make with constants."""
+    for path in sorted(CORE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and len(node.args) >= 2:
+                status, word = (each.value if isinstance(each, ast.Constant) else None for each in node.args[:2])
+                if isinstance(status, int) and 400 <= status < 500 and isinstance(word, str):
+                    yield path.relative_to(CORE).as_posix(), node.lineno, status, word
+
+
+def without(body: dict[str, Any], path: str) -> str | None:
+    """What is missing in a refusal, or None."""
+    hint = body.get("hint")
+    if not isinstance(hint, str) or not hint.strip():
+        return "no hint"
+    wrong = [why for words in advice.commands_in(hint) if (why := complaint(words))]
+    if wrong:
+        return f"a command that does not exist: {wrong}"
+    actions = [action.get("argv", [])[1:] for action in body.get("next_actions", ())]
+    named = [words for words in advice.commands_in(hint) if words[-1:] != ["--help"]]
+    if "next_actions" in body and [words for words in named if list(map(str, words)) not in actions]:
+        return "a command of the hint is not among the actions"
+    if "{project}" in hint or ("prj_" in path and "<project_id>" in hint):
+        return "a blank for what is known"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), sorted({(status, word) for _file, _line, status, word in constructed() if word.islower()})
+)
+def test_every_kind_of_refusal_has_its_next_step(status: int, word: str) -> None:
+    for path in ("/projects/v1/prj_1/x", "/apply/v1/plans", "/nowhere"):
+        body = hints.body(GatewayError(status, word, "It is refused."), path)
+        assert without(body, path) is None, (path, body)
+        assert advice.commands_in(body["hint"])
+
+
+def filled(route: Route, project_id: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        return project_id if match[1] == "project_id" else "nope"
+
+    return re.sub(r"\{(\w+)(?::\w+)?\}", value, route.path)
+
+
+def asked(project: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str], bytes]]:
+    """Requests that are wrong in many ways, to every route: no key, a wrong key, a wrong thing, a wrong body."""
+    own = {"Authorization": f"Bearer {project['service_key']}", "apikey": project["service_key"]}
+    for route in routes():
+        if not isinstance(route, Route):
+            continue
+        for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"}):
+            removes = method == "DELETE" and route.path == "/projects/v1/{project_id}"
+            for project_id in ("prj_0000000000000000000000", *(() if removes else (project["project_id"],))):
+                path = filled(route, project_id)
+                yield method, path, {}, b""
+                yield method, path, {"Authorization": "Bearer nope", "apikey": "nope"}, b"{}"
+                yield from ((method, path, own, body) for body in (BODIES if method != "GET" else (b"",)))
+    for method, path, body in WRONG:
+        text = json.dumps(body).replace("{id}", project["project_id"]) if body is not None else ""
+        yield method, path.replace("{id}", project["project_id"]), own, text.encode()
+
+
+def test_no_refusal_that_the_routes_answer_comes_without(client: httpx.Client, project: dict[str, Any]) -> None:
+    seen: set[str] = set()
+    bare = []
+    for method, path, headers, content in asked(project):
+        answer = client.request(method, path, headers=headers, content=content)
+        if not 400 <= answer.status_code < 500 or "json" not in answer.headers.get("content-type", ""):
+            continue
+        body = answer.json()
+        seen.add(str(body.get("error") or body.get("code")))
+        if why := without(body, path):
+            bare.append((method, path, answer.status_code, body, why))
+    assert bare == [], json.dumps(bare)
+    assert len(seen) > 60, sorted(seen)
+
+
+def test_sql_shows_the_place_and_where_the_names_are(
+    client: httpx.Client, project: dict[str, Any], service: dict[str, str]
+) -> None:
+    def refused(sql: str) -> dict[str, Any]:
+        answer = client.post(f"/projects/v1/admin/{project['project_id']}/sql", headers=service, json={"sql": sql})
+        assert answer.status_code == 400
+        return dict(answer.json())
+
+    unknown = refused("select 1,\n  nocol from pg_class")
+    assert unknown["excerpt"] == "  nocol from pg_class\n  ^"
+    schema = ["run402", "projects", "schema", "--project", project["project_id"]]
+    assert unknown["next_actions"][0]["argv"] == schema
+    assert refused("select * from nosuch")["next_actions"][0]["argv"] == schema
+    assert refused("selec 1")["hint"].endswith("selec 1\n^")
+
+
+@pytest.mark.parametrize(("way", "code"), [("/rest/v1/nosuch", "PGRST205"), ("/rest/v1/rpc/nosuch", "PGRST202")])
+def test_rest_names_the_expose_manifest_of_the_project(
+    client: httpx.Client, project: dict[str, Any], way: str, code: str
+) -> None:
+    body = client.get(way, headers={"apikey": project["anon_key"]}).json()
+    assert body["code"] == code
+    assert "apply-expose" in body["hint"]
+    assert body["next_actions"][0]["argv"] == [
+        *("run402", "projects", "get-expose", "--project"),
+        project["project_id"],
+    ]
