@@ -152,7 +152,7 @@ def _jq(expression: str) -> str:
     if (problem := jq_filter.problem(expression)) is not None:
         raise FlagError(
             f"--jq: {(problem.strip() or 'it is no jq expression').splitlines()[0]}",
-            hint="Nothing was sent. Quote the expression for your shell: --jq '.items[].id'",
+            hint="Nothing was sent. A path begins with a dot, and the shell wants quotes: --jq '.items[].id'",
             details={"flag": "--jq", "value": expression},
         )
     return expression

@@ -101,7 +101,8 @@ def integer(flag: str, text: str | None, *, low: int = 1, high: int | None = Non
     if text is None:
         return None
     if not _INTEGER.fullmatch(text) or abs(int(text)) > _MAX_SAFE:
-        raise FlagError(f"{flag} takes a whole number, not {text!r}.", details={"flag": flag, "value": text})
+        what = "number of seconds" if flag == "--ttl" else "number"
+        raise FlagError(f"{flag} takes a whole {what}, not {text!r}.", details={"flag": flag, "value": text})
     value = int(text)
     if value < low:
         raise FlagError(f"{flag} must be at least {low}.", details={"flag": flag, "value": value, "min": low})

@@ -279,6 +279,13 @@ def _body(inline: str | None, file: str | None) -> str | None:
     return text
 
 
+def _from_a_file(flag: str, text: str) -> tuple[str, ...]:
+    """The call as typed with its body from a file: the one that `@file` names, as in other tools, or one to be written."""
+    file = text[1:] if flag == "--body" and text.startswith("@") and len(text) > 1 else advice.Blank("body.json")
+    words = advice.again(without=(flag, text, f"{flag}={text}"))
+    return (*(words or ("functions", "invoke", advice.Blank("name"))), "--body-file", file)
+
+
 def _check_json(flag: str, text: str) -> None:
     try:
         load_json(text)
@@ -289,16 +296,7 @@ def _check_json(flag: str, text: str) -> None:
             code="FUNCTION_BODY_INVALID_JSON",
             hint="Nothing was sent. A file avoids the quoting rules of the shell.",
             details={"flag": flag, "value_preview": text[:_PREVIEW], "parse_error": str(exc)},
-            next_actions=[
-                advice.action(
-                    "edit_request",
-                    "functions",
-                    "invoke",
-                    advice.Blank("name"),
-                    "--body-file",
-                    advice.Blank("body.json"),
-                )
-            ],
+            next_actions=[advice.run(*_from_a_file(flag, text))],
         ) from exc
 
 

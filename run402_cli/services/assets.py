@@ -144,7 +144,10 @@ def blob_path(key: str) -> str:
 def check_key(key: str) -> None:
     """UsageError for a key that would lead somewhere else: empty, or with a segment `.` or `..`."""
     if not key:
-        raise UsageError("The asset key is empty.")
+        raise UsageError(
+            "The asset key is empty.",
+            hint="An asset is one file. A folder as a site: run402 sites deploy-dir <path>; its files one by one: ./folder/*",
+        )
     if any(part in (".", "..") for part in key.split("/")):
         raise UsageError(
             f"{key!r} is not an asset key: it has a . or .. segment. Keys are flat names such as img/a.png."

@@ -513,3 +513,10 @@ def test_headers_of_a_call_do_not_change_where_it_goes(wallet: Path, httpx_mock:
     request = httpx_mock.get_requests()[0]
     assert (request.url.path, request.headers["x-one"]) == ("/functions/v1/hello", "1")
     assert request.headers["content-type"] == "a/b"
+
+
+@pytest.mark.parametrize(("body", "file"), [("@x.json", "x.json"), ("{", "<body.json>")])
+def test_a_body_that_is_no_json_is_offered_from_a_file(run: Run, wallet: Path, body: str, file: str) -> None:
+    error = run("functions", "invoke", "hello", "--body", body, "--method", "PUT").error
+    words = ["functions", "invoke", "hello", "--method", "PUT", "--body-file", file]
+    assert [action["argv"] for action in error["next_actions"]] == [["run402", *words]]
