@@ -96,7 +96,7 @@ def page(
             h.style[Markup(STYLE)],
         ],
         h.body[
-            h.header[h.strong["run402 local gateway"], links(top, here)],
+            h.header[h.strong["local gateway of run402"], links(top, here)],
             h.main[h.nav[links(nav, here)] if nav else None, h.h1[clean(title)], content],
         ],
     ]

@@ -65,7 +65,7 @@ async def projects(request: Request) -> Response:
         )
         for row in found["projects"]
     ]
-    empty = "No project yet. Make one: run402 up in the directory of an app, or run402 projects provision --name demo"
+    empty = "No project yet. In the directory of an app: run402 up --yes. Without one: run402 projects provision --name demo"
     return page(
         "Projects",
         table(("Name", "Id", "Deployed", "Made"), rows, empty=empty),
