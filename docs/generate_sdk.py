@@ -1,17 +1,21 @@
 """Make the namespaces of the Python API (run402_cli/sdk/namespaces) from the signatures of the services.
 
 One module per namespace, with a class that takes project ids and one for a project-scoped client that does not. The
-methods have the parameters, types and docstrings of the functions that they call, so that editors and mypy see them.
-Part of `make docs`. Read from the source alone: nothing is imported. Also makes docs/reference/python-sdk.md.
+methods have the parameters and types of the functions that they call, so that editors and mypy see them, and the names and
+summaries of the commands (docs/sdk_commands.py), before what the functions say of themselves. Part of `make docs`. Read
+from the source alone: nothing is imported. Also makes docs/reference/python-sdk.md.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import sdk_commands
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "run402_cli"
@@ -56,7 +60,10 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
             _service("archives", omit=("download",)),
             _service("archive_import", only=("import_archive",)),
             Source(
-                "sdk._files", only=("verify_archive",), plain=("verify_archive",), rename={"verify_archive": "verify"}
+                "sdk._files",
+                only=("verify_archive", "inspect_archive"),
+                plain=("verify_archive", "inspect_archive"),
+                rename={"verify_archive": "verify", "inspect_archive": "inspect"},
             ),
         ),
     ),
@@ -86,12 +93,12 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     "deploy": (
         "Releases: apply, plan, rehearse, promote, and what happened.",
         (
-            Source("sdk._releases", only=("apply", "plan", "rehearse", "resume")),
+            Source("sdk._releases", only=("apply", "plan", "rehearse", "resume", "diagnose")),
             _service(
                 "apply",
                 only=(
                     *("operation", "operation_events", "operations", "edge_coherence", "promote", "release"),
-                    *("release_diff", "resolve"),
+                    *("release_active", "release_diff", "resolve"),
                 ),
                 rename={"operation_events": "events", "operations": "list"},
             ),
@@ -99,8 +106,15 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     ),
     "domains": ("Own domains for the web and e-mail of a project.", (_service("domains", lister="list_domains"),)),
     "email": (
-        "Messages of a project's mailboxes.",
-        (_service("email", lister="list_messages", plain=("message", "attachment")),),
+        "A project's mailboxes and their messages.",
+        (
+            _service("email", lister="list_messages", plain=("message", "attachment")),
+            _service(
+                "mailboxes",
+                omit=("find", "outbound"),
+                rename={"list_mailboxes": "mailboxes", "set_footer_policy": "update", "set_defaults": "defaults"},
+            ),
+        ),
     ),
     "email_webhooks": ("Webhooks of a mailbox.", (_service("email_webhooks", lister="list_webhooks"),)),
     "errors": ("Errors of functions by identity.", (_service("errors"),)),
@@ -132,7 +146,10 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     "org": ("Organizations, members, invites, audit.", (_service("org", lister="list_orgs"),)),
     "projects": (
         "Projects: provision, SQL, REST, usage, members' roles.",
-        (_service("projects", lister="list_projects"),),
+        (
+            _service("projects", lister="list_projects"),
+            _service("expose", rename={"apply": "apply_expose", "get": "get_expose", "validate": "validate_expose"}),
+        ),
     ),
     "rooms": (
         "Who works on the same project, and messages between them.",
@@ -158,7 +175,7 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
                 "wallets",
                 lister="list_wallets",
                 omit=("set_label",),
-                plain=("list_wallets", "new", "adopt", "use", "rename", "remove", "bind", "unbind"),
+                plain=("list_wallets", "new", "adopt", "use", "rename", "remove", "unbind"),
                 rename={"current_wallet": "current"},
             ),
         ),
@@ -196,6 +213,7 @@ FILTERS = {("services.notifications", "add_rule")}
 
 _SUPPLIED = {"client": "Client", "profile": "Profile", "keys": "KeyCache"}
 _LISTENERS = ("Say", "Tell")
+_ROUTE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE|\{METHOD\}|\{method\}) |\.\.\.")
 _HEAD = '"""{summary}\n\nMade by docs/generate_sdk.py; edit that, or the functions that are called here.\n"""'
 
 
@@ -251,7 +269,7 @@ class Types(ast.NodeTransformer):
             assert name is not None
             self.imports.add((source, name))
         elif node.id == "list" and self.shadows_list:
-            return ast.Name("_List")
+            return ast.parse("builtins.list", mode="eval").body
         return node
 
 
@@ -263,6 +281,8 @@ class Method:
     source: ast.FunctionDef
     name: str
     kind: str
+    older: str | None = None
+    summary: str | None = None
 
     @property
     def takes_project(self) -> bool:
@@ -280,6 +300,20 @@ def methods(sources: tuple[Source, ...]) -> Iterator[Method]:
                 yield Method(module, function, source.rename.get(name, name), kind)
 
 
+def named(group: str, sources: tuple[Source, ...]) -> list[Method]:
+    """The methods of one namespace by the names of their commands; each knows its older name and what its command does."""
+    newer = {f"{new.rpartition('.')[0]}.{old}": new for new, old in sdk_commands.OLDER_NAMES.items()}
+    out = []
+    for method in methods(sources):
+        full = f"{group}.{method.name}" if group else method.name
+        new = newer.get(full, full)
+        method.older = method.name if new != full else None
+        method.name = new.rpartition(".")[2]
+        method.summary = sdk_commands.summary(new)
+        out.append(method)
+    return out
+
+
 def _kind(function: ast.FunctionDef) -> str | None:
     """Which of the things that the namespace has comes first: client, profile or keys; None for a helper."""
     first = function.args.args[0] if function.args.args else None
@@ -294,7 +328,7 @@ class Writer:
     def __init__(self, found: list[Method]) -> None:
         self.found = found
         self.imports: set[tuple[str, str]] = set()
-        self.shadows_list = any(method.name == "list" for method in found)
+        self.shadows_list = any("list" in (method.name, method.older) for method in found)
         self.types = Types(self.imports, shadows_list=self.shadows_list)
 
     def of(self, method: Method, *, bound: bool) -> str:
@@ -323,9 +357,11 @@ class Writer:
         returns = self.types.text(method.module, method.source.returns)
         lines = [
             *_wrapped(f"    def {method.name}(", shown, f") -> {returns}:"),
-            *_docstring(ast.get_docstring(method.source), f"{method.module.name}.{method.source.name}"),
+            *_docstring(told(method)),
             *_body(method, call, verb="" if returns == "None" else "return "),
         ]
+        if method.older:
+            lines += ["", f"    {method.older} = {method.name}  # the older name"]
         return "\n".join(lines)
 
     def _supplied(self, method: Method, arg: ast.arg, *, bound: bool) -> str | None:
@@ -349,7 +385,7 @@ class Writer:
             if isinstance(known, ast.Constant):
                 return _quoted(known.value)
             return f"_{module.name.split('.')[-1].strip('_')}.{value.id}"
-        return ast.unparse(value)
+        return ast.unparse(value).replace("'", '"')
 
 
 def _body(method: Method, call: list[str], *, verb: str) -> list[str]:
@@ -378,8 +414,21 @@ def _wrapped(head: str, items: list[str], tail: str) -> list[str]:
     return [head, *(f"{indent}    {item}" + ("" if item.startswith("**") else ",") for item in items), indent + tail]
 
 
-def _docstring(text: str | None, name: str) -> list[str]:
-    assert text, f"{name} has no docstring"
+def told(method: Method) -> str:
+    """What the command of a method does, or what the function says that it does; then the route; then the rest."""
+    text = ast.get_docstring(method.source)
+    assert text, f"{method.module.name}.{method.source.name} has no docstring"
+    first, _, rest = text.partition("\n\n")
+    route = _ROUTE.match(first)
+    parts = [first, rest]
+    if method.summary and not first.startswith(method.summary):
+        parts = [method.summary, first, rest]
+    elif route:
+        assert method.summary, f"{method.module.name}.{method.source.name} has no command: say first what it does"
+    return "\n\n".join(part for part in parts if part)
+
+
+def _docstring(text: str) -> list[str]:
     paragraphs = []
     for paragraph in text.split("\n\n"):
         lines = paragraph.splitlines()
@@ -398,8 +447,9 @@ def _class_name(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
 
 
-def module_text(title: str, summary: str, sources: tuple[Source, ...], *, scoped: bool = True) -> str:
-    found = list(methods(sources))
+def module_text(group: str, summary: str, sources: tuple[Source, ...]) -> str:
+    title, scoped = _class_name(group) or "General", bool(group)
+    found = named(group, sources)
     assert len({method.name for method in found}) == len(found), f"{title}: two methods have one name"
     writer = Writer(found)
     classes = [_class_text(title, summary, [writer.of(method, bound=False) for method in found])]
@@ -440,11 +490,11 @@ def _imports(writer: Writer, body: str) -> list[str]:
         key=_import_key,
     )
     checked = [*sorted(lines, key=_import_key), *([""] if lines and ours else []), *ours]
-    head = [*(["from typing import TYPE_CHECKING", ""] if checked else []), *sorted(now, key=_import_key)]
+    library = ["import builtins"] if "builtins.list" in body else []
+    library += ["from typing import TYPE_CHECKING"] if checked else []
+    head = [*library, *([""] if library else []), *sorted(now, key=_import_key)]
     if checked:
         head += ["", "if TYPE_CHECKING:", *(f"    {line}" if line else "" for line in checked)]
-    if writer.shadows_list and "_List" in body:
-        head += ["", "_List = list"]
     return head
 
 
@@ -510,7 +560,7 @@ def reference_text() -> str:
     ]
     for name, (summary, sources) in (("", GENERAL), *NAMESPACES.items()):
         prefix = f"r.{name}" if name else "r"
-        found = list(methods(sources))
+        found = named(name, sources)
         writer = Writer(found)
         lines += [f"## {prefix}", "", summary, ""]
         for method in found:
@@ -518,13 +568,16 @@ def reference_text() -> str:
             assert isinstance(tree, ast.FunctionDef)
             del tree.args.args[0]
             star = "*" if name and method.takes_project else ""
-            first = " ".join((ast.get_docstring(tree) or "").split("\n\n")[0].split())
-            lines += [f"`{prefix}.{method.name}({_plain(tree.args)})`{star}", "", first.replace("<", "&lt;"), ""]
+            older = f" (older name: `{method.older}`)" if method.older else ""
+            lines += [f"`{prefix}.{method.name}({_plain(tree.args)})`{star}{older}", ""]
+            for paragraph in (ast.get_docstring(tree) or "").split("\n\n")[: 2 if method.summary else 1]:
+                lines += [" ".join(paragraph.split()).replace("<", "&lt;"), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _plain(arguments: ast.arguments) -> str:
-    return ast.unparse(arguments).replace("'", '"').replace("_List", "list")
+    text = ast.unparse(arguments).replace("'", '"').replace("builtins.list", "list")
+    return re.sub(r"\b_(\w+)\.([A-Z])", r"\1.\2", text)
 
 
 def _check_complete() -> None:
@@ -538,9 +591,9 @@ def _check_complete() -> None:
 def pages() -> dict[Path, str]:
     """Every generated module and its text."""
     _check_complete()
-    out = {OUT / "__init__.py": index_text(), OUT / "_general.py": module_text("General", *GENERAL, scoped=False)}
+    out = {OUT / "__init__.py": index_text(), OUT / "_general.py": module_text("", *GENERAL)}
     for name, (summary, sources) in NAMESPACES.items():
-        out[OUT / f"{name}.py"] = module_text(_class_name(name), summary, sources)
+        out[OUT / f"{name}.py"] = module_text(name, summary, sources)
     out[ROOT / "docs" / "reference" / "python-sdk.md"] = reference_text()
     return out
 

@@ -130,10 +130,7 @@ def verify(
         raise UsageError("--challenge-id and --code go together.", hint=hint)
     with Client() as client:
         project_id = resolve_project(client.profile, project)
-        if token:
-            answer = auth.verify_link(client, project_id, token)
-        else:
-            answer = auth.verify_code(client, project_id, challenge_id=challenge_id or "", code=code or "")
+        answer = auth.verify(client, project_id, token=token, challenge_id=challenge_id, code=code)
         output.emit(answer, compact=True)
 
 

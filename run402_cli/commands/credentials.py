@@ -203,7 +203,7 @@ def keys_list(
 @app.command("project-keys status", example="run402 credentials project-keys status --project prj_123")
 def keys_status(words: ProjectWord = None, project: CachedProjectOpt = None) -> None:
     """Show one cached entry, redacted. `configured` is false when nothing is cached."""
-    output.emit(_keys().redacted(_cached_project(words, project)))
+    output.emit(credentials.project_keys_status(_keys(), _cached_project(words, project)))
 
 
 @app.command(

@@ -613,24 +613,8 @@ def resolve(
 
 def _diagnose(project: str | None, *, url: str | None, host: str | None, path: str | None, method: str | None) -> None:
     from run402_cli.deploy import diagnosis
-    from run402_cli.services import apply
 
     with Client() as client:
         project_id = resolve_project(client.profile, project)
-        try:
-            if url is not None:
-                address = diagnosis.from_url(url, method)
-            else:
-                address = diagnosis.from_host(host or "", path, method)
-        except diagnosis.BadAddress as exc:
-            given = {"project": project_id, "host": host, "path": path, "method": method}
-            if url is not None:
-                given["url"] = diagnosis.without_credentials(url)
-            details = {"input": {key: value for key, value in given.items() if value is not None}}
-            raise UsageError(f"Cannot look up that address. {exc}", details=details) from exc
-        resolution = apply.resolve(client, project_id, host=address.host, path=address.path, method=address.method)
-    if not isinstance(resolution, dict):
-        raise CommandError(
-            "The gateway's answer is no resolution.", code="INTERNAL_ERROR", hint="Retry, or run: run402 service health"
-        )
-    output.emit(diagnosis.report(project_id, address, resolution))
+        found = diagnosis.diagnose(client, project_id, url=url, host=host, path=path, method=method)
+    output.emit(found)

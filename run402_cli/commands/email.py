@@ -131,7 +131,7 @@ def update(
     selector = given[0] if given else mailbox
     with Client() as client:
         project_id = resolve_project(client.profile, project)
-        output.emit(mailboxes.set_footer_policy(client, project_id, selector, footer_policy))
+        output.emit(mailboxes.set_footer_policy(client, project_id, selector, policy=footer_policy))
 
 
 @app.command("info", example="run402 email info --mailbox contact | jq .can_send")

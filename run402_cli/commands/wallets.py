@@ -94,7 +94,7 @@ BoundName = Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=
 @app.command("bind", example="run402 wallets bind staging")
 def bind(name: BoundName = None) -> None:
     """Bind the current directory, and everything below it, to a wallet: writes ./.run402.json. Default: the active wallet."""
-    output.emit(wallets.bind(_name(name or current().name)))
+    output.emit(wallets.bind(current(), _name(name) if name else None))
 
 
 @app.command("unbind", example="run402 wallets unbind")

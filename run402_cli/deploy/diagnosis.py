@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from run402_cli.client import Client
+from run402_cli.errors import CommandError, UsageError
+
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*")
 _HOST_FORBIDDEN = re.compile(r"[\s/?#@:]")
 _CAS_FAILURES = {
@@ -90,6 +93,34 @@ class Address:
     url: str | None = None
     query: str = ""
     fragment: str = ""
+
+
+def diagnose(
+    client: Client,
+    project_id: str,
+    *,
+    url: str | None = None,
+    host: str | None = None,
+    path: str | None = None,
+    method: str | None = None,
+) -> dict[str, Any]:
+    """The `report` on a URL, or on a host and path. UsageError for an address that cannot be asked about."""
+    from run402_cli.services import apply
+
+    try:
+        address = from_url(url, method) if url is not None else from_host(host or "", path, method)
+    except BadAddress as exc:
+        given = {"project": project_id, "host": host, "path": path, "method": method}
+        if url is not None:
+            given["url"] = without_credentials(url)
+        details = {"input": {key: value for key, value in given.items() if value is not None}}
+        raise UsageError(f"Cannot look up that address. {exc}", details=details) from exc
+    resolution = apply.resolve(client, project_id, host=address.host, path=address.path, method=address.method)
+    if not isinstance(resolution, dict):
+        raise CommandError(
+            "The gateway's answer is no resolution.", code="INTERNAL_ERROR", hint="Retry, or run: run402 service health"
+        )
+    return report(project_id, address, resolution)
 
 
 def from_url(url: str, method: str | None) -> Address:

@@ -111,9 +111,10 @@ def rehearse(
 
 
 def resume(client: Client, project_id: str, operation_id: str, *, on_event: OnEvent | None = None) -> dict[str, Any]:
-    """Continue a deploy operation that stopped, and follow it to its end. Never pays. docs/deploy.md
+    """Continue a deploy operation that stopped, and follow it to its end.
 
-    Returns the result of `apply` with an empty diff. Raises DeployError, ValidationError, ApiError, NetworkError.
+    Never pays. Returns the result of `apply` with an empty diff. Raises DeployError, ValidationError, ApiError, NetworkError.
+    docs/deploy.md
     """
     from run402_cli import deploy
     from run402_cli.services.apply import require_operation_id
@@ -121,6 +122,17 @@ def resume(client: Client, project_id: str, operation_id: str, *, on_event: OnEv
     require_operation_id(operation_id)
     with _not_paying(client) as patient:
         return deploy.resume(patient, project_id, operation_id, on_event or deploy.silent)
+
+
+def diagnose(client: Client, project_id: str, url: str, *, method: str | None = None) -> dict[str, Any]:
+    """How the live release answers a public URL, and why.
+
+    Returns {would_serve, diagnostic_status, match, summary, request, warnings, resolution, next_steps, ...}. `method` is GET
+    unless given. Raises UsageError for what is no absolute http(s) URL, ApiError, NetworkError. docs/deploy.md
+    """
+    from run402_cli.deploy import diagnosis
+
+    return diagnosis.diagnose(client, project_id, url=url, method=method)
 
 
 def deploy_function(
@@ -163,11 +175,12 @@ def deploy_dir(
     allow_warning_codes: Sequence[str] = (),
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
-    """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
+    """Replace the site by the files of a directory.
 
-    A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. So does one without many
-    of the site's files (or `allow_warning_codes` with the warning's code). Returns {deployment_id, url, bytes_uploaded?,
-    bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises. docs/deploy.md
+    Content that the gateway has already is not sent again. A directory of fewer than 5 files needs `confirm_prune`: every
+    other file of the site goes. So does one without many of the site's files (or `allow_warning_codes` with the warning's
+    code). Returns {deployment_id, url, bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and
+    what `deploy.apply` raises. docs/deploy.md
     """
     from run402_cli import deploy
     from run402_cli.release.sources import walk

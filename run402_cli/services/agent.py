@@ -40,7 +40,10 @@ def status(client: Client) -> Json:
 
 
 def operator_status(client: Client) -> Json:
-    """GET /agent/v1/operator/status -> how the operator behind the wallet stands: contact, tier, projects at risk."""
+    """How the operator behind the wallet stands.
+
+    GET /agent/v1/operator/status -> how the operator behind the wallet stands: contact, tier, projects at risk.
+    """
     path = "/agent/v1/operator/status"
     return client.request("GET", path, context="reading the operator status", auth=client.principal())
 

@@ -61,7 +61,10 @@ def _saved(profile: Profile, fields: dict[str, Any]) -> Allowance:
 
 
 def faucet(client: Client, address: str, *, idempotency_key: str | None = None) -> Any:
-    """POST /faucet/v1 {address} -> {transaction_hash, amount_usd_micros, token, network}. No credentials."""
+    """Ask the test faucet for funds, once.
+
+    POST /faucet/v1 {address} -> {transaction_hash, amount_usd_micros, token, network}. No credentials.
+    """
     return client.request(
         "POST",
         "/faucet/v1",
@@ -77,7 +80,10 @@ def mark_funded(profile: Profile) -> Allowance:
 
 
 def lookup(client: Client, address: str) -> Any:
-    """GET /orgs/v1/lookup?wallet= -> {org_id, available_usd_micros, held_usd_micros?, exists?} of a wallet's organization."""
+    """The organization of a wallet, and its balance.
+
+    GET /orgs/v1/lookup?wallet= -> {org_id, available_usd_micros, held_usd_micros?, exists?} of a wallet's organization.
+    """
     path = with_query("/orgs/v1/lookup", wallet=address.lower())
     return client.request("GET", path, context="looking up the organization", auth=client.principal())
 

@@ -64,7 +64,10 @@ def rehearse(client: Client, project_id: str | None, plan_id: str, body: Body) -
 
 
 def operation(client: Client, project_id: str, operation_id: str) -> Any:
-    """GET /apply/v1/operations/{id} -> operation snapshot."""
+    """Show one deploy operation.
+
+    GET /apply/v1/operations/{id} -> operation snapshot.
+    """
     return client.request(
         "GET",
         f"/apply/v1/operations/{segment(operation_id)}",
@@ -154,7 +157,10 @@ def _promote(client: Client, project_id: str, release_id: str, codes: list[str])
 
 
 def release(client: Client, project_id: str, release_id: str, *, site_limit: int | None = None) -> Any:
-    """GET /apply/v1/releases/{id|active}[?site_limit=] -> release inventory; "active" is the live one."""
+    """GET /apply/v1/releases/{id|active}[?site_limit=] -> release inventory; "active" is the live one.
+
+    The command prints {release: it}.
+    """
     return client.request(
         "GET",
         with_query(f"/apply/v1/releases/{segment(release_id)}", site_limit=site_limit),
@@ -163,8 +169,16 @@ def release(client: Client, project_id: str, release_id: str, *, site_limit: int
     )
 
 
+def release_active(client: Client, project_id: str, *, site_limit: int | None = None) -> Any:
+    """GET /apply/v1/releases/active[?site_limit=] -> release inventory. The command prints {release: it}."""
+    return release(client, project_id, "active", site_limit=site_limit)
+
+
 def release_diff(client: Client, project_id: str, *, old: str, new: str, limit: int | None = None) -> Any:
-    """GET /apply/v1/releases/diff?from=&to=[&limit=] -> release diff. `old` may be empty or active, `new` active."""
+    """GET /apply/v1/releases/diff?from=&to=[&limit=] -> release diff. `old` may be empty or active, `new` active.
+
+    The command prints {diff: it}.
+    """
     return client.request(
         "GET",
         with_query("/apply/v1/releases/diff", **{"from": old, "to": new, "limit": limit}),
@@ -173,8 +187,11 @@ def release_diff(client: Client, project_id: str, *, old: str, new: str, limit: 
     )
 
 
-def resolve(client: Client, project_id: str, *, host: str, path: str | None, method: str | None) -> Any:
-    """GET /apply/v1/resolve?host=[&path=][&method=] -> how the live release answers that address."""
+def resolve(client: Client, project_id: str, *, host: str, path: str | None = None, method: str | None = None) -> Any:
+    """GET /apply/v1/resolve?host=[&path=][&method=] -> how the live release answers that address.
+
+    The command prints it as `resolution`, with what it means: see `diagnose`.
+    """
     return client.request(
         "GET",
         with_query("/apply/v1/resolve", host=host, path=path, method=method),

@@ -7,6 +7,7 @@ required_actions, tags, live_url, bootstrap_variables, created_at, compatibility
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from run402_cli import advice
@@ -23,7 +24,7 @@ def _versions(project_id: str, version_id: str | None = None) -> str:
     return path if version_id is None else f"{path}/{segment(version_id)}"
 
 
-def browse(client: Client, *, tags: list[str]) -> Json:
+def browse(client: Client, *, tags: Sequence[str] = ()) -> Json:
     """GET /apps/v1[?tag=...&tag=...] without a credential -> {apps: [app], total}: those with any of the tags."""
     query = "&".join(f"tag={segment(tag)}" for tag in tags)
     return client.request("GET", f"/apps/v1?{query}" if query else "/apps/v1", context="browsing apps")
@@ -73,11 +74,11 @@ def _remember(client: Client, answer: Json) -> None:
         ) from exc
 
 
-def publish(client: Client, project_id: str, fields: dict[str, Json]) -> Json:
+def publish(client: Client, project_id: str, fields: dict[str, Json] | None = None) -> Json:
     """POST /projects/v1/admin/{id}/publish {description?, tags?, visibility?, fork_allowed?} with the service key -> app."""
     path = f"/projects/v1/admin/{segment(project_id)}/publish"
     auth = client.service_key(project_id)
-    return client.request("POST", path, context="publishing the app", auth=auth, body=fields)
+    return client.request("POST", path, context="publishing the app", auth=auth, body=fields or {})
 
 
 def versions(client: Client, project_id: str) -> Json:
@@ -89,14 +90,14 @@ def versions(client: Client, project_id: str) -> Json:
     return client.request("GET", _versions(project_id), context="listing versions", auth=auth)
 
 
-def update(client: Client, project_id: str, version_id: str, fields: dict[str, Json]) -> dict[str, Json]:
+def update(client: Client, project_id: str, version_id: str, fields: dict[str, Json] | None = None) -> dict[str, Json]:
     """PATCH /projects/v1/admin/{id}/versions/{version} with the service key: {project_id, version_id, updated}.
 
     `fields` as in `publish`; what is left out stays.
     """
     auth = client.service_key(project_id)
     path = _versions(project_id, version_id)
-    client.request("PATCH", path, context="changing the version", auth=auth, body=fields)
+    client.request("PATCH", path, context="changing the version", auth=auth, body=fields or {})
     return {"project_id": project_id, "version_id": version_id, "updated": True}
 
 

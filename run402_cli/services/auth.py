@@ -9,6 +9,7 @@ A session: {access_token, refresh_token, token_type, expires_in (seconds), user:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from run402_cli.client import Client, _auth, segment
@@ -78,13 +79,33 @@ def magic_link(
     return {**echo, "intent": intent or "signin", "accepted": True, **told}
 
 
+def verify(
+    client: Client,
+    project_id: str,
+    *,
+    token: str | None = None,
+    challenge_id: str | None = None,
+    code: str | None = None,
+) -> Json:
+    """`verify_link` with a token, else `verify_code` with a challenge_id and its code."""
+    if token:
+        return verify_link(client, project_id, token)
+    return verify_code(client, project_id, challenge_id=challenge_id or "", code=code or "")
+
+
 def verify_link(client: Client, project_id: str, token: str) -> Json:
-    """POST /auth/v1/token?grant_type=magic_link {token} -> a session. Creates the user the first time."""
+    """Exchange the token of a mailed link for a session.
+
+    POST /auth/v1/token?grant_type=magic_link {token} -> a session. Creates the user the first time.
+    """
     return _session(client, project_id, "magic_link", {"token": token})
 
 
 def verify_code(client: Client, project_id: str, *, challenge_id: str, code: str) -> Json:
-    """POST /auth/v1/token?grant_type=email_code {challenge_id, code} -> a session. Raises ValidationError LOCAL_ERROR."""
+    """Exchange a mailed code for a session.
+
+    POST /auth/v1/token?grant_type=email_code {challenge_id, code} -> a session. Raises ValidationError LOCAL_ERROR.
+    """
     if not _UUID.fullmatch(challenge_id):
         raise refused("challenge_id", "--challenge-id takes the challenge_id (a UUID) that auth magic-link printed.")
     if not _CODE.fullmatch(code):
@@ -120,7 +141,7 @@ def put_user(
     project_id: str,
     *,
     email: str,
-    invite: bool,
+    invite: bool = False,
     redirect_url: str | None = None,
     is_admin: bool | None = None,
     state: str | None = None,
@@ -139,6 +160,21 @@ def put_user(
     }
     auth = _owner(client, project_id)
     return client.request("POST", "/auth/v1/admin/users", context="saving the user", auth=auth, body=body)
+
+
+def invite_user(
+    client: Client,
+    project_id: str,
+    *,
+    email: str,
+    redirect_url: str,
+    is_admin: bool | None = None,
+    state: str | None = None,
+) -> Json:
+    """As `create_user`, and the user gets a mail with a link to `redirect_url`."""
+    return put_user(
+        client, project_id, email=email, invite=True, redirect_url=redirect_url, is_admin=is_admin, state=state
+    )
 
 
 def set_password(
@@ -214,7 +250,12 @@ def delete_passkey(client: Client, project_id: str, token: str, passkey_id: str)
 
 
 def scaffold_roles(
-    *, table: str, user_column: str, role_column: str, roles: list[str], cache_ttl: int
+    *,
+    table: str = "app_roles",
+    user_column: str = "user_id",
+    role_column: str = "role",
+    roles: Sequence[str] = ("operator",),
+    cache_ttl: int = 60,
 ) -> dict[str, Json]:
     """What a role gate needs, without any request: {table, migration, gate, bootstrap, notes}. `cache_ttl` in seconds.
 
@@ -240,7 +281,7 @@ def scaffold_roles(
         "table": table,
         "idColumn": user_column,
         "roleColumn": role_column,
-        "allowed": roles,
+        "allowed": list(roles),
         "cacheTtl": cache_ttl,
     }
     notes = [

@@ -68,7 +68,7 @@ def _no_organization(identifier: str) -> dict[str, Any]:
     return {"code": "ORGANIZATION_NOT_FOUND", "message": message}
 
 
-def history(client: Client, identifier: str, *, limit: int, after: str | None = None) -> Any:
+def history(client: Client, identifier: str, *, limit: int = 50, after: str | None = None) -> Any:
     """GET /orgs/v1/{org_id}/billing/history?limit=&after= -> {org_id, entries, has_more, next_cursor}; USD micros."""
     _reading_path(identifier)
     path = f"/orgs/v1/{segment(org_id_of(client, identifier))}/billing/history"

@@ -219,7 +219,10 @@ def list_bindings(client: Client, project_id: str) -> Json:
 
 
 def get_binding(client: Client, binding_id: str) -> Json:
-    """GET /ci/v1/bindings/{id} -> the binding's row. ApiError 404 for an unknown one."""
+    """Show one binding.
+
+    GET /ci/v1/bindings/{id} -> the binding's row. ApiError 404 for an unknown one.
+    """
     path = f"{_BINDINGS}/{segment(binding_id)}"
     return client.request("GET", path, context="reading the CI binding", auth=client.principal())
 

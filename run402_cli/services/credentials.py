@@ -115,7 +115,14 @@ def cached_list(keys: KeyCache) -> dict[str, Json]:
     return {"projects": keys.all_redacted(), **keys.identity}
 
 
-def import_keys(keys: KeyCache, project_id: str, *, service_key: str | None, anon_key: str | None) -> dict[str, Json]:
+def project_keys_status(keys: KeyCache, project_id: str) -> dict[str, Json]:
+    """{project_id, configured, ...}: prefixes and fingerprints of the cached entry, never a key. Sends nothing."""
+    return keys.redacted(project_id)
+
+
+def import_keys(
+    keys: KeyCache, project_id: str, *, service_key: str | None = None, anon_key: str | None = None
+) -> dict[str, Json]:
     """Write an entry: a key that is None keeps its cached value. Returns {imported, ...redacted entry}.
 
     Does not ask the gateway and does not make the project active. Raises UsageError when no service key would be left.

@@ -21,13 +21,20 @@ def default_scope(project_id: str, capability: str) -> dict[str, Json]:
 
 
 def create(
-    client: Client, project_id: str, grant_id: str, *, scope: Json, kind: str = AGENT_KEY, expires_at: str | None = None
+    client: Client,
+    project_id: str,
+    grant_id: str,
+    *,
+    scope: Json = None,
+    kind: str = AGENT_KEY,
+    expires_at: str | None = None,
 ) -> Json:
     """POST /projects/v1/{id}/delegates {grant_id, kind, scope, expires_at?} -> {status, delegate_id, token?, expires_at}.
 
     `token` is shown once, for kind run402_agent_key; it is used as RUN402_DELEGATE_TOKEN and written nowhere.
+    Without a scope the delegate may deploy this project.
     """
-    body: dict[str, Json] = {"grant_id": grant_id, "kind": kind, "scope": scope}
+    body: dict[str, Json] = {"grant_id": grant_id, "kind": kind, "scope": scope or default_scope(project_id, "deploy")}
     if expires_at is not None:
         body["expires_at"] = expires_at
     auth = client.principal()

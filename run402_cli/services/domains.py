@@ -117,7 +117,13 @@ def _act(client: Client, project_id: str, domain: str, action: str, context: str
 
 
 def wait(
-    client: Client, project_id: str, domain: str, *, until: str = "active", timeout_ms: int, interval_ms: int
+    client: Client,
+    project_id: str,
+    domain: str,
+    *,
+    until: str = "active",
+    timeout_ms: int = 120_000,
+    interval_ms: int = 5000,
 ) -> Json:
     """Repeat `check` until the domain is as wanted, and return that ProjectDomain.
 

@@ -37,7 +37,10 @@ def page(client: Client, project_id: str, **filters: Json) -> Json:
 
 
 def detail(client: Client, project_id: str, fingerprint_id: str) -> Json:
-    """GET /projects/v1/{id}/errors/{fingerprint_id} -> the fingerprint, with also_seen_in_functions."""
+    """Show one error in detail.
+
+    GET /projects/v1/{id}/errors/{fingerprint_id} -> the fingerprint, with also_seen_in_functions.
+    """
     path = f"/projects/v1/{segment(project_id)}/errors/{segment(fingerprint_id)}"
     return client.request("GET", path, context="reading the error", auth=_auth_of(client, project_id))
 
@@ -55,9 +58,9 @@ def watch(
     new_in: str,
     *,
     window_s: int,
-    interval_s: int,
-    stop_on_new: bool,
-    report: Callable[[int, float, int | None], None],
+    interval_s: int = 15,
+    stop_on_new: bool = False,
+    report: Callable[[int, float, int | None], None] | None = None,
 ) -> tuple[Json, int]:
     """Read the page of `new_in` every `interval_s` seconds for `window_s` seconds; the last page and the number of reads.
 
@@ -81,7 +84,8 @@ def watch(
         else:
             failures, error, last = 0, None, (answer,)
             count = new_count(answer)
-            report(polls, time.monotonic() - began, count)
+            if report is not None:
+                report(polls, time.monotonic() - began, count)
             if stop_on_new and count:
                 return answer, polls
         if elapsed >= window_s:

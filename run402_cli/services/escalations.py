@@ -48,7 +48,7 @@ def raise_escalation(client: Client, org_id: str, reason: str, **fields: str | N
     return client.request("POST", _path(org_id), context="raising the escalation", auth=client.principal(), body=body)
 
 
-def wait(client: Client, org_id: str, raised: Json, *, poll_s: int, timeout_s: int) -> Json:
+def wait(client: Client, org_id: str, raised: Json, *, poll_s: int = 30, timeout_s: int = 3600) -> Json:
     """Read the escalation until somebody has taken it over, and return its last state; after `timeout_s` it is still open.
 
     At once, then every `poll_s` seconds. A failed read is raised: not knowing is not the same as nobody answering.

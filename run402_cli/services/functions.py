@@ -232,7 +232,7 @@ def follow(
     tail: int = 50,
     since: int | None = None,
     request_id: str | None = None,
-    note: Callable[[str], None],
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[Json]:
     """Log entries as they appear, each once, without end: the logs are read again every 3 seconds.
 
@@ -266,7 +266,7 @@ def follow(
 class _Outage:
     """Pauses between tries while the gateway does not answer."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None] | None) -> None:
         self.began: float | None = None
         self._note = note
         self._pause = _FIRST_RETRY_SECONDS
@@ -277,7 +277,7 @@ class _Outage:
         now = time.monotonic()
         if self.began is None:
             self.began = now
-            self._note(f"Connection lost, trying again: {error.message}")
+            self._tell(f"Connection lost, trying again: {error.message}")
         elif now - self.began > _GIVE_UP_SECONDS:
             raise error
         time.sleep(self._pause)
@@ -285,7 +285,11 @@ class _Outage:
 
     def over(self) -> None:
         if self.began is not None:
-            self._note("Connection restored.")
+            self._tell("Connection restored.")
+
+    def _tell(self, text: str) -> None:
+        if self._note is not None:
+            self._note(text)
 
 
 class _NewEntries:
@@ -396,7 +400,10 @@ def _redeploy(exc: ApiError, project_id: str, name: str) -> Run402Error:
 
 
 def rebuild_all(client: Client, project_id: str) -> Json:
-    """POST /projects/v1/{id}/functions/rebuild as the owner -> {rebuilt_count, total, results}; failed rows gain `hint`."""
+    """Bundle the stored source of every function on the current platform runtime.
+
+    POST /projects/v1/{id}/functions/rebuild as the owner -> {rebuilt_count, total, results}; failed rows gain `hint`.
+    """
     path = f"/projects/v1/{segment(project_id)}/functions/rebuild"
     answer = client.request("POST", path, context="rebuilding the functions", auth=client.principal())
     rows = answer.get("results") if isinstance(answer, dict) else None

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from run402_cli.client import Client, _chain
-from run402_cli.errors import CommandError, Run402Error, no_allowance
+from run402_cli.errors import CommandError, Run402Error, UsageError, no_allowance
 from run402_cli.services import allowance as allowances
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.attempts import Attempt, Journal, JournalError
@@ -16,7 +16,7 @@ from run402_cli.state.limits import Limits, clear_limits, limits_path, load_limi
 from run402_cli.state.profile import Profile
 
 POLLS = 30
-_UNSET = object()
+UNCHANGED = "unchanged"
 _LEDGER_KEYS = ("amount_usd_micros", "network", "pay_to", "transaction", "response_status", "last_error_code")
 
 
@@ -139,15 +139,23 @@ def _spent(profile: Profile) -> dict[str, Any]:
         return {"spent_last_day_usd_micros": None}
 
 
-def set_limits(profile: Profile, *, per_payment: Any = _UNSET, per_day: Any = _UNSET) -> dict[str, Any]:
+def set_limits(
+    profile: Profile, *, per_payment: int | str | None = UNCHANGED, per_day: int | str | None = UNCHANGED
+) -> dict[str, Any]:
     """Change one or both limits (USD micros; None takes a limit away); the other stays. Returns `limits`."""
     old = load_limits(profile.dir)
     new = Limits(
-        old.per_payment if per_payment is _UNSET else per_payment,
-        old.per_day if per_day is _UNSET else per_day,
+        old.per_payment if per_payment == UNCHANGED else _micros(per_payment),
+        old.per_day if per_day == UNCHANGED else _micros(per_day),
     )
     save_limits(profile.dir, new)
     return limits(profile)
+
+
+def _micros(value: int | str | None) -> int | None:
+    if isinstance(value, str):
+        raise UsageError(f"A limit is a whole number of USD micros, None or {UNCHANGED!r}, not {value!r}.")
+    return value
 
 
 def drop_limits(profile: Profile) -> dict[str, Any]:
@@ -159,7 +167,7 @@ def drop_limits(profile: Profile) -> dict[str, Any]:
 # -- ledger ---------------------------------------------------------------------------------------------------------------
 
 
-def ledger(profile: Profile, *, limit: int) -> dict[str, Any]:
+def ledger(profile: Profile, *, limit: int = 100) -> dict[str, Any]:
     """Every attempt to pay from this wallet, newest first. Reads the journal only; sends nothing.
 
     {attempts: [{time, host, purpose, amount_usd_micros, network, state, transaction, ...}], has_more,

@@ -229,7 +229,7 @@ def info(client: Client, project_id: str, selector: str | None = None) -> dict[s
     return _pick(row, _INFO)
 
 
-def set_footer_policy(client: Client, project_id: str, selector: str | None, policy: str) -> dict[str, Json]:
+def set_footer_policy(client: Client, project_id: str, selector: str | None = None, *, policy: str) -> dict[str, Json]:
     """PATCH /mailboxes/v1/{mailbox} {footer_policy} -> as `info`. ApiError 403 FOOTER_POLICY_TIER_REQUIRED on prototype."""
     path = mailbox_path(find(client, project_id, selector))
     auth = client.service_key(project_id)
@@ -237,7 +237,7 @@ def set_footer_policy(client: Client, project_id: str, selector: str | None, pol
     return _pick(client.request("PATCH", path, context="changing the mailbox", auth=auth, body=body), _INFO)
 
 
-def set_defaults(client: Client, project_id: str, roles: dict[str, tuple[str, str | None]]) -> Json:
+def set_defaults(client: Client, project_id: str, roles: dict[str, tuple[str, str | None]] | None = None) -> Json:
     """GET /mailboxes/v1, then PATCH /mailboxes/v1/settings with the mailboxes that are to have a role.
 
     `roles`: body key (default_outbound_mailbox_id, auth_sender_mailbox_id) -> (flag, selector or None to clear). Without any

@@ -28,7 +28,12 @@ Tell = Callable[[str], None]
 
 
 def list_notifications(
-    client: Client, *, type: str | None = None, since: str | None = None, limit: int | None = None, after: str | None
+    client: Client,
+    *,
+    type: str | None = None,
+    since: str | None = None,
+    limit: int | None = None,
+    after: str | None = None,
 ) -> Json:
     """GET /agent/v1/notifications[?type&since&limit&after] -> {notifications, has_more, next_cursor}."""
     path = with_query(_BASE, type=type, since=since, limit=limit, after=after)
@@ -81,7 +86,9 @@ def connect_telegram(client: Client, *, label: str | None = None) -> dict[str, J
 
 
 def await_tap(client: Client, started: dict[str, Json], tell: Tell) -> dict[str, Json]:
-    """GET .../channels every 3 seconds until the binding is active: `started` plus {connected, binding} or {timed_out}.
+    """Wait until a person has connected the channel.
+
+    GET .../channels every 3 seconds until the binding is active: `started` plus {connected, binding} or {timed_out}.
 
     Until `code_expires_at`, 20 minutes when it cannot be read, and an hour at most. A look that fails is told and repeated.
     """

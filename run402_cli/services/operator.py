@@ -34,7 +34,9 @@ Fields = dict[str, Any]
 
 
 def start_device_login(client: Client) -> Fields:
-    """POST /agent/v1/operator/session/device {client_name}, no credentials.
+    """Start the sign-in of a human on any device.
+
+    POST /agent/v1/operator/session/device {client_name}, no credentials.
 
     Returns {device_code, user_code, verification_uri, verification_uri_complete?, expires_in (s), interval (s)}.
     """
@@ -47,7 +49,9 @@ def start_device_login(client: Client) -> Fields:
 
 
 def finish_device_login(client: Client, started: Fields) -> sessions.Session:
-    """POST .../device/token {device_code} every `interval` seconds until the human has decided; saves the session.
+    """Wait until the human has decided, and save the session.
+
+    POST .../device/token {device_code} every `interval` seconds until the human has decided; saves the session.
 
     Raises CommandError OPERATOR_LOGIN_DENIED, _EXPIRED, _TIMEOUT (after `expires_in` seconds, at most an hour) or _FAILED.
     """
@@ -99,7 +103,7 @@ def _login_error(suffix: str, message: str) -> CommandError:
 # -- browser login: a write-capable session -------------------------------------------------------------------------------
 
 
-def browser_login(client: Client, *, may_open: bool) -> Fields:
+def browser_login(client: Client, *, may_open: bool = True) -> Fields:
     """Browser login on a loopback port (see client/_approval.sign_in), then GET /agent/v1/control-plane/session.
 
     Returns `control_plane_view` plus `memberships` [{org_id, role, status, display_name?}] when they could be read.
@@ -245,7 +249,7 @@ def require_browser_login() -> sessions.Session:
     return session
 
 
-def approve(client: Client, action: str, target: dict[str, str], *, may_open: bool) -> Fields:
+def approve(client: Client, action: str, target: dict[str, str], *, may_open: bool = True) -> Fields:
     """Mint one approval in the browser (see client/_approval.approve) -> {approved, action, target, expires_at}."""
     entry = _approval.approve(client, require_browser_login(), action, target, may_open=may_open)
     return {"approved": True, "action": action, **target, "expires_at": sessions.iso(entry["expires_at"])}

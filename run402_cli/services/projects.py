@@ -219,7 +219,7 @@ def tenant_payments(
     return client.request("GET", path, context="listing payments", auth=client.principal())
 
 
-def costs(client: Client, project_id: str, *, window: str) -> Json:
+def costs(client: Client, project_id: str, *, window: str = "30d") -> Json:
     """GET /admin/api/finance/project/{id}?window=24h|7d|30d|90d: revenue, direct cost and margin in USD micros.
 
     For platform admins. RUN402_ADMIN_COOKIE, when set, is sent as the cookie (a bare value as run402_admin=<value>).

@@ -74,7 +74,10 @@ def find_room(client: Client, *, org: str | None, room: str | None, project: Cal
 
 
 def owning_org(client: Client, project_id: str) -> str:
-    """GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none."""
+    """The organization that owns a project.
+
+    GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none.
+    """
     path = f"/projects/v1/{segment(project_id)}"
     answer = client.request("GET", path, context="reading the project's organization", auth=client.principal())
     org_id = answer.get("org_id") if isinstance(answer, dict) else None
@@ -156,7 +159,10 @@ def who(
 
 
 def list_presences(client: Client, room: Room, *, include_expired: bool = False) -> Json:
-    """GET .../presences?include_expired=true|false -> {presences: [presence]}."""
+    """List who is in the room, without entering it.
+
+    GET .../presences?include_expired=true|false -> {presences: [presence]}.
+    """
     path = with_query(room.path("presences"), include_expired="true" if include_expired else "false")
     return client.request("GET", path, context="listing who is in the room", auth=client.principal())
 

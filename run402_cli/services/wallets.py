@@ -88,7 +88,7 @@ def _warnings(profile: Profile, wallet: wallets.Wallet) -> list[dict[str, str]]:
     return found
 
 
-def new(name: str, *, mpp: bool) -> dict[str, Any]:
+def new(name: str, *, mpp: bool = False) -> dict[str, Any]:
     """Create a wallet with a fresh key: {local_label, address, rail, created, next}. Pushes the label, best effort.
 
     Raises CommandError WALLET_EXISTS, EnvironmentFault when the directory cannot be written.
@@ -153,8 +153,12 @@ def remove(name: str) -> dict[str, Any]:
     return {"local_label": name, "removed": True}
 
 
-def bind(name: str) -> dict[str, Any]:
-    """Bind the current directory: {wallet, file, bound, safe_to_commit, note, warning?}. The wallet need not exist."""
+def bind(profile: Profile, name: str | None = None) -> dict[str, Any]:
+    """Bind the current directory, to the active wallet unless one is named; the wallet need not exist.
+
+    {wallet, file, bound, safe_to_commit, note, warning?}.
+    """
+    name = name or profile.name
     wallets.bind(Path.cwd(), name)
     result: dict[str, Any] = {
         "wallet": name,

@@ -146,7 +146,7 @@ _MAILBOXES = (
         "update_mailbox",
         "Set the footer under a mailbox's outgoing mail; none needs the hobby or team tier.",
         WRITE,
-        lambda c: mailboxes.set_footer_policy(c.client, c.project, c["mailbox"], c["footer_policy"]),
+        lambda c: mailboxes.set_footer_policy(c.client, c.project, c["mailbox"], policy=c["footer_policy"]),
         PROJECT,
         _MAILBOX,
         need("footer_policy", "run402_transparency|none"),

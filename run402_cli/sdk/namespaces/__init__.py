@@ -197,7 +197,7 @@ class Namespaces(Namespace):
 
     @cached_property
     def email(self) -> Email:
-        """Messages of a project's mailboxes."""
+        """A project's mailboxes and their messages."""
         from run402_cli.sdk.namespaces.email import Email
 
         return Email(self._client, self._say)
@@ -488,7 +488,7 @@ class ProjectNamespaces(Namespace):
 
     @cached_property
     def email(self) -> ProjectEmail:
-        """Messages of a project's mailboxes."""
+        """A project's mailboxes and their messages."""
         from run402_cli.sdk.namespaces.email import ProjectEmail
 
         return ProjectEmail(self._client, self._say, self._project_id)

@@ -38,7 +38,9 @@ class General(Namespace):
         max_spend_usd: float | None = None,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Make the project ready, deploy a directory or repository by its manifest, check it: `run402 up`.
+        """Deploy the app in a directory or repository: make sure of the project, link the directory, deploy, check.
+
+        Make the project ready, deploy a directory or repository by its manifest, check it: `run402 up`.
 
         `yes` agrees to every change that would be asked about. `mode` is apply, check, printSpec or plan. Returns
         {action, mode, dry_run, target, steps, result}. Raises ValidationError RUN402_APPROVAL_REQUIRED without `yes`,
@@ -61,7 +63,9 @@ class General(Namespace):
         )
 
     def status(self) -> dict[str, Any]:
-        """Wallet, balances (USD micros), tier, projects, active project and API target.
+        """Wallet, balances, tier, projects, active project and API target in one document.
+
+        Wallet, balances (USD micros), tier, projects, active project and API target.
 
         GET /tiers/v1/status, /orgs/v1/lookup, /projects/v1 and the chains' balances, all at once; whatever fails is
         null, and the project list falls back to the local key cache. Without a wallet nothing is sent and the document
@@ -72,7 +76,9 @@ class General(Namespace):
     def doctor(
         self, *, verbose: bool = False, refresh: bool = False, scan: bool = True, scan_dir: Path | None = None
     ) -> dict[str, Any]:
-        """{ok, checks: [{name, status, value?, hint?, message?}], proxies?}; `ok` when no status is worse than a warning.
+        """Check directory, version, wallet, keys, API, tier, operator account and sources.
+
+        {ok, checks: [{name, status, value?, hint?, message?}], proxies?}; `ok` when no status is worse than a warning.
 
         GET /status, /tiers/v1/status and /agent/v1/operator/status, one after the other. `refresh` looks at the package
         index first (at most 1.5 s). A state file that cannot be read is a check of its own, `state_files`, and an error
@@ -90,7 +96,9 @@ class General(Namespace):
         idempotency_key: str | None = None,
         require_receipt: bool = False,
     ) -> dict[str, Any]:
-        """{METHOD} url without credentials; a 402 is paid once when it asks for at most `max_usd_micros`.
+        """Call a URL; when it answers 402 with an x402 challenge, pay it once and print the answer with the settlement.
+
+        {METHOD} url without credentials; a 402 is paid once when it asks for at most `max_usd_micros`.
 
         Returns {schema_version, http_status, body, payment: {...} | None, outcome: paid | not_paid, replay,
         next_actions}, also for a 404 or 500 that was not paid for. Raises PaymentError (docs/payments.md, "Faults"),

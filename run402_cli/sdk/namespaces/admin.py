@@ -17,18 +17,27 @@ if TYPE_CHECKING:
 class Admin(Namespace):
     """What platform administrators may do to projects and organizations."""
 
-    def set_lease_perpetual(self, org_id: str, *, enabled: bool) -> Any:
-        """POST /orgs/v1/admin/{org}/lease-perpetual {lease_perpetual} -> {status, org_id, lease_perpetual,
-        reactivated}.
+    def lease_perpetual(self, org_id: str, *, enabled: bool) -> Any:
+        """Pin or unpin the lease of an organization.
+
+        POST /orgs/v1/admin/{org}/lease-perpetual {lease_perpetual} -> {status, org_id, lease_perpetual, reactivated}.
         """
         return self._call(_admin.set_lease_perpetual, org_id, enabled=enabled)
 
+    set_lease_perpetual = lease_perpetual  # the older name
+
     def archive(self, project_id: str, *, reason: str | None = None) -> Any:
-        """POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}."""
+        """Archive a project at once, without confirmation; without --project the active one.
+
+        POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}.
+        """
         return self._call(_admin.archive, project_id, reason=reason)
 
     def reactivate(self, project_id: str) -> Any:
-        """POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}."""
+        """Bring an archived project back.
+
+        POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}.
+        """
         return self._call(_admin.reactivate, project_id)
 
 
@@ -36,9 +45,15 @@ class ProjectAdmin(Namespace):
     """What platform administrators may do to projects and organizations, of one project."""
 
     def archive(self, *, reason: str | None = None) -> Any:
-        """POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}."""
+        """Archive a project at once, without confirmation; without --project the active one.
+
+        POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}.
+        """
         return self._call(_admin.archive, self._project_id, reason=reason)
 
     def reactivate(self) -> Any:
-        """POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}."""
+        """Bring an archived project back.
+
+        POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}.
+        """
         return self._call(_admin.reactivate, self._project_id)

@@ -17,37 +17,52 @@ if TYPE_CHECKING:
 class Agent(Namespace):
     """The contact record of the wallet, and messages to the developers of Run402."""
 
-    def set_contact(self, name: str, *, email: str | None = None, webhook: str | None = None) -> Any:
-        """POST /agent/v1/contact {name, email?, webhook?} -> the record. A new e-mail address starts a reply
-        challenge.
+    def contact(self, name: str, *, email: str | None = None, webhook: str | None = None) -> Any:
+        """Register or change the contact of this wallet.
+
+        POST /agent/v1/contact {name, email?, webhook?} -> the record. A new e-mail address starts a reply challenge.
         """
         return self._call(_agent.set_contact, name, email=email, webhook=webhook)
 
+    set_contact = contact  # the older name
+
     def status(self) -> Any:
-        """GET /agent/v1/contact/status -> the record, plus `email_verification` of GET /agent/v1/operator/status if
+        """Show the contact record and its assurance level.
+
+        GET /agent/v1/contact/status -> the record, plus `email_verification` of GET /agent/v1/operator/status if
         readable.
         """
         return self._call(_agent.status)
 
     def operator_status(self) -> Any:
-        """GET /agent/v1/operator/status -> how the operator behind the wallet stands: contact, tier, projects at
-        risk.
+        """How the operator behind the wallet stands.
+
+        GET /agent/v1/operator/status -> how the operator behind the wallet stands: contact, tier, projects at risk.
         """
         return self._call(_agent.operator_status)
 
     def verify_email(self) -> Any:
-        """POST /agent/v1/contact/verify-email: send the reply challenge, again if need be -> the record."""
+        """Send the e-mail that the operator must reply to, again if need be.
+
+        POST /agent/v1/contact/verify-email: send the reply challenge, again if need be -> the record.
+        """
         return self._call(_agent.verify_email)
 
-    def enroll_passkey(self) -> Any:
-        """POST /agent/v1/contact/passkey/enroll: mail the enrollment link -> the record with enrollment_sent_to.
+    def passkey_enroll(self) -> Any:
+        """Mail the link that enrolls the operator's passkey to the verified address.
+
+        POST /agent/v1/contact/passkey/enroll: mail the enrollment link -> the record with enrollment_sent_to.
 
         Raises ApiError 412 until the e-mail address is verified.
         """
         return self._call(_agent.enroll_passkey)
 
+    enroll_passkey = passkey_enroll  # the older name
+
     def send_message(self, text: str) -> dict[str, Any]:
-        """POST /message/v1 {message} -> {bytes_sent, sent}; the gateway's own answer is left out. Checks as
+        """Send one text message, at most 8192 bytes; several words are joined with spaces.
+
+        POST /message/v1 {message} -> {bytes_sent, sent}; the gateway's own answer is left out. Checks as
         `message_size`.
         """
         return self._call(_agent.send_message, text)

@@ -20,20 +20,23 @@ class Ai(Namespace):
     def translate(
         self, project_id: str, text: str, *, to: str, source: str | None = None, context: str | None = None
     ) -> dict[str, Any]:
-        """POST /ai/v1/translate {text, to, from?, context?} -> {text, from, to}. Signed by the project's service
-        key.
+        """Translate a text.
+
+        POST /ai/v1/translate {text, to, from?, context?} -> {text, from, to}. Signed by the project's service key.
         """
         return self._call(_ai.translate, project_id, text, to=to, source=source, context=context)
 
     def moderate(self, project_id: str, text: str) -> dict[str, Any]:
-        """POST /ai/v1/moderate {text} -> {flagged, categories, category_scores}. Signed by the project's service
-        key.
+        """Check a text against the moderation categories.
+
+        POST /ai/v1/moderate {text} -> {flagged, categories, category_scores}. Signed by the project's service key.
         """
         return self._call(_ai.moderate, project_id, text)
 
     def usage(self, project_id: str) -> Any:
-        """GET /ai/v1/usage -> {translation: {active, used_words, included_words, remaining_words,
-        billing_cycle_start}}.
+        """Translation quota of the billing cycle.
+
+        GET /ai/v1/usage -> {translation: {active, used_words, included_words, remaining_words, billing_cycle_start}}.
         """
         return self._call(_ai.usage, project_id)
 
@@ -42,19 +45,22 @@ class ProjectAi(Namespace):
     """Translation and moderation for a project, of one project."""
 
     def translate(self, text: str, *, to: str, source: str | None = None, context: str | None = None) -> dict[str, Any]:
-        """POST /ai/v1/translate {text, to, from?, context?} -> {text, from, to}. Signed by the project's service
-        key.
+        """Translate a text.
+
+        POST /ai/v1/translate {text, to, from?, context?} -> {text, from, to}. Signed by the project's service key.
         """
         return self._call(_ai.translate, self._project_id, text, to=to, source=source, context=context)
 
     def moderate(self, text: str) -> dict[str, Any]:
-        """POST /ai/v1/moderate {text} -> {flagged, categories, category_scores}. Signed by the project's service
-        key.
+        """Check a text against the moderation categories.
+
+        POST /ai/v1/moderate {text} -> {flagged, categories, category_scores}. Signed by the project's service key.
         """
         return self._call(_ai.moderate, self._project_id, text)
 
     def usage(self) -> Any:
-        """GET /ai/v1/usage -> {translation: {active, used_words, included_words, remaining_words,
-        billing_cycle_start}}.
+        """Translation quota of the billing cycle.
+
+        GET /ai/v1/usage -> {translation: {active, used_words, included_words, remaining_words, billing_cycle_start}}.
         """
         return self._call(_ai.usage, self._project_id)

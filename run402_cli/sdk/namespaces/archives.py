@@ -26,17 +26,24 @@ class Archives(Namespace):
     """Portable archives of a project."""
 
     def create(self, spec: Export) -> dict[str, Any]:
-        """POST /projects/v1/{id}/archives {scope, auth, consistency} -> archive {archive_id, status: running|ready|...,
+        """Export a project as a portable archive.
+
+        POST /projects/v1/{id}/archives {scope, auth, consistency} -> archive {archive_id, status: running|ready|...,
         ...}.
         """
         return self._call(_archives.create, spec)
 
     def status(self, project_id: str, archive_id: str) -> dict[str, Any]:
-        """GET /projects/v1/{id}/archives/{archive} -> archive; byte_count in bytes, sha256 of the file when known."""
+        """Show one archive of a project: running, ready, failed or expired.
+
+        GET /projects/v1/{id}/archives/{archive} -> archive; byte_count in bytes, sha256 of the file when known.
+        """
         return self._call(_archives.status, project_id, archive_id)
 
     def export(self, spec: Export, emit: Callable[[dict[str, Any]], None] | None = None) -> tuple[dict[str, Any], bool]:
-        """Start an export, wait for it and save it as `spec` says. Returns (result document, whether it came to an end).
+        """Export a project as a portable archive.
+
+        Start an export, wait for it and save it as `spec` says. Returns (result document, whether it came to an end).
 
         `emit` receives progress events; the last one, archive_export_complete, holds the document, except when waiting
         ended in failed or expired: then the second value is False and no such event is sent. Raises CommandError
@@ -44,17 +51,23 @@ class Archives(Namespace):
         """
         return self._call(_archives.export, spec, emit)
 
-    def fetch(self, project_id: str, archive_id: str, output: Path) -> dict[str, Any]:
-        """Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
+    def download(self, project_id: str, archive_id: str, output: Path) -> dict[str, Any]:
+        """Save a ready archive.
+
+        Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
 
         CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
         """
         return self._call(_archives.fetch, project_id, archive_id, output)
 
+    fetch = download  # the older name
+
     def import_archive(
         self, wish: Import, emit: Callable[[dict[str, Any]], None] | None = None
     ) -> tuple[dict[str, Any], bool]:
-        """Verify an archive, then POST {core}/archives/v1/import {archive_path, name, dry_run, require_runnable,
+        """Import a portable archive into a self-hosted gateway as a new project.
+
+        Verify an archive, then POST {core}/archives/v1/import {archive_path, name, dry_run, require_runnable,
         secret_values}.
 
         Returns (import result, whether it was imported or would be). `emit` receives two progress events. A tar is
@@ -64,22 +77,40 @@ class Archives(Namespace):
         return self._call(_archive_import.import_archive, wish, emit)
 
     def verify(self, path: str | PathLike[str]) -> dict[str, Any]:
-        """Check a portable archive, directory or tar, without a request: the report, whose `ok` is the verdict. Never
-        raises for what an archive contains. docs/archives.md
+        """Whether an archive, directory or tar is whole and safe.
+
+        Check a portable archive, directory or tar, without a request: the report, whose `ok` is the verdict.
+
+        The command prints {ok, verified, archive: the report}. Never raises for what an archive contains.
+        docs/archives.md
         """
         return self._call_plain(_files.verify_archive, path)
+
+    def inspect(self, path: str | PathLike[str]) -> dict[str, Any]:
+        """The report of verify without its verdict.
+
+        The same report as `verify`. The command prints {archive: the report}, and exits 0 whatever it says.
+        """
+        return self._call_plain(_files.inspect_archive, path)
 
 
 class ProjectArchives(Namespace):
     """Portable archives of a project, of one project."""
 
     def status(self, archive_id: str) -> dict[str, Any]:
-        """GET /projects/v1/{id}/archives/{archive} -> archive; byte_count in bytes, sha256 of the file when known."""
+        """Show one archive of a project: running, ready, failed or expired.
+
+        GET /projects/v1/{id}/archives/{archive} -> archive; byte_count in bytes, sha256 of the file when known.
+        """
         return self._call(_archives.status, self._project_id, archive_id)
 
-    def fetch(self, archive_id: str, output: Path) -> dict[str, Any]:
-        """Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
+    def download(self, archive_id: str, output: Path) -> dict[str, Any]:
+        """Save a ready archive.
+
+        Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
 
         CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
         """
         return self._call(_archives.fetch, self._project_id, archive_id, output)
+
+    fetch = download  # the older name

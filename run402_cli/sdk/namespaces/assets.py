@@ -30,25 +30,34 @@ class Assets(Namespace):
         sort: str | None = None,
         filters: Mapping[str, str] | None = None,
     ) -> Any:
-        """GET /storage/v1/blobs[?prefix&limit&cursor&sort&filter[k]=v] -> {blobs: [{key, size_bytes, ...}], next_cursor}.
+        """List assets, by key unless --sort says otherwise.
+
+        GET /storage/v1/blobs[?prefix&limit&cursor&sort&filter[k]=v] -> {blobs: [{key, size_bytes, ...}], next_cursor}.
 
         Service key. Sizes in bytes; `limit` 1-1000. Raises ApiError, NetworkError. docs/assets.md
         """
         return self._call(_assets.ls, project_id, prefix=prefix, limit=limit, cursor=cursor, sort=sort, filters=filters)
 
     def rm(self, project_id: str, key: str) -> dict[str, Any]:
-        """DELETE /storage/v1/blob/{key}. Service key. Returns {key, project_id, deleted: true}. docs/assets.md"""
+        """Delete one asset.
+
+        DELETE /storage/v1/blob/{key}. Service key. Returns {key, project_id, deleted: true}. docs/assets.md
+        """
         return self._call(_assets.rm, project_id, key)
 
     def sign(self, project_id: str, key: str, *, ttl_seconds: int | None = None) -> Any:
-        """POST /storage/v1/blob/{key}/sign {ttl_seconds?} -> {signed_url, expires_at, expires_in}, seconds. Service key.
+        """Make a URL that reads one asset for a limited time, private or not.
+
+        POST /storage/v1/blob/{key}/sign {ttl_seconds?} -> {signed_url, expires_at, expires_in}, seconds. Service key.
 
         docs/assets.md
         """
         return self._call(_assets.sign, project_id, key, ttl_seconds=ttl_seconds)
 
     def diagnose(self, project_id: str, url: str) -> dict[str, Any]:
-        """GET /storage/v1/blobs/diagnose?url= -> what a public URL serves and what it should serve. Service key.
+        """Compare what a public URL serves with what it should serve.
+
+        GET /storage/v1/blobs/diagnose?url= -> what a public URL serves and what it should serve. Service key.
 
         Every key is there, with a default for what the gateway left out; camelCase keys are read too. docs/assets.md
         """
@@ -66,7 +75,9 @@ class Assets(Namespace):
         metadata: Mapping[str, Any] | None = None,
         exif_policy: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Upload files as assets: [{file, key, size_bytes, sha256, url, ...}] in order, sizes in bytes.
+        """Upload files.
+
+        Upload files as assets: [{file, key, size_bytes, sha256, url, ...}] in order, sizes in bytes.
 
         An asset is named by the file's base name, by `key`, or below it when it ends in /. Bytes that are stored
         already are not sent again. Raises UsageError for a file that does not exist or one `key` for several files, and
@@ -85,7 +96,9 @@ class Assets(Namespace):
         )
 
     def get(self, project_id: str, key: str, output: str | PathLike[str], *, overwrite: bool = False) -> dict[str, str]:
-        """Download one asset to the file `output`: {key, project_id, output}. A broken download goes on where it stopped.
+        """Download one asset to a file.
+
+        Download one asset to the file `output`: {key, project_id, output}. A broken download goes on where it stopped.
 
         Raises CommandError FILE_EXISTS unless `overwrite`, ValidationError CHECKSUM_MISMATCH, ApiError, NetworkError.
         docs/assets.md
@@ -105,7 +118,9 @@ class ProjectAssets(Namespace):
         sort: str | None = None,
         filters: Mapping[str, str] | None = None,
     ) -> Any:
-        """GET /storage/v1/blobs[?prefix&limit&cursor&sort&filter[k]=v] -> {blobs: [{key, size_bytes, ...}], next_cursor}.
+        """List assets, by key unless --sort says otherwise.
+
+        GET /storage/v1/blobs[?prefix&limit&cursor&sort&filter[k]=v] -> {blobs: [{key, size_bytes, ...}], next_cursor}.
 
         Service key. Sizes in bytes; `limit` 1-1000. Raises ApiError, NetworkError. docs/assets.md
         """
@@ -114,18 +129,25 @@ class ProjectAssets(Namespace):
         )
 
     def rm(self, key: str) -> dict[str, Any]:
-        """DELETE /storage/v1/blob/{key}. Service key. Returns {key, project_id, deleted: true}. docs/assets.md"""
+        """Delete one asset.
+
+        DELETE /storage/v1/blob/{key}. Service key. Returns {key, project_id, deleted: true}. docs/assets.md
+        """
         return self._call(_assets.rm, self._project_id, key)
 
     def sign(self, key: str, *, ttl_seconds: int | None = None) -> Any:
-        """POST /storage/v1/blob/{key}/sign {ttl_seconds?} -> {signed_url, expires_at, expires_in}, seconds. Service key.
+        """Make a URL that reads one asset for a limited time, private or not.
+
+        POST /storage/v1/blob/{key}/sign {ttl_seconds?} -> {signed_url, expires_at, expires_in}, seconds. Service key.
 
         docs/assets.md
         """
         return self._call(_assets.sign, self._project_id, key, ttl_seconds=ttl_seconds)
 
     def diagnose(self, url: str) -> dict[str, Any]:
-        """GET /storage/v1/blobs/diagnose?url= -> what a public URL serves and what it should serve. Service key.
+        """Compare what a public URL serves with what it should serve.
+
+        GET /storage/v1/blobs/diagnose?url= -> what a public URL serves and what it should serve. Service key.
 
         Every key is there, with a default for what the gateway left out; camelCase keys are read too. docs/assets.md
         """
@@ -142,7 +164,9 @@ class ProjectAssets(Namespace):
         metadata: Mapping[str, Any] | None = None,
         exif_policy: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Upload files as assets: [{file, key, size_bytes, sha256, url, ...}] in order, sizes in bytes.
+        """Upload files.
+
+        Upload files as assets: [{file, key, size_bytes, sha256, url, ...}] in order, sizes in bytes.
 
         An asset is named by the file's base name, by `key`, or below it when it ends in /. Bytes that are stored
         already are not sent again. Raises UsageError for a file that does not exist or one `key` for several files, and
@@ -161,7 +185,9 @@ class ProjectAssets(Namespace):
         )
 
     def get(self, key: str, output: str | PathLike[str], *, overwrite: bool = False) -> dict[str, str]:
-        """Download one asset to the file `output`: {key, project_id, output}. A broken download goes on where it stopped.
+        """Download one asset to a file.
+
+        Download one asset to the file `output`: {key, project_id, output}. A broken download goes on where it stopped.
 
         Raises CommandError FILE_EXISTS unless `overwrite`, ValidationError CHECKSUM_MISMATCH, ApiError, NetworkError.
         docs/assets.md

@@ -27,7 +27,9 @@ class Branches(Namespace):
         enable_cron: bool = False,
         ttl_days: int | None = None,
     ) -> dict[str, Any]:
-        """POST /projects/v1/{id}/branches {from_snapshot_id?, name?, email_mode?, enable_cron?, ttl_days? (1-30)}.
+        """Create a branch: a project of its own with a copy of the data, sandboxed e-mail and no scheduled runs.
+
+        POST /projects/v1/{id}/branches {from_snapshot_id?, name?, email_mode?, enable_cron?, ttl_days? (1-30)}.
 
         Returns {ok, branch: branch with operation_id, materialization_id, anon_key, service_key}. The keys are cached
         under the branch's own project id; the active project stays. `email_mode`: sandbox or off.
@@ -43,16 +45,23 @@ class Branches(Namespace):
         )
 
     def list(self, project_id: str) -> dict[str, Any]:
-        """GET /projects/v1/{id}/branches -> {project_id, branches: [branch]}."""
+        """List the branches of a project.
+
+        GET /projects/v1/{id}/branches -> {project_id, branches: [branch]}.
+        """
         return self._call(_branches.list_branches, project_id)
 
     def renew(self, project_id: str, branch_id: str, *, ttl_days: int | None = None) -> dict[str, Any]:
-        """POST /projects/v1/{id}/branches/{branch}/renew {ttl_days? (1-30)} -> {ok, branch}."""
+        """Keep a branch of the parent project longer.
+
+        POST /projects/v1/{id}/branches/{branch}/renew {ttl_days? (1-30)} -> {ok, branch}.
+        """
         return self._call(_branches.renew, project_id, branch_id, ttl_days=ttl_days)
 
     def delete(self, project_id: str, branch_id: str) -> dict[str, Any]:
-        """DELETE /projects/v1/{id}/branches/{branch}: {ok, project_id, branch_project_id, deleted}. Cached keys
-        stay.
+        """Delete a branch of the parent project with its data, at once.
+
+        DELETE /projects/v1/{id}/branches/{branch}: {ok, project_id, branch_project_id, deleted}. Cached keys stay.
         """
         return self._call(_branches.delete, project_id, branch_id)
 
@@ -69,7 +78,9 @@ class ProjectBranches(Namespace):
         enable_cron: bool = False,
         ttl_days: int | None = None,
     ) -> dict[str, Any]:
-        """POST /projects/v1/{id}/branches {from_snapshot_id?, name?, email_mode?, enable_cron?, ttl_days? (1-30)}.
+        """Create a branch: a project of its own with a copy of the data, sandboxed e-mail and no scheduled runs.
+
+        POST /projects/v1/{id}/branches {from_snapshot_id?, name?, email_mode?, enable_cron?, ttl_days? (1-30)}.
 
         Returns {ok, branch: branch with operation_id, materialization_id, anon_key, service_key}. The keys are cached
         under the branch's own project id; the active project stays. `email_mode`: sandbox or off.
@@ -85,15 +96,22 @@ class ProjectBranches(Namespace):
         )
 
     def list(self) -> dict[str, Any]:
-        """GET /projects/v1/{id}/branches -> {project_id, branches: [branch]}."""
+        """List the branches of a project.
+
+        GET /projects/v1/{id}/branches -> {project_id, branches: [branch]}.
+        """
         return self._call(_branches.list_branches, self._project_id)
 
     def renew(self, branch_id: str, *, ttl_days: int | None = None) -> dict[str, Any]:
-        """POST /projects/v1/{id}/branches/{branch}/renew {ttl_days? (1-30)} -> {ok, branch}."""
+        """Keep a branch of the parent project longer.
+
+        POST /projects/v1/{id}/branches/{branch}/renew {ttl_days? (1-30)} -> {ok, branch}.
+        """
         return self._call(_branches.renew, self._project_id, branch_id, ttl_days=ttl_days)
 
     def delete(self, branch_id: str) -> dict[str, Any]:
-        """DELETE /projects/v1/{id}/branches/{branch}: {ok, project_id, branch_project_id, deleted}. Cached keys
-        stay.
+        """Delete a branch of the parent project with its data, at once.
+
+        DELETE /projects/v1/{id}/branches/{branch}: {ok, project_id, branch_project_id, deleted}. Cached keys stay.
         """
         return self._call(_branches.delete, self._project_id, branch_id)

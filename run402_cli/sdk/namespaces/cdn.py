@@ -18,7 +18,9 @@ class Cdn(Namespace):
     """Freshness of public asset URLs."""
 
     def wait_fresh(self, project_id: str, url: str, *, sha256: str, timeout_s: int = 60) -> dict[str, Any]:
-        """Repeat GET /storage/v1/blobs/diagnose?url= until the URL serves the content, or the time is over.
+        """Wait until a mutable asset URL serves the content with this SHA-256.
+
+        Repeat GET /storage/v1/blobs/diagnose?url= until the URL serves the content, or the time is over.
 
         `sha256` is 64 lowercase hex digits, `timeout_s` seconds. Returns {fresh, observedSha256, attempts, elapsedMs,
         vantage} and, when the last look failed, lastError {code, message}. One place looks; other edges may lag. A
@@ -32,7 +34,9 @@ class ProjectCdn(Namespace):
     """Freshness of public asset URLs, of one project."""
 
     def wait_fresh(self, url: str, *, sha256: str, timeout_s: int = 60) -> dict[str, Any]:
-        """Repeat GET /storage/v1/blobs/diagnose?url= until the URL serves the content, or the time is over.
+        """Wait until a mutable asset URL serves the content with this SHA-256.
+
+        Repeat GET /storage/v1/blobs/diagnose?url= until the URL serves the content, or the time is over.
 
         `sha256` is 64 lowercase hex digits, `timeout_s` seconds. Returns {fresh, observedSha256, attempts, elapsedMs,
         vantage} and, when the last look failed, lastError {code, message}. One place looks; other edges may lag. A

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 class Ci(Namespace):
     """GitHub Actions workflows that deploy without a secret."""
 
-    def link(self, wanted: Link) -> Any:
-        """Sign a delegation, make the binding, write the workflow -> {binding_id, project_id, subject_match, ...}.
+    def link_github(self, wanted: Link) -> Any:
+        """Let a repository's workflow deploy: the wallet signs a delegation, the gateway keeps it, the workflow is
+        written.
+
+        Sign a delegation, make the binding, write the workflow -> {binding_id, project_id, subject_match, ...}.
 
         The workflow is written only after POST /ci/v1/bindings succeeded. Raises CommandError (GITHUB_REPO_REQUIRED,
         CI_SUBJECT_REQUIRED, GITHUB_REPOSITORY_ID_REQUIRED, WORKFLOW_EXISTS, NO_ALLOWANCE, WORKFLOW_NOT_WRITTEN),
@@ -29,22 +32,33 @@ class Ci(Namespace):
         """
         return self._call(_ci.link, wanted)
 
+    link = link_github  # the older name
+
     def list(self, project_id: str) -> Any:
-        """GET /ci/v1/bindings?project= -> {project_id, bindings: [row]}, revoked ones included."""
+        """List the CI bindings of a project, revoked ones included.
+
+        GET /ci/v1/bindings?project= -> {project_id, bindings: [row]}, revoked ones included.
+        """
         return self._call(_ci.list_bindings, project_id)
 
     def get_binding(self, binding_id: str) -> Any:
-        """GET /ci/v1/bindings/{id} -> the binding's row. ApiError 404 for an unknown one."""
+        """Show one binding.
+
+        GET /ci/v1/bindings/{id} -> the binding's row. ApiError 404 for an unknown one.
+        """
         return self._call(_ci.get_binding, binding_id)
 
     def revoke(self, binding_id: str) -> Any:
-        """POST /ci/v1/bindings/{id}/revoke -> {binding: row, revoked, revocation_residuals}. No request of it
-        works later.
+        """Revoke a binding: its workflow can deploy no more.
+
+        POST /ci/v1/bindings/{id}/revoke -> {binding: row, revoked, revocation_residuals}. No request of it works later.
         """
         return self._call(_ci.revoke, binding_id)
 
     def set_asset_scopes(self, binding_id: str, scopes: Sequence[str]) -> Any:
-        """POST /ci/v1/bindings/{id}/asset-scopes {asset_key_scopes} -> {binding: row}. The list replaces the old one.
+        """Say which asset keys a binding may deploy: exact keys, or prefixes ending in /*.
+
+        POST /ci/v1/bindings/{id}/asset-scopes {asset_key_scopes} -> {binding: row}. The list replaces the old one.
 
         A scope is an exact key or a prefix ending in /*. ApiError 409 when the binding is revoked.
         """
@@ -55,5 +69,8 @@ class ProjectCi(Namespace):
     """GitHub Actions workflows that deploy without a secret, of one project."""
 
     def list(self) -> Any:
-        """GET /ci/v1/bindings?project= -> {project_id, bindings: [row]}, revoked ones included."""
+        """List the CI bindings of a project, revoked ones included.
+
+        GET /ci/v1/bindings?project= -> {project_id, bindings: [row]}, revoked ones included.
+        """
         return self._call(_ci.list_bindings, self._project_id)

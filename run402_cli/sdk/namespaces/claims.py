@@ -22,7 +22,9 @@ class Claims(Namespace):
     def create(
         self, room: Room, resource: str, *, mode: str = "exclusive", ttl_s: int | None = None, note: str | None = None
     ) -> Any:
-        """POST .../claims {resource, mode, ttl_seconds?, note?, presence_id?} -> claim plus conflicts: [claim].
+        """Declare a claim: repo:<glob>, function:<name>, table:<name>, deploy, or any text.
+
+        POST .../claims {resource, mode, ttl_seconds?, note?, presence_id?} -> claim plus conflicts: [claim].
 
         Conflicts are told, not refused. One presence may hold 32; the gateway ends each after an hour unless told
         otherwise.
@@ -30,9 +32,15 @@ class Claims(Namespace):
         return self._call(_claims.create, room, self._say, resource, mode=mode, ttl_s=ttl_s, note=note)
 
     def list(self, room: Room, *, include_inactive: bool = False) -> Any:
-        """GET .../claims?include_inactive=true|false -> {claims: [claim]}."""
+        """List the claims in the room.
+
+        GET .../claims?include_inactive=true|false -> {claims: [claim]}.
+        """
         return self._call(_claims.list_claims, room, include_inactive=include_inactive)
 
     def release(self, room: Room, claim_id: str) -> Any:
-        """DELETE .../claims/{claim} as its holder -> {claim_id, released_at, already_released}."""
+        """Release a claim, with the credential that made it.
+
+        DELETE .../claims/{claim} as its holder -> {claim_id, released_at, already_released}.
+        """
         return self._call(_claims.release, room, claim_id)

@@ -26,29 +26,38 @@ class Delegates(Namespace):
         project_id: str,
         grant_id: str,
         *,
-        scope: Any,
+        scope: Any = None,
         kind: str = "run402_agent_key",
         expires_at: str | None = None,
     ) -> Any:
-        """POST /projects/v1/{id}/delegates {grant_id, kind, scope, expires_at?} -> {status, delegate_id, token?,
+        """Make a delegate for an agent.
+
+        POST /projects/v1/{id}/delegates {grant_id, kind, scope, expires_at?} -> {status, delegate_id, token?,
         expires_at}.
 
         `token` is shown once, for kind run402_agent_key; it is used as RUN402_DELEGATE_TOKEN and written nowhere.
+        Without a scope the delegate may deploy this project.
         """
         return self._call(_delegates.create, project_id, grant_id, scope=scope, kind=kind, expires_at=expires_at)
 
     def list(self, project_id: str) -> Any:
-        """GET /projects/v1/{id}/delegates -> {delegates: [{id, kind, scope, expires_at, revoked_at, ...}]}; no
-        tokens.
+        """List the delegates of a project; never a token.
+
+        GET /projects/v1/{id}/delegates -> {delegates: [{id, kind, scope, expires_at, revoked_at, ...}]}; no tokens.
         """
         return self._call(_delegates.list_delegates, project_id)
 
     def revoke(self, project_id: str, delegate_id: str) -> Any:
-        """DELETE /projects/v1/{id}/delegates/{delegate} -> {status, delegate_id}. Effective at once."""
+        """Revoke a delegate at once.
+
+        DELETE /projects/v1/{id}/delegates/{delegate} -> {status, delegate_id}. Effective at once.
+        """
         return self._call(_delegates.revoke, project_id, delegate_id)
 
     def rotate(self, project_id: str, delegate_id: str) -> Any:
-        """POST /projects/v1/{id}/delegates/{delegate}/rotate -> as `create`: the old token stops, the new one is shown
+        """Give a delegate a new token, shown once; the old one stops at once.
+
+        POST /projects/v1/{id}/delegates/{delegate}/rotate -> as `create`: the old token stops, the new one is shown
         once.
         """
         return self._call(_delegates.rotate, project_id, delegate_id)
@@ -62,27 +71,36 @@ class ProjectDelegates(Namespace):
         return self._call_plain(_delegates.default_scope, self._project_id, capability)
 
     def create(
-        self, grant_id: str, *, scope: Any, kind: str = "run402_agent_key", expires_at: str | None = None
+        self, grant_id: str, *, scope: Any = None, kind: str = "run402_agent_key", expires_at: str | None = None
     ) -> Any:
-        """POST /projects/v1/{id}/delegates {grant_id, kind, scope, expires_at?} -> {status, delegate_id, token?,
+        """Make a delegate for an agent.
+
+        POST /projects/v1/{id}/delegates {grant_id, kind, scope, expires_at?} -> {status, delegate_id, token?,
         expires_at}.
 
         `token` is shown once, for kind run402_agent_key; it is used as RUN402_DELEGATE_TOKEN and written nowhere.
+        Without a scope the delegate may deploy this project.
         """
         return self._call(_delegates.create, self._project_id, grant_id, scope=scope, kind=kind, expires_at=expires_at)
 
     def list(self) -> Any:
-        """GET /projects/v1/{id}/delegates -> {delegates: [{id, kind, scope, expires_at, revoked_at, ...}]}; no
-        tokens.
+        """List the delegates of a project; never a token.
+
+        GET /projects/v1/{id}/delegates -> {delegates: [{id, kind, scope, expires_at, revoked_at, ...}]}; no tokens.
         """
         return self._call(_delegates.list_delegates, self._project_id)
 
     def revoke(self, delegate_id: str) -> Any:
-        """DELETE /projects/v1/{id}/delegates/{delegate} -> {status, delegate_id}. Effective at once."""
+        """Revoke a delegate at once.
+
+        DELETE /projects/v1/{id}/delegates/{delegate} -> {status, delegate_id}. Effective at once.
+        """
         return self._call(_delegates.revoke, self._project_id, delegate_id)
 
     def rotate(self, delegate_id: str) -> Any:
-        """POST /projects/v1/{id}/delegates/{delegate}/rotate -> as `create`: the old token stops, the new one is shown
+        """Give a delegate a new token, shown once; the old one stops at once.
+
+        POST /projects/v1/{id}/delegates/{delegate}/rotate -> as `create`: the old token stops, the new one is shown
         once.
         """
         return self._call(_delegates.rotate, self._project_id, delegate_id)

@@ -18,7 +18,9 @@ class Domains(Namespace):
     """Own domains for the web and e-mail of a project."""
 
     def connect(self, project_id: str, domain: str, desired: dict[str, Any]) -> Any:
-        """POST /projects/v1/{id}/domains/{domain} {desired} -> ProjectDomain. States what is wanted as a whole.
+        """Say what a domain is for: web, sending, receiving.
+
+        POST /projects/v1/{id}/domains/{domain} {desired} -> ProjectDomain. States what is wanted as a whole.
 
         `desired`: {authority?, web?: {enabled, target, role}, email?: {send?, receive?, mailbox_addresses?,
         activation?}}.
@@ -26,45 +28,79 @@ class Domains(Namespace):
         return self._call(_domains.connect, project_id, domain, desired)
 
     def list(self, project_id: str) -> Any:
-        """GET /projects/v1/{id}/domains -> {domains: [ProjectDomain]}."""
+        """List the domains of a project.
+
+        GET /projects/v1/{id}/domains -> {domains: [ProjectDomain]}.
+        """
         return self._call(_domains.list_domains, project_id)
 
-    def get(self, project_id: str, domain: str) -> Any:
-        """GET /projects/v1/{id}/domains/{domain} -> ProjectDomain."""
+    def status(self, project_id: str, domain: str) -> Any:
+        """What is known of a domain, as last observed: status, records, checks, next actions.
+
+        GET /projects/v1/{id}/domains/{domain} -> ProjectDomain.
+        """
         return self._call(_domains.get, project_id, domain)
 
+    get = status  # the older name
+
     def dns(self, project_id: str, domain: str) -> dict[str, Any]:
-        """The DNS side of a domain: {domain, dns_records, checks, next_actions}, from the same route as `get`."""
+        """The DNS records to set at your provider, with the state of each.
+
+        The DNS side of a domain: {domain, dns_records, checks, next_actions}, from the same route as `get`.
+        """
         return self._call(_domains.dns, project_id, domain)
 
     def check(self, project_id: str, domain: str) -> Any:
-        """POST .../actions/check: look at DNS and providers again -> ProjectDomain."""
+        """Look at DNS and providers again, and show the domain.
+
+        POST .../actions/check: look at DNS and providers again -> ProjectDomain.
+        """
         return self._call(_domains.check, project_id, domain)
 
     def apply(self, project_id: str, domain: str) -> Any:
-        """POST .../actions/apply: make the changes that the gateway may safely make itself -> ProjectDomain."""
+        """Make the changes that the gateway may safely make itself.
+
+        POST .../actions/apply: make the changes that the gateway may safely make itself -> ProjectDomain.
+        """
         return self._call(_domains.apply, project_id, domain)
 
     def repair(self, project_id: str, domain: str) -> Any:
-        """POST .../actions/repair: restore the gateway's own side of the domain -> ProjectDomain."""
+        """Restore the gateway's own side of a domain.
+
+        POST .../actions/repair: restore the gateway's own side of the domain -> ProjectDomain.
+        """
         return self._call(_domains.repair, project_id, domain)
 
     def activate(self, project_id: str, domain: str) -> Any:
-        """POST .../actions/activate_mailbox_addresses: mailboxes switch to this domain -> ProjectDomain."""
+        """Switch the mailboxes to their addresses on this domain (after connect with --activation manual).
+
+        POST .../actions/activate_mailbox_addresses: mailboxes switch to this domain -> ProjectDomain.
+        """
         return self._call(_domains.activate, project_id, domain)
 
-    def check_receiving(self, project_id: str, domain: str, *, to: str) -> Any:
-        """POST .../actions/test_receive {to}: ProjectDomain with receive_test {id, address, token, status, created_at,
+    def test_receive(self, project_id: str, domain: str, *, to: str) -> Any:
+        """Start a test of receiving: send a message to the address in `receive_test`, then look with `domains status`.
+
+        POST .../actions/test_receive {to}: ProjectDomain with receive_test {id, address, token, status, created_at,
         ...}.
         """
         return self._call(_domains.check_receiving, project_id, domain, to=to)
 
+    check_receiving = test_receive  # the older name
+
     def disconnect(self, project_id: str, domain: str) -> Any:
-        """DELETE /projects/v1/{id}/domains/{domain} -> {status, domain}. Records at the registrar stay as they are."""
+        """Take a domain off the project.
+
+        DELETE /projects/v1/{id}/domains/{domain} -> {status, domain}. Records at the registrar stay as they are.
+        """
         return self._call(_domains.disconnect, project_id, domain)
 
-    def wait(self, project_id: str, domain: str, *, until: str = "active", timeout_ms: int, interval_ms: int) -> Any:
-        """Repeat `check` until the domain is as wanted, and return that ProjectDomain.
+    def wait(
+        self, project_id: str, domain: str, *, until: str = "active", timeout_ms: int = 120000, interval_ms: int = 5000
+    ) -> Any:
+        """Check a domain again and again until it is ready.
+
+        Repeat `check` until the domain is as wanted, and return that ProjectDomain.
 
         `until`: active (status), receive-active (mail arrives), safe (no blocking check fails). Times are milliseconds.
         Raises ValidationError DOMAIN_WAIT_TIMEOUT with what is still open, and ApiError at the first refusal.
@@ -78,7 +114,9 @@ class ProjectDomains(Namespace):
     """Own domains for the web and e-mail of a project, of one project."""
 
     def connect(self, domain: str, desired: dict[str, Any]) -> Any:
-        """POST /projects/v1/{id}/domains/{domain} {desired} -> ProjectDomain. States what is wanted as a whole.
+        """Say what a domain is for: web, sending, receiving.
+
+        POST /projects/v1/{id}/domains/{domain} {desired} -> ProjectDomain. States what is wanted as a whole.
 
         `desired`: {authority?, web?: {enabled, target, role}, email?: {send?, receive?, mailbox_addresses?,
         activation?}}.
@@ -86,45 +124,77 @@ class ProjectDomains(Namespace):
         return self._call(_domains.connect, self._project_id, domain, desired)
 
     def list(self) -> Any:
-        """GET /projects/v1/{id}/domains -> {domains: [ProjectDomain]}."""
+        """List the domains of a project.
+
+        GET /projects/v1/{id}/domains -> {domains: [ProjectDomain]}.
+        """
         return self._call(_domains.list_domains, self._project_id)
 
-    def get(self, domain: str) -> Any:
-        """GET /projects/v1/{id}/domains/{domain} -> ProjectDomain."""
+    def status(self, domain: str) -> Any:
+        """What is known of a domain, as last observed: status, records, checks, next actions.
+
+        GET /projects/v1/{id}/domains/{domain} -> ProjectDomain.
+        """
         return self._call(_domains.get, self._project_id, domain)
 
+    get = status  # the older name
+
     def dns(self, domain: str) -> dict[str, Any]:
-        """The DNS side of a domain: {domain, dns_records, checks, next_actions}, from the same route as `get`."""
+        """The DNS records to set at your provider, with the state of each.
+
+        The DNS side of a domain: {domain, dns_records, checks, next_actions}, from the same route as `get`.
+        """
         return self._call(_domains.dns, self._project_id, domain)
 
     def check(self, domain: str) -> Any:
-        """POST .../actions/check: look at DNS and providers again -> ProjectDomain."""
+        """Look at DNS and providers again, and show the domain.
+
+        POST .../actions/check: look at DNS and providers again -> ProjectDomain.
+        """
         return self._call(_domains.check, self._project_id, domain)
 
     def apply(self, domain: str) -> Any:
-        """POST .../actions/apply: make the changes that the gateway may safely make itself -> ProjectDomain."""
+        """Make the changes that the gateway may safely make itself.
+
+        POST .../actions/apply: make the changes that the gateway may safely make itself -> ProjectDomain.
+        """
         return self._call(_domains.apply, self._project_id, domain)
 
     def repair(self, domain: str) -> Any:
-        """POST .../actions/repair: restore the gateway's own side of the domain -> ProjectDomain."""
+        """Restore the gateway's own side of a domain.
+
+        POST .../actions/repair: restore the gateway's own side of the domain -> ProjectDomain.
+        """
         return self._call(_domains.repair, self._project_id, domain)
 
     def activate(self, domain: str) -> Any:
-        """POST .../actions/activate_mailbox_addresses: mailboxes switch to this domain -> ProjectDomain."""
+        """Switch the mailboxes to their addresses on this domain (after connect with --activation manual).
+
+        POST .../actions/activate_mailbox_addresses: mailboxes switch to this domain -> ProjectDomain.
+        """
         return self._call(_domains.activate, self._project_id, domain)
 
-    def check_receiving(self, domain: str, *, to: str) -> Any:
-        """POST .../actions/test_receive {to}: ProjectDomain with receive_test {id, address, token, status, created_at,
+    def test_receive(self, domain: str, *, to: str) -> Any:
+        """Start a test of receiving: send a message to the address in `receive_test`, then look with `domains status`.
+
+        POST .../actions/test_receive {to}: ProjectDomain with receive_test {id, address, token, status, created_at,
         ...}.
         """
         return self._call(_domains.check_receiving, self._project_id, domain, to=to)
 
+    check_receiving = test_receive  # the older name
+
     def disconnect(self, domain: str) -> Any:
-        """DELETE /projects/v1/{id}/domains/{domain} -> {status, domain}. Records at the registrar stay as they are."""
+        """Take a domain off the project.
+
+        DELETE /projects/v1/{id}/domains/{domain} -> {status, domain}. Records at the registrar stay as they are.
+        """
         return self._call(_domains.disconnect, self._project_id, domain)
 
-    def wait(self, domain: str, *, until: str = "active", timeout_ms: int, interval_ms: int) -> Any:
-        """Repeat `check` until the domain is as wanted, and return that ProjectDomain.
+    def wait(self, domain: str, *, until: str = "active", timeout_ms: int = 120000, interval_ms: int = 5000) -> Any:
+        """Check a domain again and again until it is ready.
+
+        Repeat `check` until the domain is as wanted, and return that ProjectDomain.
 
         `until`: active (status), receive-active (mail arrives), safe (no blocking check fails). Times are milliseconds.
         Raises ValidationError DOMAIN_WAIT_TIMEOUT with what is still open, and ApiError at the first refusal.

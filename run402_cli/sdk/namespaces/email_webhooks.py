@@ -5,6 +5,7 @@ Made by docs/generate_sdk.py; edit that, or the functions that are called here.
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING
 
 from run402_cli.sdk._namespace import Namespace
@@ -13,33 +14,42 @@ from run402_cli.services import email_webhooks as _email_webhooks
 if TYPE_CHECKING:
     from typing import Any
 
-_List = list
-
 
 class EmailWebhooks(Namespace):
     """Webhooks of a mailbox."""
 
     def list(self, project_id: str, *, mailbox: str | None = None) -> Any:
-        """GET /mailboxes/v1/{mailbox}/webhooks -> {webhooks: [{webhook_id, url, events, created_at}]}."""
+        """List the webhooks of a mailbox.
+
+        GET /mailboxes/v1/{mailbox}/webhooks -> {webhooks: [{webhook_id, url, events, created_at}]}.
+        """
         return self._call(_email_webhooks.list_webhooks, project_id, mailbox=mailbox)
 
     def get(self, project_id: str, webhook_id: str, *, mailbox: str | None = None) -> Any:
-        """GET /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, url, events, created_at}."""
+        """Show one webhook.
+
+        GET /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, url, events, created_at}.
+        """
         return self._call(_email_webhooks.get, project_id, webhook_id, mailbox=mailbox)
 
-    def register(self, project_id: str, *, url: str, events: _List[str], mailbox: str | None = None) -> Any:
-        """POST /mailboxes/v1/{mailbox}/webhooks {url, events} -> the webhook."""
+    def register(self, project_id: str, *, url: str, events: builtins.list[str], mailbox: str | None = None) -> Any:
+        """Post a mailbox's events to a URL.
+
+        POST /mailboxes/v1/{mailbox}/webhooks {url, events} -> the webhook.
+        """
         return self._call(_email_webhooks.register, project_id, url=url, events=events, mailbox=mailbox)
 
     def update(self, project_id: str, webhook_id: str, changes: dict[str, Any], *, mailbox: str | None = None) -> Any:
-        """PATCH /mailboxes/v1/{mailbox}/webhooks/{webhook} {url?, events?} -> the webhook; `events` replaces all
-        of them.
+        """Change the URL of a webhook, its events (the whole list), or both.
+
+        PATCH /mailboxes/v1/{mailbox}/webhooks/{webhook} {url?, events?} -> the webhook; `events` replaces all of them.
         """
         return self._call(_email_webhooks.update, project_id, webhook_id, changes, mailbox=mailbox)
 
     def delete(self, project_id: str, webhook_id: str, *, mailbox: str | None = None) -> dict[str, Any]:
-        """DELETE /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, project_id, deleted}. Doing it twice
-        is fine.
+        """Delete a webhook.
+
+        DELETE /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, project_id, deleted}. Doing it twice is fine.
         """
         return self._call(_email_webhooks.delete, project_id, webhook_id, mailbox=mailbox)
 
@@ -52,7 +62,9 @@ class EmailWebhooks(Namespace):
         limit: str | None = None,
         after: str | None = None,
     ) -> Any:
-        """GET /mailboxes/v1/{mailbox}/webhooks/deliveries[?status&limit&after].
+        """List deliveries to webhooks. failed_permanent ones are given up until `redrive`.
+
+        GET /mailboxes/v1/{mailbox}/webhooks/deliveries[?status&limit&after].
 
         Returns {deliveries: [{delivery_id, webhook_id, event_type, status, attempts, last_status, last_error,
         next_attempt_at, delivered_at, created_at}], has_more, next_cursor}. failed_permanent ones wait for `redrive`.
@@ -63,7 +75,10 @@ class EmailWebhooks(Namespace):
         )
 
     def redrive(self, project_id: str, delivery_id: str, *, mailbox: str | None = None) -> Any:
-        """POST /mailboxes/v1/{mailbox}/webhooks/deliveries/{delivery}/redrive -> {status: requeued, delivery}."""
+        """Queue a delivery that was given up again.
+
+        POST /mailboxes/v1/{mailbox}/webhooks/deliveries/{delivery}/redrive -> {status: requeued, delivery}.
+        """
         return self._call(_email_webhooks.redrive, project_id, delivery_id, mailbox=mailbox)
 
 
@@ -71,26 +86,37 @@ class ProjectEmailWebhooks(Namespace):
     """Webhooks of a mailbox, of one project."""
 
     def list(self, *, mailbox: str | None = None) -> Any:
-        """GET /mailboxes/v1/{mailbox}/webhooks -> {webhooks: [{webhook_id, url, events, created_at}]}."""
+        """List the webhooks of a mailbox.
+
+        GET /mailboxes/v1/{mailbox}/webhooks -> {webhooks: [{webhook_id, url, events, created_at}]}.
+        """
         return self._call(_email_webhooks.list_webhooks, self._project_id, mailbox=mailbox)
 
     def get(self, webhook_id: str, *, mailbox: str | None = None) -> Any:
-        """GET /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, url, events, created_at}."""
+        """Show one webhook.
+
+        GET /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, url, events, created_at}.
+        """
         return self._call(_email_webhooks.get, self._project_id, webhook_id, mailbox=mailbox)
 
-    def register(self, *, url: str, events: _List[str], mailbox: str | None = None) -> Any:
-        """POST /mailboxes/v1/{mailbox}/webhooks {url, events} -> the webhook."""
+    def register(self, *, url: str, events: builtins.list[str], mailbox: str | None = None) -> Any:
+        """Post a mailbox's events to a URL.
+
+        POST /mailboxes/v1/{mailbox}/webhooks {url, events} -> the webhook.
+        """
         return self._call(_email_webhooks.register, self._project_id, url=url, events=events, mailbox=mailbox)
 
     def update(self, webhook_id: str, changes: dict[str, Any], *, mailbox: str | None = None) -> Any:
-        """PATCH /mailboxes/v1/{mailbox}/webhooks/{webhook} {url?, events?} -> the webhook; `events` replaces all
-        of them.
+        """Change the URL of a webhook, its events (the whole list), or both.
+
+        PATCH /mailboxes/v1/{mailbox}/webhooks/{webhook} {url?, events?} -> the webhook; `events` replaces all of them.
         """
         return self._call(_email_webhooks.update, self._project_id, webhook_id, changes, mailbox=mailbox)
 
     def delete(self, webhook_id: str, *, mailbox: str | None = None) -> dict[str, Any]:
-        """DELETE /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, project_id, deleted}. Doing it twice
-        is fine.
+        """Delete a webhook.
+
+        DELETE /mailboxes/v1/{mailbox}/webhooks/{webhook} -> {webhook_id, project_id, deleted}. Doing it twice is fine.
         """
         return self._call(_email_webhooks.delete, self._project_id, webhook_id, mailbox=mailbox)
 
@@ -102,7 +128,9 @@ class ProjectEmailWebhooks(Namespace):
         limit: str | None = None,
         after: str | None = None,
     ) -> Any:
-        """GET /mailboxes/v1/{mailbox}/webhooks/deliveries[?status&limit&after].
+        """List deliveries to webhooks. failed_permanent ones are given up until `redrive`.
+
+        GET /mailboxes/v1/{mailbox}/webhooks/deliveries[?status&limit&after].
 
         Returns {deliveries: [{delivery_id, webhook_id, event_type, status, attempts, last_status, last_error,
         next_attempt_at, delivered_at, created_at}], has_more, next_cursor}. failed_permanent ones wait for `redrive`.
@@ -113,5 +141,8 @@ class ProjectEmailWebhooks(Namespace):
         )
 
     def redrive(self, delivery_id: str, *, mailbox: str | None = None) -> Any:
-        """POST /mailboxes/v1/{mailbox}/webhooks/deliveries/{delivery}/redrive -> {status: requeued, delivery}."""
+        """Queue a delivery that was given up again.
+
+        POST /mailboxes/v1/{mailbox}/webhooks/deliveries/{delivery}/redrive -> {status: requeued, delivery}.
+        """
         return self._call(_email_webhooks.redrive, self._project_id, delivery_id, mailbox=mailbox)

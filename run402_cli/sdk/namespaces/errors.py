@@ -19,7 +19,9 @@ class Errors(Namespace):
     """Errors of functions by identity."""
 
     def page(self, project_id: str, **filters: Any) -> Any:
-        """GET /projects/v1/{id}/errors[?since&until&function&kind&fingerprint&new_in&limit&cursor].
+        """Show the errors of a project's functions by identity, one of them in detail, or the verdict on a release.
+
+        GET /projects/v1/{id}/errors[?since&until&function&kind&fingerprint&new_in&limit&cursor].
 
         Returns {verdict: {window, compared_release_id, baseline_release_id, new_fingerprints, recurring_fingerprints,
         invocations_in_window, coverage, row_cap}, errors: [fingerprint], has_more, next_cursor?}.
@@ -28,7 +30,10 @@ class Errors(Namespace):
             return _errors.page(self._client, project_id, **filters)
 
     def detail(self, project_id: str, fingerprint_id: str) -> Any:
-        """GET /projects/v1/{id}/errors/{fingerprint_id} -> the fingerprint, with also_seen_in_functions."""
+        """Show one error in detail.
+
+        GET /projects/v1/{id}/errors/{fingerprint_id} -> the fingerprint, with also_seen_in_functions.
+        """
         return self._call(_errors.detail, project_id, fingerprint_id)
 
     def watch(
@@ -37,9 +42,9 @@ class Errors(Namespace):
         new_in: str,
         *,
         window_s: int,
-        interval_s: int,
-        stop_on_new: bool,
-        report: Callable[[int, float, int | None], None],
+        interval_s: int = 15,
+        stop_on_new: bool = False,
+        report: Callable[[int, float, int | None], None] | None = None,
     ) -> tuple[Any, int]:
         """Read the page of `new_in` every `interval_s` seconds for `window_s` seconds; the last page and the number of
         reads.
@@ -63,7 +68,9 @@ class ProjectErrors(Namespace):
     """Errors of functions by identity, of one project."""
 
     def page(self, **filters: Any) -> Any:
-        """GET /projects/v1/{id}/errors[?since&until&function&kind&fingerprint&new_in&limit&cursor].
+        """Show the errors of a project's functions by identity, one of them in detail, or the verdict on a release.
+
+        GET /projects/v1/{id}/errors[?since&until&function&kind&fingerprint&new_in&limit&cursor].
 
         Returns {verdict: {window, compared_release_id, baseline_release_id, new_fingerprints, recurring_fingerprints,
         invocations_in_window, coverage, row_cap}, errors: [fingerprint], has_more, next_cursor?}.
@@ -72,7 +79,10 @@ class ProjectErrors(Namespace):
             return _errors.page(self._client, self._project_id, **filters)
 
     def detail(self, fingerprint_id: str) -> Any:
-        """GET /projects/v1/{id}/errors/{fingerprint_id} -> the fingerprint, with also_seen_in_functions."""
+        """Show one error in detail.
+
+        GET /projects/v1/{id}/errors/{fingerprint_id} -> the fingerprint, with also_seen_in_functions.
+        """
         return self._call(_errors.detail, self._project_id, fingerprint_id)
 
     def watch(
@@ -80,9 +90,9 @@ class ProjectErrors(Namespace):
         new_in: str,
         *,
         window_s: int,
-        interval_s: int,
-        stop_on_new: bool,
-        report: Callable[[int, float, int | None], None],
+        interval_s: int = 15,
+        stop_on_new: bool = False,
+        report: Callable[[int, float, int | None], None] | None = None,
     ) -> tuple[Any, int]:
         """Read the page of `new_in` every `interval_s` seconds for `window_s` seconds; the last page and the number of
         reads.

@@ -25,7 +25,9 @@ class Escalations(Namespace):
         return self._call(_escalations.find_org, org=org, project=project)
 
     def raise_escalation(self, org_id: str, reason: str, **fields: str | None) -> Any:
-        """POST /orgs/v1/{org}/escalations {reason, severity?, project_id?, presence_name?, idempotency_key?}.
+        """Page a human of the organization.
+
+        POST /orgs/v1/{org}/escalations {reason, severity?, project_id?, presence_name?, idempotency_key?}.
 
         Returns the escalation plus delivery: {status: queued, level, will_page: [{email, display_name}], deadline_at},
         deduplicated, warnings?, next_actions?. `will_page` is what is planned, not what arrived. Raises ValidationError
@@ -34,7 +36,7 @@ class Escalations(Namespace):
         with self._scope():
             return _escalations.raise_escalation(self._client, org_id, reason, **fields)
 
-    def wait(self, org_id: str, raised: Any, *, poll_s: int, timeout_s: int) -> Any:
+    def wait(self, org_id: str, raised: Any, *, poll_s: int = 30, timeout_s: int = 3600) -> Any:
         """Read the escalation until somebody has taken it over, and return its last state; after `timeout_s` it is still
         open.
 
@@ -45,33 +47,58 @@ class Escalations(Namespace):
     def list(
         self, org_id: str, *, status: str | None = None, limit: int | None = None, cursor: str | None = None
     ) -> Any:
-        """GET /orgs/v1/{org}/escalations[?status&limit&cursor] -> {escalations, scope, has_more, next_cursor}."""
+        """List escalations: all of the organization for members, a delegate's own otherwise (`scope`).
+
+        GET /orgs/v1/{org}/escalations[?status&limit&cursor] -> {escalations, scope, has_more, next_cursor}.
+        """
         return self._call(_escalations.list_escalations, org_id, status=status, limit=limit, cursor=cursor)
 
     def get(self, org_id: str, escalation_id: str, *, delivery: bool = False) -> Any:
-        """GET /orgs/v1/{org}/escalations/{escalation}[?include=delivery] -> the escalation, with delivery_attempts if
+        """Show one escalation.
+
+        GET /orgs/v1/{org}/escalations/{escalation}[?include=delivery] -> the escalation, with delivery_attempts if
         asked.
         """
         return self._call(_escalations.get, org_id, escalation_id, delivery=delivery)
 
     def ack(self, org_id: str, escalation_id: str) -> Any:
-        """POST .../{escalation}/ack {} as a member -> the escalation plus changed."""
+        """Take an escalation over.
+
+        POST .../{escalation}/ack {} as a member -> the escalation plus changed.
+        """
         return self._call(_escalations.ack, org_id, escalation_id)
 
     def resolve(self, org_id: str, escalation_id: str, *, note: str | None = None) -> Any:
-        """POST .../{escalation}/resolve {note} as a member -> the escalation plus changed."""
+        """Close an escalation.
+
+        POST .../{escalation}/resolve {note} as a member -> the escalation plus changed.
+        """
         return self._call(_escalations.resolve, org_id, escalation_id, note=note)
 
-    def list_contacts(self, org_id: str) -> Any:
-        """GET /orgs/v1/{org}/escalation-contacts -> {escalation_contacts: [{contact_id, email, display_name, level,
+    def contacts_list(self, org_id: str) -> Any:
+        """List who is paged, by level.
+
+        GET /orgs/v1/{org}/escalation-contacts -> {escalation_contacts: [{contact_id, email, display_name, level,
         ...}]}.
         """
         return self._call(_escalations.list_contacts, org_id)
 
-    def add_contact(self, org_id: str, email: str, *, name: str | None = None, level: int | None = None) -> Any:
-        """POST /orgs/v1/{org}/escalation-contacts {email, display_name?, level?} as an owner -> the contact."""
+    list_contacts = contacts_list  # the older name
+
+    def contacts_add(self, org_id: str, email: str, *, name: str | None = None, level: int | None = None) -> Any:
+        """Add somebody to page.
+
+        POST /orgs/v1/{org}/escalation-contacts {email, display_name?, level?} as an owner -> the contact.
+        """
         return self._call(_escalations.add_contact, org_id, email, name=name, level=level)
 
-    def remove_contact(self, org_id: str, contact_id: str) -> Any:
-        """DELETE /orgs/v1/{org}/escalation-contacts/{contact} as an owner -> {contact_id, revoked}."""
+    add_contact = contacts_add  # the older name
+
+    def contacts_remove(self, org_id: str, contact_id: str) -> Any:
+        """Remove somebody from those who are paged.
+
+        DELETE /orgs/v1/{org}/escalation-contacts/{contact} as an owner -> {contact_id, revoked}.
+        """
         return self._call(_escalations.remove_contact, org_id, contact_id)
+
+    remove_contact = contacts_remove  # the older name

@@ -27,7 +27,9 @@ class Events(Namespace):
         source: str | None = None,
         event_type: str | None = None,
     ) -> Any:
-        """GET /projects/v1/{id}/events or /orgs/v1/{id}/events [?cursor&limit&source&event_type] as the principal.
+        """Read one page of events, oldest first.
+
+        GET /projects/v1/{id}/events or /orgs/v1/{id}/events [?cursor&limit&source&event_type] as the principal.
 
         Returns {events: [{id, event_type, class, occurred_at, payload, next_actions, source?}], cursor, has_more,
         reset}, oldest first. A cursor that is too old is no error: `reset` is true and the page starts at the earliest
@@ -56,7 +58,9 @@ class ProjectEvents(Namespace):
         source: str | None = None,
         event_type: str | None = None,
     ) -> Any:
-        """GET /projects/v1/{id}/events or /orgs/v1/{id}/events [?cursor&limit&source&event_type] as the principal.
+        """Read one page of events, oldest first.
+
+        GET /projects/v1/{id}/events or /orgs/v1/{id}/events [?cursor&limit&source&event_type] as the principal.
 
         Returns {events: [{id, event_type, class, occurred_at, payload, next_actions, source?}], cursor, has_more,
         reset}, oldest first. A cursor that is too old is no error: `reset` is true and the page starts at the earliest

@@ -30,7 +30,9 @@ class FunctionRuns(Namespace):
         schedule: Schedule | None = None,
         retry: Retry | None = None,
     ) -> Any:
-        """POST /functions/v1/{function}/runs -> the run: {run_id, status, terminal, attempts, next_actions, ...}.
+        """Create a durable run: the gateway calls the function, now or later, and repeats it when it fails.
+
+        POST /functions/v1/{function}/runs -> the run: {run_id, status, terminal, attempts, next_actions, ...}.
 
         The same key with the same intent returns the run that exists (`deduplicated`). Raises ValidationError for a bad
         name, blank text or a start and expiry that make no sense; ApiError 409 for a key used with another intent.
@@ -58,7 +60,9 @@ class FunctionRuns(Namespace):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Any:
-        """GET /functions/v1/{function}/runs[?...] -> {runs: [run], next_cursor?}, newest first.
+        """List the runs of one function, newest first.
+
+        GET /functions/v1/{function}/runs[?...] -> {runs: [run], next_cursor?}, newest first.
 
         `since` and `until` are ISO date-times with a zone or milliseconds since 1970, sent as given. Raises
         ValidationError.
@@ -76,19 +80,31 @@ class FunctionRuns(Namespace):
         )
 
     def get(self, project_id: str, run_id: str) -> Any:
-        """GET /functions/v1/runs/{run_id} -> the run."""
+        """Show one run: status, attempts, last error, next actions.
+
+        GET /functions/v1/runs/{run_id} -> the run.
+        """
         return self._call(_function_runs.get, project_id, run_id)
 
     def logs(self, project_id: str, run_id: str, *, tail: int = 50, since: str | None = None) -> Any:
-        """GET /functions/v1/runs/{run_id}/logs?tail[&since] -> {logs: [entry]}; `since` as in `list_runs`."""
+        """Show the log entries of one run, over all of its attempts.
+
+        GET /functions/v1/runs/{run_id}/logs?tail[&since] -> {logs: [entry]}; `since` as in `list_runs`.
+        """
         return self._call(_function_runs.logs, project_id, run_id, tail=tail, since=since)
 
     def cancel(self, project_id: str, run_id: str) -> Any:
-        """POST /functions/v1/runs/{run_id}/cancel -> the run; one that has ended stays as it is."""
+        """Cancel a scheduled or queued run.
+
+        POST /functions/v1/runs/{run_id}/cancel -> the run; one that has ended stays as it is.
+        """
         return self._call(_function_runs.cancel, project_id, run_id)
 
     def redrive(self, project_id: str, run_id: str, *, retry: Retry | None = None) -> Any:
-        """POST /functions/v1/runs/{run_id}/redrive {retry?} -> the run that starts again, which may have another id."""
+        """Start a failed, cancelled or expired run again.
+
+        POST /functions/v1/runs/{run_id}/redrive {retry?} -> the run that starts again, which may have another id.
+        """
         return self._call(_function_runs.redrive, project_id, run_id, retry=retry)
 
     def wait_for(self, project_id: str, run_id: str, wait: Wait) -> Any:
@@ -113,7 +129,9 @@ class ProjectFunctionRuns(Namespace):
         schedule: Schedule | None = None,
         retry: Retry | None = None,
     ) -> Any:
-        """POST /functions/v1/{function}/runs -> the run: {run_id, status, terminal, attempts, next_actions, ...}.
+        """Create a durable run: the gateway calls the function, now or later, and repeats it when it fails.
+
+        POST /functions/v1/{function}/runs -> the run: {run_id, status, terminal, attempts, next_actions, ...}.
 
         The same key with the same intent returns the run that exists (`deduplicated`). Raises ValidationError for a bad
         name, blank text or a start and expiry that make no sense; ApiError 409 for a key used with another intent.
@@ -140,7 +158,9 @@ class ProjectFunctionRuns(Namespace):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Any:
-        """GET /functions/v1/{function}/runs[?...] -> {runs: [run], next_cursor?}, newest first.
+        """List the runs of one function, newest first.
+
+        GET /functions/v1/{function}/runs[?...] -> {runs: [run], next_cursor?}, newest first.
 
         `since` and `until` are ISO date-times with a zone or milliseconds since 1970, sent as given. Raises
         ValidationError.
@@ -158,19 +178,31 @@ class ProjectFunctionRuns(Namespace):
         )
 
     def get(self, run_id: str) -> Any:
-        """GET /functions/v1/runs/{run_id} -> the run."""
+        """Show one run: status, attempts, last error, next actions.
+
+        GET /functions/v1/runs/{run_id} -> the run.
+        """
         return self._call(_function_runs.get, self._project_id, run_id)
 
     def logs(self, run_id: str, *, tail: int = 50, since: str | None = None) -> Any:
-        """GET /functions/v1/runs/{run_id}/logs?tail[&since] -> {logs: [entry]}; `since` as in `list_runs`."""
+        """Show the log entries of one run, over all of its attempts.
+
+        GET /functions/v1/runs/{run_id}/logs?tail[&since] -> {logs: [entry]}; `since` as in `list_runs`.
+        """
         return self._call(_function_runs.logs, self._project_id, run_id, tail=tail, since=since)
 
     def cancel(self, run_id: str) -> Any:
-        """POST /functions/v1/runs/{run_id}/cancel -> the run; one that has ended stays as it is."""
+        """Cancel a scheduled or queued run.
+
+        POST /functions/v1/runs/{run_id}/cancel -> the run; one that has ended stays as it is.
+        """
         return self._call(_function_runs.cancel, self._project_id, run_id)
 
     def redrive(self, run_id: str, *, retry: Retry | None = None) -> Any:
-        """POST /functions/v1/runs/{run_id}/redrive {retry?} -> the run that starts again, which may have another id."""
+        """Start a failed, cancelled or expired run again.
+
+        POST /functions/v1/runs/{run_id}/redrive {retry?} -> the run that starts again, which may have another id.
+        """
         return self._call(_function_runs.redrive, self._project_id, run_id, retry=retry)
 
     def wait_for(self, run_id: str, wait: Wait) -> Any:

@@ -33,7 +33,9 @@ class Functions(Namespace):
         schedule: str | None = None,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Add or replace one function by its source text; all others stay. `timeout` in seconds, `memory` in MB.
+        """Add or replace one function; all other functions stay as they are.
+
+        Add or replace one function by its source text; all others stay. `timeout` in seconds, `memory` in MB.
 
         `deps` are npm packages (name, name@version); `schedule` is a five-field cron expression, "" removes it. Returns
         {name, url, status, runtime, timeout, memory, schedule, ...}. Raises ValidationError for an unusable name,
@@ -62,7 +64,9 @@ class Functions(Namespace):
         extra_headers: Mapping[str, str] | None = None,
         wait: function_runs.Wait | None = None,
     ) -> dict[str, Any]:
-        """{method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, duration_ms}.
+        """Call a function with the project's service key: {http_status, body, duration_ms}.
+
+        {method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, duration_ms}.
 
         `body` is JSON text, sent byte for byte (not with GET and HEAD); `extra_headers` win over its Content-Type. With
         `wait`, an answer 202 that names a run is followed to the run's end, and with a key the call is then repeated
@@ -83,7 +87,10 @@ class Functions(Namespace):
     def logs(
         self, project_id: str, name: str, *, tail: int = 50, since: int | None = None, request_id: str | None = None
     ) -> dict[str, Any]:
-        """GET /projects/v1/admin/{id}/functions/{name}/logs?tail[&since][&request_id] with the service key: {logs:
+        """Show recent log entries of a function, or follow them. --follow goes on through lost connections and restarts of
+        the gateway, until Ctrl-C or SIGTERM.
+
+        GET /projects/v1/admin/{id}/functions/{name}/logs?tail[&since][&request_id] with the service key: {logs:
         [entry]}.
 
         `since` in milliseconds since 1970. An entry is {timestamp, message, event_id?, log_stream_name?, request_id?,
@@ -99,7 +106,7 @@ class Functions(Namespace):
         tail: int = 50,
         since: int | None = None,
         request_id: str | None = None,
-        note: Callable[[str], None],
+        note: Callable[[str], None] | None = None,
     ) -> Iterator[Any]:
         """Log entries as they appear, each once, without end: the logs are read again every 3 seconds.
 
@@ -110,13 +117,18 @@ class Functions(Namespace):
         return self._call(_functions.follow, project_id, name, tail=tail, since=since, request_id=request_id, note=note)
 
     def list(self, project_id: str) -> Any:
-        """GET /projects/v1/admin/{id}/functions -> {functions: [{name, url, runtime, timeout (seconds), memory (MB),
+        """List the deployed functions: address, runtime, limits, schedule, resolved dependencies.
+
+        GET /projects/v1/admin/{id}/functions -> {functions: [{name, url, runtime, timeout (seconds), memory (MB),
         ...}]}.
         """
         return self._call(_functions.list_functions, project_id)
 
     def delete(self, project_id: str, name: str) -> dict[str, Any]:
-        """DELETE /projects/v1/admin/{id}/functions/{name} with the service key: {name, project_id, deleted}."""
+        """Remove a function.
+
+        DELETE /projects/v1/admin/{id}/functions/{name} with the service key: {name, project_id, deleted}.
+        """
         return self._call(_functions.delete, project_id, name)
 
     def update(
@@ -128,7 +140,9 @@ class Functions(Namespace):
         timeout: int | None = None,
         memory: int | None = None,
     ) -> Any:
-        """PATCH /projects/v1/admin/{id}/functions/{name} {schedule?, config?: {timeout?, memory?}} with the service key.
+        """Change schedule, timeout or memory of a function without new code.
+
+        PATCH /projects/v1/admin/{id}/functions/{name} {schedule?, config?: {timeout?, memory?}} with the service key.
 
         `schedule` is a five-field cron expression, "" removes it, None leaves it; `timeout` in seconds, `memory` in MB.
         Returns the changed function. Raises ValidationError LOCAL_ERROR for a schedule without five fields.
@@ -136,7 +150,9 @@ class Functions(Namespace):
         return self._call(_functions.update, project_id, name, schedule=schedule, timeout=timeout, memory=memory)
 
     def rebuild(self, project_id: str, name: str) -> Any:
-        """POST /projects/v1/{id}/functions/{name}/rebuild as the owner: bundle the stored source on the current runtime.
+        """Bundle the stored source of a function, or of all, on the current platform runtime.
+
+        POST /projects/v1/{id}/functions/{name}/rebuild as the owner: bundle the stored source on the current runtime.
 
         Returns {name, rebuilt, old_fingerprint, new_fingerprint, runtime_version_before, runtime_version_after,
         code_hash}. Raises CommandError CANNOT_REBUILD_UNLOCKED_DEPS when the versions of its dependencies were never
@@ -145,7 +161,9 @@ class Functions(Namespace):
         return self._call(_functions.rebuild, project_id, name)
 
     def rebuild_all(self, project_id: str) -> Any:
-        """POST /projects/v1/{id}/functions/rebuild as the owner -> {rebuilt_count, total, results}; failed rows gain
+        """Bundle the stored source of every function on the current platform runtime.
+
+        POST /projects/v1/{id}/functions/rebuild as the owner -> {rebuilt_count, total, results}; failed rows gain
         `hint`.
         """
         return self._call(_functions.rebuild_all, project_id)
@@ -165,7 +183,9 @@ class ProjectFunctions(Namespace):
         schedule: str | None = None,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Add or replace one function by its source text; all others stay. `timeout` in seconds, `memory` in MB.
+        """Add or replace one function; all other functions stay as they are.
+
+        Add or replace one function by its source text; all others stay. `timeout` in seconds, `memory` in MB.
 
         `deps` are npm packages (name, name@version); `schedule` is a five-field cron expression, "" removes it. Returns
         {name, url, status, runtime, timeout, memory, schedule, ...}. Raises ValidationError for an unusable name,
@@ -193,7 +213,9 @@ class ProjectFunctions(Namespace):
         extra_headers: Mapping[str, str] | None = None,
         wait: function_runs.Wait | None = None,
     ) -> dict[str, Any]:
-        """{method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, duration_ms}.
+        """Call a function with the project's service key: {http_status, body, duration_ms}.
+
+        {method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, duration_ms}.
 
         `body` is JSON text, sent byte for byte (not with GET and HEAD); `extra_headers` win over its Content-Type. With
         `wait`, an answer 202 that names a run is followed to the run's end, and with a key the call is then repeated
@@ -214,7 +236,10 @@ class ProjectFunctions(Namespace):
     def logs(
         self, name: str, *, tail: int = 50, since: int | None = None, request_id: str | None = None
     ) -> dict[str, Any]:
-        """GET /projects/v1/admin/{id}/functions/{name}/logs?tail[&since][&request_id] with the service key: {logs:
+        """Show recent log entries of a function, or follow them. --follow goes on through lost connections and restarts of
+        the gateway, until Ctrl-C or SIGTERM.
+
+        GET /projects/v1/admin/{id}/functions/{name}/logs?tail[&since][&request_id] with the service key: {logs:
         [entry]}.
 
         `since` in milliseconds since 1970. An entry is {timestamp, message, event_id?, log_stream_name?, request_id?,
@@ -229,7 +254,7 @@ class ProjectFunctions(Namespace):
         tail: int = 50,
         since: int | None = None,
         request_id: str | None = None,
-        note: Callable[[str], None],
+        note: Callable[[str], None] | None = None,
     ) -> Iterator[Any]:
         """Log entries as they appear, each once, without end: the logs are read again every 3 seconds.
 
@@ -242,19 +267,26 @@ class ProjectFunctions(Namespace):
         )
 
     def list(self) -> Any:
-        """GET /projects/v1/admin/{id}/functions -> {functions: [{name, url, runtime, timeout (seconds), memory (MB),
+        """List the deployed functions: address, runtime, limits, schedule, resolved dependencies.
+
+        GET /projects/v1/admin/{id}/functions -> {functions: [{name, url, runtime, timeout (seconds), memory (MB),
         ...}]}.
         """
         return self._call(_functions.list_functions, self._project_id)
 
     def delete(self, name: str) -> dict[str, Any]:
-        """DELETE /projects/v1/admin/{id}/functions/{name} with the service key: {name, project_id, deleted}."""
+        """Remove a function.
+
+        DELETE /projects/v1/admin/{id}/functions/{name} with the service key: {name, project_id, deleted}.
+        """
         return self._call(_functions.delete, self._project_id, name)
 
     def update(
         self, name: str, *, schedule: str | None = None, timeout: int | None = None, memory: int | None = None
     ) -> Any:
-        """PATCH /projects/v1/admin/{id}/functions/{name} {schedule?, config?: {timeout?, memory?}} with the service key.
+        """Change schedule, timeout or memory of a function without new code.
+
+        PATCH /projects/v1/admin/{id}/functions/{name} {schedule?, config?: {timeout?, memory?}} with the service key.
 
         `schedule` is a five-field cron expression, "" removes it, None leaves it; `timeout` in seconds, `memory` in MB.
         Returns the changed function. Raises ValidationError LOCAL_ERROR for a schedule without five fields.
@@ -262,7 +294,9 @@ class ProjectFunctions(Namespace):
         return self._call(_functions.update, self._project_id, name, schedule=schedule, timeout=timeout, memory=memory)
 
     def rebuild(self, name: str) -> Any:
-        """POST /projects/v1/{id}/functions/{name}/rebuild as the owner: bundle the stored source on the current runtime.
+        """Bundle the stored source of a function, or of all, on the current platform runtime.
+
+        POST /projects/v1/{id}/functions/{name}/rebuild as the owner: bundle the stored source on the current runtime.
 
         Returns {name, rebuilt, old_fingerprint, new_fingerprint, runtime_version_before, runtime_version_after,
         code_hash}. Raises CommandError CANNOT_REBUILD_UNLOCKED_DEPS when the versions of its dependencies were never
@@ -271,7 +305,9 @@ class ProjectFunctions(Namespace):
         return self._call(_functions.rebuild, self._project_id, name)
 
     def rebuild_all(self) -> Any:
-        """POST /projects/v1/{id}/functions/rebuild as the owner -> {rebuilt_count, total, results}; failed rows gain
+        """Bundle the stored source of every function on the current platform runtime.
+
+        POST /projects/v1/{id}/functions/rebuild as the owner -> {rebuilt_count, total, results}; failed rows gain
         `hint`.
         """
         return self._call(_functions.rebuild_all, self._project_id)

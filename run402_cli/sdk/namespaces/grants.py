@@ -18,7 +18,9 @@ class Grants(Namespace):
     """Single capabilities on a project for wallets that are no members."""
 
     def create(self, project_id: str, wallet: str, capability: str, *, limits: dict[str, Any] | None = None) -> Any:
-        """POST /projects/v1/{id}/grants {wallet, capability, policy?, expires_at?} -> {status, grant_id, principal_id}.
+        """Let a wallet do one thing on a project.
+
+        POST /projects/v1/{id}/grants {wallet, capability, policy?, expires_at?} -> {status, grant_id, principal_id}.
 
         `limits` holds policy (any JSON value) and expires_at (ISO date-time), where wanted. Raises ApiError 403
         NOT_AUTHORIZED.
@@ -26,7 +28,10 @@ class Grants(Namespace):
         return self._call(_grants.create, project_id, wallet, capability, limits=limits)
 
     def revoke(self, project_id: str, grant_id: str) -> Any:
-        """DELETE /projects/v1/{id}/grants/{grant} -> {status, grant_id}."""
+        """Take a grant back at once.
+
+        DELETE /projects/v1/{id}/grants/{grant} -> {status, grant_id}.
+        """
         return self._call(_grants.revoke, project_id, grant_id)
 
 
@@ -34,7 +39,9 @@ class ProjectGrants(Namespace):
     """Single capabilities on a project for wallets that are no members, of one project."""
 
     def create(self, wallet: str, capability: str, *, limits: dict[str, Any] | None = None) -> Any:
-        """POST /projects/v1/{id}/grants {wallet, capability, policy?, expires_at?} -> {status, grant_id, principal_id}.
+        """Let a wallet do one thing on a project.
+
+        POST /projects/v1/{id}/grants {wallet, capability, policy?, expires_at?} -> {status, grant_id, principal_id}.
 
         `limits` holds policy (any JSON value) and expires_at (ISO date-time), where wanted. Raises ApiError 403
         NOT_AUTHORIZED.
@@ -42,5 +49,8 @@ class ProjectGrants(Namespace):
         return self._call(_grants.create, self._project_id, wallet, capability, limits=limits)
 
     def revoke(self, grant_id: str) -> Any:
-        """DELETE /projects/v1/{id}/grants/{grant} -> {status, grant_id}."""
+        """Take a grant back at once.
+
+        DELETE /projects/v1/{id}/grants/{grant} -> {status, grant_id}.
+        """
         return self._call(_grants.revoke, self._project_id, grant_id)

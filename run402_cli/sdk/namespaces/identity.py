@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class Identity(Namespace):
     """Public links between the wallet and a Nostr key."""
 
-    def begin(self, pubkey: str, *, idempotency_key: str | None = None) -> dict[str, Any]:
-        """POST /identity-links/v1/challenges {nostr_pubkey, visibility: public}, and sign the payload with the wallet
+    def link_nostr_begin(self, pubkey: str, *, idempotency_key: str | None = None) -> dict[str, Any]:
+        """Get a challenge, sign it with the wallet, and print the text to publish as a kind-1 event.
+
+        POST /identity-links/v1/challenges {nostr_pubkey, visibility: public}, and sign the payload with the wallet
         (EIP-191).
 
         Returns the answer plus wallet_address, wallet_signature and proof_content: the text of the event to publish.
@@ -28,23 +30,43 @@ class Identity(Namespace):
         """
         return self._call(_identity.begin, pubkey, idempotency_key=idempotency_key)
 
-    def complete(self, event_text: str) -> Any:
-        """POST /identity-links/v1 {identity_link_challenge_id, nostr_event} -> proof, for the published, signed event.
+    begin = link_nostr_begin  # the older name
+
+    def link_nostr_complete(self, event_text: str) -> Any:
+        """Send the signed event as the proof.
+
+        POST /identity-links/v1 {identity_link_challenge_id, nostr_event} -> proof, for the published, signed event.
 
         Raises ValidationError IDENTITY_LINK_* for an event that cannot be the proof, before any request.
         """
         return self._call(_identity.complete, event_text)
 
-    def list(self) -> Any:
-        """GET /identity-links/v1 -> {identity_links: [{identity_link_id, kind, public_subject, status, ...}],
+    complete = link_nostr_complete  # the older name
+
+    def link_list(self) -> Any:
+        """List the links of the active identity.
+
+        GET /identity-links/v1 -> {identity_links: [{identity_link_id, kind, public_subject, status, ...}],
         next_cursor}.
         """
         return self._call(_identity.list_links)
 
-    def show(self, identity_link_id: str) -> Any:
-        """GET /identity-link-proofs/v1/{link} without a credential -> proof: what anybody can check."""
+    list = link_list  # the older name
+
+    def link_show(self, identity_link_id: str) -> Any:
+        """Show the public proof of a link.
+
+        GET /identity-link-proofs/v1/{link} without a credential -> proof: what anybody can check.
+        """
         return self._call(_identity.show, identity_link_id)
 
-    def revoke(self, identity_link_id: str) -> Any:
-        """DELETE /identity-links/v1/{link} -> proof with status revoked; it stays public."""
+    show = link_show  # the older name
+
+    def link_revoke(self, identity_link_id: str) -> Any:
+        """Revoke a link.
+
+        DELETE /identity-links/v1/{link} -> proof with status revoked; it stays public.
+        """
         return self._call(_identity.revoke, identity_link_id)
+
+    revoke = link_revoke  # the older name

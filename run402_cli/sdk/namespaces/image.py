@@ -19,8 +19,9 @@ class Image(Namespace):
     """AI image generation, paid per call."""
 
     def generate(self, prompt: str, *, aspect: str = "square") -> dict[str, Any]:
-        """POST /generate-image/v1 {prompt, aspect} -> {aspect, content_type, image (base64)}; a 402 is paid by the
-        wallet.
+        """Generate one PNG from a prompt.
+
+        POST /generate-image/v1 {prompt, aspect} -> {aspect, content_type, image (base64)}; a 402 is paid by the wallet.
         """
         return self._call(_image.generate, prompt, aspect=aspect)
 

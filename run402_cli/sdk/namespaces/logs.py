@@ -20,7 +20,9 @@ class Logs(Namespace):
     def of_request(
         self, project_id: str, request_id: str, *, function: str | None = None, tail: int = 100
     ) -> dict[str, Any]:
-        """GET .../functions (unless `function` is given), then GET .../functions/{name}/logs of each, in parallel.
+        """Collect what the functions of a project logged for one request, in order of time.
+
+        GET .../functions (unless `function` is given), then GET .../functions/{name}/logs of each, in parallel.
 
         Returns {ok, request_id, project_id, scanned: [names that answered], entries: [{function, ...entry}], errors?};
         entries by time. A function whose logs cannot be read is in `errors` and makes `ok` false. Raises when the list
@@ -33,7 +35,9 @@ class ProjectLogs(Namespace):
     """Log entries of one request, across functions, of one project."""
 
     def of_request(self, request_id: str, *, function: str | None = None, tail: int = 100) -> dict[str, Any]:
-        """GET .../functions (unless `function` is given), then GET .../functions/{name}/logs of each, in parallel.
+        """Collect what the functions of a project logged for one request, in order of time.
+
+        GET .../functions (unless `function` is given), then GET .../functions/{name}/logs of each, in parallel.
 
         Returns {ok, request_id, project_id, scanned: [names that answered], entries: [{function, ...entry}], errors?};
         entries by time. A function whose logs cannot be read is in `errors` and makes `ok` false. Raises when the list

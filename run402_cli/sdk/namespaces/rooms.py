@@ -29,24 +29,34 @@ class Rooms(Namespace):
         return self._call(_rooms.find_room, org=org, room=room, project=project)
 
     def owning_org(self, project_id: str) -> str:
-        """GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none."""
+        """The organization that owns a project.
+
+        GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none.
+        """
         return self._call(_rooms.owning_org, project_id)
 
     def who(
         self, room: Room, *, name: str | None = None, task: str | None = None, include_expired: bool = False
     ) -> dict[str, Any]:
-        """Enter the room unless this session is in it, and GET .../presences?include_expired.
+        """Enter the room, unless this session is in it already, and list who is there.
+
+        Enter the room unless this session is in it, and GET .../presences?include_expired.
 
         Returns {org_id, room_key, you: presence plus registered (false: it was there already), presences, ...}.
         """
         return self._call(_rooms.who, room, self._say, name=name, task=task, include_expired=include_expired)
 
     def list_presences(self, room: Room, *, include_expired: bool = False) -> Any:
-        """GET .../presences?include_expired=true|false -> {presences: [presence]}."""
+        """List who is in the room, without entering it.
+
+        GET .../presences?include_expired=true|false -> {presences: [presence]}.
+        """
         return self._call(_rooms.list_presences, room, include_expired=include_expired)
 
     def send(self, room: Room, message: dict[str, Any], *, name: str | None = None, task: str | None = None) -> Any:
-        """POST .../messages -> message plus deduplicated, sender_presence, live_presences, next_actions.
+        """Post a message.
+
+        POST .../messages -> message plus deduplicated, sender_presence, live_presences, next_actions.
 
         `message`: {body, to: [name], cc: [name], thread_id?, importance?, ack_required, idempotency_key?}. Without a
         presence the gateway makes one, which is remembered. Raises ValidationError LOCAL_ERROR for an empty body.
@@ -63,7 +73,9 @@ class Rooms(Namespace):
         thread: str | None = None,
         limit: int | None = None,
     ) -> Any:
-        """GET .../messages from `cursor`, else from where this working directory stopped; or, with `before`, older ones
+        """Read messages from where this directory stopped.
+
+        GET .../messages from `cursor`, else from where this working directory stopped; or, with `before`, older ones
         first.
 
         Returns {messages, cursor, has_more, reset?, earliest_cursor?, before_cursor?}. The cursor is remembered, unless
@@ -82,11 +94,17 @@ class Rooms(Namespace):
         )
 
     def get(self, room: Room, message_id: str) -> Any:
-        """GET .../messages/{message} -> the message with its whole body."""
+        """Show one message with its whole body.
+
+        GET .../messages/{message} -> the message with its whole body.
+        """
         return self._call(_rooms.get, room, message_id)
 
     def ack(self, room: Room, message_id: str) -> Any:
-        """POST .../messages/{message}/ack {presence_id?} -> {message_id, acked_at, already_acked}."""
+        """Acknowledge a message that is addressed to this session.
+
+        POST .../messages/{message}/ack {presence_id?} -> {message_id, acked_at, already_acked}.
+        """
         return self._call(_rooms.ack, room, self._say, message_id)
 
 
@@ -94,5 +112,8 @@ class ProjectRooms(Namespace):
     """Who works on the same project, and messages between them, of one project."""
 
     def owning_org(self) -> str:
-        """GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none."""
+        """The organization that owns a project.
+
+        GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none.
+        """
         return self._call(_rooms.owning_org, self._project_id)

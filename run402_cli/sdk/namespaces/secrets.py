@@ -18,7 +18,9 @@ class Secrets(Namespace):
     """Write-only environment variables of functions."""
 
     def set(self, project_id: str, key: str, value: str) -> dict[str, Any]:
-        """POST /projects/v1/admin/{id}/secrets {key, value} with the service key: {key, project_id, set}.
+        """Create or replace one secret.
+
+        POST /projects/v1/admin/{id}/secrets {key, value} with the service key: {key, project_id, set}.
 
         Creates or replaces. Raises ValidationError LOCAL_ERROR for a key that is no upper-case variable name or a value
         of more than 4096 bytes of UTF-8; ApiError 403 when the tier allows no further secret. No error repeats the
@@ -27,13 +29,18 @@ class Secrets(Namespace):
         return self._call(_secrets.set_secret, project_id, key, value)
 
     def list(self, project_id: str) -> dict[str, Any]:
-        """GET /projects/v1/admin/{id}/secrets -> {secrets: [{key, created_at?, updated_at?}]}: names and times, nothing
+        """List the secrets of a project: names and times.
+
+        GET /projects/v1/admin/{id}/secrets -> {secrets: [{key, created_at?, updated_at?}]}: names and times, nothing
         else.
         """
         return self._call(_secrets.list_secrets, project_id)
 
     def delete(self, project_id: str, key: str) -> dict[str, Any]:
-        """DELETE /projects/v1/admin/{id}/secrets/{key} with the service key: {key, project_id, deleted}."""
+        """Remove one secret, given its name.
+
+        DELETE /projects/v1/admin/{id}/secrets/{key} with the service key: {key, project_id, deleted}.
+        """
         return self._call(_secrets.delete, project_id, key)
 
 
@@ -41,7 +48,9 @@ class ProjectSecrets(Namespace):
     """Write-only environment variables of functions, of one project."""
 
     def set(self, key: str, value: str) -> dict[str, Any]:
-        """POST /projects/v1/admin/{id}/secrets {key, value} with the service key: {key, project_id, set}.
+        """Create or replace one secret.
+
+        POST /projects/v1/admin/{id}/secrets {key, value} with the service key: {key, project_id, set}.
 
         Creates or replaces. Raises ValidationError LOCAL_ERROR for a key that is no upper-case variable name or a value
         of more than 4096 bytes of UTF-8; ApiError 403 when the tier allows no further secret. No error repeats the
@@ -50,11 +59,16 @@ class ProjectSecrets(Namespace):
         return self._call(_secrets.set_secret, self._project_id, key, value)
 
     def list(self) -> dict[str, Any]:
-        """GET /projects/v1/admin/{id}/secrets -> {secrets: [{key, created_at?, updated_at?}]}: names and times, nothing
+        """List the secrets of a project: names and times.
+
+        GET /projects/v1/admin/{id}/secrets -> {secrets: [{key, created_at?, updated_at?}]}: names and times, nothing
         else.
         """
         return self._call(_secrets.list_secrets, self._project_id)
 
     def delete(self, key: str) -> dict[str, Any]:
-        """DELETE /projects/v1/admin/{id}/secrets/{key} with the service key: {key, project_id, deleted}."""
+        """Remove one secret, given its name.
+
+        DELETE /projects/v1/admin/{id}/secrets/{key} with the service key: {key, project_id, deleted}.
+        """
         return self._call(_secrets.delete, self._project_id, key)

@@ -18,12 +18,17 @@ class Service(Namespace):
     """Public health of the gateway."""
 
     def health(self) -> Any:
-        """GET /health -> {status, checks: {name: string}, version}. No credentials.
+        """Liveness of the gateway with its per-dependency checks.
+
+        GET /health -> {status, checks: {name: string}, version}. No credentials.
 
         Raises ApiError (503 with the same body when degraded) and NetworkError.
         """
         return self._call(_service.health)
 
     def status(self) -> Any:
-        """GET /status -> {status, uptime_seconds, deployment, capabilities, operator}. No credentials."""
+        """Availability report: status, uptime, deployed version, capabilities, operator.
+
+        GET /status -> {status, uptime_seconds, deployment, capabilities, operator}. No credentials.
+        """
         return self._call(_service.status)

@@ -29,12 +29,12 @@ class Sites(Namespace):
         allow_warning_codes: Sequence[str] = (),
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
+        """Replace the site by the files of a directory.
 
-        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. So does one without
-        many of the site's files (or `allow_warning_codes` with the warning's code). Returns {deployment_id, url,
-        bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises.
-        docs/deploy.md
+        Content that the gateway has already is not sent again. A directory of fewer than 5 files needs `confirm_prune`:
+        every other file of the site goes. So does one without many of the site's files (or `allow_warning_codes` with
+        the warning's code). Returns {deployment_id, url, bytes_uploaded?, bytes_total?}. Raises CommandError
+        PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises. docs/deploy.md
         """
         return self._call(
             _releases.deploy_dir,
@@ -59,12 +59,12 @@ class ProjectSites(Namespace):
         allow_warning_codes: Sequence[str] = (),
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Replace the site by the files of a directory. Content that the gateway has already is not sent again.
+        """Replace the site by the files of a directory.
 
-        A directory of fewer than 5 files needs `confirm_prune`: every other file of the site goes. So does one without
-        many of the site's files (or `allow_warning_codes` with the warning's code). Returns {deployment_id, url,
-        bytes_uploaded?, bytes_total?}. Raises CommandError PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises.
-        docs/deploy.md
+        Content that the gateway has already is not sent again. A directory of fewer than 5 files needs `confirm_prune`:
+        every other file of the site goes. So does one without many of the site's files (or `allow_warning_codes` with
+        the warning's code). Returns {deployment_id, url, bytes_uploaded?, bytes_total?}. Raises CommandError
+        PRUNE_CONFIRMATION_REQUIRED, and what `deploy.apply` raises. docs/deploy.md
         """
         return self._call(
             _releases.deploy_dir,

@@ -5,6 +5,7 @@ Made by docs/generate_sdk.py; edit that, or the functions that are called here.
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING
 
 from run402_cli.sdk._namespace import Namespace
@@ -13,14 +14,14 @@ from run402_cli.services import subdomains as _subdomains
 if TYPE_CHECKING:
     from typing import Any
 
-_List = list
-
 
 class Subdomains(Namespace):
     """Names below run402.com."""
 
     def claim(self, project_id: str, name: str, *, deployment_id: str | None = None) -> Any:
-        """POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at,
+        """Claim NAME.run402.com and point it at a deployment.
+
+        POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at,
         ...}.
 
         Without `deployment_id` the last deployment that this machine made is used. Names have 3-63 lowercase letters,
@@ -29,12 +30,18 @@ class Subdomains(Namespace):
         """
         return self._call(_subdomains.claim, project_id, name, deployment_id=deployment_id)
 
-    def list(self, project_id: str) -> _List[Any]:
-        """GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}]."""
+    def list(self, project_id: str) -> builtins.list[Any]:
+        """List the subdomains of a project as a JSON array.
+
+        GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}].
+        """
         return self._call(_subdomains.list_subdomains, project_id)
 
     def delete(self, project_id: str, name: str) -> dict[str, Any]:
-        """DELETE /subdomains/v1/{name}: {name, project_id, released}. Anybody may claim the name afterwards."""
+        """Release a name.
+
+        DELETE /subdomains/v1/{name}: {name, project_id, released}. Anybody may claim the name afterwards.
+        """
         return self._call(_subdomains.delete, project_id, name)
 
 
@@ -42,7 +49,9 @@ class ProjectSubdomains(Namespace):
     """Names below run402.com, of one project."""
 
     def claim(self, name: str, *, deployment_id: str | None = None) -> Any:
-        """POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at,
+        """Claim NAME.run402.com and point it at a deployment.
+
+        POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at,
         ...}.
 
         Without `deployment_id` the last deployment that this machine made is used. Names have 3-63 lowercase letters,
@@ -51,10 +60,16 @@ class ProjectSubdomains(Namespace):
         """
         return self._call(_subdomains.claim, self._project_id, name, deployment_id=deployment_id)
 
-    def list(self) -> _List[Any]:
-        """GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}]."""
+    def list(self) -> builtins.list[Any]:
+        """List the subdomains of a project as a JSON array.
+
+        GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}].
+        """
         return self._call(_subdomains.list_subdomains, self._project_id)
 
     def delete(self, name: str) -> dict[str, Any]:
-        """DELETE /subdomains/v1/{name}: {name, project_id, released}. Anybody may claim the name afterwards."""
+        """Release a name.
+
+        DELETE /subdomains/v1/{name}: {name, project_id, released}. Anybody may claim the name afterwards.
+        """
         return self._call(_subdomains.delete, self._project_id, name)

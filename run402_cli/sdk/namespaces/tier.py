@@ -18,11 +18,16 @@ class Tier(Namespace):
     """The plan that the wallet's organization pays for."""
 
     def status(self) -> Any:
-        """GET /tiers/v1/status -> {tier, active, lease_expires_at, organization_lifecycle_state, pool_usage, ...}."""
+        """Current tier, lease, limits and pooled usage.
+
+        GET /tiers/v1/status -> {tier, active, lease_expires_at, organization_lifecycle_state, pool_usage, ...}.
+        """
         return self._call(_tiers.status)
 
     def set(self, tier: str, *, idempotency_key: str | None = None) -> Any:
-        """POST /tiers/v1/{tier} {} -> {tier, action, lease_expires_at, ...}; a price is charged to the payer's wallet.
+        """Subscribe, renew or upgrade: prototype, hobby or team.
+
+        POST /tiers/v1/{tier} {} -> {tier, action, lease_expires_at, ...}; a price is charged to the payer's wallet.
 
         Raises ApiError PAYMENT_REQUIRED (402) with the price in its body when nobody paid.
         """
