@@ -44,8 +44,8 @@ h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.5rem 0;max-width:46rem}.dim,th
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th{font-weight:600;white-space:nowrap;background:var(--soft)}
 td,th{text-align:left;padding:.4rem .75rem;border-bottom:1px solid var(--line);vertical-align:top}
-tr:last-child>*{border-bottom:0}td{unicode-bidi:isolate;overflow-wrap:anywhere;min-width:4.5rem}
-td.short{white-space:nowrap;font-variant-numeric:tabular-nums}td code{white-space:nowrap}
+tr:last-child>*{border-bottom:0}td{unicode-bidi:isolate;overflow-wrap:anywhere;min-width:11rem}
+td.short{min-width:4.5rem;white-space:nowrap;font-variant-numeric:tabular-nums}td code{white-space:nowrap}
 table.facts th{width:1%;min-width:9rem}
 pre,code,textarea{font:.88rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);border:1px solid var(--line);border-radius:6px;

@@ -94,7 +94,7 @@ class Page:
         self.until(f"document.querySelector({json.dumps(selector)})?.checkVisibility()")
 
     def click(self, selector: str) -> None:
-        """Press and release the left button in the middle of the element, once a person could."""
+        """Press and release the left button in the middle of the element (of its first line), once a person could."""
         self.shown(selector)
         x, y = self._middle(selector)
         for kind in ("mousePressed", "mouseReleased"):
@@ -107,7 +107,7 @@ class Page:
             f"(() => {{ const it = document.querySelector({json.dumps(selector)});"
             " if (!it || it.matches(':disabled') || !performance.getEntriesByType('paint').length) return null;"
             " it.scrollIntoView({ block: 'center' });"
-            " const { x, y, width, height } = it.getBoundingClientRect(); return [x + width / 2, y + height / 2] })()"
+            " const { x, y, width, height } = it.getClientRects()[0]; return [x + width / 2, y + height / 2] })()"
         )
         end, before = time.monotonic() + WAIT_S, None
         while time.monotonic() < end:

@@ -37,8 +37,9 @@ def heading(page: Page, text: str) -> None:
 
 
 def test_links_and_the_sql_form_work(
-    page: Page, gateway: dict[str, Any], project: dict[str, Any], guestbook: Guestbook
+    page: Page, cli: Cli, gateway: dict[str, Any], project: dict[str, Any], guestbook: Guestbook
 ) -> None:
+    cli.ok("auth", "magic-link", "--email", "ada@example.com", "--redirect", "http://localhost:3000/in")
     page.open(gateway["console_url"])
     heading(page, "Projects")
     page.click(f'a[href$="{project["project_id"]}"]')
@@ -54,6 +55,9 @@ def test_links_and_the_sql_form_work(
     page.until("document.querySelector('td')?.innerText === '42'")
     page.click('header a[href$="/mail"]')
     heading(page, "Local mail")
+    page.click("td a")
+    page.until("document.querySelector('h2')?.innerText === 'Links'")
+    assert "token=" in page.text("ul")
     page.click('header a[href="/_run402/"]')
     heading(page, "Projects")
     # The style was let through, and nothing else was asked for.

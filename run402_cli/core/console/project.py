@@ -335,13 +335,17 @@ async def release(request: Request) -> Response:
     project = await _project(request)
     release_id = request.path_params["release_id"]
     found = await inside.get(request, f"/apply/v1/releases/{release_id}", project, site_limit=DIFF_ENTRIES)
-    changed = await _diff(request, project, found["parent_id"], release_id, DIFF_ENTRIES)
+    parent = found["parent_id"]
+    changed = await _diff(request, project, parent, release_id, DIFF_ENTRIES)
     pairs = [
         ("State", found["status"]),
         ("Made", found["created_at"]),
         ("Activated", found["activated_at"]),
         ("Superseded", found["superseded_at"]),
-        ("Before it", found["parent_id"]),
+        (
+            "Before it",
+            h.a(href=address("projects", project.project_id, "releases", parent))[parent] if parent else None,
+        ),
         ("What changed", changed["summary"]),
     ]
     files = [(entry["public_path"], entry["content_type"]) for entry in found["static_public_paths"]]
