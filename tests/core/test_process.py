@@ -83,6 +83,8 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 def test_start_report_stop_and_start_again(start: Start, data_dir: Path) -> None:
     state = start()
     assert state["already_running"] is False
+    assert state["console_url"] == f"{state['url']}/_run402/"
+    assert process.status(data_dir)["console_url"] == state["console_url"]
     assert state["healthy"] is True
     assert health(state)["pid"] == state["pid"]
     create_project(state, "kept")
