@@ -6,13 +6,15 @@ import json
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
+from click import get_current_context
 
-from run402_cli import advice, output, standard_input
+from run402_cli import standard_input
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 
@@ -231,10 +233,10 @@ def instant(flag: str, text: str | None, *, ahead: bool = False) -> str | None:
     return found
 
 
-def note_ignored(command: str, words: list[str] | None) -> None:
-    """Say on stderr that a command which takes no further argument was given some; older forms allow them."""
+def no_more(words: Sequence[str]) -> None:
+    """UsageError for the first of the words that a command has no use for; call it with those that are left."""
     if words:
-        output.notice(f"note: {advice.command(*command.split())} takes no further words; it ignores {len(words)}.")
+        raise UsageError(f"Unexpected argument {words[0]!r}.", hint=get_current_context().get_usage())
 
 
 _USD = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?")

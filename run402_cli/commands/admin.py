@@ -9,7 +9,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, take_project
+from run402_cli.commands._options import ProjectOpt, no_more, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import admin
 
@@ -19,8 +19,7 @@ ProjectWord = Annotated[list[str] | None, typer.Argument(hidden=True)]  # an old
 
 
 def _project(client: Client, project: str | None, words: list[str] | None) -> str:
-    """Words that are no project id mean nothing here."""
-    return take_project(client.profile, project, words or [])[0]
+    return take_project(client.profile, project, words or [], reject_bare=True)[0]
 
 
 @app.command("lease-perpetual", example="run402 admin lease-perpetual ORG_ID --enable")
@@ -33,6 +32,7 @@ def lease_perpetual(
     usage = "run402 admin lease-perpetual <org_id> --enable, or --disable"
     if not words:
         raise UsageError("The organization id is missing.", hint=usage)
+    no_more(words[1:])
     if enable == disable:
         raise UsageError("Give --enable or --disable, one of them.", hint=usage)
     with Client() as client:

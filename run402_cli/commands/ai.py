@@ -9,7 +9,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, Words, resolve_project, take_project
+from run402_cli.commands._options import ProjectOpt, Words, no_more, resolve_project, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import ai
 from run402_cli.state.profile import Profile
@@ -25,6 +25,7 @@ def _project_and_text(profile: Profile, project: str | None, words: list[str], u
         project_id, rest = take_project(profile, None, words)
     if not rest or not rest[0]:
         raise UsageError("The text is missing.", hint=usage)
+    no_more(rest[1:])
     return project_id, rest[0]
 
 

@@ -10,7 +10,7 @@ from run402_cli import advice, output
 from run402_cli.archive.format import DEFAULT_LIMITS, Limits
 from run402_cli.archive.verify import verify as verify_archive
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import integer, note_ignored
+from run402_cli.commands._options import integer, no_more
 from run402_cli.errors import UsageError
 
 app = CommandGroup()
@@ -25,8 +25,8 @@ MaxBytesOpt = Annotated[
 def _read(action: str, words: list[str] | None, max_bytes: str | None) -> dict[str, object]:
     if not words:
         raise UsageError("The archive's path is missing.", hint=advice.command("archives", action, "backup.r402ar"))
+    no_more(words[1:])
     size = integer("--max-bytes", max_bytes)
-    note_ignored(f"archives {action}", words[1:])
     return verify_archive(words[0], DEFAULT_LIMITS if size is None else Limits.up_to(size)).report()
 
 

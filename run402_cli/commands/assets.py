@@ -240,7 +240,6 @@ def get(
 @app.command("ls", example="run402 assets ls --prefix img/ --sort createdAt:desc --filter is_image=true")
 @shared_flags
 def ls(
-    words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     prefix: PrefixOpt = None,
     limit: LimitOpt = None,
     sort: SortOpt = None,

@@ -10,13 +10,12 @@ import typer
 from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, load_json, note_ignored, one_of, resolve_project
+from run402_cli.commands._options import ProjectOpt, integer, load_json, one_of, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import auth
 
 app = CommandGroup()
 
-Rest = Annotated[list[str] | None, typer.Argument(hidden=True)]  # accepted, ignored: older forms
 EmailOpt = Annotated[str | None, typer.Option("--email", metavar="ADDRESS", help="E-mail address of the user.")]
 RedirectOpt = Annotated[
     str | None, typer.Option("--redirect", metavar="URL", help="Page of the app that the link opens.")
@@ -72,7 +71,6 @@ def _json(flag: str, text: str | None, usage: str) -> Any:
     ],
 )
 def magic_link(
-    words: Rest = None,
     email: EmailOpt = None,
     delivery: Annotated[str, typer.Option("--delivery", metavar="HOW", help="link, code or both.")] = "link",
     redirect: RedirectOpt = None,
@@ -84,7 +82,6 @@ def magic_link(
 ) -> None:
     """Mail a sign-in link, a six-digit code, or both. Accepted does not mean delivered; each works once, for 15 minutes."""
     usage = "magic-link --email <address> --redirect <url>, or --delivery code"
-    note_ignored("auth magic-link", words)
     with Client() as client:
         project_id = resolve_project(client.profile, project)
         address = _required("--email", email, usage)
@@ -113,7 +110,6 @@ def magic_link(
     ],
 )
 def verify(
-    words: Rest = None,
     token: Annotated[str | None, typer.Option("--token", metavar="TOKEN", help="The token in a mailed link.")] = None,
     challenge_id: Annotated[
         str | None, typer.Option("--challenge-id", metavar="UUID", help="challenge_id of magic-link, with --code.")
@@ -123,7 +119,6 @@ def verify(
 ) -> None:
     """Exchange a link's token, or a mailed code, for a session. Prints its tokens; the first time creates the user."""
     hint = "run402 auth verify --token <token>, or --challenge-id <uuid> --code <digits>"
-    note_ignored("auth verify", words)
     if bool(token) == bool(challenge_id or code):
         raise UsageError("Give either --token, or --challenge-id with --code.", hint=hint)
     if not token and not (challenge_id and code):
@@ -135,9 +130,8 @@ def verify(
 
 
 @app.command("providers", example="run402 auth providers | jq .magic_link")
-def providers(words: Rest = None, project: ProjectOpt = None) -> None:
+def providers(project: ProjectOpt = None) -> None:
     """List the ways in which users of the project can sign in."""
-    note_ignored("auth providers", words)
     with Client() as client:
         output.emit(auth.providers(client, resolve_project(client.profile, project)))
 
@@ -153,7 +147,6 @@ def providers(words: Rest = None, project: ProjectOpt = None) -> None:
     ],
 )
 def create_user(
-    words: Rest = None,
     email: EmailOpt = None,
     admin: AdminOpt = None,
     invite: Annotated[bool, typer.Option("--invite", help="Mail an invite; needs --redirect.")] = False,
@@ -163,7 +156,6 @@ def create_user(
 ) -> None:
     """Create or update a user of the project, with the service key."""
     usage = "create-user --email <address>"
-    note_ignored("auth create-user", words)
     is_admin = _true_or_false("--admin", admin or None)
     address = _required("--email", email, usage)
     if invite:
@@ -176,7 +168,6 @@ def create_user(
     example="run402 auth invite-user --email ada@example.com --redirect https://app.example.com/welcome",
 )
 def invite_user(
-    words: Rest = None,
     email: EmailOpt = None,
     redirect: RedirectOpt = None,
     admin: AdminOpt = None,
@@ -185,7 +176,6 @@ def invite_user(
 ) -> None:
     """Create or update a user of the project and mail an invite, with the service key."""
     usage = "invite-user --email <address> --redirect <url>"
-    note_ignored("auth invite-user", words)
     is_admin = _true_or_false("--admin", admin or None)
     address = _required("--email", email, usage)
     _required("--redirect", redirect, usage)
@@ -210,7 +200,6 @@ def _put_user(
 
 @app.command("set-password", example='run402 auth set-password --token "$ACCESS_TOKEN" --new "$PASSWORD"')
 def set_password(
-    words: Rest = None,
     token: TokenOpt = None,
     new: Annotated[str | None, typer.Option("--new", metavar="PASSWORD", help="The new password.")] = None,
     current: Annotated[
@@ -221,7 +210,6 @@ def set_password(
 ) -> None:
     """Set, reset or change a user's password, as that user. After a sign-in by mail no --current is needed."""
     usage = "set-password --token <access_token> --new <password>"
-    note_ignored("auth set-password", words)
     user, password = _required("--token", token, usage), _required("--new", new, usage)
     with Client() as client:
         project_id = resolve_project(client.profile, project)
@@ -236,7 +224,6 @@ def set_password(
     ],
 )
 def settings(
-    words: Rest = None,
     allow_password_set: Annotated[
         str | None, typer.Option("--allow-password-set", metavar="true|false", help="Users may set a password.")
     ] = None,
@@ -258,7 +245,6 @@ def settings(
     project: ProjectOpt = None,
 ) -> None:
     """Change how users sign up and sign in. Only what is given changes; the answer shows all settings."""
-    note_ignored("auth settings", words)
     chosen: dict[str, Any] = {
         "allow_password_set": _true_or_false("--allow-password-set", allow_password_set or None),
         "require_passkey_for_project_admin": _true_or_false("--require-admin-passkey", require_admin_passkey or None),
@@ -294,12 +280,9 @@ def _entries(text: str) -> list[str]:
     "passkey-register-options",
     example='run402 auth passkey-register-options --token "$ACCESS_TOKEN" --app-origin https://app.example.com',
 )
-def passkey_register_options(
-    words: Rest = None, token: TokenOpt = None, app_origin: OriginOpt = None, project: ProjectOpt = None
-) -> None:
+def passkey_register_options(token: TokenOpt = None, app_origin: OriginOpt = None, project: ProjectOpt = None) -> None:
     """Begin to register a passkey: the challenge that the browser's WebAuthn call takes."""
     usage = "passkey-register-options --token <access_token> --app-origin <origin>"
-    note_ignored("auth passkey-register-options", words)
     user, origin = _required("--token", token, usage), _required("--app-origin", app_origin, usage)
     with Client() as client:
         project_id = resolve_project(client.profile, project)
@@ -311,7 +294,6 @@ def passkey_register_options(
     example='run402 auth passkey-register-verify --token "$ACCESS_TOKEN" --challenge ID --response "$RESPONSE"',
 )
 def passkey_register_verify(
-    words: Rest = None,
     token: TokenOpt = None,
     challenge: ChallengeOpt = None,
     response: ResponseOpt = None,
@@ -322,7 +304,6 @@ def passkey_register_verify(
 ) -> None:
     """Finish registering a passkey with what the browser returned."""
     usage = "passkey-register-verify --token <access_token> --challenge <id> --response <json>"
-    note_ignored("auth passkey-register-verify", words)
     user, challenge_id = _required("--token", token, usage), _required("--challenge", challenge, usage)
     value = _json("--response", response, usage)
     with Client() as client:
@@ -334,11 +315,8 @@ def passkey_register_verify(
 
 
 @app.command("passkey-login-options", example="run402 auth passkey-login-options --app-origin https://app.example.com")
-def passkey_login_options(
-    words: Rest = None, app_origin: OriginOpt = None, email: EmailOpt = None, project: ProjectOpt = None
-) -> None:
+def passkey_login_options(app_origin: OriginOpt = None, email: EmailOpt = None, project: ProjectOpt = None) -> None:
     """Begin to sign in with a passkey: the challenge that the browser's WebAuthn call takes."""
-    note_ignored("auth passkey-login-options", words)
     origin = _required("--app-origin", app_origin, "passkey-login-options --app-origin <origin>")
     with Client() as client:
         project_id = resolve_project(client.profile, project)
@@ -347,11 +325,10 @@ def passkey_login_options(
 
 @app.command("passkey-login-verify", example='run402 auth passkey-login-verify --challenge ID --response "$RESPONSE"')
 def passkey_login_verify(
-    words: Rest = None, challenge: ChallengeOpt = None, response: ResponseOpt = None, project: ProjectOpt = None
+    challenge: ChallengeOpt = None, response: ResponseOpt = None, project: ProjectOpt = None
 ) -> None:
     """Finish signing in with a passkey. Prints the session with its tokens."""
     usage = "passkey-login-verify --challenge <id> --response <json>"
-    note_ignored("auth passkey-login-verify", words)
     challenge_id = _required("--challenge", challenge, usage)
     value = _json("--response", response, usage)
     with Client() as client:
@@ -361,9 +338,8 @@ def passkey_login_verify(
 
 
 @app.command("passkeys", example='run402 auth passkeys --token "$ACCESS_TOKEN"')
-def passkeys(words: Rest = None, token: TokenOpt = None, project: ProjectOpt = None) -> None:
+def passkeys(token: TokenOpt = None, project: ProjectOpt = None) -> None:
     """List the passkeys of the signed-in user."""
-    note_ignored("auth passkeys", words)
     user = _required("--token", token, "passkeys --token <access_token>")
     with Client() as client:
         output.emit(auth.list_passkeys(client, resolve_project(client.profile, project), user))
@@ -371,14 +347,12 @@ def passkeys(words: Rest = None, token: TokenOpt = None, project: ProjectOpt = N
 
 @app.command("delete-passkey", example='run402 auth delete-passkey --token "$ACCESS_TOKEN" --id PASSKEY_ID')
 def delete_passkey(
-    words: Rest = None,
     token: TokenOpt = None,
     id_: Annotated[str | None, typer.Option("--id", metavar="ID", help="The passkey, from `auth passkeys`.")] = None,
     project: ProjectOpt = None,
 ) -> None:
     """Delete a passkey of the signed-in user."""
     usage = "delete-passkey --token <access_token> --id <passkey_id>"
-    note_ignored("auth delete-passkey", words)
     user, passkey_id = _required("--token", token, usage), _required("--id", id_, usage)
     with Client() as client:
         project_id = resolve_project(client.profile, project)
@@ -393,7 +367,6 @@ def delete_passkey(
     example="run402 auth scaffold-roles --roles operator,viewer | jq -r .migration > migrations/001_roles.sql",
 )
 def scaffold_roles(
-    words: Rest = None,
     table: Annotated[str, typer.Option("--table", metavar="NAME", help="The table.")] = "app_roles",
     user_col: Annotated[str, typer.Option("--user-col", metavar="NAME", help="Its user column.")] = "user_id",
     role_col: Annotated[str, typer.Option("--role-col", metavar="NAME", help="Its role column.")] = "role",
@@ -403,7 +376,6 @@ def scaffold_roles(
     ] = "60",
 ) -> None:
     """Print what a role gate of functions needs: a migration, the gate, and the first row. Nothing is sent or written."""
-    note_ignored("auth scaffold-roles", words)
     for flag, name in (("--table", table), ("--user-col", user_col), ("--role-col", role_col)):
         if not _IDENTIFIER.fullmatch(name):
             raise FlagError(

@@ -9,6 +9,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._options import no_more
 from run402_cli.errors import UsageError
 from run402_cli.services import cache
 
@@ -48,6 +49,7 @@ def inspect(
     usage = "run402 cache inspect https://<host>/<path>"
     if not words:
         raise _usage("The URL is missing.", usage)
+    no_more(words[1:])
     _page(words[0], usage)
     with Client() as client:
         output.emit(cache.inspect(client, words[0], locale=locale, release_id=release_id))

@@ -12,7 +12,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import Command, CommandGroup
-from run402_cli.commands._options import ProjectOpt, Words, note_ignored, resolve_project
+from run402_cli.commands._options import ProjectOpt, no_more, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import ci
 from run402_cli.services.ci_workflow import DEFAULT_PATH
@@ -134,11 +134,10 @@ def link(
 
 
 @app.command("list", cls=_CiCommand, example="run402 ci list | jq '.bindings[] | select(.revoked_at == null)'")
-def list_(words: Words = None, project: ProjectOpt = None) -> None:
+def list_(project: ProjectOpt = None) -> None:
     """List the CI bindings of a project, revoked ones included."""
     with _unpaid_client() as client:
         project_id = resolve_project(client.profile, project)
-        note_ignored("ci list", words)
         output.emit(ci.list_bindings(client, project_id))
 
 
@@ -147,7 +146,7 @@ def revoke(words: BindingWord = None) -> None:
     """Revoke a binding: its workflow can deploy no more. What it deployed stays."""
     if not words:
         raise UsageError("The binding id is missing.", hint=f"run402 ci revoke <binding_id>. {_BINDING_IDS}")
-    note_ignored("ci revoke", words[1:])
+    no_more(words[1:])
     with _unpaid_client() as client:
         output.emit(ci.revoke(client, words[0]))
 

@@ -13,7 +13,7 @@ import typer
 
 from run402_cli import advice, invocation, output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import integer, note_ignored
+from run402_cli.commands._options import integer, no_more
 from run402_cli.errors import CommandError, FlagError, UsageError
 
 app = CommandGroup()
@@ -174,7 +174,7 @@ def import_project(
     """Import a portable archive into a self-hosted gateway as a new project."""
     if not words or not words[0]:
         raise UsageError("The archive's path is missing.", hint="run402 core projects import backup.r402ar")
-    note_ignored("core projects import", words[1:])
+    no_more(words[1:])
     secrets = dict(_secret(text) for text in secret or [])
     from run402_cli.client import Client
     from run402_cli.services import archive_import

@@ -9,7 +9,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, known_project, one_of, resolve_project
+from run402_cli.commands._options import ProjectOpt, integer, known_project, no_more, one_of, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import domains
 
@@ -23,11 +23,6 @@ def _domain(words: list[str], usage: str) -> str:
     if not words:
         raise UsageError("The domain is missing.", hint=usage)
     return words[0]
-
-
-def _no_more(words: list[str], usage: str) -> None:
-    if words:
-        raise UsageError(f"Unexpected argument {words[0]!r}.", hint=usage)
 
 
 @app.command(
@@ -197,7 +192,7 @@ def list_(
     """List the domains of a project."""
     with Client() as client:
         project_id = resolve_project(client.profile, project)
-        _no_more(words or [], "run402 domains list takes no argument; one domain: run402 domains status <domain>")
+        no_more(words or [])
         output.emit(domains.list_domains(client, project_id))
 
 
@@ -208,7 +203,7 @@ def status(words: DomainWord = None, project: ProjectOpt = None) -> None:
     with Client() as client:
         project_id = resolve_project(client.profile, project)
         domain = _domain(words or [], usage)
-        _no_more((words or [])[1:], usage)
+        no_more((words or [])[1:])
         output.emit(domains.get(client, project_id, domain))
 
 
@@ -224,6 +219,7 @@ def dns(
 ) -> None:
     """The DNS records to set at your provider, with the state of each."""
     domain = _domain(words or [], "run402 domains dns <domain>")
+    no_more((words or [])[1:])
     one_of("--format", format_, ("json", "bind"), key="flag")
     with Client() as client:
         answer = domains.dns(client, resolve_project(client.profile, project), domain)
@@ -318,6 +314,7 @@ def disconnect(
 ) -> None:
     """Take a domain off the project. Records at your DNS provider stay; remove them there."""
     domain = _domain(words or [], "run402 domains disconnect <domain> --confirm")
+    no_more((words or [])[1:])
     if not confirm:
         raise CommandError(
             f"Disconnecting {domain} stops its web and e-mail.",

@@ -13,7 +13,7 @@ from run402_cli.commands._options import (
     ProjectOpt,
     integer,
     known_project,
-    note_ignored,
+    no_more,
     parse_json_flag,
     resolve_project,
     webhook_url,
@@ -41,14 +41,13 @@ EventsOpt = Annotated[
 MailboxWord = Annotated[list[str] | None, typer.Argument(metavar="[MAILBOX]", show_default=False)]
 MessageWord = Annotated[list[str] | None, typer.Argument(metavar="MESSAGE_ID", show_default=False)]
 WebhookWord = Annotated[list[str] | None, typer.Argument(metavar="WEBHOOK_ID", show_default=False)]
-Rest = Annotated[list[str] | None, typer.Argument(hidden=True)]  # accepted, ignored: older forms
 
 
 def _first(words: list[str] | None, what: str, command: str) -> str:
-    """The one argument of a command; more are accepted and ignored."""
+    """The one argument of a command."""
     if not words or not words[0]:
         raise UsageError(f"The {what} is missing.", hint=advice.parsed("run402 " + command))
-    note_ignored(command.split(" <")[0], words[1:])
+    no_more(words[1:])
     return words[0]
 
 
@@ -67,9 +66,8 @@ def create(
 
 
 @app.command("mailboxes", example="run402 email mailboxes | jq -r '.mailboxes[].address'")
-def list_mailboxes(words: Rest = None, project: ProjectOpt = None) -> None:
+def list_mailboxes(project: ProjectOpt = None) -> None:
     """List the project's mailboxes with their roles and whether they can send and receive."""
-    note_ignored("email mailboxes", words)
     with Client() as client:
         output.emit(mailboxes.list_mailboxes(client, resolve_project(client.profile, project)))
 
@@ -78,7 +76,6 @@ def list_mailboxes(words: Rest = None, project: ProjectOpt = None) -> None:
     "defaults", example=["run402 email defaults", "run402 email defaults --outbound contact --auth-sender login"]
 )
 def defaults(
-    words: Rest = None,
     outbound: Annotated[
         str | None, typer.Option("--outbound", metavar="SLUG|ID", help="Sends what names no mailbox.")
     ] = None,
@@ -90,7 +87,6 @@ def defaults(
     project: ProjectOpt = None,
 ) -> None:
     """Show or set which mailbox sends by default, and which one sends sign-in mail."""
-    note_ignored("email defaults", words)
     roles: dict[str, tuple[str, str | None]] = {}
     for flag, selector, clear, key in (
         ("--outbound", outbound, clear_outbound, "default_outbound_mailbox_id"),
@@ -136,9 +132,8 @@ def update(
 
 @app.command("info", example="run402 email info --mailbox contact | jq .can_send")
 @app.command("status", example="run402 email status", hidden=True)
-def info(words: Rest = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
+def info(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one mailbox: addresses, roles, readiness, footer policy."""
-    note_ignored("email info", words)
     with Client() as client:
         output.emit(mailboxes.info(client, resolve_project(client.profile, project), mailbox))
 
@@ -151,6 +146,7 @@ def delete(
 ) -> None:
     """Delete a mailbox with all of its messages and webhooks. Without an argument the project's only one."""
     target = words[0] if words else None
+    no_more((words or [])[1:])
     if not confirm:
         named = f" {target}" if target else ""
         raise CommandError(
@@ -158,7 +154,6 @@ def delete(
             code="CONFIRMATION_REQUIRED",
             hint=advice.command("email", "delete", *([target] if target else []), *known_project(project), "--confirm"),
         )
-    note_ignored("email delete", (words or [])[1:])
     with Client() as client:
         output.emit(mailboxes.delete(client, resolve_project(client.profile, project), target), compact=True)
 
@@ -174,7 +169,6 @@ def delete(
     ],
 )
 def send(
-    words: Rest = None,
     to: Annotated[str | None, typer.Option("--to", metavar="ADDRESS", help="The recipient; one.")] = None,
     template: Annotated[
         str | None, typer.Option("--template", metavar="NAME", help="project_invite, magic_link or notification.")
@@ -204,7 +198,6 @@ def send(
     Template variables: project_invite takes project_name and invite_url; magic_link takes project_name, link_url and
     expires_in; notification takes project_name and message.
     """
-    note_ignored("email send", words)
     variables = _variables(vars_ or [], var or [])
     attachments = [email.attachment(spec) for spec in attach or []]
     if not to:
@@ -245,7 +238,6 @@ def _plain(value: Any) -> str:
 
 @app.command("list", example="run402 email list --direction inbound --limit 20 | jq -r '.[].id'")
 def list_(
-    words: Rest = None,
     limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="Messages in a page, at most 200.")] = None,
     after: Annotated[
         str | None, typer.Option("--after", metavar="MESSAGE_ID", help="Last message of the page before.")
@@ -257,7 +249,6 @@ def list_(
     project: ProjectOpt = None,
 ) -> None:
     """List the messages of a mailbox, sent and received, as an array."""
-    note_ignored("email list", words)
     count = integer("--limit", limit)
     with Client() as client:
         project_id = resolve_project(client.profile, project)
@@ -348,9 +339,8 @@ def reply(
 
 
 @app.command("webhooks list", example="run402 email webhooks list")
-def webhooks_list(words: Rest = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
+def webhooks_list(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """List the webhooks of a mailbox."""
-    note_ignored("email webhooks list", words)
     with Client() as client:
         output.emit(email_webhooks.list_webhooks(client, resolve_project(client.profile, project), mailbox=mailbox))
 
@@ -369,7 +359,6 @@ def webhooks_get(words: WebhookWord = None, mailbox: MailboxOpt = None, project:
     example="run402 email webhooks register --url https://example.com/hook --events delivery,bounced",
 )
 def webhooks_register(
-    words: Rest = None,
     url: UrlOpt = None,
     events: EventsOpt = None,
     mailbox: MailboxOpt = None,
@@ -377,7 +366,6 @@ def webhooks_register(
 ) -> None:
     """Post a mailbox's events to a URL. Deliveries are kept and repeated until they arrive."""
     usage = "run402 email webhooks register --url <https url> --events <names>"
-    note_ignored("email webhooks register", words)
     if not url:
         raise UsageError("--url is missing.", hint=usage)
     webhook_url("--url", url)
@@ -422,7 +410,6 @@ def webhooks_delete(words: WebhookWord = None, mailbox: MailboxOpt = None, proje
 
 @app.command("webhooks deliveries", example="run402 email webhooks deliveries --status failed_permanent")
 def webhooks_deliveries(
-    words: Rest = None,
     status: Annotated[
         str | None,
         typer.Option("--status", metavar="STATE", help="pending, in_flight, delivered or failed_permanent."),
@@ -435,7 +422,6 @@ def webhooks_deliveries(
     project: ProjectOpt = None,
 ) -> None:
     """List deliveries to webhooks. failed_permanent ones are given up until `redrive`."""
-    note_ignored("email webhooks deliveries", words)
     with Client() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(

@@ -15,7 +15,7 @@ app = CommandGroup()
 
 
 @app.command("send", example='run402 message send "The plan of op_123 never ends"')
-def send(words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", show_default=False)] = None) -> None:
+def send(words: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", show_default=False)] = None) -> None:
     """Send one text message, at most 8192 bytes; several words are joined with spaces."""
     text = " ".join(words or [])
     agent.message_size(text)

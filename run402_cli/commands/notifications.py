@@ -10,14 +10,13 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import instant, integer, note_ignored, one_of
+from run402_cli.commands._options import instant, integer, one_of
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import notifications
 from run402_cli.suggest import closest, did_you_mean
 
 app = CommandGroup()
 
-Ignored = Annotated[list[str] | None, typer.Argument(hidden=True)]
 Action = Annotated[list[str] | None, typer.Argument(metavar="ACTION", show_default=False)]
 Pairs = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)]
 SourceOpt = Annotated[str | None, typer.Option("--source", metavar="SOURCE", help="app or platform.")]
@@ -186,9 +185,8 @@ def _tell_links(started: dict[str, Any]) -> None:
 
 
 @app.command("channels list", example="run402 notifications channels list | jq .telegram")
-def channels_list(words: Ignored = None) -> None:
+def channels_list() -> None:
     """List e-mail, webhook and Telegram channels."""
-    note_ignored("notifications channels list", words)
     with Client() as client:
         client.require_wallet()
         output.emit(notifications.channels(client))
@@ -237,9 +235,8 @@ def _items(text: str | None) -> list[str] | None:
 
 
 @app.command("rules list", example="run402 notifications rules list | jq -r '.rules[].id'")
-def rules_list(words: Ignored = None) -> None:
+def rules_list() -> None:
     """List the rules, newest first."""
-    note_ignored("notifications rules list", words)
     with Client() as client:
         client.require_wallet()
         output.emit(notifications.rules(client))

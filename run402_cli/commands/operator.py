@@ -9,13 +9,11 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import note_ignored
 from run402_cli.errors import FlagError, ValidationError
 from run402_cli.services import operator
 
 app = CommandGroup()
 
-Ignored = Annotated[list[str] | None, typer.Argument(hidden=True)]
 NoOpenOpt = Annotated[bool, typer.Option("--no-open", help="Only print the address; do not open a browser.")]
 
 _FLAGS = {"org_id": "--org", "project_id": "--project"}
@@ -23,7 +21,6 @@ _FLAGS = {"org_id": "--org", "project_id": "--project"}
 
 @app.command("login", example=["run402 operator login", "run402 operator login --loopback"])
 def login(
-    words: Ignored = None,
     device: Annotated[
         bool, typer.Option("--device", help="Read-only, with a code for any device: the default.")
     ] = False,
@@ -36,7 +33,6 @@ def login(
     no_open: NoOpenOpt = False,
 ) -> None:
     """Sign a human in. The address to open is printed on stderr; waits 5 minutes (--loopback) or as long as the code lives."""
-    note_ignored("operator login", words)
     with Client() as client:
         if loopback or step_up:
             _browser_login(client, may_open=not no_open, step_up=step_up)
@@ -79,17 +75,15 @@ def _text(value: Any, key: str) -> str:
 
 
 @app.command("overview", example="run402 operator overview | jq .rollup")
-def overview(words: Ignored = None) -> None:
+def overview() -> None:
     """Everything that the signed-in e-mail address owns, over all of its wallets."""
-    note_ignored("operator overview", words)
     with Client() as client:
         output.emit(operator.overview(client))
 
 
 @app.command("whoami", example="run402 operator whoami | jq .logged_in")
-def whoami(words: Ignored = None) -> None:
+def whoami() -> None:
     """Show the sessions cached here, without a request."""
-    note_ignored("operator whoami", words)
     view = operator.whoami()
     output.emit(view, compact=True)
     if not view["logged_in"]:
@@ -97,9 +91,8 @@ def whoami(words: Ignored = None) -> None:
 
 
 @app.command("logout", example="run402 operator logout")
-def logout(words: Ignored = None) -> None:
+def logout() -> None:
     """Revoke the read session and forget all sessions and approvals cached here."""
-    note_ignored("operator logout", words)
     with Client() as client:
         output.emit(operator.logout(client), compact=True)
 
@@ -109,14 +102,12 @@ def logout(words: Ignored = None) -> None:
     example=["run402 operator claim-wallet-org", 'run402 operator claim-wallet-org --org ORG_ID --name "Acme"'],
 )
 def claim_wallet_org(
-    words: Ignored = None,
     org: Annotated[
         str | None, typer.Option("--org", metavar="ID", help="Which one, when the wallet owns several.")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="New display name.")] = None,
 ) -> None:
     """Take over the organization that the active wallet owns; needs operator login --loopback."""
-    note_ignored("operator claim-wallet-org", words)
     with Client() as client:
         output.emit(operator.claim_wallet_org(client, org_id=org, name=name))
 
@@ -124,7 +115,6 @@ def claim_wallet_org(
 @app.command("write-auth", example="run402 operator approve --action project.deploy --project prj_123", hidden=True)
 @app.command("approve", example="run402 operator approve --action project.deploy --project prj_123")
 def approve(
-    words: Ignored = None,
     action: Annotated[
         str | None, typer.Option("--action", metavar="ACTION", help=f"One of {', '.join(operator.ACTIONS)}.")
     ] = None,
@@ -137,7 +127,6 @@ def approve(
     no_open: NoOpenOpt = False,
 ) -> None:
     """Approve one kind of write on one target with a passkey, for a while; needs operator login --loopback."""
-    note_ignored("operator approve", words)
     given = {"org_id": org, "project_id": project}
     target = _target(action, given)
     operator.require_browser_login()
@@ -166,9 +155,8 @@ def _target(action: str | None, given: dict[str, str | None]) -> dict[str, str]:
 
 
 @app.command("status", example="run402 operator status | jq .approvals")
-def status(words: Ignored = None) -> None:
+def status() -> None:
     """The browser login and the approvals cached here, without a request."""
-    note_ignored("operator status", words)
     view = operator.status()
     login = view["operator_login"]
     output.notice(

@@ -14,10 +14,12 @@ from run402_cli.client import Client
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
     ProjectOpt,
+    Words,
     bad_project_id,
     decode_text,
     integer,
     load_json,
+    no_more,
     one_of,
     parse_json_flag,
     read_text_file,
@@ -36,8 +38,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME_MAX = 128
 _HTTP_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
-# Words that older forms allow and that mean nothing.
-Ignored = Annotated[list[str] | None, typer.Argument(hidden=True)]
 ProjectWord = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]", show_default=False)]
 UsedProject = Annotated[list[str] | None, typer.Argument(metavar="PROJECT", show_default=False)]
 QueryWord = Annotated[list[str] | None, typer.Argument(metavar="[SQL]", show_default=False)]
@@ -52,6 +52,7 @@ FileOpt = Annotated[
 def _reject_bare(words: list[str]) -> None:
     if words and not words[0].startswith("prj_"):
         raise bad_project_id(words[0])
+    no_more(words[1:])
 
 
 def _reject_stray(words: list[str], project: str | None, file: str | None) -> None:
@@ -83,7 +84,7 @@ def _only_project(project: str | None, words: list[str] | None) -> str:
 
 
 @app.command("quote", example="run402 projects quote | jq .tiers")
-def quote(_ignored: Ignored = None) -> None:
+def quote() -> None:
     """Prices and limits of the tiers. Free, needs no wallet."""
     with Client() as client:
         output.emit(projects.quote_tiers(client))
@@ -97,7 +98,6 @@ def quote(_ignored: Ignored = None) -> None:
     ],
 )
 def provision(
-    _ignored: Ignored = None,
     tier: Annotated[str | None, typer.Option("--tier", metavar="TIER", help="Default: prototype.")] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Display name, at most 128 characters.")
@@ -161,13 +161,13 @@ def use(words: UsedProject = None) -> None:
         raise UsageError(
             "The project id is missing.", hint="run402 projects use <project_id>; ids: run402 projects list"
         )
+    no_more(words[1:])
     with Client() as client:
         output.emit(projects.use(client, words[0]), compact=True)
 
 
 @app.command("list", example="run402 projects list | jq -r '.projects[].project_id'")
 def list_(
-    _ignored: Ignored = None,
     org: Annotated[str | None, typer.Option("--org", metavar="ID", help="Only this organization.")] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Projects of every wallet of the operator's e-mail address.")
@@ -197,7 +197,7 @@ def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
         "run402 projects current --fields active_project_id,validation.ok",
     ],
 )
-def current_(_ignored: Ignored = None) -> None:
+def current_() -> None:
     """Show the active project and whether the server confirms it."""
     with Client() as client:
         output.emit(projects.current(client))
@@ -386,6 +386,7 @@ def rest(
     rest_words = _without_project(given)
     if not rest_words:
         raise UsageError("The table is missing.", hint='run402 projects rest <table> --query "select=*&limit=10"')
+    no_more(rest_words[2:])
     one_of("--method", method, projects.REST_METHODS, key="flag")
     one_of("--key-type", key_type, projects.KEY_TYPES, key="flag")
     text = _rest_body(method, body, body_file)
@@ -553,6 +554,7 @@ def _email(words: list[str], usage: str) -> str:
     rest = _without_project(words)
     if not rest or not rest[0]:
         raise UsageError("The e-mail address is missing.", hint=usage)
+    no_more(rest[1:])
     return rest[0]
 
 
@@ -675,13 +677,13 @@ def _moved(old: str, new: str) -> NoReturn:
 
 
 @app.command("info", example="run402 credentials project-keys status --project prj_123", hidden=True)
-def info(_ignored: Ignored = None) -> None:
+def info(_words: Words = None) -> None:
     """Moved to credentials project-keys status."""
     _moved("projects info", "credentials project-keys status")
 
 
 @app.command("keys", example="run402 credentials project-keys export --project prj_123 --reveal", hidden=True)
-def keys(_ignored: Ignored = None) -> None:
+def keys(_words: Words = None) -> None:
     """Moved to credentials project-keys export."""
     _moved("projects keys", "credentials project-keys export --reveal")
 

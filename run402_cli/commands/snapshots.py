@@ -47,7 +47,7 @@ def create(
 ) -> None:
     """Create a snapshot of the database. Does not wait: `ok` is true when it is ready already."""
     with Client() as client:
-        project_id, _ = take_project(client.profile, project, words or [])
+        project_id, _ = take_project(client.profile, project, words or [], reject_bare=True)
         output.emit(snapshots.create(client, project_id))
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import note_ignored
 from run402_cli.services import notifications
 
 app = CommandGroup()
 
 
 @app.command("rotate", example="run402 webhook-secret rotate | jq -r .webhook_signing_secret")
-def rotate(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
+def rotate() -> None:
     """Create a new signing secret, shown once; the one before stays valid for a day. No confirmation is asked."""
-    note_ignored("webhook-secret rotate", words)
     with Client() as client:
         client.require_wallet()
         answer = notifications.rotate_webhook_secret(client)

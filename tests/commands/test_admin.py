@@ -15,13 +15,12 @@ from commands.conftest import Run
     [
         (("lease-perpetual", "o/1", "--enable"), "/orgs/v1/admin/o%2F1/lease-perpetual", '{"lease_perpetual":true}'),
         (
-            ("lease-perpetual", "o", "more", "--disable"),
+            ("lease-perpetual", "o", "--disable"),
             "/orgs/v1/admin/o/lease-perpetual",
             '{"lease_perpetual":false}',
         ),
         (("archive",), "/projects/v1/admin/prj_1/archive", "{}"),
         (("archive", "prj_2", "--reason", "r"), "/projects/v1/admin/prj_2/archive", '{"reason":"r"}'),
-        (("archive", "word"), "/projects/v1/admin/prj_1/archive", "{}"),
         (("reactivate", "--project", "prj_3"), "/projects/v1/admin/prj_3/reactivate", ""),
     ],
 )

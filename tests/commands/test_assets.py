@@ -143,7 +143,7 @@ class TestOthers:
         monkeypatch.setenv("RUN402_PROJECT", "prj_env")
         assert run("assets", "ls").error["details"]["project_id"] == "prj_env"
         httpx_mock.add_response(url=f"{BASE}/storage/v1/blobs", json={"blobs": []})
-        assert run("assets", "ls", "ignored", "--project", "prj_1", "--no-resume").json == {"blobs": []}
+        assert run("assets", "ls", "--project", "prj_1", "--no-resume").json == {"blobs": []}
 
     @pytest.mark.parametrize("flag", ["--output", "-o", "--stream", "--json", "--filter", "--sort=key:asc"])
     def test_each_takes_every_spelling_of_the_flags_of_the_others(

@@ -74,7 +74,7 @@ CALLS: list[tuple[tuple[str, ...], str, str, str, Any]] = [
         ANON,
         {"challenge_id": "c", "response": None},
     ),
-    (("passkeys", "--token", USER, "ignored"), "GET", "/passkeys", USER, None),
+    (("passkeys", "--token", USER), "GET", "/passkeys", USER, None),
 ]
 
 

@@ -40,7 +40,7 @@ def test_inspect_adds_the_url_to_the_answer(run: Run, wallet: Path, httpx_mock: 
     url = f"{BASE}/cache/v1/inspect?host=example.com&path=%2Fa%3Fb%3Dc&locale=de&release_id=rel_1"
     httpx_mock.add_response(url=url, json={"status": "MISS"})
     page = "https://Example.com/a?b=c#d"
-    outcome = run("cache", "inspect", page, "ignored", "--release-id", "rel_1", "--locale", "de")
+    outcome = run("cache", "inspect", page, "--release-id", "rel_1", "--locale", "de")
     assert outcome.json == {"status": "MISS", "url": page}
     assert "sign-in-with-x" in httpx_mock.get_requests()[0].headers
 

@@ -170,9 +170,9 @@ def test_dry_run_shows_the_binding_without_its_signature(run: Run, wallet: Path)
 
 def test_list_revoke_and_asset_scopes(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=f"{BASE}/ci/v1/bindings?project=prj_1", json={"bindings": [{"id": "cib_1"}]})
-    assert run("ci", "list", "extra").json == {"project_id": "prj_1", "bindings": [{"id": "cib_1"}]}
+    assert run("ci", "list").json == {"project_id": "prj_1", "bindings": [{"id": "cib_1"}]}
     httpx_mock.add_response(url=f"{BASE}/ci/v1/bindings/cib%2F1/revoke", method="POST", json={"id": "x"})
-    revoked = run("ci", "revoke", "cib/1", "more").json
+    revoked = run("ci", "revoke", "cib/1").json
     assert (revoked["binding"], revoked["revoked"], len(revoked["revocation_residuals"])) == ({"id": "x"}, True, 2)
     assert httpx_mock.get_requests()[-1].content == b""
     httpx_mock.add_response(url=f"{BASE}/ci/v1/bindings/cib_1/asset-scopes", method="POST", json={"id": "y"})

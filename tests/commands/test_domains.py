@@ -133,7 +133,7 @@ def test_each_action_has_its_route(run: Run, wallet: Path, httpx_mock: HTTPXMock
         run("domains", action, "exa/mple")
     run("domains", "test-receive", "example.com", "--to", "hello")
     run("domains", "list", "--include-managed", "--project", "prj_2")
-    run("domains", "disconnect", "example.com", "ignored", "--confirm")
+    run("domains", "disconnect", "example.com", "--confirm")
     base = "/projects/v1/prj_1/domains"
     assert [(r.method, r.url.raw_path.decode(), r.content.decode()) for r in httpx_mock.get_requests()] == [
         ("POST", f"{base}/exa%2Fmple/actions/check", ""),
@@ -180,7 +180,7 @@ def test_dns_shows_records_checks_and_actions(
     rows = [{"id": "1", "bind": "example.com. CNAME edge."}, {"id": "2"}, {"id": "3", "bind": "mail MX 10 mx."}]
     answer = {"domain": "example.com", "status": "waiting", "dns_records": rows, "checks": [{"id": "c"}], **extra}
     httpx_mock.add_response(url=DOMAIN, json=answer, is_reusable=True)
-    assert run("domains", "dns", "example.com", "ignored").json == {
+    assert run("domains", "dns", "example.com").json == {
         "domain": "example.com",
         "dns_records": rows,
         "checks": [{"id": "c"}],

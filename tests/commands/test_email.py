@@ -102,7 +102,7 @@ def test_create_flattens_both_answers_and_remembers_the_mailbox(
 ) -> None:
     httpx_mock.add_response(method="POST", url=LIST, status_code=201, json=answer)
     shown = {"mailbox_id": "mbx_1", "address": "a@m.test", "slug": "abc", "mailbox_settings": {}, "created": True}
-    assert run("email", "create", "abc", "ignored").json == shown
+    assert run("email", "create", "abc").json == shown
     assert body(httpx_mock) == {"slug": "abc", "project_id": "prj_1"}
     assert cached(wallet) == {"mailbox_id": "mbx_1", "mailbox_address": "a@m.test"}
 

@@ -109,9 +109,9 @@ def test_the_rest_passes_through(run: Run, wallet: Path, httpx_mock: HTTPXMock) 
     for method, path, args in (
         ("GET", "/n%2F1", ("get", "n/1")),
         ("GET", "/preferences", ("preferences",)),
-        ("GET", "/channels", ("channels", "list", "stray")),
+        ("GET", "/channels", ("channels", "list")),
         ("DELETE", "/channels/telegram/b%2F1", ("channels", "revoke", "b/1")),
-        ("GET", "/rules", ("rules", "list", "stray")),
+        ("GET", "/rules", ("rules", "list")),
         ("DELETE", "/rules/r", ("rules", "rm", "r")),
     ):
         httpx_mock.add_response(method=method, url=ROOT + path, json={"x": 1})
@@ -182,7 +182,7 @@ def test_without_a_wallet_nothing_is_sent(run: Run, args: tuple[str, ...]) -> No
 def test_rotate_shows_the_secret_once_and_says_so(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     answer = {"webhook_signing_secret": "whsec_1", "grace_window_hours": 24}
     httpx_mock.add_response(method="POST", url=f"{BASE}/agent/v1/webhook-secret/rotate", json=answer)
-    outcome = run("webhook-secret", "rotate", "stray")
+    outcome = run("webhook-secret", "rotate")
     assert outcome.json == answer
     assert "whsec_1" not in outcome.err
     assert "24 hours" in outcome.err

@@ -243,7 +243,7 @@ def test_logout_revokes_and_forgets_even_when_the_gateway_is_gone(
     assert run("operator", "logout").json == {"revoked": False, "cleared": True}
     assert httpx_mock.get_requests()[0].headers["authorization"] == "Bearer ops_tok"
     assert list(config_dir.glob("*session.json")) == []
-    assert run("operator", "logout", "stray").json == {"revoked": False, "cleared": True}
+    assert run("operator", "logout").json == {"revoked": False, "cleared": True}
 
 
 def test_overview_uses_the_operators_session_never_the_wallet(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:

@@ -20,7 +20,7 @@ def test_create_says_whether_the_snapshot_is_ready(
     run: Run, wallet: Path, httpx_mock: HTTPXMock, status: str, ok: bool
 ) -> None:
     httpx_mock.add_response(method="POST", url=LIST, json={"status": status})
-    assert run("snapshots", "create", "ignored", "--kind", "ignored").json == {"ok": ok, "snapshot": {"status": status}}
+    assert run("snapshots", "create", "--kind", "ignored").json == {"ok": ok, "snapshot": {"status": status}}
     assert httpx_mock.get_requests()[0].content == b"{}"
 
 
