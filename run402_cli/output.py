@@ -35,6 +35,8 @@ def emit_line(value: Any) -> None:
 def _reshaped(value: Any, *, lines: bool = False) -> None:
     from run402_cli import projection
 
+    if not lines:  # the lines of a stream differ from each other
+        projection.check_fields(value, invocation.current)
     style = (lambda item, compact: dumps(item, compact=True)) if lines else dumps
     for text in projection.render(value, invocation.current, style):
         _write(sys.stdout, text)

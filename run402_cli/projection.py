@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from run402_cli.errors import CommandError
+from run402_cli.errors import CommandError, FlagError
 from run402_cli.invocation import Invocation
 
 Dumps = Callable[..., str]
@@ -40,6 +40,40 @@ def select(value: Any, fields: tuple[tuple[str, ...], ...]) -> Any:
         whole = any(len(path) == 1 and path[0] == name for path in fields)
         kept[name] = inner if whole or inner is None else select(inner, below)
     return kept
+
+
+def check_fields(value: Any, options: Invocation) -> None:
+    """BAD_FLAG, with the fields that there are, for one of --fields that neither the result nor its schema has."""
+    missing = [path for path in options.fields if not _has(value, path)]
+    if not missing or options.dry_run:
+        return
+    from run402_cli import known_fields
+
+    for path in missing:
+        known = known_fields.at(options.command, value, path)
+        if known is not None:
+            raise _no_field(".".join(path), known, value, options)
+
+
+def _has(value: Any, path: tuple[str, ...]) -> bool:
+    if isinstance(value, list):
+        return any(_has(item, path) for item in value)
+    if not path:
+        return True
+    return isinstance(value, dict) and path[0] in value and _has(value[path[0]], path[1:])
+
+
+def _no_field(field: str, known: list[str], value: Any, options: Invocation) -> FlagError:
+    done = (
+        "The command succeeded, and its result is in details.result; only its display failed. " if options.wrote else ""
+    )
+    error = FlagError(
+        f"--fields: the result has no field {field!r}.",
+        hint=f"{done}Its fields: {', '.join(known)}.",
+        details={"flag": "--fields", "value": field, "known": known, **({"result": value} if options.wrote else {})},
+    )
+    error.safe_to_retry = not options.wrote
+    return error
 
 
 def rows(value: Any) -> list[Any]:

@@ -1,0 +1,72 @@
+"""Which fields the result of a command may have: those of its output schema, and those of the result itself.
+
+Loaded only to judge a field of --fields that the result does not have.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from run402_cli.commands import _manifest
+
+Document = dict[str, Any]
+
+
+def at(command: str, value: Any, path: tuple[str, ...]) -> list[str] | None:
+    """The fields that there are where `path` ends, when its last part is none of them; None when it may be one.
+
+    A part of the path that is of no known kind (an open object without a row, a text) may hold anything.
+    """
+    schemas = list(_forms(command))
+    values = [value]
+    before: tuple[str, ...] = ()
+    for part in path:
+        schemas = [form for schema in schemas for form in _objects(schema)]
+        rows = [row for item in values for row in _rows(item)]
+        named = {key for schema in schemas for key in schema["properties"]}
+        known = named | {key for row in rows for key in row}
+        if part not in known:
+            return [".".join((*before, key)) for key in sorted(known)] if known else None
+        schemas = [_within(schema["properties"][part], schema) for schema in schemas if part in schema["properties"]]
+        values = [row[part] for row in rows if part in row]
+        before = (*before, part)
+    return None
+
+
+def _forms(command: str) -> Iterator[Document]:
+    """The schemas of the result: the plain one, and those that a flag selects."""
+    waiting = [(_manifest.output_schema(command) if command else None) or {}]
+    while waiting:
+        output = waiting.pop()
+        waiting += output.get("with", {}).values()
+        if "schema" in output:
+            yield output["schema"]
+
+
+def _within(schema: Document, whole: Document) -> Document:
+    """A part of a schema together with the definitions that it refers to."""
+    return {**schema, "$defs": whole.get("$defs", {})}
+
+
+def _objects(schema: Document) -> Iterator[Document]:
+    """The objects with named properties that a schema allows, lists taken apart."""
+    inside = functools.partial(_within, whole=schema)
+    if isinstance(reference := schema.get("$ref"), str):
+        yield from _objects(inside(schema["$defs"][reference.removeprefix("#/$defs/")]))
+    if "properties" in schema:
+        yield schema
+    if isinstance(schema.get("items"), dict):
+        yield from _objects(inside(schema["items"]))
+    for kind in ("anyOf", "oneOf", "allOf"):
+        for form in schema.get(kind, ()):
+            yield from _objects(inside(form))
+
+
+def _rows(value: Any) -> Iterator[Document]:
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _rows(item)

@@ -1,0 +1,67 @@
+"""--fields refuses what neither the result nor its schema has, and names what there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from run402_cli import projection
+from run402_cli.errors import FlagError
+from run402_cli.invocation import Invocation
+
+
+def options(command: str, *paths: str) -> Invocation:
+    made = Invocation()
+    made.command = command
+    made.fields = tuple(tuple(path.split(".")) for path in paths)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("command", "value", "path"),
+    [
+        ("projects list", {"projects": []}, "projects.name"),  # known to the schema, no row
+        ("projects list", {"projects": [{"of_the_gateway": 1}]}, "projects.of_the_gateway"),  # open: a row has it
+        ("projects list", {"projects": [{"a": 1}, {}]}, "projects.a"),
+        ("projects sql", {"rows": []}, "rows.anything"),  # rows may hold anything
+        ("projects rest", [], "anything"),
+        ("", {"projects": []}, "projects"),
+    ],
+)
+def test_these_are_taken(command: str, value: Any, path: str) -> None:
+    projection.check_fields(value, options(command, path))
+
+
+@pytest.mark.parametrize(
+    ("command", "value", "path", "known"),
+    [
+        ("projects list", {"projects": []}, "nope", "projects"),
+        ("projects list", {"projects": []}, "projects.nope", "projects.name"),
+        ("projects sql", {"rows": [{"id": 1}]}, "rows.nope", "rows.id"),
+        ("projects rest", [{"id": 1}], "nope", "id"),
+        ("wallets list", [], "nope", "address"),
+    ],
+)
+def test_these_are_not(command: str, value: Any, path: str, known: str) -> None:
+    with pytest.raises(FlagError) as caught:
+        projection.check_fields(value, options(command, path))
+    envelope = caught.value.envelope()
+    assert (envelope["code"], envelope["safe_to_retry"], caught.value.exit_code) == ("BAD_FLAG", True, 1)
+    assert known in envelope["details"]["known"]
+    assert known in envelope["hint"]
+
+
+def test_after_a_write_the_result_is_kept_and_no_retry_advised() -> None:
+    made = options("secrets set", "nope")
+    made.wrote = True
+    with pytest.raises(FlagError) as caught:
+        projection.check_fields({"status": "ok"}, made)
+    envelope = caught.value.envelope()
+    assert (envelope["safe_to_retry"], envelope["details"]["result"]) == (False, {"status": "ok"})
+
+
+def test_what_dry_run_prints_is_another_document() -> None:
+    made = options("secrets set", "nope")
+    made.dry_run = True
+    projection.check_fields({"dry_run": True}, made)
