@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from run402_cli.environment import INTERNAL, VARIABLES
+
 PACKAGE = "run402_cli"
 ROOT = Path(__file__).resolve().parent.parent / PACKAGE
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{3,}")
@@ -236,7 +238,8 @@ class Source:
                 found |= self._code_texts(unit, node)
         documented = (ROOT.parent / "docs" / "protocol" / "errors.md").read_text(encoding="utf-8")
         found |= set(re.findall(r"`([A-Z][A-Z0-9_]{7,})`", documented))
-        return {code for code in found if not code.startswith("RUN402_")}
+        # Pages name environment variables in the same way.
+        return found - self.variables - set(VARIABLES) - INTERNAL
 
     def _code_texts(self, unit: Unit, node: ast.AST) -> set[str]:
         if isinstance(node, ast.keyword) and node.arg == "code":

@@ -206,3 +206,9 @@ def test_a_document_that_differs_from_the_schema_is_noticed() -> None:
     dry = '{"dry_run": true, "requests": [], "files": []}'
     assert problems([*argv, "--dry-run"], 0, dry) == []
     assert problems(argv, 0, dry)
+
+
+def test_a_code_that_begins_like_a_variable_is_told() -> None:
+    codes = _manifest.detailed(["up"])["commands"]["up"]["error_codes"]
+    assert {"RUN402_APPROVAL_REQUIRED", "RUN402_PROJECT_REQUIRED"} <= set(codes)
+    assert "RUN402_PROJECT_ID" not in codes
