@@ -146,8 +146,9 @@ class ValidationError(Run402Error):
         self.code = code
         self.details = details
         if code == "LOCAL_ERROR":
-            field = str((details or {}).get("field", "value"))
-            self.details = {**(details or {}), "reason": reason or f"BAD_{_upper(field)}"}
+            known = details or {}
+            field = str(known.get("field", "path" if "path" in known else "value"))
+            self.details = {**known, "reason": reason or f"BAD_{_upper(field)}"}
         self.next_actions = next_actions
 
     def envelope(self) -> Envelope:

@@ -1,9 +1,9 @@
 """The last touch on a local error before it is shown: what to run next, from the error and from the command as typed.
 
 An error that brings next_actions of its own keeps them. For the others the first action is, in this order: the command with
-the wrong word mended or left blank; the command with what the hint's command has on top; the commands of the hint; the same
-command once more where that may help; its help. Answers of a gateway keep what the gateway said.
-See docs/protocol/errors.md, "Next actions".
+the wrong word mended or left blank; the command with what the hint's command has on top; the commands of the hint or the
+message, on the project and wallet that were typed; the command with the wrong value left blank; the same command once more
+where that may help; its help. Answers of a gateway keep what the gateway said. See docs/protocol/errors.md, "Next actions".
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def _guided(envelope: Envelope) -> Envelope:
         own = _with_project(told) if envelope.get("code") == "PROJECT_REQUIRED" else []
         return {**envelope, "next_actions": [*own, *actions]}
     details = envelope.get("details")
-    actions = _mended(envelope, details if isinstance(details, dict) else {}, told) or _hinted(envelope, told)
+    known = details if isinstance(details, dict) else {}
+    actions = _mended(envelope, known, told) or _hinted(envelope, told) or _blanked(known, told)
     if not actions and envelope.get("retryable") and told.words:
         actions = [advice.action("retry", *told.words)]
     hint = envelope.get("hint") or envelope.get("fix")
@@ -61,12 +62,16 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
             return [advice.run(*advice.again(right))] if told.words[-1] == flag else []
     elif envelope.get("code") == "BAD_PROJECT_ID" and details.get("value") in told.words:
         wrong, right = details["value"], Blank("project_id")
-    elif key := next((key for key in _VALUES if details.get(key) in told.bare), None):
-        wrong, right = details[key], Blank(key)
     if wrong is None or right is None:
         return []
     words = told.with_word(wrong, right)
     return [advice.run(*words)] if words else []
+
+
+def _blanked(details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    """The command as typed with the word that the error repeats left blank."""
+    key = next((key for key in _VALUES if details.get(key) in told.bare), None)
+    return [advice.run(*told.with_word(details[key], Blank(key)))] if key is not None else []
 
 
 # Members of `details` that repeat the word which is wrong, where it is a word of its own.
@@ -116,6 +121,15 @@ def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:
         if flag not in told.given and value not in told.bare:
             more += [flag] if value is None else [flag, value]
     return list(advice.again(*more)) if more else list(wanted.words)
+
+
+def _same_place(wanted: secrecy.CommandLine, told: secrecy.CommandLine) -> list[str]:
+    """The project and the wallet that were typed, for another command that takes them: it must act on the same thing."""
+    if wanted.path[:1] == ["wallets"] or "--help" in wanted.words:
+        return []
+    typed = [(flag, told.given.get(flag)) for flag in ("--project", "--wallet") if wanted.flags.get(flag)]
+    known = [*wanted.given, *wanted.bare, *wanted.given.values()]
+    return [word for flag, value in typed if value and not {flag, value} & {*known} for word in (flag, value)]
 
 
 def _plain(usage: list[str]) -> list[str]:

@@ -21,17 +21,26 @@ def claim(client: Client, project_id: str, name: str, *, deployment_id: str | No
     auth = client.service_key(project_id)
     deployment = deployment_id or client.profile.keys.require(project_id).get("last_deployment_id")
     if not deployment:
-        raise CommandError(
-            f"No deployment of {project_id} is known on this machine.",
-            code="NO_DEPLOYMENT",
-            hint="Name the live release: "
-            f"{advice.command('subdomains', 'claim', name, '--deployment', advice.Blank('release_id'))}. "
-            "Its id: run402 deploy release active. Or deploy one: run402 deploy apply",
-            details={"project_id": project_id},
-            next_actions=[advice.action("deploy", "deploy", "apply")],
-        )
+        raise _no_deployment(project_id, name)
     body = {"name": name, "deployment_id": deployment}
     return client.request("POST", "/subdomains/v1", context="claiming the subdomain", auth=auth, body=body)
+
+
+def _no_deployment(project_id: str, name: str) -> CommandError:
+    project = ("--project", project_id)
+    named = advice.command("subdomains", "claim", name, "--deployment", advice.Blank("release_id"), *project)
+    active, deploy = ("deploy", "release", "active", *project), ("deploy", "apply", *project)
+    return CommandError(
+        f"No deployment of {project_id} is known on this machine.",
+        code="NO_DEPLOYMENT",
+        hint=f"Name the live release: {named}. "
+        f"Its id: {advice.command(*active)}. Or deploy one: {advice.command(*deploy)}",
+        details={"project_id": project_id},
+        next_actions=[
+            advice.action("deploy", *deploy),
+            advice.action("run_command", *active, why="It shows the id of the live release."),
+        ],
+    )
 
 
 def list_subdomains(client: Client, project_id: str) -> list[Json]:

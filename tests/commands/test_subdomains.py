@@ -34,9 +34,9 @@ def test_claim_points_at_the_named_or_the_last_deployment(run: Run, wallet: Path
 def test_claim_without_any_deployment_names_the_next_command(run: Run, wallet: Path) -> None:
     error = run("subdomains", "claim", "my-app").error
     assert (error["code"], error["details"]) == ("NO_DEPLOYMENT", {"project_id": "prj_1"})
-    assert error["next_actions"] == [
-        {"type": "deploy", "command": "run402 deploy apply", "argv": ["run402", "deploy", "apply"]}
-    ]
+    deploy, active = (action["argv"][1:] for action in error["next_actions"])
+    assert deploy == ["deploy", "apply", "--project", "prj_1"]
+    assert active == ["deploy", "release", "active", "--project", "prj_1"]
 
 
 @pytest.mark.parametrize("extra", [(), ("--deployment", "dpl_1")])
