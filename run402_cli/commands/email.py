@@ -365,7 +365,7 @@ def webhooks_register(
     project: ProjectOpt = None,
 ) -> None:
     """Post a mailbox's events to a URL. Deliveries are kept and repeated until they arrive."""
-    usage = "run402 email webhooks register --url <https url> --events <names>"
+    usage = "run402 email webhooks register --url <https_url> --events <names>"
     if not url:
         raise UsageError("--url is missing.", hint=usage)
     webhook_url("--url", url)
@@ -387,7 +387,7 @@ def webhooks_update(
     project: ProjectOpt = None,
 ) -> None:
     """Change the URL of a webhook, its events (the whole list), or both."""
-    usage = "email webhooks update <webhook_id> --url <https url>, or --events <names>"
+    usage = "email webhooks update <webhook_id> --url <https_url>, or --events <names>"
     webhook_id = _first(words, "webhook id", usage)
     if not url and not events:
         raise UsageError("There is nothing to change.", hint=advice.parsed("run402 " + usage))

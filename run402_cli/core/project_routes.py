@@ -117,7 +117,7 @@ async def _made_before(conn: Connection, key: str, digest: str) -> Project | Non
             409,
             "idempotency_key_conflict",
             f"This Idempotency-Key already made project {row[1]} from a different request. "
-            "Repeat the same request, or use another key: run402 projects provision --idempotency-key <new key>",
+            "Repeat the same request, or use another key: run402 projects provision --idempotency-key <new_key>",
             code="IDEMPOTENCY_KEY_CONFLICT",
             project_id=row[1],
         )
