@@ -8,7 +8,9 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Connection
+from run402_cli.core.projects import Project
 from run402_cli.release.canonical import canonical_sha256
 
 DDL = """
@@ -106,3 +108,21 @@ async def save(conn: Connection, project_id: str, release_id: str, bundles: Mapp
                 bundle.updated_at,
             ),
         )
+
+
+async def require_deployed(conn: Connection, project: Project, name: str) -> None:
+    """404 function_not_found, with the names that there are, unless the active release has this function."""
+    found = await load(conn, project.project_id, project.active_release_id)
+    if name not in found:
+        raise function_not_found(project, name, list(found))
+
+
+def function_not_found(project: Project, name: str, known: list[str]) -> GatewayError:
+    there = f"It has: {', '.join(known[:20])}." if known else "It has none; `run402 functions deploy` makes one."
+    return GatewayError(
+        404,
+        "function_not_found",
+        f"The active release of {project.project_id} has no function {name}. {there}",
+        code="FUNCTION_NOT_FOUND",
+        function_name=name,
+    )

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from run402_cli.core.auth import require_service_key
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import Connection, Gateway, gateway_of
 from run402_cli.core.http import iso, reply
@@ -303,7 +304,8 @@ async def function_logs(request: Request) -> Response:
     """GET /projects/v1/admin/{id}/functions/{name}/logs?tail&since&request_id and .../functions/logs (service key).
 
     200 `{logs: [{timestamp, message, stream, level, request_id, ...}]}`, oldest first. 400 invalid_request,
-    invalid_request_id, invalid_timestamp, invalid_function_name. docs/local-gateway-functions.md
+    invalid_request_id, invalid_timestamp, invalid_function_name. 404 function_not_found when there is neither a line nor
+    such a function. docs/local-gateway-functions.md
     """
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
@@ -322,6 +324,10 @@ async def function_logs(request: Request) -> Response:
         since=instant_of(request, "since"),
         tail=tail_of(request),
     )
+    gone = name is not None and not entries and not await read(gateway, project.project_id, function_name=name, tail=1)
+    if name is not None and gone:  # one that is no longer deployed has left its lines
+        async with gateway.connection() as conn:
+            await require_deployed(conn, project, name)
     return reply({"logs": entries})
 
 

@@ -17,7 +17,7 @@ from run402_cli.core.content import public_base
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.build import LIBRARY_VERSION
-from run402_cli.core.functions.bundles import Bundle
+from run402_cli.core.functions.bundles import Bundle, function_not_found
 from run402_cli.core.functions.logs import parse_instant
 from run402_cli.core.functions.schedules import metas
 from run402_cli.core.functions.spec import SCHEDULE_TRIGGER
@@ -87,17 +87,6 @@ async def _deployed(conn: Connection, project: Project, name: str) -> Bundle:
     if name not in found:
         raise function_not_found(project, name, list(found))
     return found[name]
-
-
-def function_not_found(project: Project, name: str, known: list[str]) -> GatewayError:
-    there = f"It has: {', '.join(known[:20])}." if known else "It has none; `run402 functions deploy` makes one."
-    return GatewayError(
-        404,
-        "function_not_found",
-        f"The active release of {project.project_id} has no function {name}. {there}",
-        code="FUNCTION_NOT_FOUND",
-        function_name=name,
-    )
 
 
 async def update_function(request: Request) -> Response:

@@ -12,9 +12,9 @@ from starlette.routing import Route
 from run402_cli.core.auth import key_holder, presented_key, project_by_id, require_service_key
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs, manage, runs, schedules, secrets
+from run402_cli.core.functions.bundles import function_not_found
 from run402_cli.core.functions.gates import Caller, SignInRedirect, caller_of, check_role, check_signed_in
 from run402_cli.core.functions.invoke import Call, call_from, invoke, refusal, respond
-from run402_cli.core.functions.manage import function_not_found
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.i18n import locale_of

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from run402_cli.core.auth import key_owner
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs
+from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import Connection, gateway_of
 from run402_cli.core.http import iso, read_object, reply
@@ -331,7 +332,8 @@ def invalid(message: str, **fields: Any) -> GatewayError:
 async def list_runs(request: Request) -> Response:
     """GET /functions/v1/{name}/runs?status&event_type&since&until&cursor&limit (service key): newest first.
 
-    200 `{runs, next_cursor?}`; `since` and `until` are inclusive bounds of created_at. 400 invalid_function_run_request.
+    200 `{runs, next_cursor?}`; `since` and `until` are inclusive bounds of created_at. 400 invalid_function_run_request;
+    404 function_not_found when there is neither the function nor a run.
     docs/local-gateway-functions.md
     """
     name = function_name(request)
@@ -365,8 +367,19 @@ async def list_runs(request: Request) -> Response:
                 },
             )
             rows = await cursor.fetchall()
+        if not rows and not await _has_runs(conn, project, name):
+            await require_deployed(conn, project, name)
     page = {"runs": [view(row) for row in rows[:limit]]}
     return reply(page | ({"next_cursor": _cursor_of(rows[limit - 1])} if len(rows) > limit else {}))
+
+
+async def _has_runs(conn: Connection, project: Project, name: str) -> bool:
+    """Whether the function has any run: one that is gone has left its own."""
+    found = await conn.execute(
+        "SELECT 1 FROM internal.core_function_runs WHERE project_id = %s AND function_name = %s LIMIT 1",
+        (project.project_id, name),
+    )
+    return await found.fetchone() is not None
 
 
 def _limit(text: str | None) -> int:

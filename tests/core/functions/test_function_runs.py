@@ -171,3 +171,9 @@ def test_runs_need_the_service_key_and_belong_to_its_project(functions: Function
     assert functions.client.get("/functions/v1/runs", headers=functions.service).json()["error"] == (
         "function_run_route_not_found"
     )
+
+
+def test_runs_and_logs_of_a_function_that_is_not_there_name_those_that_are(functions: Functions) -> None:
+    for url in ("/functions/v1/nosuch/runs", f"/projects/v1/admin/{functions.id}/functions/nosuch/logs"):
+        answer = functions.client.get(url, headers=functions.service)
+        assert (answer.status_code, answer.json()["code"]) == (404, "FUNCTION_NOT_FOUND")
