@@ -55,7 +55,7 @@ AREAS = {
     "/mailboxes/v1/inbound": Area(
         "email.inbound-provider",
         "mail from outside does not reach it; a message to an address of one of its mailboxes is received",
-        "run402 email send --to <address of a mailbox> --subject Hi --html '<p>Hi</p>'",
+        "run402 email send --to <address> --subject Hi --html '<p>Hi</p>'",
     ),
     "/mailboxes/v1/events": Area("email.inbound-provider", "no mail provider reports to it; the outbox is its own"),
     "/ai/v1": _AI,
