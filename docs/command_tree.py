@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ from static_scan import facts
 from run402_cli.commands._command import words_of
 from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
+from run402_cli.surface import NEEDED
 
 Document = dict[str, Any]
 
@@ -67,7 +68,7 @@ def _shown(command: click.Command) -> list[click.Option]:
     return [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
 
 
-def _option(option: click.Option, kinds: Mapping[str, Document]) -> Document:
+def _option(option: click.Option, kinds: Mapping[str, Document], needed: Sequence[str]) -> Document:
     help_ = " ".join((option.help or "").split())
     kind: Document = {"type": "boolean"} if option.is_flag else {"type": "string"}
     if not option.is_flag:
@@ -78,7 +79,7 @@ def _option(option: click.Option, kinds: Mapping[str, Document]) -> Document:
         "default": _default(option, help_, kind["type"]),
         "env": sorted(set(_VARIABLE.findall(help_))),
         "repeatable": option.multiple,
-        "required": option.required,
+        "required": not set(needed).isdisjoint(option.opts),
     }
     filled = {key: value for key, value in sometimes.items() if value}
     return {"flags": [*option.opts, *option.secondary_opts], **kind, **filled, "help": help_}
@@ -127,7 +128,7 @@ def _entry(name: str, fact: Document) -> Document:
         "description": text(command),
         "usage": usage(name, command),
         "arguments": list(_arguments(command, kinds)),
-        "options": [_option(option, kinds) for option in _shown(command)],
+        "options": [_option(option, kinds, NEEDED.get(name, ())) for option in _shown(command)],
         "exit_codes": [0, 1],
         "error_codes": [],
         **fact,

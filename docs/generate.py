@@ -18,6 +18,7 @@ from run402_cli import environment, exits
 from run402_cli.commands import _manifest
 from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
+from run402_cli.surface import NEEDED
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -88,11 +89,17 @@ def llms() -> str:
     lines = [head.replace("{exit_codes}", exits.summary())]
     for name in GROUPS:
         for full, command in commands(name).items():
-            flags = " ".join(f"[{spelling}]" for spelling, _ in options(command) if spelling not in EVERYWHERE)
+            others = (each for each, _ in options(command) if each not in EVERYWHERE and not _is_needed(full, each))
+            flags = " ".join(f"[{spelling}]" for spelling in others)
             shown = f"{usage(full, command)} {flags}".removeprefix("run402 ").rstrip()
             no = "; ".join(f"{code}: {exits.OUTCOMES[full][code]}" for code in exits.verdicts(full))
             lines.append(f"{shown}  # {summary(command)}{f'. Exit {no}' if no else ''}")
     return "\n".join(lines) + "\n"
+
+
+def _is_needed(name: str, spelling: str) -> bool:
+    """The usage line has it already."""
+    return not set(NEEDED.get(name, ())).isdisjoint(re.split(r"[ ,]+", spelling))
 
 
 def summary(command: click.Command) -> str:

@@ -168,7 +168,7 @@ def method(command: str) -> str | None:
         return None
     if command in ELSEWHERE:
         return ELSEWHERE[command]
-    usage = re.split(r" (?=[A-Z\[<])", commands()[command]["usage"])[0]
+    usage = re.split(r" (?=[A-Z\[<-])", commands()[command]["usage"])[0]
     words = usage.removeprefix("run402 ").replace("-", "_").split()
     head = " ".join(command.split()[:2])
     group = GROUPS.get(head)

@@ -4,6 +4,7 @@ effect   read: changes nothing, here or there; write: adds, changes or starts so
          ends it for good (a key that is in use, a running job), or gives it away.
 auth     the credentials that requests of the command carry (docs/how-to/schema.md, "Auth classes"); empty: none.
 spends   may pay from the wallet when the gateway or a seller asks for money.
+needed   flags without which the command stops; help, llms-cli.txt and `schema` show them without brackets.
 
 Tests compare the table with the registry and with the requests of recorded runs.
 """
@@ -117,6 +118,41 @@ _REVEALS = (
 )
 # Print what the user's own data, functions or sellers answer, as it is.
 _PASSES_ON = "projects {sql rest}; functions invoke; pay"
+# Flags without which a command stops: no other word can stand in for them. A confirmation is not among them.
+_NEEDED = (
+    ("--project", "credentials project-keys {status import export remove}"),
+    ("--name", "projects rename; agent contact"),
+    ("--output", "cloud archives download; jobs artifacts get; assets get; email get-raw"),
+    ("--to", "domains test-receive; ai translate; email send; contracts drain"),
+    ("--email", "auth {magic-link create-user}"),
+    ("--email --redirect", "auth invite-user"),
+    ("--token", "auth passkeys"),
+    ("--token --new", "auth set-password"),
+    ("--token --app-origin", "auth passkey-register-options"),
+    ("--token --challenge --response", "auth passkey-register-verify"),
+    ("--app-origin", "auth passkey-login-options"),
+    ("--challenge --response", "auth passkey-login-verify"),
+    ("--token --id", "auth delete-passkey"),
+    ("--kind --name", "credentials issue"),
+    ("--amount", "allowance checkout"),
+    ("--from --to", "deploy release diff"),
+    ("--file", "functions deploy"),
+    ("--event-type --idempotency-key", "functions runs create"),
+    ("--grant", "delegates create"),
+    ("--footer-policy", "email update"),
+    ("--url --events", "email webhooks register"),
+    ("--product", "billing checkout"),
+    ("--chain", "contracts provision-signer"),
+    ("--threshold-wei", "contracts set-alert"),
+    ("--to --abi --fn --args", "contracts call"),
+    ("--chain --to --abi --fn --args", "contracts read"),
+    ("--bytecode", "contracts deploy"),
+    ("--binding", "notifications rules add"),
+    ("--request-id", "logs"),
+    ("--sha", "cdn wait-fresh"),
+    ("--key", "wallets import"),
+    ("--pubkey --visibility", "identity link nostr begin"),
+)
 
 
 def _names(text: str) -> Iterator[str]:
@@ -132,3 +168,4 @@ SURFACE: dict[str, Surface] = {
 }
 REVEALS = frozenset(_names(_REVEALS))
 PASSES_ON = frozenset(_names(_PASSES_ON))
+NEEDED: dict[str, tuple[str, ...]] = {name: tuple(flags.split()) for flags, text in _NEEDED for name in _names(text)}

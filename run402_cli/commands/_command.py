@@ -88,10 +88,13 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The usage line: `[OPTIONS]` and each positional word as the schema says it; older forms are hidden."""
+        from run402_cli.surface import NEEDED
+
         shown = [
             param for param in self.params if isinstance(param, click.Argument) and not getattr(param, "hidden", False)
         ]
-        return ["[OPTIONS]", *(param.metavar or param.make_metavar(ctx) for param in shown)]
+        needed = [f"{flag} {self._options()[flag].metavar}" for flag in NEEDED.get(_name(ctx), ())]
+        return ["[OPTIONS]", *(param.metavar or param.make_metavar(ctx) for param in shown), *needed]
 
     def _options(self) -> dict[str, click.Option]:
         return {
@@ -203,6 +206,11 @@ def words_of(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, 
         many = param.nargs == -1 and not param.metavar
         for word in (param.metavar or param.make_metavar(ctx)).split():
             yield word.strip("[]."), not word.startswith("["), many or "..." in word
+
+
+def _name(ctx: click.Context) -> str:
+    """The command's full name: `projects sql`."""
+    return ctx.command_path.removeprefix("run402 ")
 
 
 def _long(option: click.Option, token: str) -> str:
