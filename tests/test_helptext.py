@@ -17,6 +17,7 @@ from run402_cli import helptext, invocation
 from run402_cli.commands._command import Command, words_of
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
+from run402_cli.surface import NEEDED
 
 COMMANDS = [(name, path) for name, group in GROUPS.items() for path in (group.commands or {name: "", **group.words})]
 TOP_WORDS = 940  # of the top help before its groups had areas; words and marks stand for tokens
@@ -99,13 +100,16 @@ def test_usage_schema_and_llms_text_say_the_same_of_each_word(name: str, path: s
     command = find(name, path)
     context = click.Context(command, info_name=f"run402 {full(name, path)}")
     pieces = " ".join(command.collect_usage_pieces(context)).split()[1:]
+    needed = next((place for place, piece in enumerate(pieces) if piece.startswith("--")), len(pieces))
+    flags, pieces = pieces[needed:], pieces[:needed]
+    assert flags[::2] == list(NEEDED.get(full(name, path), ()))
     said = [(piece.strip("[]."), not piece.startswith("["), "..." in piece) for piece in pieces]
     entry = json.loads((Path(helptext.__file__).parent / "schemas" / "_commands.json").read_text())["commands"][
         full(name, path)
     ]
     schema = [(each["name"], each["required"], each.get("repeatable", False)) for each in entry["arguments"]]
     assert said == schema == list(words_of(command, context))
-    assert entry["usage"] == " ".join(["run402", full(name, path), *pieces])
+    assert entry["usage"] == " ".join(["run402", full(name, path), *pieces, *flags])
     assert (
         "\n" + entry["usage"].removeprefix("run402 ")
         in (Path(helptext.__file__).parent.parent / "llms-cli.txt").read_text()

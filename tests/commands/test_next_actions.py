@@ -68,7 +68,7 @@ CASES: dict[str, Case] = {
     "ALLOWANCE_EXISTS": case("allowance", "create", fill={"name": "work"}),
     "WALLET_NOT_FOUND": case("wallets", "use", "nosuch", fill={"name": "default"}),
     "WALLET_EXISTS": case(
-        "wallets", "new", "work", state={"profiles/work/allowance.json": WALLET}, fill={"name": "other"}
+        "wallets", "new", "office", state={"profiles/office/allowance.json": WALLET}, fill={"name": "other"}
     ),
     "BAD_WALLET_NAME": case("wallets", "new", "A B", fill={"name": "ab", "wallet": "ab"}),
     "WALLET_PROTECTED": case("wallets", "rm", "default", "--yes", fill={"name": "other"}),
