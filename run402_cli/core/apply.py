@@ -170,6 +170,12 @@ async def evaluate(
     if (wire.document.get("database") or {}).get("zero_downtime"):
         refuse_downtime(texts)
     planned = tuple([await part.plan(gateway, conn, project, wire, target) for part in sections()])
+    try:
+        for part in sections():
+            await part.refuse(gateway, conn, project, wire, target)
+    except GatewayError as exc:
+        exc.fields.setdefault("phase", "plan")
+        raise
     present, missing_content = await _content(gateway, project, wire, pending, planned)
     diff = diffs.compare(base_state, target, present=present)
     warnings = diffs.plan_warnings(base_state, target, diff, texts)

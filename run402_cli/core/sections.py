@@ -37,6 +37,11 @@ class Section:
         """What a spec would do besides turning the release state into `target`. Writes nothing."""
         return Planned()
 
+    async def refuse(
+        self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
+    ) -> None:
+        """GatewayError at the plan for what `stage` would refuse, as far as the content is there. Keeps nothing."""
+
     async def stage(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
     ) -> None:

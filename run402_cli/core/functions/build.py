@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,7 +22,7 @@ LIBRARY_VERSION = "4.0.0"
 SINGLE = "index.mjs"
 _BRIDGE = "run402-library.mjs"
 _DONE = "run402-build.json"
-_MODULES = (".js", ".mjs", ".ts", ".mts")
+MODULES = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,23 @@ class Builder:
                 bundle, built = await self._fresh(bundle)
         return bundle, built
 
+    async def check(self, bundle: Bundle) -> None:
+        """Refuse what `build` would refuse of the sources alone, without installing or keeping anything.
+
+        Every object of the bundle has to be in the store. 422 and 503 as from `build`.
+        """
+        if await asyncio.to_thread(self._existing, bundle) is not None:
+            return
+        temporary = self.root / f".new-{uuid.uuid4().hex}"
+        entry, handler = entry_of(bundle)
+        try:
+            files = await asyncio.to_thread(self._write, temporary, bundle, entry)
+            # What the packages bring is known when they are installed.
+            report = await check_modules(temporary, files, entry, handler, any_package=bool(bundle.entry["deps"]))
+            _refuse_problems(bundle.name, report["problems"])
+        finally:
+            await asyncio.to_thread(shutil.rmtree, temporary, True)
+
     def _existing(self, bundle: Bundle) -> Built | None:
         folder = self.root / bundle.build_key
         try:
@@ -70,9 +87,9 @@ class Builder:
 
     async def _fresh(self, bundle: Bundle) -> tuple[Bundle, Built]:
         temporary = self.root / f".new-{uuid.uuid4().hex}"
+        entry, handler = entry_of(bundle)
         try:
-            files = await asyncio.to_thread(self._write, temporary, bundle)
-            entry, handler = _entry(bundle)
+            files = await asyncio.to_thread(self._write, temporary, bundle, entry)
             if bundle.entry["deps"]:
                 bundle = replace(bundle, lock=await _packages(temporary, bundle))
             report = await check_modules(temporary, files, entry, handler)
@@ -90,8 +107,8 @@ class Builder:
         finally:
             await asyncio.to_thread(shutil.rmtree, temporary, True)
 
-    def _write(self, folder: Path, bundle: Bundle) -> dict[str, str]:
-        """Put the sources there; the text of every module."""
+    def _write(self, folder: Path, bundle: Bundle, entry: str) -> dict[str, str]:
+        """Put the sources there; the text of every module. Without an ending only the entry is one."""
         folder.mkdir(parents=True)
         refs = dict(bundle.code["files"]) or {SINGLE: bundle.code["source"]}
         texts = {}
@@ -100,7 +117,7 @@ class Builder:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-            if path.endswith(_MODULES):
+            if path.endswith(MODULES) or (path == entry and not PurePosixPath(path).suffix):
                 texts[path] = _text(bundle.name, path, data)
         # Also .js files are modules here, and packages of a folder above are not this function's.
         package = {"name": "function", "private": True, "type": "module"}
@@ -151,8 +168,11 @@ async def _packages(folder: Path, bundle: Bundle) -> dict[str, Any]:
     return lock
 
 
-def _entry(bundle: Bundle) -> tuple[str, str]:
-    """(module, export) of a function. With `files` the entrypoint is a path, else the name of an export."""
+def entry_of(bundle: Bundle) -> tuple[str, str]:
+    """(module, export) of a function. With `files` the entrypoint is a path, else the name of an export.
+
+    422 invalid_function_bundle for a path that is not among the files or has an ending that Node cannot run.
+    """
     entrypoint = bundle.code["entrypoint"]
     if not bundle.code["files"]:
         return SINGLE, entrypoint or "default"
@@ -162,6 +182,15 @@ def _entry(bundle: Bundle) -> tuple[str, str]:
         known = ", ".join(list(bundle.code["files"])[:10])
         raise invalid_bundle(
             bundle.name, "entrypoint_missing", f"entrypoint is {entrypoint!r} and must be one of: {known}"
+        )
+    ending = PurePosixPath(path).suffix
+    if ending and ending not in (*MODULES, ".wasm"):
+        raise invalid_bundle(
+            bundle.name,
+            "entrypoint_ending",
+            f"Node cannot run {path}, which the entrypoint names: its ending is {ending}. Make it JavaScript or TypeScript"
+            f" and name that file: {' '.join(MODULES)}",
+            file=path,
         )
     return path, handler or "default"
 
@@ -180,18 +209,20 @@ def _refuse_problems(name: str, problems: list[dict[str, Any]]) -> None:
     shown = f"{name}.mjs" if first["file"] == SINGLE else first["file"]
     place = ":".join(str(part) for part in (shown, first.get("line"), first.get("column")) if part is not None)
     reason = first.get("reason") or ("missing_import" if "line" not in first else "syntax_error")
-    remedy = f" Add it to deps: --deps {first['missing']}" if "missing" in first else ""
+    remedy = f". Add it to deps: --deps {first['missing']}" if "missing" in first else ""
     fields = {key: first[key] for key in ("line", "column") if key in first}
-    detail = f"{place}: {first['message']}.{remedy}"
+    detail = f"{place}: {first['message']}{remedy}"
     raise invalid_bundle(name, reason, detail, file=shown, detail=first["message"], **fields)
 
 
 def invalid_bundle(name: str, reason: str, message: str, **fields: Any) -> GatewayError:
     """422 invalid_function_bundle. The phase is that of the caller."""
+    # A line to write stands as it is.
+    end = "" if message.endswith((";", "}")) else "."
     return GatewayError(
         422,
         "invalid_function_bundle",
-        f"The function {name} cannot be deployed: {message.rstrip('.')}.",
+        f"The function {name} cannot be deployed: {message.rstrip('.')}{end}",
         code="INVALID_FUNCTION_BUNDLE",
         function_name=name,
         reason=reason,

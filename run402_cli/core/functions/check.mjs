@@ -1,33 +1,39 @@
-// Reads {dir, files: {name: source}, entry, handler} as JSON on stdin, writes what a deploy has to know about them on stdout:
-// {modules: {name: {code?, imports}}, problems: [{file, line?, column?, message, reason?}]}. Nothing of them is executed.
+// Reads {dir, files: {name: source}, entry, handler, anyPackage} as JSON on stdin, writes what a deploy has to know about them on stdout:
+// {modules: {name: {code?, imports}}, problems: [{file, line?, column?, message, reason?, missing?}]}. Nothing of them is executed.
+// anyPackage: packages are not installed in dir yet, so none is missing.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { builtinModules, isBuiltin, stripTypeScriptTypes } from "node:module";
+import { builtinModules, stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import vm from "node:vm";
 
-const MARK = "run402 star ";
-const isMark = (name) => name.startsWith(MARK);
-const MODULE = /\.(?:m?[jt]s)$/;
+import { graph } from "./linking.mjs";
+
+const COMMON_NAMES = ["exports", "require", "module", "__filename", "__dirname"];
+
 const input = JSON.parse(await new Response(process.stdin).text());
 const modules = {};
+const kinds = {};
 const problems = [];
 
 for (const [file, source] of Object.entries(input.files)) {
-  if (!MODULE.test(file)) continue;
-  const code = parsed(file, source);
-  if (code === null) continue;
-  const imports = new vm.SourceTextModule(code, { identifier: file }).dependencySpecifiers;
+  const found = parsed(file, source);
+  if (!found) continue;
+  const { code, kind } = found;
+  const imports = kind === "esm" ? new vm.SourceTextModule(code, { identifier: file }).dependencySpecifiers : [];
   modules[file] = { imports, ...(code === source ? {} : { code }) };
+  kinds[file] = kind;
   for (const name of imports) checkImport(file, name);
 }
-if (problems.length === 0) await checkEntry(input.entry, input.handler);
+if (problems.length === 0 && input.entry in modules) await checkEntry(input.entry, input.handler);
 process.stdout.write(JSON.stringify({ modules, problems }));
 
-// The source as JavaScript, or null when it is neither JavaScript nor TypeScript.
+// {code, kind} of a source as JavaScript, or null when it is neither JavaScript nor TypeScript.
 function parsed(file, source) {
-  if (parses(file, source)) return source;
+  const format = formatOf(file);
+  const kind = kindOf(format, source);
+  if (kind) return { code: source, kind };
   let code;
   try {
     code = withoutTypes(source);
@@ -35,17 +41,43 @@ function parsed(file, source) {
     problems.push({ file, ...located(String(error.stack)), message: error.message });
     return null;
   }
-  if (parses(file, code)) return code;
-  problems.push({ file, ...checkedByNode(code) });
+  const stripped = kindOf(format, code);
+  if (stripped) return { code, kind: stripped };
+  problems.push({ file, ...checkedByNode(code, format === "cjs" ? "cjs" : "mjs") });
   return null;
 }
 
-function parses(file, code) {
+// "cjs" or "esm": as which of the two the code parses, null for neither. Node takes code that may be both for CommonJS.
+function kindOf(format, code) {
+  if (format !== "esm" && parses(() => vm.compileFunction(code.replace(/^#!/, "//"), COMMON_NAMES))) return "cjs";
+  return format !== "cjs" && parses(() => new vm.SourceTextModule(code)) ? "esm" : null;
+}
+
+function parses(parse) {
   try {
-    new vm.SourceTextModule(code, { identifier: file });
+    parse();
     return true;
   } catch {
     return false;
+  }
+}
+
+// How Node reads this file of the bundle: by its ending, else by the nearest package.json; null when by what is in it.
+function formatOf(file) {
+  if (/\.m[jt]s$/.test(file)) return "esm";
+  if (/\.c[jt]s$/.test(file)) return "cjs";
+  for (let folder = path.posix.dirname(file); ; folder = path.posix.dirname(folder)) {
+    const manifest = path.join(input.dir, folder, "package.json");
+    if (existsSync(manifest)) return { module: "esm", commonjs: "cjs" }[typeOf(manifest)] ?? null;
+    if (folder === ".") return null;
+  }
+}
+
+function typeOf(manifest) {
+  try {
+    return JSON.parse(readFileSync(manifest, "utf8")).type;
+  } catch {
+    return null;
   }
 }
 
@@ -66,14 +98,14 @@ function located(text) {
   return { line: Number(found[1]), ...(caret ? { column: caret[1].length + 1 } : {}) };
 }
 
-function checkedByNode(code) {
+function checkedByNode(code, ending) {
   const folder = mkdtempSync(path.join(tmpdir(), "run402-check-"));
-  const file = path.join(folder, "module.mjs");
+  const file = path.join(folder, `module.${ending}`);
   writeFileSync(file, code);
   const done = spawnSync(process.execPath, ["--check", file], { encoding: "utf8" });
   rmSync(folder, { recursive: true, force: true });
   const message = /^\w*Error: (.*)$/m.exec(done.stderr);
-  return { ...located(done.stderr.slice(done.stderr.indexOf("module.mjs") + 10)), message: message?.[1] ?? done.stderr };
+  return { ...located(done.stderr.slice(done.stderr.indexOf(`module.${ending}`) + 10)), message: message?.[1] ?? done.stderr };
 }
 
 function checkImport(file, name) {
@@ -84,119 +116,59 @@ function checkImport(file, name) {
     return;
   }
   const folder = name.split("/").slice(0, name.startsWith("@") ? 2 : 1).join("/");
-  if (folder === "@run402/functions" || existsSync(path.join(input.dir, "node_modules", folder))) return;
+  if (folder === "@run402/functions" || input.anyPackage || existsSync(path.join(input.dir, "node_modules", folder))) return;
   problems.push({ file, message: `imports ${name}, which is neither a module of Node nor in deps`, missing: folder });
+}
+
+function codeOf(file) {
+  return modules[file].code ?? input.files[file];
 }
 
 // Whether the entry can be linked and exports what a call needs. What the sources cannot say for certain passes.
 async function checkEntry(entry, handler) {
-  if (!isLinked(entry)) return;
-  const found = await exportsOf(entry);
-  if (found.missing) problems.push({ ...found.missing, reason: "missing_export" });
-  if (!found.names || found.open || found.names.includes(handler)) return;
-  if (handler === "default" && found.names.includes("handler")) return;
-  problems.push({ file: entry, message: withoutHandler(handler, found.names), reason: "missing_export" });
+  if (kinds[entry] === "cjs") return checkCommon(entry, handler);
+  const linked = await graph(new Map(Object.keys(modules).filter((file) => kinds[file] === "esm").map((file) => [file, codeOf(file)])));
+  const [broken] = linked.unlinkable(entry);
+  if (broken) return problems.push({ file: broken.file, ...placed(broken), message: notLinked(broken), reason: "missing_export" });
+  const wanted = (handler === "default" ? ["default", "handler"] : [handler]).map((name) => {
+    const found = linked.resolve(entry, name);
+    return { name, kind: found.kind, what: linked.uncallable(found) };
+  });
+  const there = wanted.filter(({ kind }) => kind !== "absent" && kind !== "ambiguous");
+  if (there.some(({ what }) => what === null)) return;
+  if (there.length) problems.push({ file: entry, message: notCallable(there[0], handler), reason: "not_callable" });
+  else problems.push({ file: entry, message: withoutHandler(linked, entry, handler), reason: "missing_export" });
 }
 
-function withoutHandler(handler, names) {
+function notLinked({ name, specifier, kind }) {
+  if (kind === "absent") return `imports ${name} from ${specifier}, which does not export it`;
+  return `imports ${name} from ${specifier}, which has two different ones by export *. Export one of them there by its name`;
+}
+
+// Where types were transformed and not only left out, lines are no longer those of the source.
+function placed({ file, loc }) {
+  return loc && codeOf(file).length === input.files[file].length ? { line: loc.line, column: loc.column + 1 } : {};
+}
+
+function notCallable({ name, what }, handler) {
+  const line = handler === "default" ? "export default async (req) => { ... };" : `export async function ${handler}(req) { ... }`;
+  const why = what === "a class" ? "which cannot be called without new" : "which cannot be called";
+  return `exports ${what} as ${name}, ${why}. Write a function instead: ${line}`;
+}
+
+function withoutHandler(linked, entry, handler) {
+  const names = linked.names(entry);
   const exported = names.length ? `it exports ${names.join(", ")}` : "it exports nothing (module.exports is not an export here)";
   if (handler !== "default") {
     return `has no export ${handler}, which the entrypoint names: ${exported}. Add: export async function ${handler}(req) { ... }`;
   }
-  const line = names.length === 1 ? `export { ${names[0]} as default };` : "export default async (req) => { ... };";
-  return `has neither a default export nor one named handler: ${exported}. Add: ${line}`;
+  const only = names.length === 1 && linked.uncallable(linked.resolve(entry, names[0])) === null ? linked.asDefault(entry, names[0]) : null;
+  return `has neither a default export nor one named handler: ${exported}. Add: ${only ?? "export default async (req) => { ... };"}`;
 }
 
-// {names, open} of a module, {missing: {file, message}} when an import in it or below it can never be had, {} when that
-// cannot be told. open: `export * from` a module whose names are not known stands in it, so it may export more than `names`.
-async function exportsOf(root, above = []) {
-  const guessed = new Map(); // opaque module -> the names that are imported from it, as linking asks for them
-  for (;;) {
-    const attempt = { guessed, modules: new Map(), imports: [] };
-    const module = await moduleOf(attempt, root);
-    try {
-      await module.link((specifier, from) => linked(attempt, specifier, from.identifier));
-    } catch (error) {
-      const asked = /^The requested module '(.*)' does not provide an export named '(.*)'$/s.exec(error.message);
-      if (!asked) return {};
-      if (guess(attempt, asked[1], asked[2])) continue;
-      return missing(attempt, asked[1], asked[2], [...above, root]);
-    }
-    // Not Object.keys: that reads the values, which are not there before the module runs.
-    const names = Object.getOwnPropertyNames(module.namespace);
-    return { names: names.filter((name) => !isMark(name)), open: names.some(isMark) };
-  }
-}
-
-function linked(attempt, specifier, from) {
-  const key = specifier.startsWith(".") ? path.posix.normalize(path.posix.join(path.posix.dirname(from), specifier)) : specifier;
-  attempt.imports.push({ specifier, from, key });
-  return moduleOf(attempt, key);
-}
-
-// One promise for each module of an attempt, since modules import each other.
-function moduleOf(attempt, key) {
-  if (!attempt.modules.has(key)) attempt.modules.set(key, made(attempt, key));
-  return attempt.modules.get(key);
-}
-
-async function made(attempt, key) {
-  if (isLinked(key)) return new vm.SourceTextModule(modules[key].code ?? input.files[key], { identifier: key });
-  // Only `export *` carries the mark on, and no other module has the same one.
-  const names = isBuiltin(key) ? await namesOfNode(key) : null;
-  const known = names ?? [MARK + key, ...(attempt.guessed.get(key) ?? [])];
-  return new vm.SyntheticModule(known, () => {}, { identifier: key });
-}
-
-async function namesOfNode(name) {
-  try {
-    return Object.keys(await import(name));
-  } catch {
-    return null; // behind a flag that functions may have
-  }
-}
-
-// Take a name that was asked of a module that is not known for one that it exports; false when there is none such.
-function guess(attempt, specifier, name) {
-  let added = false;
-  for (const { key } of attempt.imports.filter((each) => each.specifier === specifier)) {
-    if (isLinked(key) || isBuiltin(key)) continue;
-    const names = attempt.guessed.get(key) ?? new Set();
-    if (!names.has(name)) added = true;
-    attempt.guessed.set(key, names.add(name));
-  }
-  return added;
-}
-
-// What exportsOf says of a name that linking did not find: missing, unless a module that is meant by `specifier` may have more
-// names than its sources tell. `above`: the modules that are being looked at, which may import each other.
-async function missing(attempt, specifier, name, above) {
-  const asking = attempt.imports.filter((each) => each.specifier === specifier);
-  for (const { key } of asking) {
-    if (isBuiltin(key)) continue;
-    const found = isLinked(key) && !above.includes(key) ? await exportsOf(key, above) : {};
-    if (!found.names) return found;
-    if (found.open) return {};
-  }
-  const message = `imports ${name} from ${specifier}, which does not export it`;
-  return { missing: { file: asking.length === 1 ? asking[0].from : above[0], message } };
-}
-
-// Whether Node reads this file of the bundle as a module: by its ending, else by the nearest package.json.
-function isLinked(file) {
-  if (!(file in modules)) return false;
-  if (/\.m[jt]s$/.test(file)) return true;
-  for (let folder = path.posix.dirname(file); ; folder = path.posix.dirname(folder)) {
-    const manifest = path.join(input.dir, folder, "package.json");
-    if (existsSync(manifest)) return typeOf(manifest) === "module";
-    if (folder === ".") return false;
-  }
-}
-
-function typeOf(manifest) {
-  try {
-    return JSON.parse(readFileSync(manifest, "utf8")).type;
-  } catch {
-    return null;
-  }
+// CommonJS says what it exports by running. Only what never names an object to export on is sure to export nothing.
+function checkCommon(entry, handler) {
+  if (/\b(?:module|exports|this|arguments|eval)\b/.test(codeOf(entry).replaceAll(/\\u/g, "this"))) return;
+  const line = handler === "default" ? "module.exports = async (req) => { ... };" : `exports.${handler} = async (req) => { ... };`;
+  problems.push({ file: entry, message: `is CommonJS and exports nothing. Add: ${line}`, reason: "missing_export" });
 }

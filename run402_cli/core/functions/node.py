@@ -75,14 +75,20 @@ def _node(path: Path, npm: tuple[str, ...] | None) -> Node | None:
     return Node(path, version, npm) if major.isdigit() and int(major) >= OLDEST_NODE else None
 
 
-async def check_modules(folder: Path, files: dict[str, str], entry: str, handler: str) -> dict[str, Any]:
+async def check_modules(
+    folder: Path, files: dict[str, str], entry: str, handler: str, *, any_package: bool = False
+) -> dict[str, Any]:
     """Parse and link modules without running them: `{modules: {name: {code?, imports}}, problems: [{file, message, ...}]}`.
 
-    `entry` is one of the files, `handler` the name of the export of it that is called.
+    `entry` is one of the files, `handler` the name of the export of it that is called. `any_package`: packages are
+    not installed in `folder` yet, so none is missing.
     """
     node = await asyncio.to_thread(find_node)
-    command = [str(node.path), "--experimental-vm-modules", "--disable-warning=ExperimentalWarning", str(CHECKER)]
-    request = json.dumps({"dir": str(folder), "files": files, "entry": entry, "handler": handler}).encode()
+    # --expose-internals: for the JavaScript parser that Node itself has.
+    options = ["--experimental-vm-modules", "--expose-internals", "--disable-warning=ExperimentalWarning"]
+    command = [str(node.path), *options, str(CHECKER)]
+    wanted = {"dir": str(folder), "files": files, "entry": entry, "handler": handler, "anyPackage": any_package}
+    request = json.dumps(wanted).encode()
     done = await asyncio.to_thread(_run, command, folder, request, CHECK_SECONDS)
     if done.returncode != 0:
         raise RuntimeError(f"the syntax check failed: {done.stderr.decode(errors='replace')[-2000:]}")

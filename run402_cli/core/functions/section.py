@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from run402_cli.core.functions.build import LIBRARY_VERSION, invalid_bundle
+from run402_cli.core.functions.build import LIBRARY_VERSION, entry_of, invalid_bundle
 from run402_cli.core.functions.bundles import Bundle, load, load_by_code, save
 from run402_cli.core.functions.secrets import copy_secrets
 from run402_cli.core.functions.spec import check_release_functions, code_content, code_of, given_functions
@@ -37,6 +38,18 @@ class FunctionsSection(Section):
             content=content,
             answer={"function_effects": effects} if effects and wire.dialect == "core" else {},
         )
+
+    async def refuse(
+        self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
+    ) -> None:
+        before = await load(conn, project.project_id, project.active_release_id)
+        given = given_functions(wire.document.get("functions"))
+        for name, bundle in wanted(before, wire, target).items():
+            if name not in given:
+                continue
+            entry_of(bundle)
+            if await _is_here(gateway, project, bundle):
+                await gateway.functions.builder.check(bundle)
 
     async def stage(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
@@ -88,6 +101,13 @@ class FunctionsSection(Section):
 
 
 SECTION = FunctionsSection()
+
+
+async def _is_here(gateway: Gateway, project: Project, bundle: Bundle) -> bool:
+    """Whether the project has uploaded everything of a function. Before the first plan it has not."""
+    content = code_content(bundle.code)
+    stored = await asyncio.to_thread(gateway.store.sizes, project.project_id, list(content))
+    return all(stored[sha256] == size for sha256, size in content.items())
 
 
 async def adopt(conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:

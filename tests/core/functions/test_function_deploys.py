@@ -11,6 +11,7 @@ import httpx
 import pytest
 from functions_kit import Functions, handler
 
+from run402_cli.core.functions.build import MODULES
 from run402_cli.core.functions.node import check_modules
 
 OK = handler("return new Response('ok');")
@@ -85,7 +86,7 @@ def linked(folder: Path, files: dict[str, str], *, handler: str = "default") -> 
         (folder / "package.json").write_text('{"type": "module"}')
     for name, text in files.items():
         (folder / name).write_text(text)
-    modules = {name: text for name, text in files.items() if name.endswith((".js", ".mjs", ".ts"))}
+    modules = {name: text for name, text in files.items() if name.endswith(MODULES)}
     report = asyncio.run(check_modules(folder, modules, next(iter(files)), handler))
     return [f"{problem['file']}: {problem['message']}" for problem in report["problems"]]
 
@@ -109,14 +110,200 @@ def linked(folder: Path, files: dict[str, str], *, handler: str = "default") -> 
             "l.mjs": "import d from './m.mjs'; export const x = d;",
         },
         {"m.mjs": "import fs, { readFileSync } from 'fs'; import { db } from '@run402/functions'; export default db;"},
-        {"m.mjs": "export default 1;", "unused.mjs": "import { nope } from './m.mjs';"},
+        {"m.mjs": "export default () => 1;", "unused.mjs": "import { nope } from './m.mjs';"},
         {"m.cjs": "module.exports = () => 1;"},
+        {"m.cjs": "#!/usr/bin/env node\nif (!globalThis.x) { exports.handler = () => 1; return; }"},
+        {"m.cts": "const h = (r: Request): number => 1;\nmodule.exports = h;"},
+        {"m.mjs": "import h from './c.cjs'; export default h;", "c.cjs": "module.exports = () => 1;"},
         {"m.js": "module.exports = () => 1;", "package.json": "{}"},
         {"m.ts": "type R = Request; export default (r: R): number => 1;"},
     ],
 )
 def test_nothing_that_may_run_is_refused(tmp_path: Path, files: dict[str, str]) -> None:
     assert linked(tmp_path, files) == []
+
+
+A_CIRCLE = {
+    "m.mjs": "import { a } from './a.mjs'; export default () => a(); export const base = 1;",
+    "a.mjs": "import { base } from './m.mjs'; export * from './b.mjs'; export function a() { return base; }",
+    "b.mjs": "export * from './a.mjs'; export const b = 1;",
+}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        A_CIRCLE,
+        {**A_CIRCLE, "m.mjs": "export { b as default } from './a.mjs'; export const base = 1, handler = () => base;"},
+        {
+            "m.mjs": "export * from './a.mjs'; export default h; import { h } from './a.mjs';",
+            "a.mjs": "export * from './m.mjs'; export function h() {}",
+        },
+        # The same thing over two ways is no conflict.
+        {
+            "m.mjs": "export { handler } from './a.mjs';",
+            "a.mjs": "export * from './b.mjs'; export * from './c.mjs';",
+            "b.mjs": "export * from './c.mjs';",
+            "c.mjs": "export * from './a.mjs'; export const handler = async () => 1;",
+        },
+        {
+            "m.mjs": "import { x } from './a.mjs'; export default x;",
+            "a.mjs": "export * from './m.mjs'; export * from 'p';",
+        },
+    ],
+)
+def test_modules_that_import_each_other_are_linked_as_node_does_it(tmp_path: Path, files: dict[str, str]) -> None:
+    assert linked(tmp_path, files) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            {**A_CIRCLE, "b.mjs": "export * from './a.mjs'; import { nope } from './a.mjs';"},
+            "b.mjs: imports nope from ./a.mjs, which does not export it",
+        ),
+        (
+            {"m.mjs": "export { x as default } from './a.mjs';", "a.mjs": "export { default as x } from './m.mjs';"},
+            "a.mjs: imports default from ./m.mjs, which does not export it",
+        ),
+        (
+            {
+                "m.mjs": "import { x } from './a.mjs'; export default () => x;",
+                "a.mjs": "export * from './b.mjs'; export * from './c.mjs';",
+                "b.mjs": "export const x = 1;",
+                "c.mjs": "export const x = 2; import './m.mjs';",
+            },
+            "m.mjs: imports x from ./a.mjs, which has two different ones by export *. ",
+        ),
+    ],
+)
+def test_a_name_that_no_module_of_a_circle_exports_is_refused(tmp_path: Path, files: dict[str, str], told: str) -> None:
+    (found,) = linked(tmp_path, files)
+    assert found.startswith(told)
+
+
+CALLED = "export default async (req) => { ... };"
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("export default 5;", "a number"),
+        ("export default {\n  fetch(req) { return new Response('x'); },\n};", "an object"),
+        ("export default [() => 1];", "an array"),
+        ("export default class { fetch() {} }", "a class"),
+        ("class App {}\nexport { App as default };", "a class"),
+        ("const config = { a: 1 };\nexport default config;", "an object"),
+        ("export default globalThis.x ? null : `t`;", "null"),
+        ("export default undefined;", "undefined"),
+        ("let h;\nexport default h;", "undefined"),
+        ("import * as h from './l.mjs';\nexport default h;", "a namespace"),
+        ("import { h } from './l.mjs';\nexport default h;", "an object"),
+        ("export { constants as default } from 'node:fs';", "of the type object"),
+        ("export const handler = 'x';", "a string"),
+    ],
+)
+def test_an_export_that_is_no_function_is_refused(tmp_path: Path, source: str, what: str) -> None:
+    (told,) = linked(tmp_path, {"m.mjs": source, "l.mjs": "export const h = {};"})
+    assert told.startswith(f"m.mjs: exports {what}")
+    assert told.endswith(f"Write a function instead: {CALLED}")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "export default 5;\nexport const handler = () => 1;",
+        "let h = 5;\nexport { h as default };\nfunction later() { [h] = [() => 1]; }\nlater();",
+        "var h = () => 1;\nvar h;\nexport { h as default };",
+        "export default globalThis.x ? null : () => 1;",
+        "export default new Proxy(() => 1, {});",
+        "export default await 1;",
+        "const { h } = globalThis;\nexport default h;",
+        "let h;\nfor (h of [() => 1]);\nexport { h as default };",
+        "let h = 1;\neval('h = () => 1');\nexport { h as default };",
+        "class h {}\nh = () => 1;\nexport { h as default };",
+        "export { readFileSync as default } from 'node:fs';",
+        "const undefined_ = function () {};\nexport { undefined_ as default };",
+        "import { a } from './l.mjs';\nexport const b = a;\nexport default b;",
+    ],
+)
+def test_what_may_become_a_function_passes(tmp_path: Path, source: str) -> None:
+    library = "import { b } from './m.mjs';\nexport const a = b;"
+    assert linked(tmp_path, {"m.mjs": source, "l.mjs": library}) == []
+
+
+def test_commonjs_that_names_no_export_is_refused(tmp_path: Path) -> None:
+    (told,) = linked(tmp_path, {"m.cjs": "const h = () => 1;"})
+    assert told == "m.cjs: is CommonJS and exports nothing. Add: module.exports = async (req) => { ... };"
+
+
+def test_a_default_that_cannot_be_called_is_not_deployed(functions: Functions) -> None:
+    functions.deploy({"api": OK})
+    body = functions.commit({"api": "export default 5;\n"}).json()
+    assert (body["code"], body["reason"], body["file"]) == ("INVALID_FUNCTION_BUNDLE", "not_callable", "api.mjs")
+    assert body["phase"] == "stage"
+    assert f"exports a number as default, which cannot be called. Write a function instead: {CALLED}" in body["message"]
+    assert body["message"].endswith(CALLED)
+    assert functions.call("api").text == "ok"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("export default 6;\n", "not_callable"),
+        ("export const GET = () => 1;\n", "missing_export"),
+        ("export default (;\n", "syntax_error"),
+        ("import x from 'left-pad';\nexport default x;\n", "missing_import"),
+    ],
+)
+def test_the_plan_refuses_what_a_deploy_would_when_the_code_is_there(
+    functions: Functions, source: str, reason: str
+) -> None:
+    spec = functions.spec({"api": source})
+    assert functions.plan(spec).status_code == 200
+    deploy_kit.stage(functions.client, functions.project, source.encode())
+    answer = functions.plan(spec)
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["reason"]) == (422, "INVALID_FUNCTION_BUNDLE", reason)
+    assert body["phase"] == "plan"
+
+
+def test_the_plan_leaves_packages_to_the_deploy(functions: Functions) -> None:
+    source = "import { x } from 'no-package-of-this-name';\nexport default x;\n"
+    spec = functions.spec({"api": source}, settings={"api": {"deps": ["another-of-no-name"]}})
+    deploy_kit.stage(functions.client, functions.project, source.encode())
+    assert functions.plan(spec).status_code == 200
+
+
+@pytest.mark.parametrize("entry", ["main.tsx", "main.py", "src/main.json"])
+def test_an_entry_with_an_ending_that_node_cannot_run_is_refused_by_the_plan(functions: Functions, entry: str) -> None:
+    code = {"files": {entry: deploy_kit.ref(b"export default () => 1;")}, "entrypoint": f"{entry}#run"}
+    answer = functions.plan({"project_id": functions.id, "functions": {"patch": {"set": {"api": code}}}})
+    body = answer.json()
+    assert (answer.status_code, body["reason"], body["file"]) == (422, "entrypoint_ending", entry)
+    assert ".js .mjs .cjs .ts .mts .cts" in body["message"]
+
+
+# (module (func (export "run") (result i32) i32.const 42))
+WASM = bytes.fromhex("0061736d010000000105016000017f030201000707010372756e00000a06010400412a0b")
+
+
+@pytest.mark.parametrize(
+    ("entry", "source", "said"),
+    [
+        ("main", b"export default () => new Response('ran');", "ran"),
+        ("main.cjs", b"module.exports = () => new Response('ran');", "ran"),
+        ("main.cts", b"enum Word { Ran = 'ran' }\nmodule.exports = () => new Response(Word.Ran);", "ran"),
+        ("main.mts", b"export default (): Response => new Response('ran');", "ran"),
+        ("main.wasm#run", WASM, "42"),
+    ],
+)
+def test_every_ending_that_is_let_through_runs(functions: Functions, entry: str, source: bytes, said: str) -> None:
+    code = {"files": {entry.partition("#")[0]: deploy_kit.ref(source)}, "entrypoint": entry}
+    spec = {"project_id": functions.id, "functions": {"patch": {"set": {"api": code}}}}
+    deploy_kit.deploy(functions.client, spec, source)
+    assert functions.call("api").text == said
 
 
 def test_an_export_that_the_entrypoint_names_has_to_be_there(tmp_path: Path) -> None:
