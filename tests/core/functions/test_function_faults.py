@@ -38,7 +38,7 @@ BAD = {
     ),
     "import": ("throw new Error('at import');\nexport default () => 1;\n", 500, "local_executor_failed", "at import"),
     "nothing": (
-        "export default 1;\nexport const other = 1;\n",
+        "export default await 1;\nexport const other = 1;\n",
         500,
         "local_executor_failed",
         "exports: default, other",
