@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from run402_cli import Run402, main
-from run402_cli.client import Client
+from run402_cli.client import Client, _browser
 from run402_cli.secrecy import CommandLine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,6 +140,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
     monkeypatch.setattr(Client, "send", send)
     monkeypatch.setattr(Client, "stream", send)
+    monkeypatch.setattr(_browser.Callback, "wait", send)
     monkeypatch.chdir(tmp_path)
     with Run402() as r:
         r.allowance.create()
