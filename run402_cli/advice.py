@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from run402_cli import invocation
@@ -111,11 +111,23 @@ def again(*more: str, project: str | None = None, without: Sequence[str] = ()) -
     `project`: the project that was acted on, added as --project unless it was typed. `without`: words to leave out.
     """
     words = [word for word in typed() if word not in without]
-    more = tuple(word for word in more if word not in words or not word.startswith("--"))
+    more = tuple(_new(more, words))
     if project and project not in words and f"--project={project}" not in words:
         more = ("--project", project, *more)
     at = words.index("--") if "--" in words else len(words)
     return (*words[:at], *more, *words[at:])
+
+
+def _new(more: Sequence[str], words: Sequence[str]) -> Iterator[str]:
+    """The words that are not there yet; a flag that is there already comes again with another value."""
+    rest = list(more)
+    while rest:
+        word = rest.pop(0)
+        valued = word.startswith("--") and bool(rest) and not rest[0].startswith("--")
+        if not (word.startswith("--") and word in words) or (valued and rest[0] not in words):
+            yield word
+        elif valued:
+            rest.pop(0)
 
 
 _WORD = re.compile(r"""(?:[^\s'"\\`]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""", re.DOTALL)

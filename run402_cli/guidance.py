@@ -3,7 +3,8 @@
 An error that brings next_actions of its own keeps them. For the others the first action is, in this order: the command with
 the wrong word mended or left blank; the command with what the hint's command has on top; the commands of the hint or the
 message, on the project and wallet that were typed; the command with the wrong value left blank; the same command once more
-where that may help; its help. Answers of a gateway keep what the gateway said. See docs/protocol/errors.md, "Next actions".
+where that may help; its help. Answers of a gateway keep what the gateway
+said. An action that agrees to something has `confirms`. See docs/protocol/errors.md, "Next actions".
 """
 
 from __future__ import annotations
@@ -18,11 +19,32 @@ Envelope = dict[str, Any]
 
 def finished(envelope: Envelope) -> Envelope:
     """The envelope as it is shown: with a next step, and without secrets."""
-    return secrecy.masked(envelope if "http" in envelope else _guided(envelope))
-
-
-def _guided(envelope: Envelope) -> Envelope:
     told = secrecy.CommandLine(advice.typed())
+    guided = envelope if "http" in envelope else _guided(envelope, told)
+    actions = guided.get("next_actions")
+    if told.words and isinstance(actions, list):
+        guided = {**guided, "next_actions": [_placed(action, told) for action in actions]}
+    return secrecy.masked(guided)
+
+
+def _placed(action: Any, told: secrecy.CommandLine) -> Any:
+    """An action of any origin: on the project and wallet that were typed, and marked where running it agrees to something."""
+    argv = action.get("argv") if isinstance(action, dict) else None
+    if not isinstance(argv, list) or argv[:1] != ["run402"]:
+        return action
+    words = [advice.blank_of(str(word)) for word in argv[1:]]
+    wanted = secrecy.CommandLine(words)
+    if more := _same_place(wanted, told):
+        action = {**action, **advice.shown(advice.command(*words, *more))}
+    agrees = {flag for flag in wanted.given if flag in _AGREE and flag not in told.given}
+    return {**action, "confirms": True} if agrees or wanted.path[:2] == ["allowance", "limits"] else action
+
+
+# Who runs a command with one of these, and did not type it before, decides something.
+_AGREE = ("--confirm", "--yes", "-y", "--allow-warning", "--allow-warnings")
+
+
+def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
     if actions := envelope.get("next_actions"):
         own = _with_project(told) if envelope.get("code") == "PROJECT_REQUIRED" else []
         return {**envelope, "next_actions": [*own, *actions]}
@@ -51,6 +73,9 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
     """The command as typed, with the word that the error is about replaced by what it should be, or left blank."""
     near = details.get("closest")
     wrong, right = None, None
+    switch = str(details.get("flag"))
+    if near == [] and len(switch) == 2 and switch in told.words and set(told.bare) - {switch}:
+        return [advice.run(*(word for word in told.words if word != switch))]  # of another tool
     if isinstance(near, list) and near:
         wrong = next(
             (details[key] for key in ("flag", "subcommand", "command") if details.get(key) in told.words), None
@@ -117,10 +142,15 @@ def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:
     if wanted.path != told.path or len(told.words) <= len(told.path) or "--help" in wanted.words:
         return list(wanted.words)
     more = [*wanted.bare[len(told.bare) :]]
+    # A word too many is the value of the flag that is missing.
+    loose = told.bare[len(wanted.bare) :]
+    used: list[str] = []
     for flag, value in wanted.given.items():
         if flag not in told.given and value not in told.bare:
+            if isinstance(value, Blank) and len(loose) == 1 and not used:
+                used, value = loose, loose[0]
             more += [flag] if value is None else [flag, value]
-    return list(advice.again(*more)) if more else list(wanted.words)
+    return list(advice.again(*more, without=used)) if more else list(wanted.words)
 
 
 def _same_place(wanted: secrecy.CommandLine, told: secrecy.CommandLine) -> list[str]:

@@ -248,7 +248,14 @@ class CommandLine:
 
 def _harmless(value: str) -> bool:
     plain = value in ("-", "--") or re.fullmatch(r"prj_\w+", value) is not None
-    return plain or (bool(value) and _is_file(value)) or _is_a_flag(value)
+    return plain or (bool(value) and _is_file(value)) or _is_a_flag(value) or _is_a_verb(value)
+
+
+def _is_a_verb(value: str) -> bool:
+    """A word that other tools use for commands: `get`, `show`."""
+    from run402_cli import suggest
+
+    return value in suggest.WORDS
 
 
 def _is_a_flag(value: str) -> bool:

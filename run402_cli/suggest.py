@@ -127,8 +127,13 @@ _FLAGS: Mapping[str, Sequence[str]] = {
     "--manifest": ("--config", "--config-file"),
     "--stdin": ("--from-stdin", "--value-stdin"),
     "--timeout-ms": ("--timeout",),
-    "--fields": ("--select", "--columns", "--query"),
+    "--fields": ("--select", "--columns"),
+    "--confirm": ("--yes", "--force", "-y"),
+    "--yes": ("--confirm", "--force"),
 }
+
+
+WORDS = frozenset(word for words in (*_TOP.values(), *(row[1] for row in _VERBS)) for word in words)
 
 
 def command(word: str, before: Sequence[str], known: Iterable[str]) -> list[str]:
@@ -162,7 +167,10 @@ def flag(word: str, known: Iterable[str]) -> list[str]:
     candidates = list(dict.fromkeys(known))
     meant = (ours for ours, words in _FLAGS.items() if word in words and ours in candidates)
     found = next(meant, None)
-    return closest(word, candidates) if found is None else [found]
+    if found is not None:
+        return [found]
+    longer = [each for each in candidates if each.startswith(f"{word}-")]
+    return longer if len(longer) == 1 else closest(word, candidates)
 
 
 def closest(word: str, candidates: Iterable[str]) -> list[str]:

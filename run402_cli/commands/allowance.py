@@ -114,7 +114,7 @@ def limits_set(
     if per_day is not None:
         changes["per_day"] = None if per_day == _NONE else micros("--per-day-usd", per_day)
     if not changes:
-        hint = "run402 allowance limits set --per-payment-usd 1 --per-day-usd 5"
+        hint = "run402 allowance limits set --per-payment-usd <usd> --per-day-usd <usd>"
         raise UsageError("Give --per-payment-usd, --per-day-usd or both.", hint=hint)
     output.emit(funds.set_limits(current(), **changes))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,11 +84,14 @@ class Run:
             return
         self.refuse(step, question, [step.action])
 
-    def refuse(self, step: Step, question: str, mutations: list[str]) -> None:
+    def refuse(
+        self, step: Step, question: str, mutations: list[str], actions: Sequence[dict[str, Any]] | None = None
+    ) -> None:
         """Block a step for want of approval."""
         step.to("blocked", approval_required=True, mutations=mutations)
         raise ValidationError(
             f"{question} Nobody agreed to that. Run it with --yes to agree: {self.options.command} --yes",
             code="RUN402_APPROVAL_REQUIRED",
             details={"step": step.id, "mutations": mutations},
+            next_actions=actions or (),
         )

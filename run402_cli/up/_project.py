@@ -226,7 +226,14 @@ def _active(run: Run, found: Found, step: Step) -> Choice:
     if active is None:
         raise _project_required(run, found)
     if not run.may_ask and not run.options.dry_run:
-        run.refuse(step, f"Deploy to the active project {active}?", [])
+        name = run.workspace.resolve().name or "my-app"
+        mine = advice.again("--name", name, "--yes") if advice.typed() else ("up", "--name", name, "--yes")
+        there = advice.again("--yes", project=active) if advice.typed() else ("up", "--project", active, "--yes")
+        actions = [
+            advice.action("run_command", *mine, why="Finds or makes the project of that name, and deploys there."),
+            advice.action("run_command", *there, why=f"Deploys over what {active} serves now."),
+        ]
+        run.refuse(step, f"Deploy to the active project {active}?", [], actions)
     return Choice(active, "active")
 
 

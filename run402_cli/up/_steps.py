@@ -143,4 +143,5 @@ def _in_one(action: Any, project_id: str) -> Any:
     if line.path == ["up"] or "--project" in line.given or not line.flags.get("--project"):
         return action
     named = project_id in line.bare
-    return action if named else {**action, **advice.shown(advice.command(*argv[1:], "--project", project_id))}
+    words = [advice.blank_of(str(word)) for word in argv[1:]]
+    return action if named else {**action, **advice.shown(advice.command(*words, "--project", project_id))}
