@@ -9,6 +9,7 @@ said. An action that agrees to something has `confirms`. See docs/protocol/error
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from run402_cli import advice, secrecy
@@ -74,7 +75,7 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
     near = details.get("closest")
     wrong, right = None, None
     switch = str(details.get("flag"))
-    if near == [] and len(switch) == 2 and switch in told.words and set(told.bare) - {switch}:
+    if near == [] and re.fullmatch("-[A-Za-z]", switch) and switch in told.words and set(told.bare) - {switch}:
         return [advice.run(*(word for word in told.words if word != switch))]  # of another tool
     if isinstance(near, list) and near:
         wrong = next(

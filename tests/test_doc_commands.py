@@ -43,7 +43,7 @@ def complaint(command: str) -> str | None:
     words = command.split()[1:]
     if words[0] in ("--wallet", "--profile"):
         words = words[2:]
-    if words in (["help"], ["version"]):
+    if words in (["help"], ["version"], ["help", "agents"], ["help", "environment"]):
         return None
     known = set(names())
     name = next((" ".join(words[:n]) for n in range(5, 0, -1) if " ".join(words[:n]) in known), None)
