@@ -35,3 +35,15 @@ def test_again_repeats_what_was_typed() -> None:
 def test_a_made_line_is_read_back_whatever_was_quoted_into_it(value: str) -> None:
     made = advice.command("deploy", "apply", "--spec", value)
     assert advice.parsed(str(made)).argv == ["run402", "deploy", "apply", "--spec", value]
+
+
+def test_a_flag_comes_again_with_another_value_and_not_with_the_same() -> None:
+    invocation.remember(["deploy", "promote", "rel_1", "--allow-warning", "A", "--yes"])
+    assert advice.again("--allow-warning", "B", "--yes")[3:] == (
+        "--allow-warning",
+        "A",
+        "--yes",
+        "--allow-warning",
+        "B",
+    )
+    assert advice.again("--allow-warning", "A")[3:] == ("--allow-warning", "A", "--yes")

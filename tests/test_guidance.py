@@ -167,3 +167,54 @@ def test_a_word_that_is_read_as_a_flag_is_told_its_other_spelling(
     assert envelope["code"] == "UNKNOWN_FLAG"
     assert hint in envelope["hint"]
     assert envelope["next_actions"][0]["command"] == command
+
+
+def acted(words: list[str], envelope: dict[str, Any]) -> list[dict[str, Any]]:
+    invocation.remember(words)
+    return list(guidance.finished({"status": "error", "code": "X", "message": "?", **envelope})["next_actions"])
+
+
+@pytest.mark.parametrize("http", [{}, {"http": 404}])
+def test_an_action_of_any_origin_stays_on_the_project_that_was_typed(http: dict[str, int]) -> None:
+    given = [
+        advice.action("run_command", "assets", "ls"),
+        advice.action("run_command", "assets", "get", advice.Blank("key"), "--output", "x"),
+        advice.action("run_command", "assets", "ls", "--project", "prj_b"),
+        advice.action("run_command", "wallets", "list"),
+        {"type": "think", "why": "because"},
+    ]
+    first, second, *others = acted(["assets", "sign", "k", "--project", "prj_a"], {"next_actions": given, **http})
+    assert first["command"] == "run402 assets ls --project prj_a"
+    assert second["command"] == "run402 assets get <key> --output x --project prj_a"
+    assert others == given[2:]
+
+
+def test_what_agrees_to_something_says_so() -> None:
+    given = [
+        advice.action("retry", "deploy", "promote", "rel_1", "--allow-warning", "A"),
+        advice.action("run_command", "projects", "delete", "--confirm"),
+        advice.action("run_command", "allowance", "limits", "set", "--per-day-usd", "5"),
+        advice.action("retry", "deploy", "promote", "rel_1"),
+    ]
+    found = acted(["deploy", "promote", "rel_1"], {"next_actions": given})
+    assert [action.get("confirms") for action in found] == [True, True, True, None]
+    again = acted(["projects", "delete", "--confirm"], {"next_actions": [given[1]]})
+    assert "confirms" not in again[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["auth", "magic-link", "ada@example.com"], "run402 auth magic-link --email ada@example.com"),
+        (["logs", "req_1"], "run402 logs --request-id req_1"),
+        (["projects", "sql", "select 1", "-q"], "run402 projects sql 'select 1'"),
+        (["projects", "delete", "prj_1", "--yes"], "run402 projects delete prj_1 --confirm"),
+        (["allowance", "limits", "set", "--per-payment", "1"], "run402 allowance limits set --per-payment-usd 1"),
+    ],
+)
+def test_a_word_that_was_typed_takes_the_place_that_wants_it(
+    words: list[str], command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert json.loads(capfd.readouterr().err.splitlines()[-1])["next_actions"][0]["command"] == command
