@@ -156,8 +156,8 @@ def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:
 
 def _same_place(wanted: secrecy.CommandLine, told: secrecy.CommandLine) -> list[str]:
     """The project and the wallet that were typed, for another command that takes them: it must act on the same thing."""
-    if wanted.path[:1] == ["wallets"] or "--help" in wanted.words:
-        return []
+    if wanted.path[:1] == ["wallets"] or wanted.path == told.path or "--help" in wanted.words:
+        return []  # the same command without its project: that was what is wrong
     typed = [(flag, told.given.get(flag)) for flag in ("--project", "--wallet") if wanted.flags.get(flag)]
     known = [*wanted.given, *wanted.bare, *wanted.given.values()]
     return [word for flag, value in typed if value and not {flag, value} & {*known} for word in (flag, value)]

@@ -161,6 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Access logs would show the code."""
 
 
+# One of them is there where xdg-open has something to open an address with.
+_DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+
+
 def show(url: str, what: str, *, may_open: bool) -> None:
     """Print an address that a person must open, and open it when a terminal is attached."""
     output.request(f"{what}: {url}")
@@ -175,7 +179,7 @@ def hand_over(url: str) -> bool:
         if sys.platform == "win32":
             os.startfile(url)
             return True
-        if sys.platform != "darwin" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        if sys.platform != "darwin" and not any(os.environ.get(name) for name in _DESKTOP):
             return False
         opener = "open" if sys.platform == "darwin" else "xdg-open"
         # Some openers stay as long as the browser does, so nobody waits for their end for long.

@@ -93,7 +93,7 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     (r"/projects/v1/[^/]+/branches", "branches --help"),
     (r"/projects/v1/[^/]+/archives|/archives", "cloud archives create --help"),
     (r"/projects/v1/[^/]+/credentials", "credentials --help"),
-    (r"/apply|/content", "docs deploy"),
+    (r"/apply|/content", "deploy apply --help"),
     (r"/functions", "functions --help"),
     (r"/jobs", "jobs --help"),
     (r"/mailboxes", "email --help"),

@@ -100,7 +100,7 @@ def test_a_browser_is_opened_at_a_terminal_only(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(_browser, "_open", opened.append)
+    monkeypatch.setattr(_browser, "hand_over", opened.append)
     _browser.show("https://a.test/1", "Sign in at", may_open=True)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     _browser.show("https://a.test/2", "Sign in at", may_open=False)
@@ -115,4 +115,5 @@ def test_a_machine_without_a_desktop_is_no_error(monkeypatch: pytest.MonkeyPatch
         raise FileNotFoundError("xdg-open")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    _browser._open("https://a.test")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert _browser.hand_over("https://a.test") is False

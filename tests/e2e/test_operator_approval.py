@@ -58,6 +58,7 @@ class Desk:
     def run(self, *args: str, terminal: bool = True) -> Ended:
         path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
         given = {"PATH": path, "RUN402_API_BASE": self.human.base, "RUN402_CONFIG_DIR": str(self.config)}
+        given["BROWSER"] = "xdg-open"
         command = [sys.executable, "-m", "run402_cli", *args]
         near, far = os.openpty()
         process = subprocess.Popen(
