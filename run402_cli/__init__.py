@@ -4,10 +4,9 @@ Importing this package imports nothing else: the names below are looked up when 
 line imports the package too and has a few milliseconds to answer in.
 """
 
-__version__ = "0.1.0"
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from run402_cli._version import __version__
     from run402_cli.errors import (
         ApiError,
         CommandError,
@@ -40,7 +39,7 @@ if not TYPE_CHECKING:  # a type checker must see a misspelt name as one
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
-        home = "run402_cli.sdk" if name in ("Run402", "Project") else "run402_cli.errors"
-        value: object = getattr(importlib.import_module(home), name)
+        homes = {"Run402": "run402_cli.sdk", "Project": "run402_cli.sdk", "__version__": "run402_cli._version"}
+        value: object = getattr(importlib.import_module(homes.get(name, "run402_cli.errors")), name)
         globals()[name] = value
         return value

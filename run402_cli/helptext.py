@@ -50,7 +50,7 @@ def width() -> int:
 
 def root_help() -> str:
     """Help of the whole program."""
-    from run402_cli import __version__
+    from run402_cli._version import __version__
     from run402_cli.invocation import OPTIONS
     from run402_cli.registry import GROUPS
 

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
 def _short_answer(args: list[str]) -> str | None:
     """What needs neither a wallet nor the command kernel: the version, and completion's words."""
     if args[:1] and (args[0] in _VERSION[:2] or (len(args) == 1 and args[0] in _VERSION)):
-        from run402_cli import __version__
+        from run402_cli._version import __version__
 
         return __version__ + "\n"
     if args and args[0] == "__complete":

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
 SHARED = {
     *("advice", "secrecy", "errors", "output", "invocation", "suggest", "registry", "surface", "standard_input"),
     *("curve", "keccak", "proxies", "local_gateway", "__init__"),
-    *("interpreter", "signals", "helptext", "naming", "environment", "partial_imports", "exits"),
+    *("_version", "interpreter", "signals", "helptext", "naming", "environment", "partial_imports", "exits"),
 }
 MAY_IMPORT = {
     "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core", "mcp"},
@@ -37,7 +37,7 @@ def imports(path: Path) -> set[str]:
             names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("run402_cli.")}
-    return names - {"__version__"}
+    return names
 
 
 def modules() -> list[Path]:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from run402_cli import __version__, exits, invocation
+from run402_cli import exits, invocation
+from run402_cli._version import __version__
 from run402_cli.registry import GROUPS, Group
 from run402_cli.surface import AUTH_CLASSES, SURFACE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from run402_cli import __version__
+from run402_cli._version import __version__
 
 RUNTIME_CONTRACT = "run402-runtime-kernel-v1"
 

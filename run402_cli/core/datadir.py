@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from run402_cli import __version__, advice, local_gateway
+from run402_cli import advice, local_gateway
+from run402_cli._version import __version__
 from run402_cli.core.errors import CannotLook, CoreProcessError
 
 # What the files of a data directory mean, written into its marker. 1: no `made_by`. 2: `made_by`, `database`.

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli import __version__
+from run402_cli._version import __version__
 from run402_cli.core.capabilities import RUNTIME_CONTRACT, SUPPORTED, UNSUPPORTED, capability_document
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, reply

@@ -27,7 +27,8 @@ import psycopg
 import uvicorn
 from psycopg_pool import PoolTimeout
 
-from run402_cli import __version__, advice
+from run402_cli import advice
+from run402_cli._version import __version__
 from run402_cli.core import datadir
 from run402_cli.core.app import create_app
 from run402_cli.core.errors import CoreProcessError

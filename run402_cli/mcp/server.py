@@ -12,7 +12,7 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from run402_cli import __version__
+from run402_cli._version import __version__
 from run402_cli.mcp import profiles
 from run402_cli.mcp._run import Content, Toolbox
 from run402_cli.mcp._tool import Tool

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from run402_cli import __version__
+from run402_cli._version import __version__
 from run402_cli.client import Client, segment, with_query
 from run402_cli.errors import INITIALIZE_WALLET, CommandError, ValidationError, no_allowance
 from run402_cli.release import ci_delegation

@@ -6,7 +6,8 @@ import contextlib
 import json
 from pathlib import Path
 
-from run402_cli import __version__, advice, invocation
+from run402_cli import advice, invocation
+from run402_cli._version import __version__
 from run402_cli.errors import CommandError
 
 DEFAULT_PATH = ".github/workflows/run402-deploy.yml"

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli import __version__, advice, invocation
+from run402_cli import advice, invocation
+from run402_cli._version import __version__
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError
 from run402_cli.state.catalogue import SKILL_RECORD
 from run402_cli.state.files import read_state

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from run402_cli import __version__
+from run402_cli._version import __version__
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import LazyTransport, reason
 from run402_cli.state.catalogue import UPDATE_CHECK
