@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from run402_cli.state.catalogue import ACTIVE
 from run402_cli.state.files import locked, now_iso, read_state, write_json
-
-if TYPE_CHECKING:
-    from run402_cli.state.profile import Profile
-
 
 _ENTRY = ("project_id", "previous_project_id", "api_base", "principal", "profile", "updated_at")
 
 
 class ActiveProjects:
-    """Pointers in state.json, read in this order: (base, wallet, address), principal "unknown", top level."""
+    """Pointers in state.json, read in this order: (base, wallet, address), principal "unknown", top level.
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-        self.path = profile.dir / "state.json"
+    `folder` and `wallet` are the wallet's directory and name. The others are asked when they are needed, since each may find
+    a file that cannot be read: `api_base` and `principal` (its address, None without a key) for where the pointer stands,
+    `migrate` before the first look, for a legacy projects.json holds the pointer too.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        wallet: str,
+        *,
+        api_base: Callable[[], str],
+        principal: Callable[[], str | None],
+        migrate: Callable[[], object],
+    ) -> None:
+        self.folder = folder
+        self.wallet = wallet
+        self.path = folder / "state.json"
+        self._api_base = api_base
+        self._principal = principal
+        self._migrate = migrate
         # A flag or variable has named the project: what is wrong with the file stops nothing then.
         self.decided = False
 
     def _scope(self, principal: str) -> str:
-        key = {"api_base": self.profile.target.api_base, "profile": self.profile.name, "principal": principal}
+        key = {"api_base": self._api_base(), "profile": self.wallet, "principal": principal}
         return json.dumps(key, separators=(",", ":"), ensure_ascii=False)
-
-    def _principal(self) -> str | None:
-        allowance = self.profile.allowance
-        return allowance.address if allowance else None
 
     def get(self) -> str | None:
         """The active project id, or None."""
-        self.profile.keys.all()  # a legacy projects.json also holds the pointer
+        self._migrate()
         state = self.read()
         scoped = state.get("active_projects") or {}
         principal = self._principal() if scoped else None
@@ -47,7 +57,7 @@ class ActiveProjects:
 
     def read(self) -> dict[str, Any]:
         """state.json; empty when there is none. Raises DamagedState."""
-        return read_active(self.profile.dir)
+        return read_active(self.folder)
 
     def ensure_writable(self) -> None:
         """Fail before a request whose result must be stored, when storing would be refused."""
@@ -72,9 +82,9 @@ class ActiveProjects:
             scoped[scope] = {
                 **others,
                 **entry,
-                "api_base": self.profile.target.api_base,
+                "api_base": self._api_base(),
                 "principal": principal,
-                "profile": self.profile.name,
+                "profile": self.wallet,
                 "updated_at": now_iso(),
             }
             state["active_projects"] = scoped

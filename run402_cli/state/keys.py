@@ -10,6 +10,7 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.errors import CommandError
+from run402_cli.state.active import record_migration
 from run402_cli.state.catalogue import KEYS, LEGACY_KEYS
 from run402_cli.state.files import locked, now_iso, read_state, read_state_or_array, write_json
 
@@ -105,8 +106,6 @@ class KeyCache:
                 "projects": entries,
             }
             write_json(self.path, store, temp=".project-keys", housekeeping=True)
-        from run402_cli.state.active import record_migration
-
         marker = {
             "legacy_path": str(legacy.absolute()),
             "cache_path": str(self.path.absolute()),

@@ -294,7 +294,13 @@ class Profile:
         """The active-project pointers of this wallet."""
         from run402_cli.state.active import ActiveProjects
 
-        return ActiveProjects(self)
+        return ActiveProjects(
+            self.dir,
+            self.name,
+            api_base=lambda: self.target.api_base,
+            principal=lambda: self.allowance.address if self.allowance else None,
+            migrate=lambda: self.keys.all(),
+        )
 
     @cached_property
     def meta(self) -> dict[str, Any]:
