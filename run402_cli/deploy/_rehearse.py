@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli import advice
 from run402_cli.client import Client
-from run402_cli.deploy import _apply, _follow
+from run402_cli.deploy import _follow, _steps
 from run402_cli.deploy._errors import continued_by_rerun
 from run402_cli.deploy._options import ApplyOptions, Emit
 from run402_cli.errors import DeployError
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
     """See `run402_cli.deploy.rehearse`. Always in the Cloud dialect. Plan warnings stop it only when it would commit."""
-    state = _apply.Apply(client, manifest, options, emit, core=False)
+    state = _steps.Apply(client, manifest, options, emit, core=False)
     with continued_by_rerun(options.command):
-        _apply.prepare(state)
-        _apply.request_plan(state)
+        _steps.prepare(state)
+        _steps.request_plan(state)
         plan_id = state.plan.get("plan_id")
         if not isinstance(plan_id, str) or not plan_id:
             raise DeployError(
@@ -31,8 +31,8 @@ def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emi
                 details={"project_id": state.project},
             )
         if options.commit_rehearsed:
-            _apply.require_consent(state)
-        _apply.upload(state)
+            _steps.require_consent(state)
+        _steps.upload(state)
         rehearsal = apply_service.rehearse(client, state.project, plan_id, {"teardown": options.teardown})
         command = commit_command(plan_id, state.plan.get("plan_fingerprint"))
         if not passed(rehearsal):
@@ -49,8 +49,8 @@ def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emi
         return {**out, "commit": _commit(state, plan_id)}
 
 
-def _commit(state: _apply.Apply, plan_id: str) -> dict[str, Any]:
-    answer = _apply.commit(state, plan_id, required_plan=None)
+def _commit(state: _steps.Apply, plan_id: str) -> dict[str, Any]:
+    answer = _steps.commit(state, plan_id, required_plan=None)
     snapshot = _follow.follow_commit(
         state.client,
         state.project,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from run402_cli.client import segment
-from run402_cli.deploy import _apply, _follow
+from run402_cli.deploy import _follow, _steps
 from run402_cli.deploy._errors import left_behind
+from run402_cli.deploy._steps import Apply
 from run402_cli.deploy._upload import missing_entries, stage_all
 from run402_cli.errors import DeployError, Run402Error
 from run402_cli.services import apply as apply_service
-
-if TYPE_CHECKING:
-    from run402_cli.deploy._apply import Apply
 
 _STATUSES = ("committed", "noop", "deferred")
 _ENDPOINTS = {"static": "static_base_url", "rest": "rest_url", "storage": "storage_base_url"}
@@ -22,10 +20,10 @@ def finish(state: Apply, plan_id: str) -> dict[str, Any]:
     """Stage, commit and report. A gateway that answers the commit in the Cloud shape is followed instead."""
     with left_behind(phase="upload", operation_id=state.operation_id, plan_id=plan_id):
         _stage(state)
-    _apply.announce_commit(state)
-    answer = _apply.commit(state, plan_id, required_plan=state.options.required_plan)
+    _steps.announce_commit(state)
+    answer = _steps.commit(state, plan_id, required_plan=state.options.required_plan)
     if not _is_core_answer(answer):
-        return _apply.followed(state, answer, plan_id)
+        return _steps.followed(state, answer, plan_id)
     if answer["status"] == "deferred":
         reason = answer.get("deferred_reason")
         raise DeployError(
