@@ -120,7 +120,6 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     "errors": ("Errors of functions by identity.", (_service("errors"),)),
     "escalations": ("Page the humans of an organization.", (_service("escalations", lister="list_escalations"),)),
     "events": ("What happened to a project or an organization.", (_service("events"),)),
-    "expose": ("What of the database the REST API shows, and to whom.", (_service("expose"),)),
     "function_runs": ("Durable runs of functions.", (_service("function_runs", lister="list_runs"),)),
     "functions": (
         "Deploy, call and inspect serverless functions.",
@@ -134,10 +133,6 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     "image": ("AI image generation, paid per call.", (_service("image", plain=("save",)),)),
     "jobs": ("Platform-managed jobs.", (_service("jobs"),)),
     "logs": ("Log entries of one request, across functions.", (_service("logs"),)),
-    "mailboxes": (
-        "Mailboxes of a project.",
-        (_service("mailboxes", lister="list_mailboxes", omit=("find", "outbound")),),
-    ),
     "notifications": ("What operators are told.", (_service("notifications", lister="list_notifications"),)),
     "operator": (
         "The human behind the wallets.",
@@ -191,6 +186,10 @@ GENERAL = (
         _service("pay"),
     ),
 )
+# Older names of a part of a namespace, and what their modules say.
+OLDER = {
+    group: f"The older name of some calls of `{newer}`." for group, (newer, _) in sdk_commands.OLDER_GROUPS.items()
+}
 # Modules that serve other modules or one command alone.
 INTERNAL = {
     *(
@@ -461,6 +460,28 @@ def module_text(group: str, summary: str, sources: tuple[Source, ...]) -> str:
     return "\n".join([*head, *_imports(writer, "\n".join(classes)), "", "", "\n\n\n".join(classes)]) + "\n"
 
 
+def older_text(group: str) -> str:
+    """The module of an older group: its calls are those of the newer one, bound to the same client."""
+    newer, names = sdk_commands.OLDER_GROUPS[group]
+    title, target = _class_name(group), _class_name(newer)
+    lines = [
+        *(_HEAD.format(summary=OLDER[group]), "", "from __future__ import annotations", ""),
+        *("from typing import TYPE_CHECKING", "", "from run402_cli.sdk._namespace import Namespace"),
+        f"from run402_cli.sdk.namespaces.{newer} import {', '.join(sorted((target, f'Project{target}')))}",
+        *("", "if TYPE_CHECKING:", "    from collections.abc import Callable", ""),
+        "    from run402_cli.client import Client",
+    ]
+    for prefix, about, more, of in (("", "", "", ""), ("Project", ", of one project", ", project_id", ": str")):
+        lines += [
+            *("", "", f"class {prefix}{title}(Namespace):", f'    """{OLDER[group][:-1]}{about}."""', ""),
+            f"    def __init__(self, client: Client, say: Callable[[str], None]{more}{of}) -> None:",
+            f"        super().__init__(client, say{more})",
+            f"        {newer} = {prefix}{target}(client, say{more})",
+            *(f"        self.{old} = {newer}.{new}" for old, new in names.items()),
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def _class_text(name: str, summary: str, bodies: list[str]) -> str:
     return f'class {name}(Namespace):\n    """{summary}"""\n\n' + "\n\n".join(bodies)
 
@@ -505,7 +526,8 @@ def _import_key(line: str) -> tuple[str, str]:
 
 def index_text() -> str:
     """namespaces/__init__.py: the attributes of the clients, each imported when it is first used."""
-    scoped = [name for name in NAMESPACES if name != "projects" and _is_scoped(name)]
+    everything = sorted({**NAMESPACES, **OLDER})
+    scoped = [name for name in everything if name != "projects" and (name in OLDER or _is_scoped(name))]
     lines = [
         _HEAD.format(summary="The namespaces as attributes; each module is imported when its attribute is first used."),
         "",
@@ -518,12 +540,12 @@ def index_text() -> str:
         "",
         "if TYPE_CHECKING:",
     ]
-    for name in NAMESPACES:
+    for name in everything:
         title = _class_name(name)
         names = f"Project{title}, {title}" if name in scoped else title
         ordered = ", ".join(sorted(names.split(", ")))
         lines.append(f"    from run402_cli.sdk.namespaces.{name} import {ordered}")
-    lines += ["", "", _index_class("Namespaces", "The attributes of Run402.", list(NAMESPACES), "")]
+    lines += ["", "", _index_class("Namespaces", "The attributes of Run402.", everything, "")]
     lines += ["", "", _index_class("ProjectNamespaces", "The attributes of a project.", scoped, "Project")]
     return "\n".join(lines) + "\n"
 
@@ -541,7 +563,7 @@ def _index_class(title: str, summary: str, names: list[str], prefix: str) -> str
             "",
             "    @cached_property",
             f"    def {name}(self) -> {kind}:",
-            f'        """{NAMESPACES[name][0]}"""',
+            f'        """{OLDER[name] if name in OLDER else NAMESPACES[name][0]}"""',
             f"        from run402_cli.sdk.namespaces.{name} import {kind}",
             "",
             f"        return {kind}(self._client, self._say{extra})",
@@ -572,6 +594,9 @@ def reference_text() -> str:
             lines += [f"`{prefix}.{method.name}({_plain(tree.args)})`{star}{older}", ""]
             for paragraph in (ast.get_docstring(tree) or "").split("\n\n")[: 2 if method.summary else 1]:
                 lines += [" ".join(paragraph.split()).replace("<", "&lt;"), ""]
+    for group, (newer, names) in sdk_commands.OLDER_GROUPS.items():
+        lines += [f"## r.{group}", "", f"{OLDER[group]} They stay, also on a project.", ""]
+        lines += [f"`r.{group}.{old}` is `r.{newer}.{new}`.\n" for old, new in names.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -594,6 +619,8 @@ def pages() -> dict[Path, str]:
     out = {OUT / "__init__.py": index_text(), OUT / "_general.py": module_text("", *GENERAL)}
     for name, (summary, sources) in NAMESPACES.items():
         out[OUT / f"{name}.py"] = module_text(name, summary, sources)
+    for name in OLDER:
+        out[OUT / f"{name}.py"] = older_text(name)
     out[ROOT / "docs" / "reference" / "python-sdk.md"] = reference_text()
     return out
 

@@ -89,17 +89,20 @@ NO_COMMAND = {
     "auth.verify_link": "auth verify --token",
     "auth.verify_code": "auth verify --challenge-id --code",
 }
-# Older groups: each call is also one of the group that has the command's first word.
+# Older groups, which stay: the group that has their calls now, and what each call is there.
 OLDER_GROUPS = {
-    "expose.apply": "projects apply-expose",
-    "expose.get": "projects get-expose",
-    "expose.validate": "projects validate-expose",
-    "mailboxes.list": "email mailboxes",
-    "mailboxes.create": "email create",
-    "mailboxes.info": "email info",
-    "mailboxes.set_footer_policy": "email update",
-    "mailboxes.set_defaults": "email defaults",
-    "mailboxes.delete": "email delete",
+    "expose": ("projects", {"apply": "apply_expose", "get": "get_expose", "validate": "validate_expose"}),
+    "mailboxes": (
+        "email",
+        {
+            "list": "mailboxes",
+            "create": "create",
+            "info": "info",
+            "set_footer_policy": "update",
+            "set_defaults": "defaults",
+            "delete": "delete",
+        },
+    ),
 }
 # Older names of methods; they stay.
 OLDER_NAMES = {
@@ -179,9 +182,8 @@ def method(command: str) -> str | None:
 
 @functools.cache
 def by_method() -> dict[str, str]:
-    """Method -> command, older groups included."""
-    found = {name: command for command in commands() if (name := method(command)) and command != "apply"}
-    return found | OLDER_GROUPS
+    """Method -> command."""
+    return {name: command for command in commands() if (name := method(command)) and command != "apply"}
 
 
 def summary(name: str) -> str | None:

@@ -13,9 +13,12 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from run402_cli import invocation
+
+if TYPE_CHECKING:
+    from run402_cli.secrecy import CommandLine
 
 
 class Blank(str):
@@ -92,6 +95,21 @@ def run(*words: object, **fields: Any) -> dict[str, Any]:
     return action("edit_request" if any(isinstance(word, Blank) for word in words) else "run_command", *words, **fields)
 
 
+def line_of(entry: Any) -> CommandLine | None:
+    """The command of an action of any origin, `<name>` as Blank; None where it runs no command of ours."""
+    from run402_cli.secrecy import CommandLine
+
+    argv = entry.get("argv") if isinstance(entry, dict) else None
+    if not isinstance(argv, list) or argv[:1] != ["run402"]:
+        return None
+    return CommandLine([blank_of(str(word)) for word in argv[1:]])
+
+
+def extended(entry: dict[str, Any], found: CommandLine, more: Sequence[str]) -> dict[str, Any]:
+    """The action whose command is `found` (see line_of), with more words in it."""
+    return {**entry, **shown(command(*_inserted(found.words, more)))} if more else entry
+
+
 def typed() -> tuple[str, ...]:
     """The words after `run402` of the command that is running, as typed; empty where none was typed (Python, MCP).
 
@@ -114,6 +132,11 @@ def again(*more: str, project: str | None = None, without: Sequence[str] = ()) -
     more = tuple(_new(more, words))
     if project and project not in words and f"--project={project}" not in words:
         more = ("--project", project, *more)
+    return _inserted(words, more)
+
+
+def _inserted(words: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """Words at the end, before a `--`."""
     at = words.index("--") if "--" in words else len(words)
     return (*words[:at], *more, *words[at:])
 

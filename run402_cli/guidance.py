@@ -30,13 +30,10 @@ def finished(envelope: Envelope) -> Envelope:
 
 def _placed(action: Any, told: secrecy.CommandLine) -> Any:
     """An action of any origin: on the project and wallet that were typed, and marked where running it agrees to something."""
-    argv = action.get("argv") if isinstance(action, dict) else None
-    if not isinstance(argv, list) or argv[:1] != ["run402"]:
+    wanted = advice.line_of(action)
+    if wanted is None:
         return action
-    words = [advice.blank_of(str(word)) for word in argv[1:]]
-    wanted = secrecy.CommandLine(words)
-    if more := _same_place(wanted, told):
-        action = {**action, **advice.shown(advice.command(*words, *more))}
+    action = advice.extended(action, wanted, _same_place(wanted, told))
     agrees = {flag for flag in wanted.given if flag in _AGREE and flag not in told.given}
     return {**action, "confirms": True} if agrees or wanted.path[:2] == ["allowance", "limits"] else action
 

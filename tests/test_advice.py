@@ -47,3 +47,22 @@ def test_a_flag_comes_again_with_another_value_and_not_with_the_same() -> None:
         "B",
     )
     assert advice.again("--allow-warning", "A")[3:] == ("--allow-warning", "A", "--yes")
+
+
+def test_words_go_onto_an_action_of_any_origin() -> None:
+    told = {"type": "edit_request", "command": "old", "argv": ["run402", "dev", "--", "<program>"], "why": "x"}
+    found = advice.line_of(told)
+    assert found is not None
+    made = advice.extended(told, found, ["--project", "a b"])
+    assert made == {
+        "type": "edit_request",
+        "command": "run402 dev --project 'a b' -- <program>",
+        "argv": ["run402", "dev", "--project", "a b", "--", "<program>"],
+        "why": "x",
+    }
+    assert advice.extended(told, found, []) is told
+
+
+@pytest.mark.parametrize("entry", [None, "text", {}, {"argv": "run402 up"}, {"argv": []}, {"argv": ["mv", "a", "b"]}])
+def test_an_action_that_runs_no_command_of_ours_has_no_line(entry: object) -> None:
+    assert advice.line_of(entry) is None

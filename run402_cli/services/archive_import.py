@@ -159,12 +159,22 @@ def _ours(client: Client, found: Destination) -> Destination:
         return found
     if found is not _DEFAULT and answers(client, DEFAULT_CORE_URL):
         return _DEFAULT
-    raise CommandError(
+    raise not_found(
+        found.url,
         f"No gateway of yours answers at {found.url}, and no other was named. Nothing was sent.",
+        f". Or name one: --core-url {advice.Blank('url')}",
+    )
+
+
+def not_found(url: str, message: str, otherwise: str = "") -> CommandError:
+    """CORE_NOT_FOUND: no gateway of this user at an address. `otherwise`: what else there is to do than to start one."""
+    start = advice.command("core", "start", "--use")
+    return CommandError(
+        message,
         code="CORE_NOT_FOUND",
-        hint=f"Start one: {advice.command('core', 'start', '--use')}. Or name one: --core-url {advice.Blank('url')}",
-        details={"core_url": found.url},
-        next_actions=[advice.action("run_command", "core", "start", "--use")],
+        hint=f"Start one: {start}{otherwise}",
+        details={"core_url": url},
+        next_actions=[advice.entry("run_command", start)],
         retryable=True,
     )
 

@@ -7,7 +7,7 @@ from run402_cli.client import Client, segment
 from run402_cli.client._httpx import httpx
 from run402_cli.errors import CommandError
 from run402_cli.local_gateway import CONSOLE
-from run402_cli.services.archive_import import answers, destination
+from run402_cli.services.archive_import import answers, destination, not_found
 
 _TIMEOUT = httpx.Timeout(10.0)
 
@@ -20,14 +20,7 @@ def address(client: Client, project_id: str | None = None) -> str:
     """
     found = destination(client, None)
     if not answers(client, found.url, pid=found.pid):
-        raise CommandError(
-            f"No local gateway answers at {found.url}. The Cloud has no such page.",
-            code="CORE_NOT_FOUND",
-            hint=f"Start one: {advice.command('core', 'start', '--use')}",
-            details={"core_url": found.url},
-            next_actions=[advice.action("run_command", "core", "start", "--use")],
-            retryable=True,
-        )
+        raise not_found(found.url, f"No local gateway answers at {found.url}. The Cloud has no such page.")
     url = found.url + CONSOLE + (f"projects/{segment(project_id)}" if project_id else "")
     if project_id and _is_missing(client, url):
         raise CommandError(

@@ -9,7 +9,6 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.errors import Envelope, Run402Error
-from run402_cli.secrecy import CommandLine
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
@@ -136,12 +135,8 @@ def _in_project(actions: Any, project_id: str | None) -> Any:
 
 
 def _in_one(action: Any, project_id: str) -> Any:
-    argv = action.get("argv") if isinstance(action, dict) else None
-    if not isinstance(argv, list) or argv[:1] != ["run402"]:
+    line = advice.line_of(action)
+    if line is None or line.path == ["up"] or not line.flags.get("--project"):
         return action
-    line = CommandLine(argv[1:])
-    if line.path == ["up"] or "--project" in line.given or not line.flags.get("--project"):
-        return action
-    named = project_id in line.bare
-    words = [advice.blank_of(str(word)) for word in argv[1:]]
-    return action if named else {**action, **advice.shown(advice.command(*words, "--project", project_id))}
+    named = "--project" in line.given or project_id in line.bare
+    return action if named else advice.extended(action, line, ["--project", project_id])

@@ -7,7 +7,7 @@ import pytest
 
 from run402_cli.client._transport import LazyTransport, reason, refused_directly
 from run402_cli.errors import EnvironmentFault
-from run402_cli.proxies import Proxies, is_loopback
+from run402_cli.proxies import Proxies, is_loopback, is_loopback_address
 
 SECRET = "hunter2"
 
@@ -26,6 +26,13 @@ def test_this_machine_is_never_reached_through_a_proxy(host: str, monkeypatch: p
     monkeypatch.setenv("ALL_PROXY", "what://is this")
     assert is_loopback(host)
     assert Proxies().for_address("http", host, 4020) is None
+
+
+@pytest.mark.parametrize("text", ["localhost", "a.localhost", "[::1]", "127.0.0.1%lo", "127.1", "", "10.0.0.1"])
+def test_a_name_is_no_address_of_this_machine(text: str) -> None:
+    assert not is_loopback_address(text)
+    assert is_loopback_address("127.0.0.1")
+    assert is_loopback_address("::1%lo")
 
 
 @pytest.mark.parametrize("host", ["128.0.0.1", "localhost.example.com", "notlocalhost", "10.0.0.1"])

@@ -267,7 +267,8 @@ def test_a_person_and_a_program_get_it(client: httpx.Client, live: Live) -> None
 
 
 @pytest.mark.parametrize(
-    ("peer", "status"), [("127.0.0.2", 200), ("::1", 200), ("::ffff:127.0.0.1", 200), ("192.0.2.7", 403), ("", 403)]
+    ("peer", "status"),
+    [("127.0.0.2", 200), ("::1", 200), ("::ffff:127.0.0.1", 200), ("192.0.2.7", 403), ("", 403), ("localhost", 403)],
 )
 def test_only_this_machine_is_answered(live: Live, peer: str, status: int) -> None:
     from run402_cli.core.app import create_app

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpx import HTTPXMock
 
-from run402_cli import Run402, main
-from run402_cli.client import Client, _browser
+from run402_cli import Run402
 from run402_cli.secrecy import CommandLine
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "docs"))
+sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "tests")]
 
 import generate_sdk  # noqa: E402
+import refusals_kit  # noqa: E402
 import sdk_commands  # noqa: E402
+from refusals_kit import Refused, examples  # noqa: E402
 
 METHODS = {
     f"{group}.{method.name}" if group else method.name: method
     for group, (_, sources) in (("", generate_sdk.GENERAL), *generate_sdk.NAMESPACES.items())
     for method in generate_sdk.named(group, sources)
 }
-PAIRED = sorted(name for name in sdk_commands.by_method() if name not in sdk_commands.OLDER_GROUPS)
+PAIRED = sorted(sdk_commands.by_method())
 
 
 def function(name: str) -> Any:
@@ -55,6 +54,26 @@ def test_older_names_stay() -> None:
     for name, older in sdk_commands.OLDER_NAMES.items():
         group = type(function(name.split(".")[0]))
         assert getattr(group, older) is getattr(group, name.split(".")[1])
+
+
+def test_older_groups_stay_and_are_no_copies(httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(json={"mailboxes": []}, is_reusable=True)
+    with Run402(api_base="http://127.0.0.1:4999") as r:
+        r.credentials.import_keys("prj_123", service_key="s", anon_key="a")
+        project = r.project("prj_123")
+        for group, (newer, names) in sdk_commands.OLDER_GROUPS.items():
+            for old, new in names.items():
+                assert getattr(getattr(r, group), old).__func__ is getattr(getattr(r, newer), new).__func__
+                target = project if newer == "projects" else getattr(project, newer)
+                assert inspect.signature(getattr(getattr(project, group), old)) == inspect.signature(
+                    getattr(target, new)
+                )
+        r.expose.apply("prj_123", {"version": "1"})
+        project.expose.get()
+        r.mailboxes.create("prj_123", "support")
+        project.mailboxes.list()
+    expose = "/projects/v1/admin/prj_123/expose"
+    assert [request.url.path for request in httpx_mock.get_requests()] == [expose, expose, *["/mailboxes/v1"] * 2]
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
@@ -127,41 +146,9 @@ OF_ONE = {
 }
 
 
-class Sent(BaseException):
-    """A request was about to go out: nothing was missing."""
-
-
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
-    """Whether the program refuses these words because one is missing, before anything is sent."""
-
-    def send(*_args: object, **_kwargs: object) -> None:
-        raise Sent
-
-    monkeypatch.setattr(Client, "send", send)
-    monkeypatch.setattr(Client, "stream", send)
-    monkeypatch.setattr(_browser.Callback, "wait", send)
-    monkeypatch.chdir(tmp_path)
-    with Run402() as r:
-        r.allowance.create()
-        r.credentials.import_keys("prj_123", service_key="s", anon_key="a")
-    monkeypatch.setenv("RUN402_PROJECT_ID", "prj_123")
-
-    def ask(words: list[str]) -> str | None:
-        monkeypatch.setattr("sys.stdin", io.StringIO(""))
-        with contextlib.suppress(SystemExit, Sent):
-            main.main(words)
-        err = capsys.readouterr().err
-        found = re.search('"code": ?"[A-Z_0-9]+", ?"message": ?"[^"]*"', err)
-        return found and found[0]
-
-    return ask
-
-
-def examples(command: str) -> Iterator[list[str]]:
-    for line in sdk_commands.commands()[command]["examples"]:
-        words = shlex.split(re.split(r" (?:\||&&|>|<) ", line[line.index("run402 ") :])[0])
-        yield words[1:]
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Refused:
+    return refusals_kit.refused(monkeypatch, capsys, tmp_path)
 
 
 def shorter(command: str, words: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -180,7 +167,7 @@ def shorter(command: str, words: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("name", PAIRED)
-def test_a_parameter_is_required_where_its_word_is(name: str, refused: Any) -> None:
+def test_a_parameter_is_required_where_its_word_is(name: str, refused: Refused) -> None:
     command = sdk_commands.by_method()[name]
     parameters = inspect.signature(function(name)).parameters.values()
     needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD} - SUBJECT

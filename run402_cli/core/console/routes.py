@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from run402_cli.core.console import project, views
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.guard import LOOPBACK_HOST
 from run402_cli.core.pages import ROOT
+from run402_cli.proxies import is_loopback_address
 
 View = Callable[[Request], Awaitable[Response]]
 
@@ -46,7 +46,7 @@ def gate(request: Request) -> None:
     """
     headers = request.headers
     peer = request.client.host if request.client else ""
-    if not _is_loopback(peer):
+    if not is_loopback_address(peer):
         raise _refused(f"{peer or 'A caller without an address'} is not this machine.")
     if not LOOPBACK_HOST.fullmatch(headers.get("host", "")):
         raise _refused("The Host header is not a loopback name.")
@@ -55,15 +55,6 @@ def gate(request: Request) -> None:
         raise _refused("The console is for a person to look at, not for a page to read.")
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and headers.get("sec-fetch-user") != "?1":
         raise _refused("A page opened the console without a click.")
-
-
-def _is_loopback(peer: str) -> bool:
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def _refused(reason: str) -> GatewayError:

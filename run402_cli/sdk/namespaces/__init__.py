@@ -232,7 +232,7 @@ class Namespaces(Namespace):
 
     @cached_property
     def expose(self) -> Expose:
-        """What of the database the REST API shows, and to whom."""
+        """The older name of some calls of `projects`."""
         from run402_cli.sdk.namespaces.expose import Expose
 
         return Expose(self._client, self._say)
@@ -288,7 +288,7 @@ class Namespaces(Namespace):
 
     @cached_property
     def mailboxes(self) -> Mailboxes:
-        """Mailboxes of a project."""
+        """The older name of some calls of `email`."""
         from run402_cli.sdk.namespaces.mailboxes import Mailboxes
 
         return Mailboxes(self._client, self._say)
@@ -516,7 +516,7 @@ class ProjectNamespaces(Namespace):
 
     @cached_property
     def expose(self) -> ProjectExpose:
-        """What of the database the REST API shows, and to whom."""
+        """The older name of some calls of `projects`."""
         from run402_cli.sdk.namespaces.expose import ProjectExpose
 
         return ProjectExpose(self._client, self._say, self._project_id)
@@ -558,7 +558,7 @@ class ProjectNamespaces(Namespace):
 
     @cached_property
     def mailboxes(self) -> ProjectMailboxes:
-        """Mailboxes of a project."""
+        """The older name of some calls of `email`."""
         from run402_cli.sdk.namespaces.mailboxes import ProjectMailboxes
 
         return ProjectMailboxes(self._client, self._say, self._project_id)
