@@ -16,8 +16,9 @@ from starlette.routing import Route
 
 from run402_cli.core import payments, siwx, tiers
 from run402_cli.core.auth import project_by_id
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 

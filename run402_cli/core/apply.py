@@ -19,8 +19,9 @@ from run402_cli.core.auth import project_by_id
 from run402_cli.core.ci import sessions as ci_sessions
 from run402_cli.core.commit import check_expose, commit, missing_secrets
 from run402_cli.core.content import public_base
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.migrations import Migration
 from run402_cli.core.plans import Plan

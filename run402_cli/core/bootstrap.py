@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from run402_cli.core import datadir
-from run402_cli.core.gateway import Connection
+from run402_cli.core.db import Connection
 
 # What the bookkeeping tables mean, kept in internal.core_format. 0: there was no such record yet. A newer one is refused;
 # an older one is brought up to date by the statements below, which are idempotent.

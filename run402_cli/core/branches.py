@@ -18,8 +18,9 @@ from run402_cli.core import expose, operations, releases, snapshots
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.content import public_base
 from run402_cli.core.copies import copy_schema, copying, drop_schema, open_schema
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.project_routes import new_name

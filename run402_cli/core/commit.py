@@ -14,8 +14,9 @@ from run402_cli.core import expose, migrations, operations, plans, releases
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.check_spec import Check
 from run402_cli.core.checks import refuse_failed, run_checks
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.locks import project_lock
 from run402_cli.core.migrations import Migration
 from run402_cli.core.operations import advance

@@ -21,8 +21,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.auth import key_holder, project_by_id
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project
 from run402_cli.core.store import SHA256, file_sha256, storage_failure, sync_file

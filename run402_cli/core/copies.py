@@ -21,8 +21,9 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import Conninfo
 
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import CoreProcessError, GatewayError
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.pg_install import binaries
 
 DUMP_TIMEOUT_SECONDS = 300

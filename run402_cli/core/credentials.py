@@ -18,8 +18,9 @@ from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core import auth
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
 
 DDL = """

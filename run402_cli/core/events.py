@@ -20,8 +20,9 @@ from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core.auth import key_holder, presented_key, project_by_id
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project
 from run402_cli.core.sections import Section

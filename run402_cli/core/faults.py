@@ -25,10 +25,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli import advice
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.events import service_project
 from run402_cli.core.functions.logs import parse_instant, redact
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, reply
 from run402_cli.core.projects import Project
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
 from run402_cli.core.store import ContentStore
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from run402_cli.core.functions.runtime import Runtime
     from run402_cli.core.jobs.runner import Runner
     from run402_cli.core.mail.webhooks import Deliveries
-
-Connection = AsyncConnection[Any]
-
 
 class Gateway:
     """Settings plus the two stores behind every handler."""

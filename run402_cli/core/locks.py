@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.db import Connection
+from run402_cli.core.gateway import Gateway
 
 _waiting: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 

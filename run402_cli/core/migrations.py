@@ -13,9 +13,9 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from run402_cli.core import expose
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
-from run402_cli.core.gateway import Connection
 from run402_cli.core.projects import Project
 from run402_cli.core.store import ContentStore
 

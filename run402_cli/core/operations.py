@@ -16,8 +16,9 @@ from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core.content import caller_project, public_base
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, reply
 from run402_cli.core.projects import Project
 from run402_cli.core.releases import query_limit, release_urls

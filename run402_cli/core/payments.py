@@ -21,8 +21,9 @@ from starlette.requests import Request
 
 from run402_cli import advice
 from run402_cli.core import siwx
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.signatures import ADDRESS, address_word, signer_of, typed_digest, word
 from run402_cli.keccak import keccak256
 

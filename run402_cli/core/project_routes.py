@@ -19,8 +19,9 @@ from run402_cli.core import payments, siwx
 from run402_cli.core.archives import records as archives
 from run402_cli.core.auth import project_by_id, require_service_key
 from run402_cli.core.capabilities import capability_document
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.mail.mailboxes import of_project

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
-from run402_cli.core.gateway import Connection
+from run402_cli.core.db import Connection
 
 PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 SCHEMA_SLOT = re.compile(r"[a-z_][a-z0-9_]*")

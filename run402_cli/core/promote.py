@@ -11,9 +11,10 @@ from starlette.responses import Response
 from run402_cli.core import releases
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.content import caller_project
+from run402_cli.core.db import Connection
 from run402_cli.core.diffs import removals
 from run402_cli.core.errors import GatewayError, run_command
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.operations import advance

@@ -19,8 +19,9 @@ from run402_cli.core.check_spec import Check
 from run402_cli.core.checks import run_checks
 from run402_cli.core.commit import commit
 from run402_cli.core.content import public_base
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.plans import Plan

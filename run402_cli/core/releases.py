@@ -17,8 +17,9 @@ from starlette.routing import Route
 
 from run402_cli.core import diffs, migrations
 from run402_cli.core.content import caller_project
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, reply
 from run402_cli.core.plans import Plan
 from run402_cli.core.projects import Project

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.content import caller_project
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import reply
 from run402_cli.core.projects import Project
 from run402_cli.core.sites import Found, Site, cache, look_up, project_of_host

@@ -14,9 +14,10 @@ import psycopg
 
 from run402_cli.core import snapshots
 from run402_cli.core.copies import schema_bytes
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose.sqltext import SqlTextError, statements
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
 
 log = logging.getLogger("run402.core")

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.auth import require_service_key
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.db import Connection
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import reply
 
 TABLES = """

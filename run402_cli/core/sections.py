@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.db import Connection
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
 from run402_cli.core.wire_spec import WireSpec
 

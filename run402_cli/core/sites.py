@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from run402_cli.core.gateway import Connection
+from run402_cli.core.db import Connection
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.static_manifest import normalize_public_path
 

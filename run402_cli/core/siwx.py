@@ -20,8 +20,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.guard import is_public
 from run402_cli.core.signatures import ADDRESS, personal_digest, signer_of
 

@@ -19,8 +19,9 @@ from run402_cli import advice
 from run402_cli.core import expose, operations
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.copies import close_schema, copy_schema, copying, drop_schema, new_slot, open_schema, schema_bytes
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.projects import Project

@@ -19,8 +19,9 @@ from starlette.routing import Route
 
 from run402_cli.core import hints
 from run402_cli.core.auth import require_service_key
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import reply
 from run402_cli.core.projects import Project
 from run402_cli.core.sql_guard import find_blocked

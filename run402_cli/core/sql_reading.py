@@ -11,8 +11,9 @@ from typing import Any
 from psycopg import AsyncConnection, AsyncRawCursor, sql
 from psycopg.types.string import TextLoader
 
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
 from run402_cli.core.sql import reporting_sql_errors, session_options
 from run402_cli.core.sql_guard import find_blocked, statements

@@ -15,8 +15,9 @@ from run402_cli import advice
 from run402_cli.core import releases
 from run402_cli.core.auth import key_owner
 from run402_cli.core.content import public_base
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project
 

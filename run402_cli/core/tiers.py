@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from run402_cli import advice
 from run402_cli.core import payments, siwx
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, reply
 
 DDL = """

@@ -13,8 +13,9 @@ from psycopg import sql
 
 from run402_cli.core.archives.loading import PLACEHOLDER
 from run402_cli.core.copies import dump, hold_tables
+from run402_cli.core.db import Connection
 from run402_cli.core.expose.sqltext import Token, statements
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 
 _TABLES = """
 SELECT c.oid, c.relname,

@@ -44,11 +44,12 @@ from run402_cli.core.archives.records import COLUMNS, LIFETIME, ArchiveRecord, f
 from run402_cli.core.archives.release import spec_of
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.copies import copying
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.bundles import Bundle
 from run402_cli.core.functions.spec import code_content
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.projects import Project

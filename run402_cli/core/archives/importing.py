@@ -25,12 +25,13 @@ from run402_cli.core import expose, operations, releases
 from run402_cli.core.archives.contents import Contents, read_contents, refused
 from run402_cli.core.archives.loading import check_scripts, load_database
 from run402_cli.core.archives.release import ImportedRelease, release_of
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.tables import surfaces
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.secrets import check_secret, save_secret
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.projects import Project, insert_project
 from run402_cli.core.sections import sections

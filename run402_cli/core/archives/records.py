@@ -13,8 +13,9 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from run402_cli.archive.format import VERSION
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.http import iso
 
 DDL = """

@@ -20,8 +20,9 @@ from run402_cli.core import diffs, releases
 from run402_cli.core.auth import bearer_of, project_by_id
 from run402_cli.core.ci import bindings, oidc
 from run402_cli.core.ci.bindings import Binding
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.plans import Plan
 from run402_cli.core.settings import Settings

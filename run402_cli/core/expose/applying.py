@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from run402_cli.core.auth import project_by_id
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose import tables
 from run402_cli.core.expose.catalog import read_schema
@@ -26,7 +27,6 @@ from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.migrations import Schema, read_migrations
 from run402_cli.core.expose.model import ExposeReport, Issue, Manifest, Table, parse
 from run402_cli.core.expose.privileges import converge_privileges
-from run402_cli.core.gateway import Connection
 from run402_cli.core.projects import Project
 
 _ISSUE_OF_SQLSTATE = {"42703": "missing-column", "42P01": "missing-table"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
-from run402_cli.core.gateway import Connection
+from run402_cli.core.db import Connection
 
 _ROLES = ("anon", "authenticated", "project_admin")
 _TABLES = """

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from run402_cli.core.db import Connection
 from run402_cli.core.expose import signatures
 from run402_cli.core.expose.catalog import read_functions
 from run402_cli.core.expose.model import Manifest
 from run402_cli.core.expose.policies import ANON, USER, raw, table_grants
-from run402_cli.core.gateway import Connection
 
 PUBLIC_ROLES = ("PUBLIC", ANON, USER, "project_admin")
 _EVERYTHING = {

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
+from run402_cli.core.db import Connection
 from run402_cli.core.expose.custom_sql import RESERVED_PREFIX
 from run402_cli.core.expose.model import Table, View
 from run402_cli.core.expose.policies import (
@@ -22,7 +23,6 @@ from run402_cli.core.expose.policies import (
     raw,
     view_statement,
 )
-from run402_cli.core.gateway import Connection
 
 _SURFACES = """
 SELECT c.relname, json_build_object(

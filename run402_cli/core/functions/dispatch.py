@@ -19,11 +19,12 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
 from run402_cli.core.auth import project_by_id
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.invoke import Call, invoke
 from run402_cli.core.functions.runs import WAITING, current_time, retry_delay
 from run402_cli.core.functions.spec import MAX_TIMEOUT_SECONDS
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.http import iso
 from run402_cli.core.sites import cache
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from run402_cli.core import plans
 from run402_cli.core.auth import project_by_id, require_service_key
 from run402_cli.core.content import public_base
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.build import LIBRARY_VERSION
@@ -21,7 +22,7 @@ from run402_cli.core.functions.bundles import Bundle, function_not_found
 from run402_cli.core.functions.logs import parse_instant
 from run402_cli.core.functions.schedules import metas
 from run402_cli.core.functions.spec import SCHEDULE_TRIGGER
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.projects import Project

@@ -19,11 +19,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.auth import key_owner
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs
 from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project
 from run402_cli.release.canonical import compact_json

@@ -18,10 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.auth import presented_key, require_service_key
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import runs
 from run402_cli.core.functions.spec import next_tick, schedules
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, reply
 
 DDL = """

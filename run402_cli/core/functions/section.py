@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from run402_cli.core.db import Connection
 from run402_cli.core.functions.build import LIBRARY_VERSION, entry_of, invalid_bundle
 from run402_cli.core.functions.bundles import Bundle, load, load_by_code, save
 from run402_cli.core.functions.secrets import copy_secrets
 from run402_cli.core.functions.spec import check_release_functions, code_content, code_of, given_functions
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
 from run402_cli.core.sections import Planned, Section
 from run402_cli.core.wire_spec import WireSpec

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.logs import instant_of, tail_of
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.jobs.runner import ACTIVE, new_job_id
 from run402_cli.core.jobs.types import TYPES

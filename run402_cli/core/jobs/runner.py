@@ -21,7 +21,8 @@ from run402_cli.core.jobs.types import TYPES, JobFailed, Output
 from run402_cli.core.posting import post_json
 
 if TYPE_CHECKING:
-    from run402_cli.core.gateway import Connection, Gateway
+    from run402_cli.core.db import Connection
+    from run402_cli.core.gateway import Gateway
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_jobs (

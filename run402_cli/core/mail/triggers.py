@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from run402_cli.core.db import Connection
 from run402_cli.core.functions import runs
-from run402_cli.core.gateway import Connection
 from run402_cli.core.mail.mailboxes import Mailbox
 from run402_cli.core.sites import cache
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from run402_cli.core.gateway import Connection
+from run402_cli.core.db import Connection
 from run402_cli.core.rest.errors import RestError, closest
 
 _KEPT_SCHEMAS = 128

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core import hints
-from run402_cli.core.gateway import Connection
+from run402_cli.core.db import Connection
 from run402_cli.core.projects import Project
 from run402_cli.core.rest.compile import Parameters, Read
 from run402_cli.core.rest.errors import RestError

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.gateway import Connection, gateway_of
+from run402_cli.core.db import Connection
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects import Project
 from run402_cli.core.rest.access import caller, service_caller
 from run402_cli.core.rest.body import read_body

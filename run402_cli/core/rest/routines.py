@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from run402_cli.core.gateway import Connection
+from run402_cli.core.db import Connection
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import Parameters, array_literal, raw
 from run402_cli.core.rest.errors import RestError, closest

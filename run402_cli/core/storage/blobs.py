@@ -18,8 +18,9 @@ from starlette.responses import Response
 
 from run402_cli.core.auth import key_owner, require_service_key
 from run402_cli.core.content import public_base
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.guard import LOOPBACK_HOST
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection
 from run402_cli.core.http import iso
 from run402_cli.core.storage.keys import url_path
 from run402_cli.core.storage.spec import Put

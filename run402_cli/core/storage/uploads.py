@@ -17,8 +17,9 @@ from starlette.responses import Response
 
 from run402_cli.core.auth import require_service_key
 from run402_cli.core.content import receive_to
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project
 from run402_cli.core.storage import images, objects, spec

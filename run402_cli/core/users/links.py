@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from run402_cli import advice
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection
 from run402_cli.core.mail.letters import Letter
 from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects import Project

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.auth import require_service_key
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection, Gateway, gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.projects import Project
 from run402_cli.core.users import accounts, links, passwords, sessions, settings

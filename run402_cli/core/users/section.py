@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from run402_cli.core.gateway import Connection, Gateway
+from run402_cli.core.db import Connection
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.sections import Section
 
 _USERS = (

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from run402_cli.core.auth import sign_token
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Connection
 from run402_cli.core.settings import Settings
 from run402_cli.core.users.accounts import User, by_id, change
 
