@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from run402_cli import __version__, invocation
 from run402_cli.commands._manifest import detailed, names
-from run402_cli.core.app import routes
+from run402_cli.core.app import ROUTES
 from run402_cli.services import docs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,7 +171,7 @@ def read_first() -> str:
 
 
 def test_every_route_that_agents_read_first_is_one_of_the_gateway() -> None:
-    patterns = [route.path_regex for route in routes() if isinstance(route, Route)]
+    patterns = [route.path_regex for route in ROUTES if isinstance(route, Route)]
     told = set(re.findall(r"(?<![\w.])(/(?:[a-z]+/v1|_run402)[^\s?`\",;)]*)", read_first()))
     assert len(told) >= 8
     unknown = {path for path in told if not any(pattern.match(path.rstrip(".")) for pattern in patterns)}

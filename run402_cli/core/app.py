@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import logging
 import re
 import time
-from collections.abc import Iterator
 
 import psycopg
 import psycopg.errors
@@ -20,51 +18,86 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from run402_cli.core import hints
+from run402_cli.core import (
+    account,
+    apply,
+    auth,
+    branches,
+    cache,
+    content,
+    credentials,
+    domains,
+    events,
+    expose,
+    faults,
+    health,
+    hints,
+    operations,
+    project_routes,
+    rehearse,
+    releases,
+    resolve,
+    rest,
+    schema,
+    snapshots,
+    sql,
+    static,
+    subdomains,
+)
+from run402_cli.core.archives import routes as archives_routes
+from run402_cli.core.ci import routes as ci_routes
 from run402_cli.core.ci.sessions import Sessions
+from run402_cli.core.console import routes as console_routes
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions import manage as functions_manage
+from run402_cli.core.functions import routes as functions_routes
 from run402_cli.core.gateway import Gateway, database_unavailable, gateway_of
 from run402_cli.core.guard import Cors, Guard
 from run402_cli.core.http import reply
+from run402_cli.core.jobs import routes as jobs_routes
+from run402_cli.core.mail import outbox as mail_outbox
 from run402_cli.core.siwx import Siwx
+from run402_cli.core.storage import routes as storage_routes
 from run402_cli.core.unavailable import unavailable
+from run402_cli.core.users import routes as users_routes
 from run402_cli.local_gateway import CONSOLE
 
 log = logging.getLogger("run402.core")
 
 # The first match wins, so modules with fixed paths stand before modules with parameters in the same place.
-ROUTE_MODULES = (
-    "health",
-    "auth",
-    "rest",
-    "sql",
-    "schema",
-    "expose",
-    "credentials",
-    "account",
-    "content",
-    "apply",
-    "rehearse",
-    "operations",
-    "releases",
-    "resolve",
-    "project_routes",
-    "snapshots",
-    "branches",
-    "subdomains",
-    "domains",
-    "cache",
-    "users.routes",
-    "mail.outbox",
-    "console.routes",
-    "jobs.routes",
-    "events",
-    "faults",
-    "storage.routes",
-    "functions.routes",
-    "ci.routes",
-    "archives.routes",
-    "static",
+ROUTES: tuple[BaseRoute, ...] = (
+    *health.ROUTES,
+    *auth.ROUTES,
+    *rest.ROUTES,
+    *sql.ROUTES,
+    *schema.ROUTES,
+    *expose.ROUTES,
+    *credentials.ROUTES,
+    *account.ROUTES,
+    *content.ROUTES,
+    *apply.ROUTES,
+    *rehearse.ROUTES,
+    *operations.ROUTES,
+    *releases.ROUTES,
+    *resolve.ROUTES,
+    *project_routes.ROUTES,
+    *snapshots.ROUTES,
+    *branches.ROUTES,
+    *subdomains.ROUTES,
+    *domains.ROUTES,
+    *cache.ROUTES,
+    *users_routes.ROUTES,
+    *mail_outbox.ROUTES,
+    *console_routes.ROUTES,
+    *jobs_routes.ROUTES,
+    *events.ROUTES,
+    *faults.ROUTES,
+    *storage_routes.ROUTES,
+    *functions_routes.ROUTES,
+    *functions_manage.ROUTES,
+    *ci_routes.ROUTES,
+    *archives_routes.ROUTES,
+    *static.ROUTES,
 )
 # SQLSTATE classes: connection lost, server shutting down or starting, out of connections.
 LOST_CONNECTION = re.compile(r"08|57P0|53300")
@@ -72,16 +105,10 @@ LOST_CONNECTION = re.compile(r"08|57P0|53300")
 CONTENTION = re.compile(r"40|55P03|57014")
 
 
-def routes() -> Iterator[BaseRoute]:
-    """Every route of the gateway."""
-    for name in ROUTE_MODULES:
-        yield from importlib.import_module(f"run402_cli.core.{name}").ROUTES
-
-
 def create_app(gateway: Gateway) -> Starlette:
     """The ASGI application around an opened gateway."""
     app = Starlette(
-        routes=list(routes()),
+        routes=ROUTES,
         middleware=[
             Middleware(AccessLog),
             Middleware(Cors),

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli.core.credential_rows import find_credential
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -71,8 +72,6 @@ async def key_holder(conn: Connection, key: str) -> tuple[Project, Literal["anon
 
 
 async def _issued_credential(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:
-    from run402_cli.core.credentials import find_credential
-
     found = await find_credential(conn, key)
     if found is None:
         return None

@@ -2,51 +2,83 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
 from typing import Any
 
-from run402_cli.core import datadir
+from run402_cli.core import (
+    account,
+    branches,
+    cache,
+    content,
+    credential_rows,
+    datadir,
+    events,
+    expose,
+    faults,
+    migrations,
+    operations,
+    payments,
+    plans,
+    projects,
+    releases,
+    siwx,
+    snapshots,
+    tiers,
+)
+from run402_cli.core.archives import records as archives_records
+from run402_cli.core.ci import bindings as ci_bindings
 from run402_cli.core.db import Connection
+from run402_cli.core.functions import bundles as functions_bundles
+from run402_cli.core.functions import logs as functions_logs
+from run402_cli.core.functions import runs as functions_runs
+from run402_cli.core.functions import schedules as functions_schedules
+from run402_cli.core.jobs import records as jobs_records
+from run402_cli.core.mail import mailboxes as mail_mailboxes
+from run402_cli.core.mail import messages as mail_messages
+from run402_cli.core.mail import webhooks as mail_webhooks
+from run402_cli.core.storage import objects as storage_objects
+from run402_cli.core.users import accounts as users_accounts
+from run402_cli.core.users import links as users_links
+from run402_cli.core.users import sessions as users_sessions
+from run402_cli.core.users import settings as users_settings
 
 # What the bookkeeping tables mean, kept in internal.core_format. 0: there was no such record yet. A newer one is refused;
 # an older one is brought up to date by the statements below, which are idempotent.
 FORMAT = 1
 
-# Modules that own bookkeeping tables, parents first (most tables reference internal.core_projects).
-TABLE_OWNERS = (
-    "projects",
-    "content",
-    "storage.objects",
-    "migrations",
-    "releases",
-    "operations",
-    "plans",
-    "functions.bundles",
-    "functions.logs",
-    "functions.runs",
-    "functions.schedules",
-    "expose",
-    "credentials",
-    "account",
-    "users.accounts",
-    "users.sessions",
-    "users.settings",
-    "users.links",
-    "mail.mailboxes",
-    "mail.messages",
-    "mail.webhooks",
-    "jobs.runner",
-    "events",
-    "faults",
-    "snapshots",
-    "branches",
-    "cache",
-    "siwx",
-    "payments",
-    "tiers",
-    "ci.bindings",
-    "archives.records",
+# The bookkeeping tables, parents first (most tables reference internal.core_projects).
+TABLES: tuple[str, ...] = (
+    projects.DDL,
+    content.DDL,
+    storage_objects.DDL,
+    migrations.DDL,
+    releases.DDL,
+    operations.DDL,
+    plans.DDL,
+    functions_bundles.DDL,
+    functions_logs.DDL,
+    functions_runs.DDL,
+    functions_schedules.DDL,
+    expose.DDL,
+    credential_rows.DDL,
+    account.DDL,
+    users_accounts.DDL,
+    users_sessions.DDL,
+    users_settings.DDL,
+    users_links.DDL,
+    mail_mailboxes.DDL,
+    mail_messages.DDL,
+    mail_webhooks.DDL,
+    jobs_records.DDL,
+    events.DDL,
+    faults.DDL,
+    snapshots.DDL,
+    branches.DDL,
+    cache.DDL,
+    siwx.DDL,
+    payments.DDL,
+    tiers.DDL,
+    ci_bindings.DDL,
+    archives_records.DDL,
 )
 
 # Roles belong to the whole cluster, so another gateway may be creating the same ones right now.
@@ -107,14 +139,6 @@ CREATE OR REPLACE FUNCTION auth.project_id() RETURNS text LANGUAGE sql STABLE AS
 BOOTSTRAP_LOCK = 402_000_001
 
 
-def table_definitions() -> Iterator[str]:
-    """The DDL of every module that owns tables."""
-    for name in TABLE_OWNERS:
-        # By name, because these modules import the gateway, which imports this one.
-        ddl: str = importlib.import_module(f"run402_cli.core.{name}").DDL
-        yield ddl
-
-
 FORMAT_TABLE = """
 CREATE TABLE IF NOT EXISTS internal.core_format (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -135,7 +159,7 @@ async def bootstrap(conn: Connection) -> dict[str, Any] | None:
         found = await _format(conn)
         await conn.execute(ROLES)
         await conn.execute(SCHEMAS)
-        for ddl in table_definitions():
+        for ddl in TABLES:
             await conn.execute(ddl.encode())
         if found == FORMAT:
             return None

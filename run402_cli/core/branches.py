@@ -25,7 +25,7 @@ from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
 from run402_cli.core.project_routes import new_name
 from run402_cli.core.projects import Project, drop_project, insert_project
-from run402_cli.core.sections import sections
+from run402_cli.core.section_list import SECTIONS
 from run402_cli.core.snapshots import Snapshot
 from run402_cli.release.state import normalize_state, state_digest
 
@@ -193,7 +193,7 @@ async def create(gateway: Gateway, conn: Connection, parent: Project, wish: Wish
         await open_schema(conn, branch.schema_slot)
         await _copy_records(conn, parent, branch, snapshot)
         await asyncio.to_thread(gateway.store.share, parent.project_id, branch.project_id)
-        for part in sections():
+        for part in SECTIONS:
             await part.branched(gateway, conn, parent.project_id, branch.project_id)
         release_id = await _copy_release(gateway, conn, parent, branch, wish)
         await conn.execute(
@@ -266,7 +266,7 @@ async def _copy_release(gateway: Gateway, conn: Connection, parent: Project, bra
         (branch.project_id, release_id, digest, Jsonb(state), release.manifest_digest),
     )
     await releases.point_at(conn, branch.project_id, release_id, [])
-    for part in sections():
+    for part in SECTIONS:
         await part.switched(gateway, conn, branch.project_id, state)
     return release_id
 

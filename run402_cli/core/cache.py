@@ -11,9 +11,9 @@ from starlette.routing import Route
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.guard import LOOPBACK_HOST
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.sites import project_of_host
+from run402_cli.core.surfaces import LOOPBACK_HOST
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_cache_generations (

@@ -23,7 +23,7 @@ from run402_cli.core.operations import advance
 from run402_cli.core.plans import Plan
 from run402_cli.core.projects import Project
 from run402_cli.core.restore_points import restore_point
-from run402_cli.core.sections import sections
+from run402_cli.core.section_list import SECTIONS
 from run402_cli.core.sites import Site
 from run402_cli.core.wire_spec import content_refs
 
@@ -119,7 +119,7 @@ class _Work:
         known = await migrations.recorded(self.conn, self.plan.project_id)
         wire = self.plan.wire
         wanted = dict(content_refs(wire, migrations.pending(wire.migrations, known)))
-        for part in sections():
+        for part in SECTIONS:
             planned = await part.plan(self.gateway, self.conn, self.project, wire, self.plan.target_release)
             wanted |= planned.content
         store, project_id = self.gateway.store, self.plan.project_id
@@ -181,7 +181,7 @@ class _Work:
     async def stage(self) -> None:
         """What the sections prepare before anything is switched."""
         self.phase = "stage"
-        for part in sections():
+        for part in SECTIONS:
             await part.stage(self.gateway, self.conn, self.project, self.plan.wire, self.plan.target_release)
 
     async def check(self) -> None:
@@ -223,7 +223,7 @@ class _Work:
     async def _sections(self) -> dict[str, Any]:
         target = self.plan.target_release
         added: dict[str, Any] = {}
-        for part in sections():
+        for part in SECTIONS:
             added |= await part.activate(self.gateway, self.conn, self.project, self.plan.wire, target)
             await part.switched(self.gateway, self.conn, self.plan.project_id, target)
         return added

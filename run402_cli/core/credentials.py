@@ -5,68 +5,25 @@ Only a hash of the secret is kept; the secret itself is in one answer, once. See
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
-import psycopg
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli import advice
-from run402_cli.core import auth
-from run402_cli.core.db import Connection
+from run402_cli.core import auth, credential_rows
+from run402_cli.core.credential_rows import Kind
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
 
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_credentials (
-  credential_id text PRIMARY KEY,
-  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
-  kind text NOT NULL CHECK (kind IN ('anon', 'service')),
-  name text NOT NULL,
-  secret_sha256 text NOT NULL UNIQUE,
-  short_lived boolean NOT NULL DEFAULT false,
-  created_at timestamptz NOT NULL DEFAULT now(),
-  last_used_at timestamptz,
-  expires_at timestamptz,
-  revoked_at timestamptz,
-  revoked_reason text,
-  replacement_of text
-);
-CREATE UNIQUE INDEX IF NOT EXISTS core_credentials_live_name
-  ON internal.core_credentials (project_id, name) WHERE revoked_at IS NULL;
-"""
-
-Kind = Literal["anon", "service"]
 KINDS = ("anon", "service")
 MAX_NAME = 128
 MAX_LIFETIME = timedelta(days=366)
 TOKEN_SECONDS = 3600
-_COLUMNS = (
-    "credential_id, project_id, kind, name, created_at,"
-    " last_used_at, expires_at, revoked_at, revoked_reason, replacement_of"
-)
-_LIVE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
-
-
-async def find_credential(conn: Connection, secret: str) -> tuple[str, Kind] | None:
-    """Project id and kind of a live issued credential, or None. Notes the use, at most once a minute."""
-    digest = _digest(secret)
-    query = f"SELECT project_id, kind FROM internal.core_credentials WHERE secret_sha256 = %s AND {_LIVE}"
-    row = await (await conn.execute(query, (digest,))).fetchone()
-    if row is None:
-        return None
-    await conn.execute(
-        "UPDATE internal.core_credentials SET last_used_at = now()"
-        " WHERE secret_sha256 = %s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')",
-        (digest,),
-    )
-    return row[0], row[1]
 
 
 async def issue_credential(request: Request) -> Response:
@@ -85,7 +42,7 @@ async def issue_credential(request: Request) -> Response:
                 " WHERE project_id = %s AND name = %s AND revoked_at IS NULL AND expires_at <= now()",
                 (project.project_id, name),
             )
-            record, secret = await _insert(conn, project.project_id, kind, name, expires_at=expires)
+            record, secret = await credential_rows.issue(conn, project.project_id, kind, name, expires_at=expires)
     return reply({**record, "secret": secret, "next_actions": _store_it(project.project_id, kind)}, 201)
 
 
@@ -94,7 +51,7 @@ async def list_credentials(request: Request) -> Response:
     with_revoked = request.query_params.get("include_revoked", "").lower() in ("true", "1")
     async with gateway_of(request).connection() as conn:
         project = await auth.project_by_id(conn, request.path_params["project_id"])
-        records = await _records(conn, project.project_id, with_revoked=with_revoked)
+        records = await credential_rows.of_project(conn, project.project_id, with_revoked=with_revoked)
     return reply({"credentials": records})
 
 
@@ -105,7 +62,7 @@ async def credential_status(request: Request) -> Response:
     """
     async with gateway_of(request).connection() as conn:
         project = await auth.project_by_id(conn, request.path_params["project_id"])
-        records = await _records(conn, project.project_id, with_revoked=False)
+        records = await credential_rows.of_project(conn, project.project_id, with_revoked=False)
     live = [
         record for record in records if record["expires_at"] is None or record["expires_at"] > iso(datetime.now(UTC))
     ]
@@ -133,7 +90,7 @@ async def rotate_credential(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         project = await auth.project_by_id(conn, request.path_params["project_id"])
         async with conn.transaction():
-            row = await _locked(conn, project.project_id, request.path_params["credential_id"])
+            row = await credential_rows.locked(conn, project.project_id, request.path_params["credential_id"])
             credential_id, kind, name, expires, live = row
             if not live:
                 again = ("credentials", "issue", "--kind", kind, "--name", advice.Blank("name"))
@@ -144,8 +101,8 @@ async def rotate_credential(request: Request) -> Response:
                     f" `{advice.command(*again, '--project', project.project_id)}`.",
                     code="CREDENTIAL_NOT_LIVE",
                 )
-            await _mark_revoked(conn, credential_id, "rotated")
-            record, secret = await _insert(
+            await credential_rows.mark_revoked(conn, credential_id, "rotated")
+            record, secret = await credential_rows.issue(
                 conn, project.project_id, kind, name, expires_at=expires, replacement_of=credential_id
             )
     return reply({**record, "secret": secret, "next_actions": _store_it(project.project_id, kind)}, 201)
@@ -163,9 +120,11 @@ async def revoke_credential(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         project = await auth.project_by_id(conn, request.path_params["project_id"])
         async with conn.transaction():
-            credential_id = (await _locked(conn, project.project_id, request.path_params["credential_id"]))[0]
-            await _mark_revoked(conn, credential_id, reason)
-            record = await _record(conn, credential_id)
+            credential_id = (
+                await credential_rows.locked(conn, project.project_id, request.path_params["credential_id"])
+            )[0]
+            await credential_rows.mark_revoked(conn, credential_id, reason)
+            record = await credential_rows.one(conn, credential_id)
     return reply({**record, "revoked": True})
 
 
@@ -182,13 +141,10 @@ async def mint_token(request: Request) -> Response:
             )
             expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
             name = f"token-{secrets.token_hex(6)}"
-            record, secret = await _insert(conn, project.project_id, kind, name, expires_at=expires, short_lived=True)
+            record, secret = await credential_rows.issue(
+                conn, project.project_id, kind, name, expires_at=expires, short_lived=True
+            )
     return reply({**record, "secret": secret, "expires_in": TOKEN_SECONDS}, 201)
-
-
-def _digest(secret: str) -> str:
-    # Plain SHA-256 is enough: the secret is 192 random bits, there is nothing to guess.
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _kind(body: dict[str, Any]) -> Kind:
@@ -229,86 +185,6 @@ def _expiry(body: dict[str, Any]) -> datetime | None:
             field="expires_at",
         )
     return moment
-
-
-async def _insert(
-    conn: Connection,
-    project_id: str,
-    kind: Kind,
-    name: str,
-    *,
-    expires_at: datetime | None,
-    short_lived: bool = False,
-    replacement_of: str | None = None,
-) -> tuple[dict[str, Any], str]:
-    secret = f"r402_{kind}_{secrets.token_hex(24)}"
-    credential_id = f"cred_{secrets.token_hex(12)}"
-    try:
-        await conn.execute(
-            "INSERT INTO internal.core_credentials"
-            " (credential_id, project_id, kind, name, secret_sha256, short_lived, expires_at, replacement_of)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (credential_id, project_id, kind, name, _digest(secret), short_lived, expires_at, replacement_of),
-        )
-    except psycopg.errors.UniqueViolation as exc:
-        raise GatewayError(
-            409,
-            "credential_name_taken",
-            f"A live credential of {project_id} is already named {name}. Choose another name, or rotate that one;"
-            f" `{advice.command('credentials', 'list', '--project', project_id)}` shows its id.",
-            code="CREDENTIAL_NAME_TAKEN",
-            field="name",
-        ) from exc
-    return await _record(conn, credential_id), secret
-
-
-async def _mark_revoked(conn: Connection, credential_id: str, reason: str | None) -> None:
-    await conn.execute(
-        "UPDATE internal.core_credentials SET revoked_at = now(), revoked_reason = %s"
-        " WHERE credential_id = %s AND revoked_at IS NULL",
-        (reason, credential_id),
-    )
-
-
-async def _locked(
-    conn: Connection, project_id: str, credential_id: str
-) -> tuple[str, Kind, str, datetime | None, bool]:
-    """Id, kind, name, expiry and liveness; the row stays locked so that two rotations cannot both win."""
-    query = (
-        f"SELECT credential_id, kind, name, expires_at, {_LIVE} FROM internal.core_credentials"
-        " WHERE project_id = %s AND credential_id = %s FOR UPDATE"
-    )
-    row = None
-    if "\0" not in credential_id:
-        row = await (await conn.execute(query, (project_id, credential_id))).fetchone()
-    if row is None:
-        raise GatewayError(
-            404,
-            "credential_not_found",
-            f"{project_id} has no credential {credential_id}."
-            f" `{advice.command('credentials', 'list', '--project', project_id, '--include-revoked')}` shows their ids.",
-            code="CREDENTIAL_NOT_FOUND",
-        )
-    return row[0], row[1], row[2], row[3], row[4]
-
-
-async def _record(conn: Connection, credential_id: str) -> dict[str, Any]:
-    query = f"SELECT {_COLUMNS} FROM internal.core_credentials WHERE credential_id = %s"
-    row = await (await conn.execute(query, (credential_id,))).fetchone()
-    assert row is not None
-    return _as_record(row)
-
-
-async def _records(conn: Connection, project_id: str, *, with_revoked: bool) -> list[dict[str, Any]]:
-    query = f"SELECT {_COLUMNS} FROM internal.core_credentials WHERE project_id = %s AND NOT short_lived"
-    query += "" if with_revoked else " AND revoked_at IS NULL"
-    rows = await (await conn.execute(query + " ORDER BY created_at, credential_id", (project_id,))).fetchall()
-    return [_as_record(row) for row in rows]
-
-
-def _as_record(row: Sequence[Any]) -> dict[str, Any]:
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    return {name: iso(value) if isinstance(value, datetime) else value for name, value in zip(names, row, strict=True)}
 
 
 def _store_it(project_id: str, kind: Kind) -> list[dict[str, str]]:

@@ -28,10 +28,11 @@ from run402_cli import advice
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.events import service_project
-from run402_cli.core.functions.logs import parse_instant, redact
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, reply
+from run402_cli.core.instants import parse_instant
 from run402_cli.core.projects import Project
+from run402_cli.core.redaction import redact
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_faults (

@@ -6,23 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from run402_cli.core.background import Functions, Jobs, Mail
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
 from run402_cli.core.store import ContentStore
 
-if TYPE_CHECKING:
-    from run402_cli.core.functions.runtime import Runtime
-    from run402_cli.core.jobs.runner import Runner
-    from run402_cli.core.mail.webhooks import Deliveries
 
 class Gateway:
-    """Settings plus the two stores behind every handler."""
+    """Settings, the two stores behind every handler, and the background workers. compose.py puts it together."""
+
+    functions: Functions
+    mail: Mail
+    jobs: Jobs
 
     def __init__(self, settings: Settings, database_url: str) -> None:
         self.settings = settings
@@ -43,33 +44,14 @@ class Gateway:
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
         self.sql_slots = asyncio.Semaphore(20)
-        self.functions, self.mail, self.jobs = self._workers()
         self.started_at = datetime.now(UTC)
         # {what, from, to} when this start brought tables of an older version up to date.
         self.database_upgraded: dict[str, Any] | None = None
         # Says why the embedded PostgreSQL is away, None while it is up; set by its supervisor.
         self.database_lost: Callable[[], str | None] = lambda: None
 
-    def _workers(self) -> tuple[Runtime, Deliveries, Runner]:
-        # Their modules import this one.
-        from run402_cli.core.functions.runtime import Runtime
-        from run402_cli.core.jobs.runner import Runner
-        from run402_cli.core.mail.webhooks import Deliveries
-
-        return Runtime(self), Deliveries(self), Runner(self)
-
-    async def open(self) -> None:
-        """Connect, and create or upgrade roles, schemas and bookkeeping tables."""
-        from run402_cli.core.bootstrap import bootstrap
-
-        await self.pool.open(wait=True, timeout=30)
-        async with self.connection() as conn:
-            self.database_upgraded = await bootstrap(conn)
-        self.functions.start()
-        self.mail.start()
-        self.jobs.start()
-
     async def close(self) -> None:
+        """Stop the workers, then let go of the database."""
         await self.jobs.close()
         await self.mail.close()
         await self.functions.close()

@@ -8,36 +8,16 @@ docs/local-gateway.md.
 
 from __future__ import annotations
 
-import re
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from run402_cli.core.auth import key_holder, presented_key
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.surfaces import CORS_PATH, LOOPBACK_HOST, is_public
 
-LOOPBACK_HOST = re.compile(r"(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]+\.)*localhost)\.?(?::\d{1,5})?", re.IGNORECASE)
-
-# Everything a page may call: REST and sign-in ask for a key themselves, the others serve public bytes only.
-PUBLIC = re.compile(
-    r"""/rest/v1(?:/.*)?
-      | /auth/v1/(?:signup|token|logout|magic-link|providers|user(?:/password)?)
-      | /functions/v1/(?!(?:runs|invoke)$)[^/]+
-      | /projects/v1/[^/]+/static(?:/.*)?
-      | /projects/v1/[^/]+/storage/(?:public|immutable|signed)/.*
-      | /health
-      | /capabilities/v1""",
-    re.VERBOSE,
-)
-# Everything else belongs to the gateway; on `<name>.localhost` the remaining paths are the site's own.
-CONTROL_PLANE = re.compile(r"/(?:health|status|_run402(?:/.*)?|admin/api(?:/.*)?|[a-z-]+/v1(?:/.*)?)")
-
-CORS_PATH = re.compile(
-    r"/rest/v1(?:/.*)?|/functions/v1/(?!(?:runs|invoke)$)[^/]+"
-    r"|/auth/v1/(?:signup|token|logout|magic-link|providers|user(?:/password)?)"
-)
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Content-Range, Range-Unit, Content-Location, Location, Preference-Applied",
@@ -122,21 +102,7 @@ def _is_look(request: Request) -> bool:
     )
 
 
-def is_public(path: str, headers: Headers) -> bool:
-    """Is this one of the surfaces that a web page may use? On `<name>.localhost` that includes the site's own paths."""
-    return bool(PUBLIC.fullmatch(path)) or (site_label(headers) is not None and not CONTROL_PLANE.fullmatch(path))
-
-
-def site_label(headers: Headers) -> str | None:
-    """`blog` for the Host `blog.localhost:4020`; None for any other kind of Host."""
-    name = headers.get("host", "").partition(":")[0].lower().rstrip(".")
-    label, _, rest = name.partition(".")
-    return label if rest == "localhost" and label else None
-
-
 async def _holds_service_key(request: Request) -> bool:
-    from run402_cli.core.auth import key_holder, presented_key
-
     key = presented_key(request)
     if key is None:
         return False

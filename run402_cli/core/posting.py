@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.guard import LOOPBACK_HOST
+from run402_cli.core.surfaces import LOOPBACK_HOST
 
 TIMEOUT_SECONDS = 10
 MAX_URL = 2048

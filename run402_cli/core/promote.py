@@ -20,7 +20,7 @@ from run402_cli.core.locks import project_lock
 from run402_cli.core.operations import advance
 from run402_cli.core.projects import Project
 from run402_cli.core.releases import Release
-from run402_cli.core.sections import sections
+from run402_cli.core.section_list import SECTIONS
 
 IRREVERSIBLE = "MIGRATIONS_NOT_REVERSIBLE"
 
@@ -156,7 +156,7 @@ async def _move(gateway: Gateway, conn: Connection, project: Project, target: Re
             (project.project_id, project.project_id, target.release_id),
         )
         await releases.point_at(conn, project.project_id, target.release_id, target.state["subdomains"]["names"])
-        for part in sections():
+        for part in SECTIONS:
             await part.switched(gateway, conn, project.project_id, target.state)
         message = f"Promoted {target.release_id}"
         await advance(conn, operation_id, "ready", "ready", "done", message, {"release_id": target.release_id})

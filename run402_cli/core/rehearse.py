@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core import branches, migrations, operations, plans, releases
-from run402_cli.core.apply import evaluate
 from run402_cli.core.auth import project_by_id
 from run402_cli.core.check_spec import Check
 from run402_cli.core.checks import run_checks
@@ -24,6 +23,7 @@ from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.locks import project_lock
+from run402_cli.core.planning import evaluate
 from run402_cli.core.plans import Plan
 from run402_cli.core.projects import Project
 from run402_cli.core.sites import Site, cache

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
 from run402_cli.core.wire_spec import WireSpec
-
-# Module below run402_cli.core -> its SECTION. In the order in which they are staged and activated.
-SECTION_MODULES: tuple[str, ...] = ("storage.section", "functions.section", "users.section", "events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +54,3 @@ class Section:
 
     async def branched(self, gateway: Gateway, conn: Connection, project_id: str, branch_id: str) -> None:
         """Copy what the section keeps for a project beside its release state to a branch of it, in one transaction."""
-
-
-@cache
-def sections() -> tuple[Section, ...]:
-    """Every section, in order."""
-    return tuple(importlib.import_module(f"run402_cli.core.{name}").SECTION for name in SECTION_MODULES)

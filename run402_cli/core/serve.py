@@ -31,6 +31,7 @@ from run402_cli import advice
 from run402_cli._version import __version__
 from run402_cli.core import datadir
 from run402_cli.core.app import create_app
+from run402_cli.core.compose import compose, start
 from run402_cli.core.errors import CoreProcessError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.patience import patient_protocol
@@ -118,7 +119,7 @@ class _Process:
             require_payment=self.options.require_payment,
         )
         async with self._database(secrets) as (url, postgres):
-            gateway = Gateway(settings, url)
+            gateway = compose(settings, url)
             await open_gateway(gateway)
             datadir.tie(self.data_dir, external=postgres is None, port=settings.port)
             try:
@@ -188,7 +189,7 @@ async def supervised(supervisor: Supervisor, end: Callable[[], None]) -> AsyncIt
 async def open_gateway(gateway: Gateway) -> None:
     """Connect and bootstrap. CORE_DATABASE_UNUSABLE with PostgreSQL's words when that fails."""
     try:
-        await gateway.open()
+        await start(gateway)
     except CoreProcessError:
         await gateway.close()
         raise

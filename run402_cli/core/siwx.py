@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.guard import is_public
 from run402_cli.core.signatures import ADDRESS, personal_digest, signer_of
+from run402_cli.core.surfaces import is_public
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_siwx_nonces (

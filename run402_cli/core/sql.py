@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core import hints
+from run402_cli.core import expose, hints
 from run402_cli.core.auth import require_service_key
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -171,8 +171,6 @@ async def _finish(conn: Connection) -> None:
 
 async def _restore_privileges(conn: Connection, project: Project) -> None:
     """What the text created is dark to anon and users until exposed, and open to service_role."""
-    from run402_cli.core import expose
-
     # The text may have set a timeout or a role for itself; neither is meant for this.
     await conn.execute("RESET ALL; RESET ROLE")
     await expose.reapply(conn, project)

@@ -18,10 +18,10 @@ from run402_cli.core.auth import project_by_id, require_service_key
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.routes import call_route
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.guard import CONTROL_PLANE, site_label
 from run402_cli.core.http import reply
 from run402_cli.core.projects import Project
 from run402_cli.core.sites import ALL_METHODS, Found, Site, cache, look_up, project_of_host
+from run402_cli.core.surfaces import CONTROL_PLANE, site_label
 from run402_cli.release.static_manifest import cache_control, static_manifest_sha256
 
 STREAM_BYTES = 256 * 1024

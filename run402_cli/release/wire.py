@@ -27,7 +27,7 @@ MAX_METADATA_BYTES: Final = 4096
 SliceKind = Literal["release", "asset", "mixed"]
 Place = tuple[str, ...]
 
-_SNAKE: Final = {
+SNAKE: Final = {
     "timeoutSeconds": "timeout_seconds",
     "memoryMb": "memory_mb",
     "requireAuth": "require_auth",
@@ -456,7 +456,7 @@ class _Writer:
                 yield f"{place}.{name}", function
 
     def _name(self, camel: str) -> str:
-        return camel if self.core else _SNAKE.get(camel, camel)
+        return camel if self.core else SNAKE.get(camel, camel)
 
     def _renamed(self, value: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
         return {self._name(key): value[key] for key in keys if value.get(key) is not None}

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from run402_cli.core.app import create_app
+from run402_cli.core.compose import compose, start
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings
 
@@ -69,8 +70,8 @@ class Running:
             self.loop.close()
 
     async def _serve(self) -> None:
-        gateway = Gateway(self.settings, self.database_url)
-        await gateway.open()
+        gateway = compose(self.settings, self.database_url)
+        await start(gateway)
         try:
             app = create_app(gateway)
             self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))

@@ -21,13 +21,13 @@ import asyncio, sys
 from pathlib import Path
 import uvicorn
 from run402_cli.core.app import create_app
-from run402_cli.core.gateway import Gateway
+from run402_cli.core.compose import compose, start
 from run402_cli.core.settings import Settings
 
 async def main(url, port, data):
     settings = Settings(data_dir=Path(data), jwt_secret="j" * 40, signed_read_secret="s" * 40, port=port, database_url=url)
-    gateway = Gateway(settings, url)
-    await gateway.open()
+    gateway = compose(settings, url)
+    await start(gateway)
     config = uvicorn.Config(create_app(gateway), port=port, log_level="warning", lifespan="off", access_log=False)
     await uvicorn.Server(config).serve()
 

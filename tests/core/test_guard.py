@@ -14,8 +14,9 @@ from starlette.requests import Request
 
 from run402_cli.core.app import create_app
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.guard import CONTROL_PLANE, refusal
+from run402_cli.core.guard import refusal
 from run402_cli.core.static import HostRoute
+from run402_cli.core.surfaces import CONTROL_PLANE
 
 Send = Callable[..., httpx.Response]
 

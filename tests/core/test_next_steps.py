@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core import hints
-from run402_cli.core.app import routes
+from run402_cli.core.app import ROUTES
 from run402_cli.core.errors import GatewayError
 
 CORE = Path(hints.__file__).parent
@@ -93,7 +93,7 @@ def filled(route: Route, project_id: str) -> str:
 def asked(project: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str], bytes]]:
     """Requests that are wrong in many ways, to every route: no key, a wrong key, a wrong thing, a wrong body."""
     own = {"Authorization": f"Bearer {project['service_key']}", "apikey": project["service_key"]}
-    for route in routes():
+    for route in ROUTES:
         if not isinstance(route, Route):
             continue
         for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"}):

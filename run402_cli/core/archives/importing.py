@@ -34,7 +34,7 @@ from run402_cli.core.functions.secrets import check_secret, save_secret
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import read_object, reply
 from run402_cli.core.projects import Project, insert_project
-from run402_cli.core.sections import sections
+from run402_cli.core.section_list import SECTIONS
 from run402_cli.core.storage import images, objects
 from run402_cli.core.storage.spec import Put, read
 from run402_cli.core.store import sync_file
@@ -291,7 +291,7 @@ class _Import:
             )
         await bundles.save(conn, project_id, release.release_id, release.bundles)
         await releases.point_at(conn, project_id, release.release_id, [])
-        for part in sections():
+        for part in SECTIONS:
             await part.switched(self.gateway, conn, project_id, release.state)
 
 

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from run402_cli.core.console import project, views
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.guard import LOOPBACK_HOST
 from run402_cli.core.pages import ROOT
+from run402_cli.core.surfaces import LOOPBACK_HOST
 from run402_cli.proxies import is_loopback_address
 
 View = Callable[[Request], Awaitable[Response]]

@@ -17,10 +17,11 @@ from starlette.responses import Response
 from run402_cli import advice
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.gates import Caller
-from run402_cli.core.functions.logs import CallLog, redact
+from run402_cli.core.functions.logs import CallLog
 from run402_cli.core.functions.workers import CallFailed, Reply
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
+from run402_cli.core.redaction import redact
 
 if TYPE_CHECKING:
     from run402_cli.core.sites import Site

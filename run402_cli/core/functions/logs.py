@@ -8,7 +8,6 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli.core import faults
 from run402_cli.core.auth import require_service_key
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -26,6 +26,12 @@ from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, reply
+from run402_cli.core.instants import instant_of
+from run402_cli.core.redaction import (
+    redact,
+    redact_values,
+    without_cut_value,
+)
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_function_logs (
@@ -55,22 +61,8 @@ FLUSH_SECONDS = 0.05
 MAX_PENDING = 20_000
 DEFAULT_TAIL, MAX_TAIL = 100, 1000
 REQUEST_ID = re.compile(r"(?:req|fnrun|fnatt)_[A-Za-z0-9_-]{4,128}")
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)")
-REDACTED = "[redacted]"
 # The runner writes the same words.
 TRUNCATED = "...[truncated]"
-
-_COOKIE = re.compile(r"\b((?:set-)?cookie)(\"?\s*[:=]\s*\"?)[^\r\n\"]+", re.IGNORECASE)
-_NAMED = re.compile(
-    r"\b(authorization|x-api-key|api-?key|x-run402-payment|x-402-payment|payment|service_key|token|secret)"
-    r"(\"?\s*[:=]\s*\"?)(?!\[redacted\])(?:(?:Basic|Bearer|Digest)\s+)?[^\s\",;}]+",
-    re.IGNORECASE,
-)
-_BEARER = re.compile(r"(Bearer\s+)[A-Za-z0-9._~+/=-]{4,}", re.IGNORECASE)
-# A stack trace names the package; everything else that begins like a key may be one.
-_TOKEN = re.compile(
-    r"\b(?!run402_cli\b)(?:sk|pk|rk|r402|run402|secret|token|api_key)(?:[:=_-][A-Za-z0-9._-]+)+\b", re.IGNORECASE
-)
 
 
 @dataclass(slots=True)
@@ -118,45 +110,6 @@ class CallLog:
         )
 
 
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` without secrets: known values, credentials after a telling name, and words that look like keys."""
-    text = redact_values(text, secrets)
-    for pattern in (_COOKIE, _NAMED):
-        text = pattern.sub(rf"\1\2{REDACTED}", text)
-    text = _BEARER.sub(rf"\1{REDACTED}", text)
-    return _TOKEN.sub(lambda found: REDACTED if len(found[0]) >= 8 and _keyish(found[0]) else found[0], text)
-
-
-def redact_values(text: str, secrets: Iterable[str]) -> str:
-    for value in secrets:
-        text = text.replace(value, REDACTED)
-        # A value with quotes or line breaks looks different inside JSON.
-        escaped = json.dumps(value)[1:-1]
-        if escaped != value:
-            text = text.replace(escaped, REDACTED)
-    return text
-
-
-def without_cut_value(text: str, secrets: Iterable[str]) -> str:
-    """`text`, which was cut off at its end, without the first part of a secret that the cut went through."""
-    for value in secrets:
-        for form in (value, json.dumps(value)[1:-1]):
-            for length in range(min(len(form) - 1, len(text)), 3, -1):
-                if text.endswith(form[:length]):
-                    return text[:-length] + REDACTED
-    return text
-
-
-def _keyish(word: str) -> bool:
-    # "secret-santa" is a word; keys have digits.
-    return any(char.isdigit() for char in word)
-
-
-def redactable(values: Iterable[str]) -> tuple[str, ...]:
-    """The values worth looking for, longest first so that no part of one is left over."""
-    return tuple(sorted({value for value in values if len(value) >= 4}, key=len, reverse=True))
-
-
 class LogStore:
     """Writes entries to the database in batches, off the path of the call."""
 
@@ -195,13 +148,10 @@ class LogStore:
             self._filled.clear()
             if not entries:
                 return
-            # It reads times and hides secrets with this module.
-            from run402_cli.core.faults import note
-
             try:
                 async with self.gateway.connection() as conn, conn.transaction():
                     await _insert(conn, entries)
-                    await note(conn, entries)
+                    await faults.note(conn, entries)
                     await self._prune(conn, {entry["project_id"] for entry in entries})
             except BaseException:
                 self._pending = entries + self._pending
@@ -270,35 +220,6 @@ def tail_of(request: Request) -> int:
     if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
         raise GatewayError(400, "invalid_request", f"tail must be a whole number from 1 to {MAX_TAIL}.", field="tail")
     return min(int(text[:9]), MAX_TAIL)
-
-
-def instant_of(request: Request, name: str) -> datetime | None:
-    """A point in time of the query: ISO-8601 with a zone, or milliseconds since 1970. 400 invalid_timestamp."""
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    # An unescaped + arrives as a space.
-    found = parse_instant(text.replace(" ", "+"))
-    if found is None:
-        raise GatewayError(
-            400,
-            "invalid_timestamp",
-            f"{name} is {text!r}. Use ISO-8601 with a zone, such as 2026-01-31T12:00:00Z, or milliseconds since 1970.",
-            field=name,
-        )
-    return found
-
-
-def parse_instant(value: Any) -> datetime | None:
-    """A time as the API takes it, or None. Finer than milliseconds is cut."""
-    try:
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            return datetime.fromtimestamp(int(value) / 1000, UTC)
-        if isinstance(value, str) and INSTANT.fullmatch(value):
-            return datetime.fromisoformat(value).astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
 
 
 async def function_logs(request: Request) -> Response:

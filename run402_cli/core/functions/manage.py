@@ -13,19 +13,22 @@ from starlette.routing import Route
 
 from run402_cli.core import plans
 from run402_cli.core.auth import project_by_id, require_service_key
+from run402_cli.core.commit import commit
 from run402_cli.core.content import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.build import LIBRARY_VERSION
 from run402_cli.core.functions.bundles import Bundle, function_not_found
-from run402_cli.core.functions.logs import parse_instant
 from run402_cli.core.functions.schedules import metas
 from run402_cli.core.functions.spec import SCHEDULE_TRIGGER
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
+from run402_cli.core.instants import parse_instant
 from run402_cli.core.locks import project_lock
+from run402_cli.core.planning import evaluate
 from run402_cli.core.projects import Project
+from run402_cli.core.wire_spec import read_spec, release_failure
 from run402_cli.release.errors import ReleaseError
 
 
@@ -149,9 +152,6 @@ async def delete_function(request: Request) -> Response:
 
 async def _deploy(gateway: Gateway, project: Project, section: dict[str, Any]) -> None:
     # These import the sections, which import this package.
-    from run402_cli.core.apply import evaluate
-    from run402_cli.core.commit import commit
-    from run402_cli.core.wire_spec import read_spec, release_failure
 
     try:
         wire = read_spec({"project_id": project.project_id, "functions": section})

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from run402_cli.core.auth import key_holder, presented_key, project_by_id, require_service_key
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions import logs, manage, runs, schedules, secrets
+from run402_cli.core.functions import logs, runs, schedules, secrets
 from run402_cli.core.functions.bundles import function_not_found
 from run402_cli.core.functions.gates import Caller, SignInRedirect, caller_of, check_role, check_signed_in
 from run402_cli.core.functions.invoke import Call, call_from, invoke, refusal, respond
@@ -162,7 +162,6 @@ ROUTES = [
     *secrets.ROUTES,
     *logs.ROUTES,
     *schedules.ROUTES,
-    *manage.ROUTES,
     *runs.ROUTES,
     Route("/functions/v1/invoke", invoke_function, methods=["POST"]),
     Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS)),

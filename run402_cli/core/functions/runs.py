@@ -26,6 +26,7 @@ from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
+from run402_cli.core.instants import instant_of, parse_instant
 from run402_cli.core.projects import Project
 from run402_cli.release.canonical import compact_json
 
@@ -289,7 +290,7 @@ def _times(body: Mapping[str, Any]) -> tuple[float | None, datetime | None, date
     found: dict[str, datetime | None] = {}
     for field in ("run_at", "expires_at"):
         value = body.get(field)
-        found[field] = None if value is None else logs.parse_instant(value)
+        found[field] = None if value is None else parse_instant(value)
         if value is not None and found[field] is None:
             raise invalid(f"{field} must be ISO-8601 with a zone, such as 2026-01-31T12:00:00Z.", field=field)
     due = found["run_at"] or current_time() + timedelta(seconds=delay or 0)
@@ -393,7 +394,7 @@ def _limit(text: str | None) -> int:
 
 def _bound(request: Request, name: str) -> datetime | None:
     try:
-        return logs.instant_of(request, name)
+        return instant_of(request, name)
     except GatewayError as exc:
         raise invalid(exc.message, field=name) from exc
 
@@ -442,7 +443,7 @@ async def run_logs(request: Request) -> Response:
         gateway,
         row["project_id"],
         request_id=row["run_id"],
-        since=logs.instant_of(request, "since"),
+        since=instant_of(request, "since"),
         tail=logs.tail_of(request),
     )
     return reply({"logs": entries})

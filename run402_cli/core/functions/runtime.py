@@ -8,35 +8,25 @@ import hashlib
 import json
 import shutil
 from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from run402_cli import advice
+from run402_cli.core.background import Loaded
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles, secrets
 from run402_cli.core.functions.build import Builder
 from run402_cli.core.functions.bundles import Bundle
 from run402_cli.core.functions.dispatch import Dispatcher
-from run402_cli.core.functions.logs import LogStore, redactable
+from run402_cli.core.functions.logs import LogStore
 from run402_cli.core.functions.schedules import Scheduler
+from run402_cli.core.functions.vault import Vault
 from run402_cli.core.functions.workers import Program, Workers
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import Project
-
-if TYPE_CHECKING:
-    from run402_cli.core.sites import Site
+from run402_cli.core.redaction import redactable
+from run402_cli.core.sites import Site
 
 MAX_LOADED = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A function that is ready to be called."""
-
-    bundle: Bundle
-    program: Program
-    pool: tuple[str, ...]
-    hidden: tuple[str, ...]
 
 
 class Runtime:
@@ -47,7 +37,7 @@ class Runtime:
         self.gateway = gateway
         self.builder = Builder(folder, gateway.store)
         self.workers = Workers(folder / "workers")
-        self.vault = secrets.Vault(gateway.settings)
+        self.vault = Vault(gateway.settings)
         self.logs = LogStore(gateway)
         self.dispatcher = Dispatcher(gateway)
         self.scheduler = Scheduler(gateway)

@@ -48,6 +48,24 @@ TICK_SECONDS = 1.0
 LATE = timedelta(seconds=30)
 
 
+async def replace(conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
+    """These are the project's schedules from now on; counts of those that stay are kept."""
+    now = datetime.now(UTC)
+    await conn.execute(
+        "UPDATE internal.core_function_schedules SET active = false, next_tick_at = NULL WHERE project_id = %s",
+        (project_id,),
+    )
+    for entry in state["functions"]:
+        for trigger in schedules(entry):
+            await conn.execute(
+                "INSERT INTO internal.core_function_schedules (project_id, function_name, trigger_id, trigger,"
+                " next_tick_at) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (project_id, function_name, trigger_id)"
+                " DO UPDATE SET trigger = excluded.trigger, next_tick_at = excluded.next_tick_at, active = true,"
+                " last_error = NULL",
+                (project_id, entry["name"], trigger["id"], Jsonb(trigger), next_tick(trigger, now, entry["name"])),
+            )
+
+
 class Scheduler:
     """One task that makes the runs of due triggers."""
 
@@ -64,23 +82,6 @@ class Scheduler:
             except Exception:
                 log.exception("schedules: a tick failed")
             await asyncio.sleep(TICK_SECONDS)
-
-    async def replace(self, conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
-        """These are the project's schedules from now on; counts of those that stay are kept."""
-        now = datetime.now(UTC)
-        await conn.execute(
-            "UPDATE internal.core_function_schedules SET active = false, next_tick_at = NULL WHERE project_id = %s",
-            (project_id,),
-        )
-        for entry in state["functions"]:
-            for trigger in schedules(entry):
-                await conn.execute(
-                    "INSERT INTO internal.core_function_schedules (project_id, function_name, trigger_id, trigger,"
-                    " next_tick_at) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (project_id, function_name, trigger_id)"
-                    " DO UPDATE SET trigger = excluded.trigger, next_tick_at = excluded.next_tick_at, active = true,"
-                    " last_error = NULL",
-                    (project_id, entry["name"], trigger["id"], Jsonb(trigger), next_tick(trigger, now, entry["name"])),
-                )
 
     async def _tick(self) -> None:
         async with self.gateway.connection() as conn, conn.transaction():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from run402_cli.core.db import Connection
+from run402_cli.core.functions import schedules
 from run402_cli.core.functions.build import LIBRARY_VERSION, entry_of, invalid_bundle
 from run402_cli.core.functions.bundles import Bundle, load, load_by_code, save
 from run402_cli.core.functions.secrets import copy_secrets
@@ -89,7 +90,7 @@ class FunctionsSection(Section):
     async def switched(self, gateway: Gateway, conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
         await adopt(conn, project_id, state)
         gateway.functions.forget(project_id)
-        await gateway.functions.scheduler.replace(conn, project_id, state)
+        await schedules.replace(conn, project_id, state)
 
     async def branched(self, gateway: Gateway, conn: Connection, project_id: str, branch_id: str) -> None:
         await conn.execute(

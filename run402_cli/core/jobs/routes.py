@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -15,45 +15,19 @@ from starlette.routing import Route
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions.logs import instant_of, tail_of
+from run402_cli.core.functions.logs import tail_of
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.jobs.runner import ACTIVE, new_job_id
+from run402_cli.core.instants import instant_of
+from run402_cli.core.jobs.records import ACTIVE, new_job_id, view
 from run402_cli.core.jobs.types import TYPES
 from run402_cli.core.mail.mailboxes import service_project
 from run402_cli.core.posting import checked_target
 from run402_cli.core.projects import Project
 from run402_cli.release.canonical import compact_json
 
-if TYPE_CHECKING:
-    from run402_cli.core.gateway import Gateway
-
 MAX_COST = 2**53
 MAX_KEY = 255
-
-
-def view(gateway: Gateway, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The job as the API shows it; a job on this machine costs nothing."""
-    base = f"{gateway.settings.public_url}/jobs/v1/runs/{row['job_id']}/artifacts"
-    shown: dict[str, Any] = {
-        "job_id": row["job_id"],
-        "project_id": row["project_id"],
-        "job_type": row["job_type"],
-        "status": row["status"],
-        "created_at": iso(row["created_at"]),
-        "started_at": iso(row["started_at"]),
-        "completed_at": iso(row["completed_at"]),
-        "max_cost_usd_micros": row["max_cost_usd_micros"],
-        "metadata": {
-            "wall_seconds": row["wall_seconds"],
-            "attempt_count": row["attempts"],
-            "cost_usd_micros": 0,
-            "billing_status": "not_billed",
-        },
-    }
-    if row["artifacts"]:
-        shown["artifacts"] = {name: {"url": f"{base}/{name}", **facts} for name, facts in row["artifacts"].items()}
-    return shown | ({"error": row["error"]} if row["error"] else {})
 
 
 async def submit(request: Request) -> Response:
@@ -78,9 +52,9 @@ async def submit(request: Request) -> Response:
             )
             row = await cursor.fetchone()
         if row is None:
-            return reply(view(gateway, await _same(conn, project, values)))
+            return reply(view(gateway.settings.public_url, await _same(conn, project, values)))
     gateway.jobs.wake()
-    return reply(view(gateway, row), 201)
+    return reply(view(gateway.settings.public_url, row), 201)
 
 
 def _checked(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
@@ -155,7 +129,7 @@ async def get_job(request: Request) -> Response:
     """GET /jobs/v1/runs/{job_id} (service key): the job. 404 job_not_found."""
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        return reply(view(gateway, await _job(conn, request)))
+        return reply(view(gateway.settings.public_url, await _job(conn, request)))
 
 
 async def job_logs(request: Request) -> Response:
@@ -200,7 +174,7 @@ async def cancel(request: Request) -> Response:
         if cursor.rowcount:
             gateway.jobs.stop(row["job_id"])
             gateway.jobs.wake()
-        return reply(view(gateway, await _job(conn, request)))
+        return reply(view(gateway.settings.public_url, await _job(conn, request)))
 
 
 async def purge(request: Request) -> Response:

@@ -5,63 +5,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import Gateway
+from run402_cli.core.jobs.records import view
 from run402_cli.core.jobs.types import TYPES, JobFailed, Output
 from run402_cli.core.posting import post_json
-
-if TYPE_CHECKING:
-    from run402_cli.core.db import Connection
-    from run402_cli.core.gateway import Gateway
-
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_jobs (
-  job_id text PRIMARY KEY,
-  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
-  job_type text NOT NULL,
-  input jsonb NOT NULL,
-  max_cost_usd_micros bigint NOT NULL,
-  idempotency_key text,
-  request_sha256 text NOT NULL,
-  status text NOT NULL DEFAULT 'queued',
-  artifacts jsonb,
-  error jsonb,
-  attempts int NOT NULL DEFAULT 0,
-  wall_seconds double precision,
-  created_at timestamptz NOT NULL DEFAULT now(),
-  started_at timestamptz,
-  completed_at timestamptz,
-  callback_url text,
-  callback_due_at timestamptz,
-  callback_attempts int NOT NULL DEFAULT 0,
-  UNIQUE (project_id, idempotency_key)
-);
-CREATE INDEX IF NOT EXISTS core_jobs_active ON internal.core_jobs (created_at) WHERE status IN ('queued', 'running');
-CREATE TABLE IF NOT EXISTS internal.core_job_logs (
-  id bigserial PRIMARY KEY,
-  job_id text NOT NULL REFERENCES internal.core_jobs ON DELETE CASCADE,
-  timestamp timestamptz NOT NULL DEFAULT now(),
-  message text NOT NULL
-);
-CREATE INDEX IF NOT EXISTS core_job_logs_job ON internal.core_job_logs (job_id, id);
-"""
 
 log = logging.getLogger("run402.core.jobs")
 
 AT_ONCE = 2
 MAX_CALLBACKS = 5
 IDLE_SECONDS = 30.0
-ACTIVE = ("queued", "running")
 
 
 class Runner:
@@ -225,8 +190,6 @@ class Runner:
 
     async def _call_back(self) -> float:
         """Make the callbacks that are due; seconds until the next one."""
-        from run402_cli.core.jobs.routes import view
-
         while True:
             async with self.gateway.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(
@@ -238,7 +201,7 @@ class Runner:
                 return IDLE_SECONDS if row is None else min(IDLE_SECONDS, max(0.05, row["wait"]))
             # The same id every time, so that the receiver recognizes a second call.
             headers = {"Run402-Webhook-Id": f"whk_{row['job_id'].removeprefix('job_')}"}
-            status, _ = await post_json(row["callback_url"], view(self.gateway, row), headers)
+            status, _ = await post_json(row["callback_url"], view(self.gateway.settings.public_url, row), headers)
             attempts = row["callback_attempts"] + 1
             over = (status is not None and 200 <= status < 300) or attempts >= MAX_CALLBACKS
             due = None if over else datetime.now(UTC) + timedelta(seconds=5 * 2 ** (attempts - 1))
@@ -247,7 +210,3 @@ class Runner:
                     "UPDATE internal.core_jobs SET callback_due_at = %s, callback_attempts = %s WHERE job_id = %s",
                     (due, attempts, row["job_id"]),
                 )
-
-
-def new_job_id() -> str:
-    return f"job_{secrets.token_hex(12)}"

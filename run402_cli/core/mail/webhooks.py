@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
@@ -21,14 +21,11 @@ from starlette.routing import Route
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.mail.mailboxes import Mailbox, limit_of, mailbox_of
 from run402_cli.core.mail.triggers import start_runs
 from run402_cli.core.posting import checked_target, post_json
-
-if TYPE_CHECKING:
-    from run402_cli.core.gateway import Gateway
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_mailbox_webhooks (

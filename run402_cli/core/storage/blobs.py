@@ -21,7 +21,6 @@ from run402_cli.core.content import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.guard import LOOPBACK_HOST
 from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.projects import Project
 from run402_cli.core.sites import project_of_host
@@ -31,6 +30,7 @@ from run402_cli.core.storage.keys import checked_key, checked_prefix
 from run402_cli.core.storage.objects import COLUMNS, StoredObject
 from run402_cli.core.storage.section import forget
 from run402_cli.core.store import file_sha256
+from run402_cli.core.surfaces import LOOPBACK_HOST
 from run402_cli.release.fields import is_number
 
 SORTS: Final = ("key:asc", "createdAt:asc", "createdAt:desc")

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from functions_kit import Functions, handler
 
-from run402_cli.core.functions.secrets import Vault
+from run402_cli.core.functions.vault import Vault
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings
 

@@ -1,0 +1,28 @@
+"""Puts the gateway together: the object that all handlers share, its background workers, its tables."""
+
+from __future__ import annotations
+
+from run402_cli.core.bootstrap import bootstrap
+from run402_cli.core.functions.runtime import Runtime
+from run402_cli.core.gateway import Gateway
+from run402_cli.core.jobs.runner import Runner
+from run402_cli.core.mail.webhooks import Deliveries
+from run402_cli.core.settings import Settings
+
+
+def compose(settings: Settings, database_url: str) -> Gateway:
+    """A gateway with everything it needs, not yet connected."""
+    gateway = Gateway(settings, database_url)
+    gateway.functions = Runtime(gateway)
+    gateway.mail = Deliveries(gateway)
+    gateway.jobs = Runner(gateway)
+    return gateway
+
+
+async def start(gateway: Gateway) -> None:
+    """Connect, create or upgrade roles, schemas and bookkeeping tables, and set the workers to work."""
+    await gateway.pool.open(wait=True, timeout=30)
+    async with gateway.connection() as conn:
+        gateway.database_upgraded = await bootstrap(conn)
+    for worker in (gateway.functions, gateway.mail, gateway.jobs):
+        worker.start()
