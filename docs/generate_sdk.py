@@ -194,6 +194,7 @@ OLDER = {
 INTERNAL = {
     *(
         "app_installs",
+        "approvals",
         "ci_session",
         "ci_workflow",
         "console",
@@ -204,6 +205,7 @@ INTERNAL = {
         "sites",
         "skill",
         "target",
+        "terminal",
     ),
     *("config", "docs", "installation", "update_check"),
 }

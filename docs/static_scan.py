@@ -56,6 +56,7 @@ _EDGE = (
 )
 _GATEWAY = ("client._client:Client.send", "client._client:Client.stream", "client._client:Client.request")
 _ANSWERS = (
+    "services.terminal:TerminalClient",
     "errors:ApiError",
     "errors:ApiError.envelope",
     "errors:ApiError._defaults",

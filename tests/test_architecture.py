@@ -89,3 +89,10 @@ def test_test_modules_have_names_of_their_own() -> None:
     root = Path(__file__).resolve().parent
     names = [path.name for path in root.rglob("test_*.py") if not (path.parent / "__init__.py").exists()]
     assert sorted(names) == sorted(set(names))
+
+
+def test_commands_ask_the_human_at_the_terminal() -> None:
+    """A command that made a plain Client would report a missing approval where the others ask for it."""
+    for path in (PACKAGE / "commands").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Client"), path

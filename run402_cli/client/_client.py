@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from run402_cli import advice, invocation, output, secrecy
 from run402_cli.client import _auth, _reading
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import LazyTransport, reason, refused_directly
+from run402_cli.client._urls import origin
 from run402_cli.errors import ApiError, EnvironmentFault, NetworkError, no_allowance
 from run402_cli.proxies import is_loopback
 from run402_cli.state import sessions
@@ -36,8 +37,6 @@ class Client:
 
     # Whether a 402 may be answered with money (docs/payments.md).
     pays = True
-    # Whether a human at this terminal may be asked to approve a write (docs/operator.md, "Approvals").
-    asks = True
     # Whether a damaged file of the wallet stops the first request. Off for who reports all of them itself.
     checks_files = True
     # Whether requests go to the profile's gateway; not when the caller has named another address.
@@ -207,13 +206,18 @@ class Client:
         return self.send(method, path, context=context, auth=renewed, content=content, headers=merged, base=base)
 
     def _approved(self, refusal: ApiError, auth: httpx.Auth | None) -> httpx.Auth | None:
-        """The credential to repeat the call with, once the human at this terminal has approved it; else None."""
-        if not self.asks or refusal.http != 403 or not isinstance(auth, _auth.Operator) or auth.final:
+        """The credential to repeat the call with, once a human has approved it; else None."""
+        if refusal.http != 403 or not isinstance(auth, _auth.Operator) or auth.final:
             return None
-        from run402_cli.client import _approval
-
         with acting(self.profile.scope):
-            return _approval.ask(self, refusal, auth)
+            return self.approval(refusal, auth)
+
+    def approval(self, refusal: ApiError, auth: _auth.Operator) -> _auth.Operator | None:
+        """The credential that has what the gateway missed: from a human who is asked here, or None where nobody is.
+
+        services/terminal.py asks the human at this terminal. The credential is `final`: nobody is asked twice.
+        """
+        return None
 
     def _answer_402(
         self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str
@@ -303,13 +307,6 @@ def _read(response: httpx.Response) -> None:
 
 
 _NO_AUTH = httpx.Auth()
-SAFE_QUERY = "!'()*~-._"
-
-
-def origin(url: str) -> str:
-    """Scheme, host and port of an address, as browsers compare them."""
-    parsed = httpx.URL(url)
-    return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
 
 
 def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None) -> ApiError:
@@ -319,9 +316,9 @@ def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None) ->
         body = _of_a_function(body)
     error = ApiError(response.status_code, body, context=context, extra={"hint": hint} if hint else None)
     if response.status_code == 403:
-        from run402_cli.client import _approval
+        from run402_cli.client import _write_auth
 
-        error.extra |= _approval.guidance(error, auth)
+        error.extra |= _write_auth.guidance(error, auth)
     if error.code in ("SIWX_EXPIRED", "SIWX_INVALID") and isinstance(body, dict):
         # The gateway's hint is for those who write the header themselves; here the program does.
         error.body = {**body, "hint": hint or _SIGNED_ANEW, "next_actions": _status_actions()}
@@ -379,14 +376,3 @@ def _sending(request: httpx.Request) -> None:
 
 def _reject(constant: str) -> Json:
     raise ValueError(f"{constant} is not JSON")
-
-
-def segment(value: str) -> str:
-    """A value percent-encoded as one path segment."""
-    return quote(value, safe=SAFE_QUERY)
-
-
-def with_query(path: str, /, **query: Any) -> str:
-    """`path?x=1&y=2`; entries that are None are left out, order is kept."""
-    pairs = [(key, str(value)) for key, value in query.items() if value is not None]
-    return f"{path}?{urlencode(pairs, quote_via=quote, safe=SAFE_QUERY)}" if pairs else path

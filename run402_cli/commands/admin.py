@@ -12,6 +12,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, no_more, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import admin
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -35,7 +36,7 @@ def lease_perpetual(
     no_more(words[1:])
     if enable == disable:
         raise UsageError("Give --enable or --disable, one of them.", hint=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(admin.set_lease_perpetual(client, words[0], enabled=enable))
 
 
@@ -46,12 +47,12 @@ def archive(
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with the record.")] = None,
 ) -> None:
     """Archive a project at once, without confirmation; without --project the active one. For platform admins."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(admin.archive(client, _project(client, project, words), reason=reason))
 
 
 @app.command("reactivate", example="run402 admin reactivate --project prj_123")
 def reactivate(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Bring an archived project back. For platform admins."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(admin.reactivate(client, _project(client, project, words)))

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import webhook_url
 from run402_cli.errors import UsageError
 from run402_cli.services import agent
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -28,7 +28,7 @@ def contact(
     if not name:
         raise UsageError("--name is missing.", hint="run402 agent contact --name <name>")
     webhook_url("--webhook", webhook)
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(agent.set_contact(client, name, email=email, webhook=webhook))
 
@@ -36,7 +36,7 @@ def contact(
 @app.command("status", example="run402 agent status | jq -r .assurance_level")
 def status() -> None:
     """Show the contact record and its assurance level."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(agent.status(client))
 
@@ -44,7 +44,7 @@ def status() -> None:
 @app.command("verify-email", example="run402 agent verify-email")
 def verify_email() -> None:
     """Send the e-mail that the operator must reply to, again if need be."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(agent.verify_email(client))
 
@@ -54,6 +54,6 @@ def passkey(action: Annotated[str, typer.Argument(metavar="enroll", show_default
     """Mail the link that enrolls the operator's passkey to the verified address."""
     if action != "enroll":
         raise UsageError(f"Unknown action {action!r}.", hint="run402 agent passkey enroll")
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(agent.enroll_passkey(client))

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, Words, no_more, resolve_project, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import ai
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import Profile
 
 app = CommandGroup()
@@ -43,7 +43,7 @@ def translate(
 ) -> None:
     """Translate a text. The project needs the translation add-on."""
     usage = 'run402 ai translate "<text>" --to <lang>'
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, text = _project_and_text(client.profile, project, words or [], usage)
         if not to:
             raise UsageError("--to is missing.", hint=usage)
@@ -56,7 +56,7 @@ def moderate(
     project: ProjectOpt = None,
 ) -> None:
     """Check a text against the moderation categories. Free."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, text = _project_and_text(client.profile, project, words or [], 'run402 ai moderate "<text>"')
         output.emit(ai.moderate(client, project_id, text), compact=True)
 
@@ -64,7 +64,7 @@ def moderate(
 @app.command("usage", example="run402 ai usage | jq .translation.remaining_words")
 def usage(words: Words = None, project: ProjectOpt = None) -> None:
     """Translation quota of the billing cycle."""
-    with Client() as client:
+    with TerminalClient() as client:
         if project is not None:
             project_id = resolve_project(client.profile, project)
         else:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, micros
 from run402_cli.errors import CommandError, UsageError, no_allowance
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -39,7 +39,7 @@ def fund() -> None:
     """Ask the faucet for test funds of the wallet's rail, and wait up to 30 seconds until the chain shows them."""
     from run402_cli.services import funds
 
-    with Client() as client:
+    with TerminalClient() as client:
         document, confirmed = funds.fund(client)
     output.emit(document, compact=not confirmed)
 
@@ -49,7 +49,7 @@ def balance() -> None:
     """Balances on Base, Base Sepolia and Tempo, and the organization's prepaid credit. A read that fails is null."""
     from run402_cli.services import funds
 
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(funds.balance(client))
 
 
@@ -74,7 +74,7 @@ def checkout(
     """Create a card checkout that tops up the balance of the wallet's organization. Pay at the checkout_url."""
     from run402_cli.services import billing, funds
 
-    with Client() as client:
+    with TerminalClient() as client:
         wallet = funds.require(client.profile)
         value = integer("--amount", amount)
         if value is None:
@@ -89,7 +89,7 @@ def history(
     """Ledger entries of the wallet's organization, newest first. Amounts are micro-USD."""
     from run402_cli.services import billing, funds
 
-    with Client() as client:
+    with TerminalClient() as client:
         wallet = funds.require(client.profile)
         count = integer("--limit", limit)
         assert count is not None

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, one_of, take_project, take_project_and_id
 from run402_cli.errors import UsageError
 from run402_cli.services import apps
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -37,14 +37,14 @@ def browse(
     ] = None,
 ) -> None:
     """List public apps that can be forked. Needs no wallet."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(apps.browse(client, tags=tag or []))
 
 
 @app.command("inspect", example="run402 apps inspect ver_123 | jq .required_secrets")
 def inspect(version_id: Version) -> None:
     """Show one published version: what it holds, the secrets it needs, its bootstrap variables."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(apps.inspect(client, version_id))
 
 
@@ -67,7 +67,7 @@ def fork(
         raise UsageError(f"The {'name' if given else 'version id'} is missing.", hint=usage)
     if len(given) > wanted:
         raise UsageError(f"Unexpected argument {given[wanted]!r}.", hint=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(apps.fork(client, given[0], name=name if name is not None else given[1], subdomain=subdomain))
 
 
@@ -102,7 +102,7 @@ def publish(
     """Publish the project as a version that others can look at and, with --fork-allowed, fork."""
     fields = _fields(description, tags, visibility) | ({"fork_allowed": True} if fork_allowed else {})
     project_id = _project(project, words, "run402 apps publish --project <id>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(apps.publish(client, project_id, fields))
 
 
@@ -110,7 +110,7 @@ def publish(
 def versions(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the published versions of a project."""
     project_id = _project(project, words, "run402 apps versions --project <id>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(apps.versions(client, project_id))
 
 
@@ -132,7 +132,7 @@ def update(
     fields = _fields(description, tags, visibility)
     if fork_allowed or no_fork:
         fields["fork_allowed"] = fork_allowed
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(apps.update(client, project_id, version_id, fields), compact=True)
 
 
@@ -141,5 +141,5 @@ def delete(words: VersionWords = None, project: ProjectOpt = None) -> None:
     """Delete a published version. There is no confirmation; forks that exist stay."""
     usage = "run402 apps delete <version_id>"
     project_id, version_id = take_project_and_id(current(), project, words or [], usage=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(apps.delete(client, project_id, version_id), compact=True)

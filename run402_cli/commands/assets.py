@@ -18,6 +18,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
 from run402_cli.errors import FlagError, UsageError
 from run402_cli.services import assets
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -158,7 +159,7 @@ def put(
     from run402_cli.commands._deploy import deploy_errors, this_command
     from run402_cli.deploy import assets as upload
 
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = _project(client, project)
         if not files:
             raise UsageError("Name the files to upload.", hint="run402 assets put <file> [<file> ...]")
@@ -227,7 +228,7 @@ def get(
     """
     from run402_cli.services._download import download
 
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = _project(client, project)
         name = _one(key, "asset", "run402 assets get <key> --output <file>")
         if not output_file:
@@ -247,7 +248,7 @@ def ls(
     project: ProjectOpt = None,
 ) -> None:
     """List assets, by key unless --sort says otherwise."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = _project(client, project)
         chosen = _filters(filters)
         listed = assets.ls(
@@ -285,7 +286,7 @@ def _filter_problem(name: str, value: str) -> str | None:
 @shared_flags
 def rm(key: KeyWord = None, project: ProjectOpt = None) -> None:
     """Delete one asset. URLs that hold a digest keep working."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = _project(client, project)
         name = _one(key, "asset", "run402 assets rm <key>")
         output.emit(assets.rm(client, project_id, name), compact=True)
@@ -295,7 +296,7 @@ def rm(key: KeyWord = None, project: ProjectOpt = None) -> None:
 @shared_flags
 def sign(key: KeyWord = None, ttl: TtlOpt = None, project: ProjectOpt = None) -> None:
     """Make a URL that reads one asset for a limited time, private or not."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = _project(client, project)
         name = _one(key, "asset", "run402 assets sign <key>")
         output.emit(assets.sign(client, project_id, name, ttl_seconds=integer("--ttl", ttl)))
@@ -305,7 +306,7 @@ def sign(key: KeyWord = None, ttl: TtlOpt = None, project: ProjectOpt = None) ->
 @shared_flags
 def diagnose(url: UrlWord = None, project: ProjectOpt = None) -> None:
     """Compare what a public URL serves with what it should serve."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = _project(client, project)
         address = _one(url, "URL", "run402 assets diagnose <url>")
         diagnosis = assets.diagnose(client, project_id, address)

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, load_json, one_of, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import auth
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -82,7 +82,7 @@ def magic_link(
 ) -> None:
     """Mail a sign-in link, a six-digit code, or both. Accepted does not mean delivered; each works once, for 15 minutes."""
     usage = "magic-link --email <address> --redirect <url>, or --delivery code"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         address = _required("--email", email, usage)
         how = delivery or "link"
@@ -123,7 +123,7 @@ def verify(
         raise UsageError("Give either --token, or --challenge-id with --code.", hint=hint)
     if not token and not (challenge_id and code):
         raise UsageError("--challenge-id and --code go together.", hint=hint)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         answer = auth.verify(client, project_id, token=token, challenge_id=challenge_id, code=code)
         output.emit(answer, compact=True)
@@ -132,7 +132,7 @@ def verify(
 @app.command("providers", example="run402 auth providers | jq .magic_link")
 def providers(project: ProjectOpt = None) -> None:
     """List the ways in which users of the project can sign in."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(auth.providers(client, resolve_project(client.profile, project)))
 
 
@@ -185,7 +185,7 @@ def invite_user(
 def _put_user(
     project: str | None, email: str, *, invite: bool, redirect: str | None, is_admin: bool | None, state: str | None
 ) -> None:
-    with Client() as client:
+    with TerminalClient() as client:
         answer = auth.put_user(
             client,
             resolve_project(client.profile, project),
@@ -211,7 +211,7 @@ def set_password(
     """Set, reset or change a user's password, as that user. After a sign-in by mail no --current is needed."""
     usage = "set-password --token <access_token> --new <password>"
     user, password = _required("--token", token, usage), _required("--new", new, usage)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(auth.set_password(client, project_id, user, new=password, current=current), compact=True)
 
@@ -261,7 +261,7 @@ def settings(
     one_of("--public-signup", public_signup or None, auth.SIGNUP, key="flag")
     if preferred == "null":
         changes["preferred_sign_in_method"] = None
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(auth.change_settings(client, resolve_project(client.profile, project), changes), compact=True)
 
 
@@ -284,7 +284,7 @@ def passkey_register_options(token: TokenOpt = None, app_origin: OriginOpt = Non
     """Begin to register a passkey: the challenge that the browser's WebAuthn call takes."""
     usage = "passkey-register-options --token <access_token> --app-origin <origin>"
     user, origin = _required("--token", token, usage), _required("--app-origin", app_origin, usage)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(auth.passkey_register_options(client, project_id, user, app_origin=origin))
 
@@ -306,7 +306,7 @@ def passkey_register_verify(
     usage = "passkey-register-verify --token <access_token> --challenge <id> --response <json>"
     user, challenge_id = _required("--token", token, usage), _required("--challenge", challenge, usage)
     value = _json("--response", response, usage)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         answer = auth.passkey_register_verify(
             client, project_id, user, challenge_id=challenge_id, response=value, label=label
@@ -318,7 +318,7 @@ def passkey_register_verify(
 def passkey_login_options(app_origin: OriginOpt = None, email: EmailOpt = None, project: ProjectOpt = None) -> None:
     """Begin to sign in with a passkey: the challenge that the browser's WebAuthn call takes."""
     origin = _required("--app-origin", app_origin, "passkey-login-options --app-origin <origin>")
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(auth.passkey_login_options(client, project_id, app_origin=origin, email=email))
 
@@ -331,7 +331,7 @@ def passkey_login_verify(
     usage = "passkey-login-verify --challenge <id> --response <json>"
     challenge_id = _required("--challenge", challenge, usage)
     value = _json("--response", response, usage)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         answer = auth.passkey_login_verify(client, project_id, challenge_id=challenge_id, response=value)
         output.emit(answer, compact=True)
@@ -341,7 +341,7 @@ def passkey_login_verify(
 def passkeys(token: TokenOpt = None, project: ProjectOpt = None) -> None:
     """List the passkeys of the signed-in user."""
     user = _required("--token", token, "passkeys --token <access_token>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(auth.list_passkeys(client, resolve_project(client.profile, project), user))
 
 
@@ -354,7 +354,7 @@ def delete_passkey(
     """Delete a passkey of the signed-in user."""
     usage = "delete-passkey --token <access_token> --id <passkey_id>"
     user, passkey_id = _required("--token", token, usage), _required("--id", id_, usage)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(auth.delete_passkey(client, project_id, user, passkey_id), compact=True)
 

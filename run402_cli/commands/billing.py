@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer
 from run402_cli.errors import UsageError
 from run402_cli.services import billing
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -22,7 +22,7 @@ IdentifierArg = Annotated[str, typer.Argument(metavar="ORG", show_default=False)
 @app.command("create-email", example="run402 billing create-email team@example.com")
 def create_email(email: Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)]) -> None:
     """Create an organization for an e-mail address. It gets a verification mail."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(billing.create_email(client, email))
 
 
@@ -37,7 +37,7 @@ def link_wallet(
         raise UsageError(f"Unexpected argument {given[2]!r}.", hint=usage)
     if len(given) < 2:
         raise UsageError("Give the organization's id and the wallet's address.", hint=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(billing.link_wallet(client, given[0], given[1]))
 
 
@@ -72,7 +72,7 @@ def checkout(
     if name == "balance-topup" and amount is None:
         raise UsageError("--product balance-topup needs --amount.", hint="Add --amount 5000000 for 5 USD.")
     micros = integer("--amount", amount)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(billing.checkout(client, identifier, product=name.replace("-", "_"), tier=tier, amount=micros))
 
 
@@ -94,14 +94,14 @@ def auto_recharge(
     if not given or wanted not in ("on", "off"):
         raise UsageError("Give the organization's id, and on or off.", hint=usage)
     limit = integer("--threshold", threshold, low=0)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(billing.auto_recharge(client, given[0], enabled=wanted == "on", threshold=limit), compact=True)
 
 
 @app.command("balance", example="run402 billing balance team@example.com | jq .available_usd_micros")
 def balance(identifier: IdentifierArg) -> None:
     """Prepaid balance, e-mail credits and tier of an organization, given by id, wallet address or e-mail."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(billing.balance(client, identifier))
 
 
@@ -116,5 +116,5 @@ def history(
     """Ledger entries of an organization, newest first. Amounts are micro-USD."""
     count = integer("--limit", limit)
     assert count is not None
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(billing.history(client, identifier, limit=count, after=after))

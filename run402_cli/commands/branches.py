@@ -12,6 +12,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of, take_project, take_project_and_id
 from run402_cli.errors import UsageError
 from run402_cli.services import branches
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -60,7 +61,7 @@ def create(
     """
     one_of("--email-mode", email_mode, branches.EMAIL_MODES)
     days = integer("--ttl-days", ttl_days, high=_DAYS)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = _only_parent(client, project, words)
         result = branches.create(
             client,
@@ -85,7 +86,7 @@ def list_(
     ttl_days: NoDays = None,
 ) -> None:
     """List the branches of a project."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(branches.list_branches(client, _only_parent(client, project, words)))
 
 
@@ -102,7 +103,7 @@ def renew(
     """Keep a branch of the parent project longer."""
     usage = "run402 branches renew <branch_project_id>; ids: run402 branches list"
     days = integer("--ttl-days", ttl_days, high=_DAYS)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, branch_id = take_project_and_id(client.profile, project, words or [], usage=usage)
         output.emit(branches.renew(client, project_id, branch_id, ttl_days=days))
 
@@ -119,6 +120,6 @@ def delete(
 ) -> None:
     """Delete a branch of the parent project with its data, at once. Its cached keys stay."""
     usage = "run402 branches delete <branch_project_id>; ids: run402 branches list"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, branch_id = take_project_and_id(client.profile, project, words or [], usage=usage)
         output.emit(branches.delete(client, project_id, branch_id))

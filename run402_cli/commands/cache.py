@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import no_more
 from run402_cli.errors import UsageError
 from run402_cli.services import cache
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -51,7 +51,7 @@ def inspect(
         raise _usage("The URL is missing.", usage)
     no_more(words[1:])
     _page(words[0], usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(cache.inspect(client, words[0], locale=locale, release_id=release_id))
 
 
@@ -69,7 +69,7 @@ def invalidate(
     --all comes before --prefix, --prefix before a URL.
     """
     what = _what(words or [], prefix, host, everything=everything)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(cache.invalidate(client, what))
 
 

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, resolve_project
 from run402_cli.errors import FlagError, UsageError
 from run402_cli.services import cdn
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -46,7 +46,7 @@ def wait_fresh(
     given = words or []
     if len(given) > 1:
         raise UsageError(f"Unexpected argument {given[1]!r}.", hint=_USAGE)
-    with Client() as client:
+    with TerminalClient() as client:
         flag = project if project is not None else os.environ.get("RUN402_PROJECT") or None
         project_id = resolve_project(client.profile, flag)
         if not given:

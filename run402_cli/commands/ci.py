@@ -16,6 +16,7 @@ from run402_cli.commands._options import ProjectOpt, no_more, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import ci
 from run402_cli.services.ci_workflow import DEFAULT_PATH
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -66,7 +67,7 @@ class _LinkCommand(_CiCommand):
 
 @contextlib.contextmanager
 def _unpaid_client() -> Iterator[Client]:
-    with Client() as client:
+    with TerminalClient() as client:
         client.pays = False
         yield client
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of
 from run402_cli.commands._room_options import OrgOpt, RoomOpt, room_of
 from run402_cli.services import claims
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -36,7 +36,7 @@ def create(
     """
     one_of("--mode", mode, claims.MODES)
     seconds = integer("--ttl", ttl, high=86_400)
-    with Client() as client:
+    with TerminalClient() as client:
         place = room_of(client, org, room, project)
         answer = claims.create(client, place, output.notice, resource, mode=mode, ttl_s=seconds, note=note)
         _tell_conflicts(answer)
@@ -61,7 +61,7 @@ def list_(
     room: RoomOpt = None,
 ) -> None:
     """List the claims in the room."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(claims.list_claims(client, room_of(client, org, room, project), include_inactive=all_))
 
 
@@ -73,5 +73,5 @@ def release(
     room: RoomOpt = None,
 ) -> None:
     """Release a claim, with the credential that made it."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(claims.release(client, room_of(client, org, room, project), claim_id))

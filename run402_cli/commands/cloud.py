@@ -14,6 +14,7 @@ from run402_cli.commands._options import ProjectOpt, take_project, take_project_
 from run402_cli.commands.projects import export
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import archives
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -33,7 +34,7 @@ def _project_and_archive(client: Client, project: str | None, words: list[str], 
 @app.command("archives status", example="run402 cloud archives status arc_123 | jq -r .archive.status")
 def status(words: ArchiveWord = None, project: ProjectOpt = None) -> None:
     """Show one archive of a project: running, ready, failed or expired."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, archive_id = _project_and_archive(
             client, project, words or [], "run402 cloud archives status <archive_id>"
         )
@@ -48,7 +49,7 @@ def download(
 ) -> None:
     """Save a ready archive. Its SHA-256 is compared with the announced one; parent directories are made."""
     usage = "run402 cloud archives download <archive_id> --output <file>"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, archive_id = _project_and_archive(client, project, words or [], usage)
         if not output_file:
             raise UsageError("--output is missing: where to save the archive.", hint=usage)

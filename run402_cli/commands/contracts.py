@@ -20,6 +20,7 @@ from run402_cli.commands._options import (
 )
 from run402_cli.errors import FlagError, UsageError
 from run402_cli.services import contracts
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -95,7 +96,7 @@ def provision_signer(
     one_of("--chain", chain, contracts.CHAINS)
     if recovery is not None:
         _address("--recovery", recovery)
-    with Client() as client:
+    with TerminalClient() as client:
         target = _project(client, project, lead)
         output.emit(
             contracts.provision_signer(client, target, chain=str(chain), recovery_address=recovery, confirmed=yes)
@@ -106,7 +107,7 @@ def provision_signer(
 def get_signer(words: Signer = None, project: ProjectOpt = None) -> None:
     """Show one signer with its balance on the chain."""
     lead, signer_id = _split(words, "signer", "run402 contracts get-signer <signer_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(contracts.get_signer(client, _project(client, project, lead), signer_id))
 
 
@@ -114,7 +115,7 @@ def get_signer(words: Signer = None, project: ProjectOpt = None) -> None:
 def list_signers(words: Project = None, project: ProjectOpt = None) -> None:
     """List the signers of a project, deleted ones included."""
     lead, _ = _split(words, None, "run402 contracts list-signers")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(contracts.list_signers(client, _project(client, project, lead)))
 
 
@@ -139,7 +140,7 @@ def set_recovery(
     if clear == (address is not None):
         raise UsageError("Give --address or --clear, one of them.", hint=usage)
     wanted = None if clear else _address("--address", address)
-    with Client() as client:
+    with TerminalClient() as client:
         answer = contracts.set_recovery(client, _project(client, project, lead), signer_id, wanted)
         output.emit(answer, compact=True)
 
@@ -157,7 +158,7 @@ def set_alert(
     lead, signer_id = _split(words, "signer", usage)
     _require(usage, threshold_wei=threshold_wei)
     _wei("--threshold-wei", threshold_wei)
-    with Client() as client:
+    with TerminalClient() as client:
         answer = contracts.set_alert(client, _project(client, project, lead), signer_id, str(threshold_wei))
         output.emit(answer, compact=True)
 
@@ -171,7 +172,7 @@ def drain(words: Signer = None, to: ToOpt = None, confirm: ConfirmOpt = False, p
     lead, signer_id = _split(words, "signer", usage)
     _require(usage, to=to, confirm=confirm)
     destination = _address("--to", to)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(contracts.drain(client, _project(client, project, lead), signer_id, to=destination))
 
 
@@ -181,7 +182,7 @@ def delete(words: Signer = None, confirm: ConfirmOpt = False, project: ProjectOp
     usage = "run402 contracts delete <signer_id> --confirm"
     lead, signer_id = _split(words, "signer", usage)
     _require(usage, confirm=confirm)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(contracts.delete(client, _project(client, project, lead), signer_id))
 
 
@@ -216,7 +217,7 @@ def call(
     fragment = parse_json_flag("--abi", str(abi))
     values = parse_json_flag("--args", str(args))
     address = _address("--to", to)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(
             contracts.call(
                 client,
@@ -254,7 +255,7 @@ def deploy(
     one_of("--chain", chain, contracts.CHAINS)
     _wei("--value-wei", value_wei)
     checked_key(idempotency_key)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(
             contracts.deploy(
                 client,
@@ -289,7 +290,7 @@ def read(
     fragment = parse_json_flag("--abi", str(abi))
     values = parse_json_flag("--args", str(args))
     address = _address("--to", to)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(contracts.read(client, chain=str(chain), to=address, abi=fragment, function=str(fn), args=values))
 
 
@@ -297,5 +298,5 @@ def read(
 def status(words: Call = None, project: ProjectOpt = None) -> None:
     """Show the state of a call: submitted, confirmed or failed."""
     lead, call_id = _split(words, "call", "run402 contracts status <call_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(contracts.status(client, _project(client, project, lead), call_id))

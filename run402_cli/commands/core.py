@@ -176,11 +176,11 @@ def import_project(
         raise UsageError("The archive's path is missing.", hint="run402 core projects import backup.r402ar")
     no_more(words[1:])
     secrets = dict(_secret(text) for text in secret or [])
-    from run402_cli.client import Client
     from run402_cli.services import archive_import
+    from run402_cli.services.terminal import TerminalClient
 
     wish = archive_import.Import(words[0], name, env_file, secrets, core_url, dry_run, require_runnable)
-    with Client() as client:
+    with TerminalClient() as client:
         result, done = archive_import.import_archive(client, wish, output.emit_line if json_stream else None)
     if not json_stream:
         output.emit({"ok": done, "import": result})
@@ -214,10 +214,10 @@ def _require_target_writable() -> None:
 
 
 def _point_at(state: dict[str, Any]) -> dict[str, Any]:
-    from run402_cli.client import Client
     from run402_cli.services import target
+    from run402_cli.services.terminal import TerminalClient
 
-    with Client() as client:
+    with TerminalClient() as client:
         # In the foreground this runs inside the gateway's own loop, where a request to it would wait for itself.
         pointed = target.point_at(client, state["url"], known_healthy=state["healthy"])
     return {**pointed, "payment_required": bool(state.get("require_payment"))}

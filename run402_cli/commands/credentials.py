@@ -35,9 +35,9 @@ CachedProjectOpt = Annotated[
 
 def _client() -> Client:
     # Imported here: the project-keys commands are local and need no HTTP client.
-    from run402_cli.client import Client
+    from run402_cli.services.terminal import TerminalClient
 
-    return Client()
+    return TerminalClient()
 
 
 def _project(flag: str | None, words: list[str] | None) -> tuple[str, list[str]]:

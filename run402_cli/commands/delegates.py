@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, instant, parse_json_flag, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import delegates
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -68,7 +68,7 @@ def create(
 ) -> None:
     """Make a delegate for an agent. Its token is in the answer, once. For owners of the organization."""
     expiry = instant("--expires", expires, ahead=True)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         _no_more(rest)
         if not grant:
@@ -86,7 +86,7 @@ def create(
 @app.command("list", example="run402 delegates list | jq -r '.delegates[].id'")
 def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the delegates of a project; never a token."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         _no_more(rest)
         output.emit(delegates.list_delegates(client, project_id))
@@ -95,7 +95,7 @@ def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
 @app.command("revoke", example="run402 delegates revoke DELEGATE_ID")
 def revoke(words: DelegateWord = None, project: ProjectOpt = None) -> None:
     """Revoke a delegate at once."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         delegate_id = _delegate(rest, "run402 delegates revoke <delegate_id>")
         output.emit(delegates.revoke(client, project_id, delegate_id))
@@ -104,7 +104,7 @@ def revoke(words: DelegateWord = None, project: ProjectOpt = None) -> None:
 @app.command("rotate", example="run402 delegates rotate DELEGATE_ID")
 def rotate(words: DelegateWord = None, project: ProjectOpt = None) -> None:
     """Give a delegate a new token, shown once; the old one stops at once."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         delegate_id = _delegate(rest, "run402 delegates rotate <delegate_id>")
         answer = delegates.rotate(client, project_id, delegate_id)

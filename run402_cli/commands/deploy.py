@@ -21,6 +21,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
 from run402_cli.commands._options import AllowWarningOpt, AllowWarningsOpt, ProjectOpt, QuietOpt, resolve_project
 from run402_cli.errors import CommandError, UsageError
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -135,7 +136,7 @@ def _deployer(project_id: str) -> Iterator[Client]:
         with ci_session.CiClient(project_id) as client, _ci.guided(project_id):
             yield client
         return
-    with Client() as client:
+    with TerminalClient() as client:
         require_deployer(client, core=True, session=True)
         yield client
 
@@ -367,7 +368,7 @@ def resume(operation_id: OperationArg, project: ProjectOpt = None, quiet: QuietO
     from run402_cli import deploy
     from run402_cli.services.apply import require_operation_id
 
-    with Client() as client:
+    with TerminalClient() as client:
         client.pays = False  # what is resumed was agreed to before
         project_id = resolve_project(client.profile, project)
         require_operation_id(operation_id)
@@ -390,7 +391,7 @@ def rehearse(
     from run402_cli.services import apply
 
     _check_teardown(teardown)
-    with Client() as client:
+    with TerminalClient() as client:
         require_deployer(client, core=True, session=True)
         rehearsal = apply.rehearse(client, project, plan_id, {} if teardown is None else {"teardown": teardown})
     ok = _rehearse.passed(rehearsal)
@@ -428,7 +429,7 @@ def promote(
         )
     from run402_cli.deploy._errors import continued_by_rerun
 
-    with Client() as client, continued_by_rerun(this_command("run402 deploy promote")):
+    with TerminalClient() as client, continued_by_rerun(this_command("run402 deploy promote")):
         project_id = resolve_project(client.profile, project)
         require_deployer(client, saved_core=True)
         codes = tuple(allow_warning or ())
@@ -448,7 +449,7 @@ def list_operations(
     from run402_cli.services import apply
 
     number = _count("--limit", limit)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         if client.delegate_token():
             raise CommandError(
@@ -471,7 +472,7 @@ def operation_events(operation_id: OperationArg, project: ProjectOpt = None) -> 
     """Recorded events of a deploy operation."""
     from run402_cli.services import apply
 
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         apply.require_operation_id(operation_id)
         require_deployer(client, saved_core=True)
@@ -501,7 +502,7 @@ def verify(
     if chosen is None:
         raise UsageError("Which operation?", hint="run402 deploy verify op_...")
     seconds = _count("--timeout", timeout) or _VERIFY_SECONDS
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         from run402_cli.services.apply import require_operation_id
         from run402_cli.up import _edge
@@ -543,7 +544,7 @@ def _print_release(release_id: str, project: str | None, site_limit: str | None)
     from run402_cli.services import apply
 
     limit = _count("--site-limit", site_limit)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit({"release": apply.release(client, project_id, release_id, site_limit=limit)})
 
@@ -573,7 +574,7 @@ def release_diff(
         raise UsageError(
             "--to cannot be empty: compare from empty to a release.", details={"flag": "--to", "value": "empty"}
         )
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit({"diff": apply.release_diff(client, project_id, old=old, new=new, limit=number)})
 
@@ -614,7 +615,7 @@ def resolve(
 def _diagnose(project: str | None, *, url: str | None, host: str | None, path: str | None, method: str | None) -> None:
     from run402_cli.deploy import diagnosis
 
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         found = diagnosis.diagnose(client, project_id, url=url, host=host, path=path, method=method)
     output.emit(found)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import CommandError
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -42,7 +42,7 @@ def doctor(
     _refuse_buzz(buzz, buzz_agent)
     from run402_cli.services import doctor as doctor_service
 
-    with Client() as client:
+    with TerminalClient() as client:
         folder = Path(scan_dir) if scan_dir else None
         report = doctor_service.report(client, verbose=verbose, refresh=refresh, scan=not no_scan, scan_dir=folder)
     output.emit(report)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, known_project, no_more, one_of, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import domains
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -93,7 +93,7 @@ def connect(
         raise FlagError(
             "--create-mailboxes and --no-create-mailboxes exclude each other.", details={"flag": "--create-mailboxes"}
         )
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         desired: dict[str, Any] = {}
         if authority is not None:
@@ -190,7 +190,7 @@ def list_(
     ] = False,
 ) -> None:
     """List the domains of a project."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         no_more(words or [])
         output.emit(domains.list_domains(client, project_id))
@@ -200,7 +200,7 @@ def list_(
 def status(words: DomainWord = None, project: ProjectOpt = None) -> None:
     """What is known of a domain, as last observed: status, records, checks, next actions."""
     usage = "run402 domains status <domain>"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         domain = _domain(words or [], usage)
         no_more((words or [])[1:])
@@ -221,7 +221,7 @@ def dns(
     domain = _domain(words or [], "run402 domains dns <domain>")
     no_more((words or [])[1:])
     one_of("--format", format_, ("json", "bind"), key="flag")
-    with Client() as client:
+    with TerminalClient() as client:
         answer = domains.dns(client, resolve_project(client.profile, project), domain)
     if format_ == "bind":
         output.emit_text("\n".join(domains.bind_lines(answer["dns_records"])))
@@ -232,7 +232,7 @@ def dns(
 @app.command("check", example="run402 domains check example.com | jq .checks")
 def check(domain: Domain, project: ProjectOpt = None) -> None:
     """Look at DNS and providers again, and show the domain."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(domains.check(client, resolve_project(client.profile, project), domain))
 
 
@@ -245,14 +245,14 @@ def apply(
     ] = None,
 ) -> None:
     """Make the changes that the gateway may safely make itself."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(domains.apply(client, resolve_project(client.profile, project), domain))
 
 
 @app.command("repair", example="run402 domains repair example.com")
 def repair(domain: Domain, project: ProjectOpt = None) -> None:
     """Restore the gateway's own side of a domain."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(domains.repair(client, resolve_project(client.profile, project), domain))
 
 
@@ -265,7 +265,7 @@ def check_receiving(
     project: ProjectOpt = None,
 ) -> None:
     """Start a test of receiving: send a message to the address in `receive_test`, then look with `domains status`."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         if not to:
             raise FlagError(
@@ -294,7 +294,7 @@ def wait(
     timeout, interval = integer("--timeout-ms", timeout_ms), integer("--interval-ms", interval_ms)
     assert timeout is not None
     assert interval is not None
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(domains.wait(client, project_id, domain, until=until, timeout_ms=timeout, interval_ms=interval))
 
@@ -302,7 +302,7 @@ def wait(
 @app.command("activate", example="run402 domains activate example.com")
 def activate(domain: Domain, project: ProjectOpt = None) -> None:
     """Switch the mailboxes to their addresses on this domain (after connect with --activation manual)."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(domains.activate(client, resolve_project(client.profile, project), domain))
 
 
@@ -322,5 +322,5 @@ def disconnect(
             hint=advice.command("domains", "disconnect", domain, *known_project(project), "--confirm"),
             details={"domain": domain},
         )
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(domains.disconnect(client, resolve_project(client.profile, project), domain))

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import (
     ProjectOpt,
@@ -20,6 +19,7 @@ from run402_cli.commands._options import (
 )
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import email, email_webhooks, mailboxes
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -61,14 +61,14 @@ def create(
 ) -> None:
     """Create a mailbox; its slug becomes the part of the address before the @. Repeating the command is a conflict (409)."""
     slug = _first(words, "slug", "email create <slug>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(mailboxes.create(client, resolve_project(client.profile, project), slug), compact=True)
 
 
 @app.command("mailboxes", example="run402 email mailboxes | jq -r '.mailboxes[].address'")
 def list_mailboxes(project: ProjectOpt = None) -> None:
     """List the project's mailboxes with their roles and whether they can send and receive."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(mailboxes.list_mailboxes(client, resolve_project(client.profile, project)))
 
 
@@ -96,7 +96,7 @@ def defaults(
             raise UsageError(f"{flag} and --clear-{flag[2:]} exclude each other.", hint="Give one of them.")
         if selector or clear:
             roles[key] = (flag, selector or None)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(mailboxes.set_defaults(client, resolve_project(client.profile, project), roles))
 
 
@@ -125,7 +125,7 @@ def update(
             details={"footer_policy": footer_policy},
         )
     selector = given[0] if given else mailbox
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(mailboxes.set_footer_policy(client, project_id, selector, policy=footer_policy))
 
@@ -134,7 +134,7 @@ def update(
 @app.command("status", example="run402 email status", hidden=True)
 def info(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one mailbox: addresses, roles, readiness, footer policy."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(mailboxes.info(client, resolve_project(client.profile, project), mailbox))
 
 
@@ -154,7 +154,7 @@ def delete(
             code="CONFIRMATION_REQUIRED",
             hint=advice.command("email", "delete", *([target] if target else []), *known_project(project), "--confirm"),
         )
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(mailboxes.delete(client, resolve_project(client.profile, project), target), compact=True)
 
 
@@ -202,7 +202,7 @@ def send(
     attachments = [email.attachment(spec) for spec in attach or []]
     if not to:
         raise UsageError("--to is missing.", hint="run402 email send --to <address> --subject <text> --html <html>")
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         body = email.message(
             to=to,
@@ -250,7 +250,7 @@ def list_(
 ) -> None:
     """List the messages of a mailbox, sent and received, as an array."""
     count = integer("--limit", limit)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(
             email.list_messages(client, project_id, mailbox=mailbox, limit=count, after=after, direction=direction)
@@ -261,7 +261,7 @@ def list_(
 def get(words: MessageWord = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one message with its replies."""
     message_id = _first(words, "message id", "email get <message_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(email.get(client, resolve_project(client.profile, project), message_id, mailbox=mailbox))
 
 
@@ -279,7 +279,7 @@ def get_raw(
     message_id = _first(words, "message id", usage)
     if not output_:
         raise UsageError("--output is missing.", hint=advice.parsed("run402 " + usage), details={"flag": "--output"})
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(email.save_raw(client, project_id, message_id, output_, mailbox=mailbox), compact=True)
 
@@ -300,7 +300,7 @@ def outbox(
     Sign-in mails are among them. The Cloud really sends its mail and has no outbox: there the command is an error.
     """
     count = integer("--limit", limit, high=email.OUTBOX_SHOWN)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(email.outbox(client, to=to, limit=count))
 
 
@@ -321,7 +321,7 @@ def reply(
     message_id = _first(words, "message id", usage)
     if not html and not text:
         raise UsageError("The answer is missing.", hint=advice.parsed("run402 " + usage))
-    with Client() as client:
+    with TerminalClient() as client:
         answer = email.reply(
             client,
             resolve_project(client.profile, project),
@@ -341,7 +341,7 @@ def reply(
 @app.command("webhooks list", example="run402 email webhooks list")
 def webhooks_list(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """List the webhooks of a mailbox."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(email_webhooks.list_webhooks(client, resolve_project(client.profile, project), mailbox=mailbox))
 
 
@@ -349,7 +349,7 @@ def webhooks_list(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> Non
 def webhooks_get(words: WebhookWord = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one webhook."""
     webhook_id = _first(words, "webhook id", "email webhooks get <webhook_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(email_webhooks.get(client, project_id, webhook_id, mailbox=mailbox))
 
@@ -371,7 +371,7 @@ def webhooks_register(
     webhook_url("--url", url)
     if not events:
         raise UsageError("--events is missing.", hint=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         names = email_webhooks.events_of(events)
         answer = email_webhooks.register(client, project_id, url=url, events=names, mailbox=mailbox)
@@ -392,7 +392,7 @@ def webhooks_update(
     if not url and not events:
         raise UsageError("There is nothing to change.", hint=advice.parsed("run402 " + usage))
     webhook_url("--url", url)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         changes: dict[str, Any] = {"url": url} if url else {}
         changes |= {"events": email_webhooks.events_of(events)} if events else {}
@@ -403,7 +403,7 @@ def webhooks_update(
 def webhooks_delete(words: WebhookWord = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Delete a webhook. There is no confirmation; repeating it is fine."""
     webhook_id = _first(words, "webhook id", "email webhooks delete <webhook_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(email_webhooks.delete(client, project_id, webhook_id, mailbox=mailbox), compact=True)
 
@@ -422,7 +422,7 @@ def webhooks_deliveries(
     project: ProjectOpt = None,
 ) -> None:
     """List deliveries to webhooks. failed_permanent ones are given up until `redrive`."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(
             email_webhooks.deliveries(client, project_id, mailbox=mailbox, status=status, limit=limit, after=after)
@@ -437,6 +437,6 @@ def webhooks_redrive(
 ) -> None:
     """Queue a delivery that was given up again."""
     delivery_id = _first(words, "delivery id", "email webhooks redrive <delivery_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(email_webhooks.redrive(client, project_id, delivery_id, mailbox=mailbox))

@@ -15,6 +15,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, instant, integer, one_of, resolve_project
 from run402_cli.errors import FlagError, Run402Error, UsageError
 from run402_cli.services import errors as errors_service
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -99,7 +100,7 @@ def errors(
     query: dict[str, Any] = {**filters, "limit": integer("--limit", limit, high=_MAX_LIMIT)}
     watching = None if watch is None else Watch(_seconds("--watch", watch), _interval(interval))
     project_id = resolve_project(current(), project)
-    with Client() as client:
+    with TerminalClient() as client:
         if fingerprint_id is not None:
             found = errors_service.detail(client, project_id, fingerprint_id)
             _show(found, as_json, text.detail(found))

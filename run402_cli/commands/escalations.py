@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of
 from run402_cli.commands._room_options import OrgOpt, org_of
 from run402_cli.services import escalations
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -46,7 +46,7 @@ def raise_(
 ) -> None:
     """Page a human of the organization. Silence is not consent."""
     one_of("--severity", severity, escalations.SEVERITIES)
-    with Client() as client:
+    with TerminalClient() as client:
         org_id = org_of(client, org, project)
         poll_s = integer("--poll-seconds", poll_seconds, low=5, high=600) if wait else None
         timeout_s = integer("--timeout-seconds", timeout_seconds, low=60, high=86_400) if wait else None
@@ -115,7 +115,7 @@ def list_(
     """List escalations: all of the organization for members, a delegate's own otherwise (`scope`)."""
     one_of("--status", status, escalations.STATUSES)
     count = integer("--limit", limit, high=200)
-    with Client() as client:
+    with TerminalClient() as client:
         org_id = org_of(client, org, project)
         output.emit(escalations.list_escalations(client, org_id, status=status, limit=count, cursor=cursor))
 
@@ -128,14 +128,14 @@ def get(
     org: OrgOpt = None,
 ) -> None:
     """Show one escalation."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(escalations.get(client, org_of(client, org, project), escalation_id, delivery=delivery))
 
 
 @app.command("ack", example="run402 escalations ack ESCALATION_ID")
 def ack(escalation_id: Escalation, project: ProjectOpt = None, org: OrgOpt = None) -> None:
     """Take an escalation over. For members of the organization."""
-    with Client() as client:
+    with TerminalClient() as client:
         answer = escalations.ack(client, org_of(client, org, project), escalation_id)
         if _field(answer, "changed") is not True:
             before = _field(answer, "acknowledged", "by_email") or "somebody else"
@@ -151,7 +151,7 @@ def resolve(
     org: OrgOpt = None,
 ) -> None:
     """Close an escalation. For members of the organization."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(escalations.resolve(client, org_of(client, org, project), escalation_id, note=note))
 
 
@@ -161,7 +161,7 @@ def resolve(
 @app.command("contacts list", example="run402 escalations contacts list")
 def contacts_list(project: ProjectOpt = None, org: OrgOpt = None) -> None:
     """List who is paged, by level."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(escalations.list_contacts(client, org_of(client, org, project)))
 
 
@@ -177,7 +177,7 @@ def contacts_add(
 ) -> None:
     """Add somebody to page. For owners, with a fresh sign-in."""
     number = integer("--level", level, high=10)
-    with Client() as client:
+    with TerminalClient() as client:
         answer = escalations.add_contact(client, org_of(client, org, project), email, name=name, level=number)
         _tell_warnings(answer)
         output.emit(answer)
@@ -190,5 +190,5 @@ def contacts_remove(
     org: OrgOpt = None,
 ) -> None:
     """Remove somebody from those who are paged. For owners, with a fresh sign-in."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(escalations.remove_contact(client, org_of(client, org, project), contact_id))

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
 from run402_cli.errors import UsageError
 from run402_cli.services import events as events_service
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -42,7 +42,7 @@ def events(
     one_of("--source", source, events_service.SOURCES)
     count = integer("--limit", limit)
     project_id = resolve_project(current(), project) if org is None else None
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(
             events_service.page(
                 client,

@@ -14,6 +14,7 @@ from run402_cli.commands._deploy import this_command
 from run402_cli.commands._options import ProjectOpt, instant, integer, load_json, read_text_file, take_project
 from run402_cli.errors import CommandError, FlagError, Interrupted, UsageError
 from run402_cli.services import _instants, function_runs, functions
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -130,7 +131,7 @@ def deploy(
         )
     source = read_text_file("--file", file)
     patch = functions.release_patch(name, source, timeout=seconds, memory=megabytes, deps=packages, schedule=schedule)
-    with Client() as client:
+    with TerminalClient() as client:
         client.profile.keys.require(project_id)
         release = _release(client, project_id, patch)
         output.emit(functions.deployed(client, name, release, timeout=seconds, memory=megabytes, schedule=schedule))
@@ -178,7 +179,7 @@ def update(
     if schedule is None and not schedule_remove and seconds is None and megabytes is None:
         raise UsageError("Nothing is to be changed.", hint=f"Give --schedule, --timeout or --memory: {usage}")
     cron = "" if schedule_remove else schedule
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(functions.update(client, project_id, name, schedule=cron, timeout=seconds, memory=megabytes))
 
 
@@ -194,7 +195,7 @@ def rebuild(
     if bool(rest) == everything:
         problem = "Give a name or --all, not both." if everything else "The name of the function is missing."
         raise UsageError(problem, hint="run402 functions rebuild <name>, or run402 functions rebuild --all")
-    with Client() as client:
+    with TerminalClient() as client:
         if everything:
             output.emit(functions.rebuild_all(client, project_id))
         else:
@@ -206,7 +207,7 @@ def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the deployed functions: address, runtime, limits, schedule, resolved dependencies."""
     project_id, rest = _words(words, project)
     _no_more(rest)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(functions.list_functions(client, project_id))
 
 
@@ -215,7 +216,7 @@ def delete(words: NameWord = None, project: ProjectOpt = None) -> None:
     """Remove a function. There is no confirmation."""
     project_id, rest = _words(words, project)
     name = _only(rest, "name of the function", "run402 functions delete <name>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(functions.delete(client, project_id, name), compact=True)
 
 
@@ -254,7 +255,7 @@ def invoke(
         raise FlagError(f"{method!r} is not an HTTP method.", details={"flag": "--method", "value": method})
     key = _header_text("--idempotency-key", idempotency_key)
     text = _body(body, body_file)
-    with Client() as client:
+    with TerminalClient() as client:
         result = functions.invoke(client, project_id, name, method=method, body=text, idempotency_key=key, wait=waiting)
     if not raw:
         output.emit(result)
@@ -337,7 +338,7 @@ def logs(
                 "expected": "req_, fnrun_ or fnatt_, then 4 to 128 letters, digits, _ or -",
             },
         )
-    with Client() as client:
+    with TerminalClient() as client:
         if follow:
             _follow(client, project_id, name, tail=count, since=moment, request_id=request_id)
         else:
@@ -433,7 +434,7 @@ def runs_create(
     key = _header_text("--idempotency-key", idempotency_key)
     assert key is not None
     payload = _payload(payload_json)
-    with Client() as client:
+    with TerminalClient() as client:
         run = function_runs.create(
             client,
             project_id,
@@ -492,7 +493,7 @@ def runs_list(
     project_id, rest = _words(words, project)
     name = _only(rest, "name of the function", "run402 functions runs list <function>")
     count = integer("--limit", limit, high=100)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(
             function_runs.list_runs(
                 client,
@@ -513,7 +514,7 @@ def runs_get(words: RunWord = None, project: ProjectOpt = None) -> None:
     """Show one run: status, attempts, last error, next actions."""
     project_id, rest = _words(words, project)
     run_id = _only(rest, "run id", "run402 functions runs get <run_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(function_runs.get(client, project_id, run_id))
 
 
@@ -523,7 +524,7 @@ def runs_logs(words: RunWord = None, tail: TailOpt = None, since: SinceOpt = Non
     project_id, rest = _words(words, project)
     run_id = _only(rest, "run id", "run402 functions runs logs <run_id>")
     count = _tail(tail)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(function_runs.logs(client, project_id, run_id, tail=count, since=_typed("--since", since)))
 
 
@@ -532,7 +533,7 @@ def runs_cancel(words: RunWord = None, project: ProjectOpt = None) -> None:
     """Cancel a scheduled or queued run."""
     project_id, rest = _words(words, project)
     run_id = _only(rest, "run id", "run402 functions runs cancel <run_id>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(function_runs.cancel(client, project_id, run_id))
 
 
@@ -552,5 +553,5 @@ def runs_redrive(
     attempts = integer("--max-attempts", max_attempts)
     waiting = _wait(wait, timeout_ms, poll_interval_ms)
     retry = function_runs.Retry(preset=retry_preset, max_attempts=attempts)
-    with Client() as client:
+    with TerminalClient() as client:
         _emit_run(client, project_id, function_runs.redrive(client, project_id, run_id, retry=retry), waiting)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, instant, parse_json_flag, take_project
 from run402_cli.errors import UsageError
 from run402_cli.services import grants
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -40,7 +40,7 @@ def create(
     """Let a wallet do one thing on a project. For owners of its organization."""
     expiry = instant("--expires", expires, ahead=True)
     usage = "run402 grants create <address> --capability deploy"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         if capability is not None:
             rest = [*rest[:1], capability, *rest[1:]] if rest else []
@@ -63,7 +63,7 @@ def revoke(
 ) -> None:
     """Take a grant back at once."""
     usage = "run402 grants revoke <grant_id>"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         if not rest:
             raise UsageError("The grant id is missing.", hint=usage)

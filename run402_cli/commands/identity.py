@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output, standard_input
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import checked_key, regular_file
 from run402_cli.errors import CommandError, FlagError
 from run402_cli.services import identity
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -51,7 +51,7 @@ def begin(
             details={"flag": "--visibility"},
         )
     checked_key(idempotency_key)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(identity.begin(client, pubkey or "", idempotency_key=idempotency_key))
 
 
@@ -71,7 +71,7 @@ def complete(
             details={"accepted_sources": _SOURCES},
         )
     text = _event_text(None if event_stdin or event_file == "-" else event_file)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(identity.complete(client, text))
 
 
@@ -101,19 +101,19 @@ def _event_text(name: str | None) -> str:
 @app.command("link list", example="run402 identity link list | jq -r '.identity_links[].display_subject'")
 def list_() -> None:
     """List the links of the active identity."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(identity.list_links(client))
 
 
 @app.command("link show", example="run402 identity link show IDENTITY_LINK_ID")
 def show(identity_link_id: Link) -> None:
     """Show the public proof of a link. Needs no wallet."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(identity.show(client, identity_link_id))
 
 
 @app.command("link revoke", example="run402 identity link revoke IDENTITY_LINK_ID")
 def revoke(identity_link_id: Link) -> None:
     """Revoke a link. What was published stays public; the proof says that it is revoked."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(identity.revoke(client, identity_link_id))

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
 from run402_cli.errors import UsageError
 from run402_cli.services import image
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -39,7 +39,7 @@ def generate(
     one_of("--aspect", aspect, image.ASPECTS)
     if file is not None:
         image.check_output(Path(file))
-    with Client() as client:
+    with TerminalClient() as client:
         answer = image.generate(client, given[0], aspect=aspect)
     if file is not None:
         answer = {**image.save(answer, Path(file)), "file": file}

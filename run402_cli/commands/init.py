@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
 from run402_cli.errors import UsageError
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -45,7 +45,7 @@ def init(
     one_of("RAIL", rail, _RAILS)
     from run402_cli.services import setup
 
-    with Client() as client:
+    with TerminalClient() as client:
         output.notice("")
         summary = setup.set_up(
             client,
@@ -70,7 +70,7 @@ def _point_at(api_base: str, *, rail: str | None, voucher: str | None, git_remot
             )
     from run402_cli.services import target
 
-    with Client() as client:
+    with TerminalClient() as client:
         pointed = target.point_at(client, api_base)
     show_target(pointed)
     output.emit(pointed)

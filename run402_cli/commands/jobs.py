@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import advice, output, standard_input
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import (
     ProjectOpt,
@@ -21,6 +20,7 @@ from run402_cli.commands._options import (
 )
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import _instants, jobs
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -56,7 +56,7 @@ def submit(
     source = "stdin" if from_stdin else str(file)
     data = _stdin() if from_stdin else _read(source)
     body = jobs.request_body(_document(data, source), source=source)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(jobs.submit(client, project_id, body))
 
 
@@ -93,7 +93,7 @@ def get(job_id: JobWord = None, project: ProjectOpt = None) -> None:
     """Show one job: status, times, artifacts, cost (millionths of a US dollar), error."""
     project_id = resolve_project(current(), project)
     checked = _job(job_id, "get")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(jobs.get(client, project_id, checked))
 
 
@@ -113,7 +113,7 @@ def logs(
     project_id = resolve_project(current(), project)
     checked = _job(job_id, "logs")
     count = integer("--tail", tail, high=jobs.MAX_TAIL)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(jobs.logs(client, project_id, checked, tail=count, since=_since(since)))
 
 
@@ -127,7 +127,7 @@ def cancel(job_id: JobWord = None, project: ProjectOpt = None) -> None:
     """Cancel a queued or running job."""
     project_id = resolve_project(current(), project)
     checked = _job(job_id, "cancel")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(jobs.cancel(client, project_id, checked))
 
 
@@ -135,7 +135,7 @@ def cancel(job_id: JobWord = None, project: ProjectOpt = None) -> None:
 def purge(project: ProjectOpt = None) -> None:
     """Delete every job record of the project; running jobs are ended first. There is no confirmation."""
     project_id = resolve_project(current(), project)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(jobs.purge(client, project_id))
 
 
@@ -162,6 +162,6 @@ def artifacts_get(
     name = given[1] if file is None else file
     if not target:
         raise UsageError("--output is missing.", hint=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         path = Path(target).absolute()
         output.emit(jobs.fetch_artifact(client, project_id, given[0], name, path), compact=True)

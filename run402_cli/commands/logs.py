@@ -10,10 +10,10 @@ import click
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import UsageError
 from run402_cli.services import logs as logs_service
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -58,7 +58,7 @@ def logs(
     if not project_id:
         raise UsageError("No project is named.", hint=f"{usage}, or set RUN402_PROJECT_ID. The active one is not used.")
     count = _count(tail)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(logs_service.of_request(client, project_id, request_id, function=function, tail=count))
 
 

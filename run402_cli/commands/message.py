@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import agent
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -19,6 +19,6 @@ def send(words: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", sh
     """Send one text message, at most 8192 bytes; several words are joined with spaces."""
     text = " ".join(words or [])
     agent.message_size(text)
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(agent.send_message(client, text), compact=True)

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import instant, integer, one_of
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import notifications
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.suggest import closest, did_you_mean
 
 app = CommandGroup()
@@ -39,7 +39,7 @@ def list_(
     """List the notifications that were sent or skipped."""
     count = integer("--limit", limit)
     start = instant("--since", since)
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.list_notifications(client, type=type_, since=start, limit=count, after=after))
 
@@ -47,7 +47,7 @@ def list_(
 @app.command("get", example="run402 notifications get NOTIFICATION_ID | jq .delivery_status")
 def get(notification_id: Annotated[str, typer.Argument(metavar="NOTIFICATION_ID", show_default=False)]) -> None:
     """Show one notification."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.get(client, notification_id))
 
@@ -61,7 +61,7 @@ def preferences(words: Annotated[list[str] | None, typer.Argument(hidden=True)] 
     if words:
         usage = "run402 notifications preferences, or: run402 notifications preferences set <key>=<value>"
         raise UsageError(f"Unexpected argument {words[0]!r}.", hint=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.preferences(client))
 
@@ -77,7 +77,7 @@ def preferences_set(pairs: Pairs = None) -> None:
     """Change preferences: digest_cadence, digest_day_of_week (1 = Monday), digest_hour_utc, threshold_alerts,
     lifecycle_events, webhook_url (empty or null takes it away), locale, timezone.
     """
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         changes = dict(_pair(text) for text in pairs or [])
         output.emit(notifications.set_preferences(client, changes))
@@ -104,7 +104,7 @@ def test(
 ) -> None:
     """Send a test notification over every channel; once a minute."""
     one_of("--source", source, notifications.SOURCES)
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.send_test(client, source=source, event_type=type_))
 
@@ -152,7 +152,7 @@ def channels_connect(
 ) -> None:
     """Bind a Telegram chat: the link is on stderr, tap it; waits until the code ends."""
     _check_channel(words or [])
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         started = notifications.connect_telegram(client, label=label)
         _tell_links(started)
@@ -187,7 +187,7 @@ def _tell_links(started: dict[str, Any]) -> None:
 @app.command("channels list", example="run402 notifications channels list | jq .telegram")
 def channels_list() -> None:
     """List e-mail, webhook and Telegram channels."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.channels(client))
 
@@ -195,7 +195,7 @@ def channels_list() -> None:
 @app.command("channels revoke", example="run402 notifications channels revoke BINDING_ID")
 def channels_revoke(binding_id: Annotated[str, typer.Argument(metavar="BINDING_ID", show_default=False)]) -> None:
     """Revoke a Telegram binding."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.revoke_channel(client, binding_id))
 
@@ -221,7 +221,7 @@ def rules_add(
     if not binding:
         raise UsageError("--binding is missing.", hint="run402 notifications rules add --binding <binding_id>")
     one_of("--source", source, notifications.SOURCES)
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(
             notifications.add_rule(
@@ -237,7 +237,7 @@ def _items(text: str | None) -> list[str] | None:
 @app.command("rules list", example="run402 notifications rules list | jq -r '.rules[].id'")
 def rules_list() -> None:
     """List the rules, newest first."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.rules(client))
 
@@ -245,6 +245,6 @@ def rules_list() -> None:
 @app.command("rules rm", example="run402 notifications rules rm RULE_ID")
 def rules_rm(rule_id: Annotated[str, typer.Argument(metavar="RULE_ID", show_default=False)]) -> None:
     """Delete a rule."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         output.emit(notifications.remove_rule(client, rule_id))

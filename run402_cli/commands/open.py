@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from run402_cli import output, standard_input
-from run402_cli.client import Client
 from run402_cli.client._browser import hand_over
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import console
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -27,7 +27,7 @@ def open_console(
 
     A browser is opened at a terminal only; the address is printed in any case: {url, opened}. Sends no credentials.
     """
-    with Client() as client:
+    with TerminalClient() as client:
         url = console.address(client, project)
     output.emit({"url": url, "opened": _at_a_terminal() and hand_over(url)})
 

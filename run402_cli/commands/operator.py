@@ -11,6 +11,7 @@ from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import FlagError, ValidationError
 from run402_cli.services import operator
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -33,7 +34,7 @@ def login(
     no_open: NoOpenOpt = False,
 ) -> None:
     """Sign a human in. The address to open is printed on stderr; waits 5 minutes (--loopback) or as long as the code lives."""
-    with Client() as client:
+    with TerminalClient() as client:
         if loopback or step_up:
             _browser_login(client, may_open=not no_open, step_up=step_up)
         else:
@@ -77,7 +78,7 @@ def _text(value: Any, key: str) -> str:
 @app.command("overview", example="run402 operator overview | jq .rollup")
 def overview() -> None:
     """Everything that the signed-in e-mail address owns, over all of its wallets."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(operator.overview(client))
 
 
@@ -93,7 +94,7 @@ def whoami() -> None:
 @app.command("logout", example="run402 operator logout")
 def logout() -> None:
     """Revoke the read session and forget all sessions and approvals cached here."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(operator.logout(client), compact=True)
 
 
@@ -108,7 +109,7 @@ def claim_wallet_org(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="New display name.")] = None,
 ) -> None:
     """Take over the organization that the active wallet owns; needs operator login --loopback."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(operator.claim_wallet_org(client, org_id=org, name=name))
 
 
@@ -130,7 +131,7 @@ def approve(
     given = {"org_id": org, "project_id": project}
     target = _target(action, given)
     operator.require_browser_login()
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(operator.approve(client, str(action), target, may_open=not no_open), compact=True)
 
 

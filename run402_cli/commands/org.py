@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer
 from run402_cli.errors import UsageError
 from run402_cli.services import org
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -45,21 +45,21 @@ def create(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Display name.")] = None,
 ) -> None:
     """Create an organization; you become its owner. Repeating the command creates another one."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.create(client, name=name))
 
 
 @app.command("list", example="run402 org list | jq -r '.orgs[].org_id'")
 def list_() -> None:
     """List the organizations that you belong to, with your role in each."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.list_orgs(client))
 
 
 @app.command("get", example="run402 org get ORG_ID | jq .role")
 def get(org_id: Org) -> None:
     """Show one organization: name, tier, lease, your role."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.get(client, org_id))
 
 
@@ -73,7 +73,7 @@ def rename(
     org_id, value = _changed(
         words, name, clear=clear, what="The name", usage="run402 org rename <org_id> --name <name>"
     )
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.rename(client, org_id, value))
 
 
@@ -106,14 +106,14 @@ def payout_wallet(
     """
     usage = "run402 org payout-wallet <org_id> <address>"
     org_id, value = _changed(words, None, clear=clear, what="The address", usage=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.set_payout_wallet(client, org_id, value))
 
 
 @app.command("whoami", example="run402 org whoami | jq .principal.id")
 def whoami() -> None:
     """Who the gateway takes you for: principal, memberships, linked identities."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.whoami(client))
 
 
@@ -128,7 +128,7 @@ def audit(
 ) -> None:
     """Show who changed what in an organization, one page at a time."""
     count = integer("--limit", limit, high=1000)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.audit(client, org_id, limit=count, after=after, before=before))
 
 
@@ -161,7 +161,7 @@ def _action(context: typer.Context, words: list[str] | None, actions: tuple[str,
 @app.command("members list", example="run402 org members list ORG_ID", hidden=True)
 def member_list(org_id: Org) -> None:
     """List the members of an organization with their roles."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.list_members(client, org_id))
 
 
@@ -178,7 +178,7 @@ def member_add(
 
     The address is an argument: --wallet chooses the local wallet that signs, here as everywhere.
     """
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.add_member(client, org_id, address, role=role))
 
 
@@ -200,7 +200,7 @@ def member_role(
     rest = iter(given[1:])
     who = principal if principal is not None else next(rest)
     what = role if role is not None else next(rest)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.change_role(client, given[0], who, what))
 
 
@@ -210,7 +210,7 @@ def member_rm(words: PrincipalWords = None, principal: PrincipalOpt = None) -> N
     """Remove a member at once. For owners; the last owner cannot be removed."""
     usage = "run402 org member rm <org_id> --principal <principal_id>"
     org_id, who = _org_and_value(words, principal, "The principal id", usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.remove_member(client, org_id, who))
 
 
@@ -221,7 +221,7 @@ def member_rm(words: PrincipalWords = None, principal: PrincipalOpt = None) -> N
 @app.command("invites list", example="run402 org invites list ORG_ID", hidden=True)
 def invite_list(org_id: Org) -> None:
     """List the invites that are still open."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.list_invites(client, org_id))
 
 
@@ -241,7 +241,7 @@ def invite_create(
     usage = "run402 org invite create <org_id> --email <address>"
     org_id, address = _org_and_value(words, email, "The e-mail address", usage)
     hours = integer("--ttl-hours", ttl_hours, high=8760)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.invite(client, org_id, address, role=role, ttl_hours=hours))
 
 
@@ -251,5 +251,5 @@ def invite_rm(words: PrincipalWords = None, principal: PrincipalOpt = None) -> N
     """Take an open invite back."""
     usage = "run402 org invite rm <org_id> --principal <principal_id>"
     org_id, who = _org_and_value(words, principal, "The principal id", usage)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(org.revoke_invite(client, org_id, who))

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import IdempotencyKeyOpt, checked_key, load_json, micros
 from run402_cli.errors import FlagError, PaymentError, UsageError
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -57,7 +57,7 @@ def pay(
     _check_key(idempotency_key)
     from run402_cli.services import pay as service
 
-    with Client() as client:
+    with TerminalClient() as client:
         result = service.pay(
             client,
             url,

@@ -10,7 +10,6 @@ import click
 import typer
 
 from run402_cli import advice, output, standard_input
-from run402_cli.client import Client
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
     ProjectOpt,
@@ -28,6 +27,7 @@ from run402_cli.commands._options import (
 )
 from run402_cli.errors import CommandError, FlagError, UsageError, no_allowance
 from run402_cli.services import expose, projects
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -86,7 +86,7 @@ def _only_project(project: str | None, words: list[str] | None) -> str:
 @app.command("quote", example="run402 projects quote | jq .tiers")
 def quote() -> None:
     """Prices and limits of the tiers. Free, needs no wallet."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.quote_tiers(client))
 
 
@@ -121,7 +121,7 @@ def provision(
         )
     _check_name(name)
     _check_idempotency_key(idempotency_key)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(
             projects.provision(client, tier=tier, name=name, org_id=org, idempotency_key=idempotency_key or None)
         )
@@ -162,7 +162,7 @@ def use(words: UsedProject = None) -> None:
             "The project id is missing.", hint="run402 projects use <project_id>; ids: run402 projects list"
         )
     no_more(words[1:])
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.use(client, words[0]), compact=True)
 
 
@@ -176,7 +176,7 @@ def list_(
     """List projects on the server; `active` marks the one that commands use by default. At most one page of 50."""
     if everything and org is not None:
         raise UsageError("--all and --org exclude each other.", hint="Give one of them.")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.list_projects(client, org_id=org, everything=everything))
 
 
@@ -186,7 +186,7 @@ def list_(
 def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Read one project: name, organization, tier, status, site, usage. No secrets, and no cached keys needed."""
     project_id = _only_project(project, words)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.get(client, project_id))
 
 
@@ -199,7 +199,7 @@ def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
 )
 def current_() -> None:
     """Show the active project and whether the server confirms it."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.current(client))
 
 
@@ -214,7 +214,7 @@ def rename(
     if not name:
         raise UsageError("--name is missing.", hint="run402 projects rename --name <name>")
     project_id = _project(project, words or [])
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.rename(client, project_id, name))
 
 
@@ -237,7 +237,7 @@ def tenant_payments(
     count = integer("--limit", limit, low=1, high=200)
     one_of("--status", status, _PAYMENT_STATES, key="flag")
     project_id = _project(project, words or [])
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.tenant_payments(client, project_id, limit=count, after=after, status=status))
 
 
@@ -251,7 +251,7 @@ def costs(
     _reject_bare(words or [])
     one_of("--window", window, _WINDOWS, key="flag")
     project_id = _project(project, words or [])
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.costs(client, project_id, window=window))
 
 
@@ -259,7 +259,7 @@ def costs(
 def usage(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """API calls and storage of a project against its limits."""
     project_id = _only_project(project, words)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.usage(client, project_id))
 
 
@@ -305,7 +305,7 @@ def sql(
     _check_utf8("The SQL", text)
     values = _params(params, params_file)
     project_id = _project(project, given)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.sql(client, project_id, text, values))
 
 
@@ -393,7 +393,7 @@ def rest(
     media = "text/csv" if _is_csv(body_file) else "application/json"
     filters = query if query is not None else rest_words[1] if len(rest_words) > 1 else None
     project_id = _project(project, given)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(
             projects.rest_query(
                 client,
@@ -441,7 +441,7 @@ def _rest_body(method: str, body: str | None, body_file: str | None) -> str | No
 def schema(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Tables of a project with columns, constraints, and row-level security policies."""
     project_id = _only_project(project, words)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.schema(client, project_id))
 
 
@@ -462,7 +462,7 @@ def apply_expose(words: ManifestWord = None, project: ProjectOpt = None, file: F
     text = read_text_file("--file", file) if file is not None else inline[0]
     manifest = _manifest(text)
     project_id = _project(project, given)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(expose.apply(client, project_id, manifest))
 
 
@@ -508,7 +508,7 @@ def validate_expose(
     text = inline if inline is not None else _manifest_text(file, stdin_taken=migration_file == "-")
     migration = read_text_file("--migration-file", migration_file) if migration_file is not None else migration_sql
     project_id = take_project(current(), project, [named])[0] if named else project or current().active.get()
-    with Client() as client:
+    with TerminalClient() as client:
         if project_id is None and client.principal() is None:
             raise no_allowance()
         output.emit(expose.validate(client, text, project_id=project_id, migration_sql=migration))
@@ -543,7 +543,7 @@ def _piped_manifest() -> str:
 def get_expose(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """The expose manifest in force: the last one applied, or one rebuilt from the live database."""
     project_id = _only_project(project, words)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(expose.get(client, project_id))
 
 
@@ -563,7 +563,7 @@ def promote_user(words: EmailWord = None, project: ProjectOpt = None) -> None:
     """Give a user of the project, named by e-mail address, the role project_admin."""
     email = _email(words or [], "run402 projects promote-user <email>")
     project_id = _project(project, words or [])
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.promote_user(client, project_id, email), compact=True)
 
 
@@ -572,7 +572,7 @@ def demote_user(words: EmailWord = None, project: ProjectOpt = None) -> None:
     """Take the role project_admin away from a user of the project."""
     email = _email(words or [], "run402 projects demote-user <email>")
     project_id = _project(project, words or [])
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.demote_user(client, project_id, email), compact=True)
 
 
@@ -586,7 +586,7 @@ def delete(
 ) -> None:
     """Delete a project with its database, functions, files, mailbox and secrets, and its cached keys."""
     project_id = _only_project(project, words)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(projects.delete(client, project_id, confirmed=confirm), compact=True)
 
 
@@ -642,7 +642,7 @@ def export(
         poll_interval_ms=poll_ms,
         timeout_ms=timeout_ms,
     )
-    with Client() as client:
+    with TerminalClient() as client:
         document, _ended = archives.export(client, spec, output.emit_line if json_stream else None)
     if not json_stream:
         output.emit(document)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -18,7 +18,7 @@ def redeem(code: Annotated[str, typer.Argument(metavar="CODE", show_default=Fals
     """Credit the wallet's organization with a promo code. Repeating is safe: a code counts once."""
     from run402_cli.services import allowance
 
-    with Client() as client:
+    with TerminalClient() as client:
         answer = allowance.redeem(client, code)
     if isinstance(answer, dict):
         _narrate(answer)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of
 from run402_cli.commands._room_options import OrgOpt, RoomOpt, room_of
 from run402_cli.services import rooms
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -34,7 +34,7 @@ def who(
     room: RoomOpt = None,
 ) -> None:
     """Enter the room, unless this session is in it already, and list who is there."""
-    with Client() as client:
+    with TerminalClient() as client:
         place = room_of(client, org, room, project)
         output.emit(rooms.who(client, place, output.notice, name=name, task=task, include_expired=all_))
 
@@ -67,7 +67,7 @@ def send(
     message: dict[str, Any] = {"body": body, "to": _names(to), "cc": _names(cc), "ack_required": ack}
     extra = {"thread_id": thread, "importance": importance, "idempotency_key": idempotency_key}
     message |= {key: value for key, value in extra.items() if value}
-    with Client() as client:
+    with TerminalClient() as client:
         place = room_of(client, org, room, project)
         output.emit(rooms.send(client, place, output.notice, message, name=name, task=task))
 
@@ -94,7 +94,7 @@ def list_(
     room: RoomOpt = None,
 ) -> None:
     """Read messages from where this directory stopped. Every read, unless --before, moves that point on."""
-    with Client() as client:
+    with TerminalClient() as client:
         place = room_of(client, org, room, project)
         count = integer("--limit", limit, high=200)
         answer = rooms.list_messages(
@@ -113,12 +113,12 @@ def list_(
 @app.command("get", example="run402 rooms get MESSAGE_ID | jq -r .body")
 def get(message_id: Message, project: ProjectOpt = None, org: OrgOpt = None, room: RoomOpt = None) -> None:
     """Show one message with its whole body."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(rooms.get(client, room_of(client, org, room, project), message_id))
 
 
 @app.command("ack", example="run402 rooms ack MESSAGE_ID")
 def ack(message_id: Message, project: ProjectOpt = None, org: OrgOpt = None, room: RoomOpt = None) -> None:
     """Acknowledge a message that is addressed to this session."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(rooms.ack(client, room_of(client, org, room, project), output.notice, message_id))

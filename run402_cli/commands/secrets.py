@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import advice, output, standard_input
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, regular_file, take_project
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import secrets
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
 app = CommandGroup()
@@ -57,7 +57,7 @@ def set_(
         )
     inline = rest[1] if len(rest) == 2 else None
     text = _value(inline, value, file, stdin=stdin)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(secrets.set_secret(client, project_id, rest[0], text), compact=True)
 
 
@@ -137,7 +137,7 @@ def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     project_id, rest = take_project(current(), project, words or [])
     if rest:
         raise UsageError("Unexpected argument.", hint="`run402 secrets list` takes no name: it lists all of them.")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(secrets.list_secrets(client, project_id))
 
 
@@ -148,5 +148,5 @@ def delete(words: KeyWord = None, project: ProjectOpt = None) -> None:
     if len(rest) != 1:
         problem = "The name of the secret is missing." if not rest else f"Unexpected argument {rest[1]!r}."
         raise UsageError(problem, hint="run402 secrets delete <KEY>")
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(secrets.delete(client, project_id, rest[0]), compact=True)

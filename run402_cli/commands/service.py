@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import service
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -13,12 +13,12 @@ app = CommandGroup()
 @app.command("health", example="run402 service health | jq .status")
 def health() -> None:
     """Liveness of the gateway with its per-dependency checks. Sends no credentials."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(service.health(client))
 
 
 @app.command("status", example="run402 service status")
 def status() -> None:
     """Availability report: status, uptime, deployed version, capabilities, operator. Sends no credentials."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(service.status(client))

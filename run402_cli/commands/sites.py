@@ -19,6 +19,7 @@ from run402_cli.commands._options import (
     resolve_project,
 )
 from run402_cli.errors import CommandError, FlagError, UsageError
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -58,7 +59,7 @@ def deploy_manifest(
 
     if inherit:
         raise FlagError("--inherit is gone: a site deploy replaces the whole site.", details={"flag": "--inherit"})
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         _refuse_target(target)
         name = manifest if manifest is not None else "-"
@@ -109,7 +110,7 @@ def deploy_directory(
 
     if inherit:
         raise UsageError("--inherit is gone: a site deploy replaces the whole site.", details={"flag": "--inherit"})
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         _refuse_target(target)
         require_deployer(client, saved_core=True)

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of, take_project, take_project_and_id
 from run402_cli.errors import FlagError, UsageError
 from run402_cli.services import snapshots
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -46,7 +46,7 @@ def create(
     include_auth: NoAuth = False,
 ) -> None:
     """Create a snapshot of the database. Does not wait: `ok` is true when it is ready already."""
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, _ = take_project(client.profile, project, words or [], reject_bare=True)
         output.emit(snapshots.create(client, project_id))
 
@@ -64,7 +64,7 @@ def list_(
     """List the snapshots of a project, one page at a time."""
     one_of("--kind", kind, snapshots.KINDS)
     count = integer("--limit", limit, high=100)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, rest = take_project(client.profile, project, words or [])
         if rest:
             raise UsageError(
@@ -85,7 +85,7 @@ def get(
 ) -> None:
     """Show one snapshot with its state and next actions."""
     usage = "run402 snapshots get <snapshot_id>; ids: run402 snapshots list"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, snapshot_id = take_project_and_id(client.profile, project, words or [], usage=usage)
         output.emit(snapshots.get(client, project_id, snapshot_id))
 
@@ -114,7 +114,7 @@ def restore(
             hint="Pass the token of the plan, or leave --confirm out to get a plan.",
             details={"flag": "--confirm"},
         )
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, snapshot_id = take_project_and_id(client.profile, project, words or [], usage=usage)
         output.emit(snapshots.restore(client, project_id, snapshot_id, confirm=confirm, include_auth=include_auth))
 
@@ -131,6 +131,6 @@ def delete(
 ) -> None:
     """Delete a snapshot at once. There is no confirmation."""
     usage = "run402 snapshots delete <snapshot_id>; ids: run402 snapshots list"
-    with Client() as client:
+    with TerminalClient() as client:
         project_id, snapshot_id = take_project_and_id(client.profile, project, words or [], usage=usage)
         output.emit(snapshots.delete(client, project_id, snapshot_id))

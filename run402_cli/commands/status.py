@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import status as service
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -16,6 +16,6 @@ def status() -> None:
 
     Best effort: what cannot be read is null. Without a wallet nothing is sent.
     """
-    with Client() as client:
+    with TerminalClient() as client:
         document = service.status(client)
         output.emit(document, compact=document["wallet"] is None)

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, known_project, resolve_project
 from run402_cli.errors import CommandError
 from run402_cli.services import subdomains
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -31,7 +31,7 @@ def claim(
 
     Names have 3 to 63 lowercase letters, digits and hyphens.
     """
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(subdomains.claim(client, project_id, name, deployment_id=deployment))
 
@@ -39,7 +39,7 @@ def claim(
 @app.command("list", example="run402 subdomains list | jq -r '.[].url'")
 def list_(project: ProjectOpt = None) -> None:
     """List the subdomains of a project as a JSON array."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(subdomains.list_subdomains(client, resolve_project(client.profile, project)))
 
 
@@ -57,5 +57,5 @@ def delete(
             hint=advice.command("subdomains", "delete", name, *known_project(project), "--confirm"),
             details={"name": name},
         )
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(subdomains.delete(client, resolve_project(client.profile, project), name), compact=True)

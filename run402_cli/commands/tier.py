@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from run402_cli import advice, output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import IdempotencyKeyOpt, checked_key
 from run402_cli.errors import UsageError
 from run402_cli.services import tiers
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -21,7 +21,7 @@ _RENEW = advice.action("renew_tier", "tier", "set", "prototype")
 @app.command("status", example="run402 tier status | jq -r .lease_expires_at")
 def status() -> None:
     """Current tier, lease, limits and pooled usage."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(tiers.status(client))
 
 
@@ -41,5 +41,5 @@ def set_(
         hint = "run402 tier set prototype, hobby or team"
         raise UsageError("Which tier?", hint=hint, next_actions=[_RENEW])
     checked_key(key)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(tiers.subscribe(client, given[0], idempotency_key=key))

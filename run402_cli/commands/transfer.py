@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
 from run402_cli.errors import FlagError, UsageError
 from run402_cli.services import transfer
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -57,7 +57,7 @@ def init(
         raise UsageError("The recipient is missing.", hint=usage)
     if to and to_org:
         raise UsageError("--to and --to-org exclude each other.", hint=usage)
-    with Client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         one_of("--billing-policy", billing_policy, ("migrate",), key="flag")
         email, wallet = "@" in (to or ""), bool(to) and "@" not in (to or "")
@@ -88,7 +88,7 @@ def _only_for(flag: str, recipient: str) -> FlagError:
 @app.command("preview", example="run402 transfer preview TRANSFER_ID | jq .secret_names")
 def preview(transfer_id: Transfer) -> None:
     """What changes hands: domains, functions, names of secrets, mailboxes, CI bindings, billing."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(transfer.preview(client, transfer_id))
 
 
@@ -105,14 +105,14 @@ def list_(
     if incoming and outgoing:
         raise UsageError("--incoming and --outgoing exclude each other.", hint="Give one of them.")
     count = integer("--limit", limit, high=1000)
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(transfer.list_transfers(client, outgoing=outgoing, limit=count, after=after))
 
 
 @app.command("accept", example="run402 transfer accept TRANSFER_ID")
 def accept(transfer_id: Transfer) -> None:
     """Accept a project offered to this wallet. Prints and caches its keys and makes it active. Rotate its secrets next."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(transfer.accept(client, transfer_id))
 
 
@@ -127,7 +127,7 @@ def claim(
     ] = False,
 ) -> None:
     """Claim a project offered to your e-mail address. Prints and caches its keys and makes it active."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(
             transfer.claim(
                 client, transfer_id, into_org=into, accept_retained_collaborator=accept_retained_collaborator
@@ -141,5 +141,5 @@ def cancel(
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with the record.")] = None,
 ) -> None:
     """Cancel an open transfer, as either party."""
-    with Client() as client:
+    with TerminalClient() as client:
         output.emit(transfer.cancel(client, transfer_id, reason=reason))

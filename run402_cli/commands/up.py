@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import advice, output, standard_input
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
 from run402_cli.errors import CommandError, FlagError, UsageError
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.up import UpOptions
 from run402_cli.up import up as run_up
 from run402_cli.up import verify as run_verify
@@ -145,7 +145,7 @@ def up(
         allow_shell_build=allow_shell_build,
         command=_typed("up", source or dir_, name=name, project=project, manifest=manifest) + (" --yes" if yes else ""),
     )
-    with Client() as client:
+    with TerminalClient() as client:
         result = run_up(client, options, _emitter(json_stream=json_stream, quiet=quiet))
     _print(result, human=human, json_stream=json_stream)
     _exit_by_checks(result)
@@ -185,7 +185,7 @@ def verify(
         propagation_wait=not no_propagation_wait,
         command=_typed("up verify", source or dir_, name=name, project=project, manifest=manifest),
     )
-    with Client() as client:
+    with TerminalClient() as client:
         result = run_verify(client, options, _emitter(json_stream=json_stream, quiet=quiet))
     _print(result, human=human and "app_result" in result["result"], json_stream=json_stream)
     _exit_by_checks(result)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import notifications
+from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
 
@@ -13,7 +13,7 @@ app = CommandGroup()
 @app.command("rotate", example="run402 webhook-secret rotate | jq -r .webhook_signing_secret")
 def rotate() -> None:
     """Create a new signing secret, shown once; the one before stays valid for a day. No confirmation is asked."""
-    with Client() as client:
+    with TerminalClient() as client:
         client.require_wallet()
         answer = notifications.rotate_webhook_secret(client)
         output.emit(answer)

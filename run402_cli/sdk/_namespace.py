@@ -19,7 +19,6 @@ class SdkClient(Client):
     """A client that says that Python code calls, not the command line."""
 
     client_header = 'surface="sdk"'
-    asks = False  # a library opens no browser; the refusal names the command that approves
 
 
 class Namespace:

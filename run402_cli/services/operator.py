@@ -10,11 +10,11 @@ import time
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import Client, _approval, _auth
+from run402_cli.client import Client, _auth, _write_auth
 from run402_cli.errors import ApiError, CommandError, NetworkError, ValidationError
 from run402_cli.state import sessions
 
-ACTIONS = _approval.ACTIONS
+ACTIONS = _write_auth.ACTIONS
 _DEVICE = "/agent/v1/operator/session/device"
 _CLAIM = "/agent/v1/operator/claim-wallet-org"
 _CLAIM_STATEMENT = "Claim wallet-owned org"
@@ -104,12 +104,14 @@ def _login_error(suffix: str, message: str) -> CommandError:
 
 
 def browser_login(client: Client, *, may_open: bool = True) -> Fields:
-    """Browser login on a loopback port (see client/_approval.sign_in), then GET /agent/v1/control-plane/session.
+    """Browser login on a loopback port (see services/approvals.sign_in), then GET /agent/v1/control-plane/session.
 
     Returns `control_plane_view` plus `memberships` [{org_id, role, status, display_name?}] when they could be read.
     """
     sessions.ensure_writable()
-    session = _approval.sign_in(client, may_open=may_open)
+    from run402_cli.services import approvals
+
+    session = approvals.sign_in(client, may_open=may_open)
     view = control_plane_view(session)
     try:
         path = "/agent/v1/control-plane/session"
@@ -250,8 +252,10 @@ def require_browser_login() -> sessions.Session:
 
 
 def approve(client: Client, action: str, target: dict[str, str], *, may_open: bool = True) -> Fields:
-    """Mint one approval in the browser (see client/_approval.approve) -> {approved, action, target, expires_at}."""
-    entry = _approval.approve(client, require_browser_login(), action, target, may_open=may_open)
+    """Mint one approval in the browser (see services/approvals.approve) -> {approved, action, target, expires_at}."""
+    from run402_cli.services import approvals
+
+    entry = approvals.approve(client, require_browser_login(), action, target, may_open=may_open)
     return {"approved": True, "action": action, **target, "expires_at": sessions.iso(entry["expires_at"])}
 
 

@@ -41,7 +41,7 @@ class Operator(Namespace):
     def login(self, *, may_open: bool = True) -> dict[str, Any]:
         """Sign a human in.
 
-        Browser login on a loopback port (see client/_approval.sign_in), then GET /agent/v1/control-plane/session.
+        Browser login on a loopback port (see services/approvals.sign_in), then GET /agent/v1/control-plane/session.
 
         Returns `control_plane_view` plus `memberships` [{org_id, role, status, display_name?}] when they could be read.
         """
@@ -89,7 +89,7 @@ class Operator(Namespace):
     def approve(self, action: str, target: dict[str, str], *, may_open: bool = True) -> dict[str, Any]:
         """Approve one kind of write on one target with a passkey, for a while; needs operator login --loopback.
 
-        Mint one approval in the browser (see client/_approval.approve) -> {approved, action, target, expires_at}.
+        Mint one approval in the browser (see services/approvals.approve) -> {approved, action, target, expires_at}.
         """
         return self._call(_operator.approve, action, target, may_open=may_open)
 

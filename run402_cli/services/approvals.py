@@ -1,64 +1,19 @@
-"""The browser logins and approvals of a human operator, and what a call does that needs one.
-
-The routes are here and not in services because the kernel itself repeats a call after an approval. See docs/operator.md,
-"Approvals".
-"""
+"""The browser logins and approvals of a human operator, and a refused call that asks for them. See docs/operator.md."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from run402_cli import advice, invocation, output
-from run402_cli.client import _auth
+from run402_cli import invocation, output
+from run402_cli.client import Client, _auth, _browser, _write_auth
+from run402_cli.client._urls import origin
 from run402_cli.errors import ApiError, CommandError, Run402Error
 from run402_cli.state import sessions
 
-if TYPE_CHECKING:
-    from run402_cli.client._client import Client
-
-# What `operator approve` can mint, and the kind of target that each is for.
-ACTIONS = {
-    "org.project.create": "org_id",
-    "project.deploy": "project_id",
-    "project.secret.write": "project_id",
-}
-STEP_UP = "run402 operator login --step-up"
 _CONTROL_PLANE = "/agent/v1/control-plane"
-
-
-# -- a call that was refused ----------------------------------------------------------------------------------------------
-
-
-def guidance(refusal: ApiError, auth: object) -> dict[str, Any]:
-    """What a 403 says about going on, where the gateway says nothing: `hint` or `next_actions`."""
-    if refusal.code == "STEP_UP_REQUIRED":
-        return {"hint": f"This needs a fresh sign-in of a human: {STEP_UP}"}
-    if not refusal.needs_operator_approval or refusal.fields.get("next_actions") is not None:
-        return {}
-    command = approve_command(*_wanted(refusal, auth))
-    why = "A human must approve this write in a browser."
-    return {"next_actions": [advice.entry("operator_approve", command, why=why)]} if command else {}
-
-
-def _wanted(refusal: ApiError, auth: object) -> tuple[Any, Mapping[str, Any]]:
-    """The capability and target of the call, else what the gateway names."""
-    if isinstance(auth, _auth.Operator):
-        return auth.capability, auth.target
-    details = refusal.fields.get("details")
-    return (details.get("capability"), details) if isinstance(details, dict) else (None, {})
-
-
-def approve_command(action: Any, target: Mapping[str, Any]) -> advice.Command | None:
-    """The command line that mints this approval; None when it cannot be minted or the target is unknown."""
-    key = ACTIONS.get(action) if isinstance(action, str) else None
-    value = target.get(key) if key else None
-    if not isinstance(value, str) or not value:
-        return None
-    flag = "--org" if key == "org_id" else "--project"
-    return advice.command("operator", "approve", "--action", str(action), flag, value)
 
 
 def ask(client: Client, refusal: ApiError, auth: _auth.Operator) -> _auth.Operator | None:
@@ -68,7 +23,7 @@ def ask(client: Client, refusal: ApiError, auth: _auth.Operator) -> _auth.Operat
     the caller then reports the refusal as it came.
     """
     steps_up = refusal.code == "STEP_UP_REQUIRED"
-    approvable = auth.capability in ACTIONS
+    approvable = auth.capability in _write_auth.ACTIONS
     if not sys.stderr.isatty() or not (steps_up or (refusal.needs_operator_approval and approvable)):
         return None
     try:
@@ -85,17 +40,12 @@ def ask(client: Client, refusal: ApiError, auth: _auth.Operator) -> _auth.Operat
     return _auth.Operator(session.token, write_auth=token, capability=auth.capability, target=auth.target, final=True)
 
 
-# -- ceremonies ---------------------------------------------------------------------------------------------------------
-
-
 def sign_in(client: Client, *, may_open: bool = True) -> sessions.Session:
     """Browser login with PKCE: GET .../cli/authorize in the browser, POST .../cli/token -> the saved session.
 
     Waits at most 300 seconds. Earlier approvals are forgotten. Raises CommandError OPERATOR_LOOPBACK_FAILED without a
     port, OPERATOR_LOGIN_FAILED when the browser brings no usable code; ApiError when the gateway does not take it.
     """
-    from run402_cli.client import _browser
-
     invocation.about_to_write(sessions.control_plane_path())
     challenge = _browser.Challenge()
     try:
@@ -133,9 +83,7 @@ def approve(
     Waits at most 300 seconds. Raises CommandError OPERATOR_APPROVE_BAD_CONFIRM_URL for an address of another origin than
     the API, OPERATOR_APPROVE_FAILED when the browser brings no usable code; ApiError when the gateway refuses.
     """
-    from run402_cli.client import _browser
-
-    again = approve_command(action, target)
+    again = _write_auth.approve_command(action, target)
     challenge = _browser.Challenge()
     try:
         with _browser.listening(challenge) as callback:
@@ -166,9 +114,6 @@ def _confirm_url(
     redirect_uri: str,
 ) -> str:
     """The address at which the human approves. It must be the gateway's own: its page asks for a passkey."""
-    from run402_cli.client import _browser
-    from run402_cli.client._client import origin
-
     body = {
         "action": action,
         "cli_redirect_uri": redirect_uri,

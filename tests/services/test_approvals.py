@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from run402_cli.client import Client, _approval, _auth
-from run402_cli.client._client import origin
+from run402_cli.client import Client, _auth, _write_auth
+from run402_cli.client._urls import origin
 from run402_cli.errors import ApiError, CommandError
-from run402_cli.services import apply, snapshots
+from run402_cli.services import apply, approvals, snapshots
+from run402_cli.services.terminal import TerminalClient
 from run402_cli.state import sessions
 
 BASE = "http://gateway.test"
@@ -26,9 +27,9 @@ def client(config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A human with a browser login and a terminal."""
     monkeypatch.setenv("RUN402_API_BASE", BASE)
     terminal = SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr(_approval, "sys", terminal)
+    monkeypatch.setattr(approvals, "sys", terminal)
     sessions.save_control_plane_session({"control_plane_session_token": "old", "expires_in": 3600})
-    return Client()
+    return TerminalClient()
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         questions.append("sign in")
         return sessions.save_control_plane_session({"control_plane_session_token": "fresh"})
 
-    monkeypatch.setattr(_approval, "approve", approve)
-    monkeypatch.setattr(_approval, "sign_in", sign_in)
+    monkeypatch.setattr(approvals, "approve", approve)
+    monkeypatch.setattr(approvals, "sign_in", sign_in)
     return questions
 
 
@@ -124,7 +125,7 @@ def test_a_wallet_or_delegate_asks_nobody(
 
 
 def test_a_client_that_asks_nobody_reports_the_refusal(client: Client, asked: list[Any], httpx_mock: HTTPXMock) -> None:
-    client.asks = False
+    client = Client(client.profile)
     httpx_mock.add_response(status_code=403, json=REFUSED)
     with pytest.raises(ApiError):
         apply.plan(client, "prj_1", {})
@@ -137,7 +138,7 @@ def test_a_ceremony_that_fails_leaves_the_gateways_refusal(
     def refuse(*_args: object) -> None:
         raise CommandError("the human went away", code="OPERATOR_APPROVE_FAILED")
 
-    monkeypatch.setattr(_approval, "approve", refuse)
+    monkeypatch.setattr(approvals, "approve", refuse)
     httpx_mock.add_response(status_code=403, json=REFUSED)
     with pytest.raises(ApiError) as caught:
         apply.plan(client, "prj_1", {})
@@ -172,7 +173,7 @@ def test_the_gateways_own_words_name_the_command_when_the_call_does_not(
     body: dict[str, Any], command: str | None
 ) -> None:
     refusal = ApiError(403, {"code": "WRITE_AUTH_REQUIRED", **body}, context="x")
-    actions = _approval.guidance(refusal, None).get("next_actions", [])
+    actions = _write_auth.guidance(refusal, None).get("next_actions", [])
     assert [action["command"] for action in actions] == ([f"run402 operator approve {command}"] if command else [])
 
 

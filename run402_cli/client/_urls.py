@@ -1,0 +1,27 @@
+"""Parts of addresses: an origin, a path segment, a query string."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from run402_cli.client._httpx import httpx
+
+_SAFE = "!'()*~-._"
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of an address, as browsers compare them."""
+    parsed = httpx.URL(url)
+    return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
+
+
+def segment(value: str) -> str:
+    """A value percent-encoded as one path segment."""
+    return quote(value, safe=_SAFE)
+
+
+def with_query(path: str, /, **query: Any) -> str:
+    """`path?x=1&y=2`; entries that are None are left out, order is kept."""
+    pairs = [(key, str(value)) for key, value in query.items() if value is not None]
+    return f"{path}?{urlencode(pairs, quote_via=quote, safe=_SAFE)}" if pairs else path
