@@ -53,7 +53,7 @@ def balance(client: Client, identifier: str) -> Any:
 
 
 def org_id_of(client: Client, identifier: str) -> str:
-    """The organization's id, looked up unless it is one already."""
+    """The organization's id, looked up unless it is one already: the answer of `balance` -> its `org_id`."""
     if _UUID.fullmatch(identifier):
         return identifier
     answer = balance(client, identifier)

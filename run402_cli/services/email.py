@@ -127,10 +127,10 @@ def list_messages(
     after: str | None = None,
     direction: str | None = None,
 ) -> list[dict[str, Json]]:
-    """GET /mailboxes/v1/{mailbox}/messages[?limit&after&direction] -> [{id, message_id, direction, to, status, ...}].
+    """GET /mailboxes/v1/{mailbox}/messages[?limit&after&direction] -> its `messages`, as a list.
 
-    `after` is the id of the last message seen; the gateway gives at most 200. Raises ValidationError for a `direction` that is
-    neither inbound nor outbound.
+    [{id, message_id, direction, to, status, ...}]. `after` is the id of the last message seen; the gateway gives at most 200.
+    Raises ValidationError for a `direction` that is neither inbound nor outbound.
     """
     if direction is not None:
         listed("direction", direction, DIRECTIONS)

@@ -23,7 +23,10 @@ STATUSES = ("open", "acknowledged", "resolved")
 
 
 def find_org(client: Client, *, org: str | None, project: Callable[[], str]) -> str:
-    """The organization that a command means: `org`, else RUN402_ORG, else the owner of `project()` (one request)."""
+    """The organization that a command means: `org`, else RUN402_ORG, else the owner of `project()`.
+
+    The owner takes one request: GET /projects/v1/{id} -> its `org_id`.
+    """
     return org or os.environ.get("RUN402_ORG", "").strip() or owning_org(client, project())
 
 

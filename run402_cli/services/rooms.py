@@ -76,7 +76,7 @@ def find_room(client: Client, *, org: str | None, room: str | None, project: Cal
 def owning_org(client: Client, project_id: str) -> str:
     """The organization that owns a project.
 
-    GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none.
+    GET /projects/v1/{id} -> its `org_id`. Raises ValidationError LOCAL_ERROR when the answer has none.
     """
     path = f"/projects/v1/{segment(project_id)}"
     answer = client.request("GET", path, context="reading the project's organization", auth=client.principal())

@@ -44,7 +44,10 @@ def _no_deployment(project_id: str, name: str) -> CommandError:
 
 
 def list_subdomains(client: Client, project_id: str) -> list[Json]:
-    """GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}]."""
+    """GET /subdomains/v1 -> its `subdomains`, as a list.
+
+    [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}].
+    """
     auth = client.service_key(project_id)
     answer = client.request("GET", "/subdomains/v1", context="listing subdomains", auth=auth)
     rows = answer.get("subdomains") if isinstance(answer, dict) else answer

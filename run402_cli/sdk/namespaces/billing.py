@@ -28,7 +28,7 @@ class Billing(Namespace):
         return self._call(_billing.balance, identifier)
 
     def org_id_of(self, identifier: str) -> str:
-        """The organization's id, looked up unless it is one already."""
+        """The organization's id, looked up unless it is one already: the answer of `balance` -> its `org_id`."""
         return self._call(_billing.org_id_of, identifier)
 
     def history(self, identifier: str, *, limit: int = 50, after: str | None = None) -> Any:

@@ -75,10 +75,10 @@ class Email(Namespace):
     ) -> builtins.list[dict[str, Any]]:
         """List the messages of a mailbox, sent and received, as an array.
 
-        GET /mailboxes/v1/{mailbox}/messages[?limit&after&direction] -> [{id, message_id, direction, to, status, ...}].
+        GET /mailboxes/v1/{mailbox}/messages[?limit&after&direction] -> its `messages`, as a list.
 
-        `after` is the id of the last message seen; the gateway gives at most 200. Raises ValidationError for a
-        `direction` that is neither inbound nor outbound.
+        [{id, message_id, direction, to, status, ...}]. `after` is the id of the last message seen; the gateway gives at
+        most 200. Raises ValidationError for a `direction` that is neither inbound nor outbound.
         """
         return self._call(
             _email.list_messages, project_id, mailbox=mailbox, limit=limit, after=after, direction=direction
@@ -224,10 +224,10 @@ class ProjectEmail(Namespace):
     ) -> builtins.list[dict[str, Any]]:
         """List the messages of a mailbox, sent and received, as an array.
 
-        GET /mailboxes/v1/{mailbox}/messages[?limit&after&direction] -> [{id, message_id, direction, to, status, ...}].
+        GET /mailboxes/v1/{mailbox}/messages[?limit&after&direction] -> its `messages`, as a list.
 
-        `after` is the id of the last message seen; the gateway gives at most 200. Raises ValidationError for a
-        `direction` that is neither inbound nor outbound.
+        [{id, message_id, direction, to, status, ...}]. `after` is the id of the last message seen; the gateway gives at
+        most 200. Raises ValidationError for a `direction` that is neither inbound nor outbound.
         """
         return self._call(
             _email.list_messages, self._project_id, mailbox=mailbox, limit=limit, after=after, direction=direction

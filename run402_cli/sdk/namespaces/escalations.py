@@ -19,8 +19,9 @@ class Escalations(Namespace):
     """Page the humans of an organization."""
 
     def find_org(self, *, org: str | None, project: Callable[[], str]) -> str:
-        """The organization that a command means: `org`, else RUN402_ORG, else the owner of `project()` (one
-        request).
+        """The organization that a command means: `org`, else RUN402_ORG, else the owner of `project()`.
+
+        The owner takes one request: GET /projects/v1/{id} -> its `org_id`.
         """
         return self._call(_escalations.find_org, org=org, project=project)
 

@@ -31,7 +31,7 @@ class Rooms(Namespace):
     def owning_org(self, project_id: str) -> str:
         """The organization that owns a project.
 
-        GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none.
+        GET /projects/v1/{id} -> its `org_id`. Raises ValidationError LOCAL_ERROR when the answer has none.
         """
         return self._call(_rooms.owning_org, project_id)
 
@@ -114,6 +114,6 @@ class ProjectRooms(Namespace):
     def owning_org(self) -> str:
         """The organization that owns a project.
 
-        GET /projects/v1/{id} -> its org_id. Raises ValidationError LOCAL_ERROR when the answer has none.
+        GET /projects/v1/{id} -> its `org_id`. Raises ValidationError LOCAL_ERROR when the answer has none.
         """
         return self._call(_rooms.owning_org, self._project_id)

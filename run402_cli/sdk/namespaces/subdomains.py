@@ -33,7 +33,9 @@ class Subdomains(Namespace):
     def list(self, project_id: str) -> builtins.list[Any]:
         """List the subdomains of a project as a JSON array.
 
-        GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}].
+        GET /subdomains/v1 -> its `subdomains`, as a list.
+
+        [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}].
         """
         return self._call(_subdomains.list_subdomains, project_id)
 
@@ -63,7 +65,9 @@ class ProjectSubdomains(Namespace):
     def list(self) -> builtins.list[Any]:
         """List the subdomains of a project as a JSON array.
 
-        GET /subdomains/v1 -> [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}].
+        GET /subdomains/v1 -> its `subdomains`, as a list.
+
+        [{name, url, deployment_id, deployment_url, project_id, created_at, updated_at}].
         """
         return self._call(_subdomains.list_subdomains, self._project_id)
 
