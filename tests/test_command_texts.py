@@ -10,7 +10,7 @@ import pytest
 from command_kit import PROSE, complaint, made, sources, texts
 
 from run402_cli import advice
-from run402_cli.core import hints
+from run402_cli.core.web import hints
 
 
 def parsed(path: Path) -> ast.AST:

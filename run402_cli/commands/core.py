@@ -65,7 +65,7 @@ def start(
     if use:
         _require_target_writable()
     with _core_errors(database_url):
-        from run402_cli.core import process
+        from run402_cli.core.daemon import launcher as process
 
         options = process.StartOptions(
             port=number,
@@ -83,7 +83,7 @@ def start(
 def stop(data_dir: DataDirOpt = None) -> None:
     """Stop the local gateway and its PostgreSQL. Harmless when nothing runs."""
     with _core_errors():
-        from run402_cli.core import process
+        from run402_cli.core.daemon import launcher as process
 
         invocation.about_to_write(process.status(_path(data_dir))["data_dir"])
         output.emit(process.stop(_path(data_dir)))
@@ -93,7 +93,7 @@ def stop(data_dir: DataDirOpt = None) -> None:
 def status(data_dir: DataDirOpt = None) -> None:
     """Whether the local gateway runs, is healthy, and where. Changes nothing."""
     with _core_errors():
-        from run402_cli.core import process
+        from run402_cli.core.daemon import launcher as process
 
         output.emit(process.status(_path(data_dir)))
 
@@ -109,7 +109,7 @@ def logs(
     """The last lines of the gateway's log."""
     count = integer("--lines", lines)
     with _core_errors():
-        from run402_cli.core import process
+        from run402_cli.core.daemon import launcher as process
 
         source: Any = "postgres" if postgres else "gateway"
         output.emit(process.logs(_path(data_dir), lines=_DEFAULT_LINES if count is None else count, source=source))
@@ -130,7 +130,7 @@ def reset(
             next_actions=[advice.action("run_command", "core", "reset", "--yes")],
         )
     with _core_errors():
-        from run402_cli.core import process
+        from run402_cli.core.daemon import launcher as process
 
         invocation.about_to_write(process.status(_path(data_dir))["data_dir"])
         output.emit(process.reset(_path(data_dir)))

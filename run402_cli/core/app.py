@@ -18,48 +18,36 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from run402_cli.core import (
-    account,
-    apply,
-    auth,
-    branches,
-    cache,
-    content,
-    credentials,
-    domains,
-    events,
-    expose,
-    faults,
-    health,
-    hints,
-    operations,
-    project_routes,
-    rehearse,
-    releases,
-    resolve,
-    rest,
-    schema,
-    snapshots,
-    sql,
-    static,
-    subdomains,
-)
+from run402_cli.core import expose, rest
 from run402_cli.core.archives import routes as archives_routes
+from run402_cli.core.callers import account, auth, credentials
+from run402_cli.core.callers.guard import Cors, Guard
+from run402_cli.core.callers.siwx import Siwx
 from run402_cli.core.ci import routes as ci_routes
 from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.console import routes as console_routes
+from run402_cli.core.content import uploads as content
+from run402_cli.core.copies import branches, snapshots
+from run402_cli.core.diagnostics import events
+from run402_cli.core.diagnostics import function_errors as faults
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import manage as functions_manage
 from run402_cli.core.functions import routes as functions_routes
 from run402_cli.core.gateway import Gateway, database_unavailable, gateway_of
-from run402_cli.core.guard import Cors, Guard
-from run402_cli.core.http import reply
 from run402_cli.core.jobs import routes as jobs_routes
 from run402_cli.core.mail import outbox as mail_outbox
-from run402_cli.core.siwx import Siwx
+from run402_cli.core.projects import routes as project_routes
+from run402_cli.core.releases import apply, operations, rehearse
+from run402_cli.core.releases import rows as releases
+from run402_cli.core.releases import url_resolution as resolve
+from run402_cli.core.sites import cache, domains, static, subdomains
+from run402_cli.core.sql import routes as sql
+from run402_cli.core.sql import schema
 from run402_cli.core.storage import routes as storage_routes
-from run402_cli.core.unavailable import unavailable
 from run402_cli.core.users import routes as users_routes
+from run402_cli.core.web import health, hints
+from run402_cli.core.web.http import reply
+from run402_cli.core.web.unavailable import unavailable
 from run402_cli.local_gateway import CONSOLE
 
 log = logging.getLogger("run402.core")

@@ -9,8 +9,8 @@ from run402_cli.core.functions.build import Builder
 from run402_cli.core.functions.bundles import Bundle
 from run402_cli.core.functions.vault import Vault
 from run402_cli.core.functions.workers import Program, Workers
-from run402_cli.core.projects import Project
-from run402_cli.core.sites import Site
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.sites.lookup import Site
 
 
 @dataclass(frozen=True, slots=True)

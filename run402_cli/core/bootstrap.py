@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from run402_cli.core import (
-    account,
-    branches,
-    cache,
-    content,
-    credential_rows,
-    datadir,
-    events,
-    expose,
-    faults,
-    migrations,
-    operations,
-    payments,
-    plans,
-    projects,
-    releases,
-    siwx,
-    snapshots,
-    tiers,
-)
+from run402_cli.core import expose
 from run402_cli.core.archives import records as archives_records
+from run402_cli.core.callers import account, credential_rows, payments, siwx, tiers
 from run402_cli.core.ci import bindings as ci_bindings
+from run402_cli.core.content import uploads as content
+from run402_cli.core.copies import branches, snapshots
+from run402_cli.core.daemon import datadir
 from run402_cli.core.db import Connection
+from run402_cli.core.diagnostics import events
+from run402_cli.core.diagnostics import function_errors as faults
 from run402_cli.core.functions import bundles as functions_bundles
 from run402_cli.core.functions import logs as functions_logs
 from run402_cli.core.functions import runs as functions_runs
@@ -35,6 +22,10 @@ from run402_cli.core.jobs import records as jobs_records
 from run402_cli.core.mail import mailboxes as mail_mailboxes
 from run402_cli.core.mail import messages as mail_messages
 from run402_cli.core.mail import webhooks as mail_webhooks
+from run402_cli.core.projects import rows as projects
+from run402_cli.core.releases import migrations, operations, plans
+from run402_cli.core.releases import rows as releases
+from run402_cli.core.sites import cache
 from run402_cli.core.storage import objects as storage_objects
 from run402_cli.core.users import accounts as users_accounts
 from run402_cli.core.users import links as users_links

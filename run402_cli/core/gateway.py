@@ -12,10 +12,10 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
 from run402_cli.core.background import Functions, Jobs, Mail
+from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
-from run402_cli.core.store import ContentStore
 
 
 class Gateway:

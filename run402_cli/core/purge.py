@@ -14,11 +14,11 @@ from typing import Final
 
 from psycopg import sql
 
-from run402_cli.core import branches, snapshots
 from run402_cli.core.archives import records as archives
+from run402_cli.core.content.store import SHA256, ContentStore
+from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.store import SHA256, ContentStore
 
 log = logging.getLogger("run402.core")
 

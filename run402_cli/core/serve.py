@@ -29,17 +29,17 @@ from psycopg_pool import PoolTimeout
 
 from run402_cli import advice
 from run402_cli._version import __version__
-from run402_cli.core import datadir
 from run402_cli.core.app import create_app
 from run402_cli.core.compose import compose, start
+from run402_cli.core.daemon import datadir
+from run402_cli.core.daemon.postgres import EmbeddedPostgres, make_cluster_parent
+from run402_cli.core.daemon.postgres_watch import Supervisor
+from run402_cli.core.daemon.run_lock import RunLock
 from run402_cli.core.errors import CoreProcessError
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.patience import patient_protocol
-from run402_cli.core.postgres import EmbeddedPostgres, make_cluster_parent
 from run402_cli.core.purge import purge
-from run402_cli.core.run_lock import RunLock
 from run402_cli.core.settings import Settings
-from run402_cli.core.supervisor import Supervisor
+from run402_cli.core.web.patience import patient_protocol
 
 log = logging.getLogger("run402.core")
 

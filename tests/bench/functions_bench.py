@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from run402_cli.core import process
+from run402_cli.core.daemon import launcher as process
 from run402_cli.core.functions.node import find_node
 
 WARM_CALLS, COLD_STARTS = 400, 15

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli.core import process
+from run402_cli.core.daemon import launcher as process
 from run402_cli.core.errors import CoreProcessError
 from run402_cli.main import _guarded
 from run402_cli.services import installation

@@ -16,8 +16,8 @@ import psycopg
 import pytest
 from gateway_kit import Live, Running
 
-from run402_cli.core import postgres
 from run402_cli.core.bootstrap import bootstrap
+from run402_cli.core.daemon import postgres
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings
 

@@ -8,7 +8,7 @@ import httpx
 import jwt
 import pytest
 
-from run402_cli.core.auth import sign_token, verify_token
+from run402_cli.core.callers.auth import sign_token, verify_token
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings

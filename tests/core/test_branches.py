@@ -11,7 +11,7 @@ from deploy_kit import deploy, migration, site
 from gateway_kit import Live
 from test_snapshots import EXPOSE, schemas, sql
 
-from run402_cli.core.branches import contained_state, purge_expired
+from run402_cli.core.copies.branches import contained_state, purge_expired
 
 PAGE = b"<h1>one</h1>"
 

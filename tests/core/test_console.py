@@ -15,8 +15,8 @@ from functions_kit import Functions
 from gateway_kit import Live
 from psycopg import sql
 
-from run402_cli.core import sql_reading
 from run402_cli.core.console.routes import PAGES
+from run402_cli.core.sql import reading as sql_reading
 
 ROOT = "/_run402/"
 PERSON = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"}

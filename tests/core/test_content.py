@@ -14,9 +14,9 @@ import psutil
 import pytest
 from deploy_kit import sha256, upload
 
-from run402_cli.core import content
+from run402_cli.core.content import uploads as content
+from run402_cli.core.content.store import ContentStore
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.store import ContentStore
 
 DATA = b"hello, content"
 

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from gateway_kit import Live
 
-from run402_cli.core import copies
-from run402_cli.core.copies import copy_schema, copying
+from run402_cli.core.copies import schemas as copies
+from run402_cli.core.copies.schemas import copy_schema, copying
 from run402_cli.core.errors import CoreProcessError, GatewayError
 
 SCRIPT = """

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from run402_cli.core.credential_rows import find_credential
+from run402_cli.core.callers.credential_rows import find_credential
 from tests.core.conftest import Live
 
 

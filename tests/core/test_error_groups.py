@@ -8,7 +8,7 @@ import httpx
 import pytest
 from functions_kit import Functions
 
-from run402_cli.core.faults import fault_of, template
+from run402_cli.core.diagnostics.function_errors import fault_of, template
 
 BREAKS = """
 function pick(order) { return order.total; }

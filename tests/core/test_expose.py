@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from run402_cli.core import expose
-from run402_cli.core.auth import project_by_id
+from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.errors import GatewayError
 from tests.core.conftest import Live
 

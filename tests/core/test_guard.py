@@ -13,10 +13,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from run402_cli.core.app import create_app
+from run402_cli.core.callers.guard import refusal
+from run402_cli.core.callers.surfaces import CONTROL_PLANE
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.guard import refusal
-from run402_cli.core.static import HostRoute
-from run402_cli.core.surfaces import CONTROL_PLANE
+from run402_cli.core.sites.static import HostRoute
 
 Send = Callable[..., httpx.Response]
 

@@ -9,7 +9,7 @@ import pytest
 from deploy_kit import deploy, plan
 from starlette.requests import Request
 
-from run402_cli.core.i18n import canonical_tag, locale_of
+from run402_cli.core.sites.i18n import canonical_tag, locale_of
 
 I18N = {"defaultLocale": "en", "locales": ["en", "pt-BR", "zh-Hant"], "detect": ["cookie:lang", "accept-language"]}
 

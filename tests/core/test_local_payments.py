@@ -298,7 +298,7 @@ def test_a_repeat_with_an_idempotency_key_is_not_charged_again(charging: httpx.C
 def test_a_payment_is_not_taken_when_what_it_is_for_fails(
     charging: httpx.Client, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from run402_cli.core import project_routes
+    from run402_cli.core.projects import routes as project_routes
 
     header = paid(challenge(charging))
 

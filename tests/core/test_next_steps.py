@@ -15,9 +15,9 @@ from command_kit import complaint
 from starlette.routing import Route
 
 from run402_cli import advice
-from run402_cli.core import hints
 from run402_cli.core.app import ROUTES
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.web import hints
 
 CORE = Path(hints.__file__).parent
 BODIES = (b"", b"{", b"[]", b'{"nonsense": 1}', b'{"name": 5, "key": "a b", "email": "x", "ref": "nope"}')

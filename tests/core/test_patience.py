@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from run402_cli.core.patience import REQUEST_SECONDS, SLOWEST_BYTES_PER_SECOND, patient_protocol
+from run402_cli.core.web.patience import REQUEST_SECONDS, SLOWEST_BYTES_PER_SECOND, patient_protocol
 
 PATIENCE = 0.4
 

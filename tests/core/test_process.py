@@ -21,9 +21,10 @@ import psutil
 import psycopg
 import pytest
 
-from run402_cli.core import datadir, postgres, process
+from run402_cli.core.daemon import datadir, postgres
+from run402_cli.core.daemon import launcher as process
+from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.errors import CoreProcessError
-from run402_cli.core.process import StartOptions
 
 Start = Callable[..., dict[str, Any]]
 
@@ -250,7 +251,7 @@ def test_concurrent_starts_make_one_gateway(data_dir: Path) -> None:
 
     def run() -> None:
         script = (
-            "import json, sys; from pathlib import Path; from run402_cli.core import process;"
+            "import json, sys; from pathlib import Path; from run402_cli.core.daemon import launcher as process;"
             "print(json.dumps(process.start(process.StartOptions(port=0, data_dir=Path(sys.argv[1])))))"
         )
         done = subprocess.run(
@@ -460,7 +461,7 @@ def test_an_unreachable_database_is_a_clear_error(start: Start, url: str) -> Non
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_foreground_gateway_ends_cleanly_on_a_signal(data_dir: Path, number: int) -> None:
     script = (
-        "import json, sys; from pathlib import Path; from run402_cli.core import process;"
+        "import json, sys; from pathlib import Path; from run402_cli.core.daemon import launcher as process;"
         "process.run_foreground(process.StartOptions(port=0, data_dir=Path(sys.argv[1])),"
         " lambda state: print(json.dumps(state), flush=True))"
     )
@@ -480,7 +481,7 @@ def test_the_foreground_gateway_ends_cleanly_on_a_signal(data_dir: Path, number:
 
 def test_looking_at_the_gateway_imports_no_server_library() -> None:
     script = (
-        "import sys; from run402_cli.core import process; process.status();"
+        "import sys; from run402_cli.core.daemon import launcher as process; process.status();"
         "print([n for n in ('psycopg', 'starlette', 'uvicorn', 'pydantic', 'httpx', 'jwt') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

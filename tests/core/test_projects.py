@@ -236,7 +236,7 @@ def test_an_unexpected_exception_is_a_500_and_the_gateway_lives(
     def broken(*args: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("run402_cli.core.project_routes.summary_view", broken)
+    monkeypatch.setattr("run402_cli.core.projects.routes.summary_view", broken)
     client.post("/projects/v1", json={})
     response = client.get("/projects/v1")
     assert (response.status_code, response.json()["error"]) == (500, "internal_error")

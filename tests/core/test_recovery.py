@@ -18,9 +18,11 @@ import psutil
 import psycopg
 import pytest
 
-from run402_cli.core import bootstrap, datadir, pg_install, postgres, process, run_lock
+from run402_cli.core import bootstrap
+from run402_cli.core.daemon import datadir, pg_install, postgres, run_lock
+from run402_cli.core.daemon import launcher as process
+from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.errors import CannotLook, CoreProcessError
-from run402_cli.core.process import StartOptions
 
 Start = Callable[..., dict[str, Any]]
 

@@ -14,8 +14,8 @@ from gateway_kit import Live
 from test_branches import PAGE
 from test_snapshots import EXPOSE, schemas, sql
 
-from run402_cli.core.copies import _connection_environment
-from run402_cli.core.pg_install import binaries
+from run402_cli.core.copies.schemas import _connection_environment
+from run402_cli.core.daemon.pg_install import binaries
 
 FIRST = migration("001", "create table t (n int not null)")
 

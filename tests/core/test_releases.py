@@ -9,7 +9,7 @@ import httpx
 import pytest
 from deploy_kit import deploy, migration, plan, site
 
-from run402_cli.core import diffs
+from run402_cli.core.releases import diffs
 from run402_cli.release.state import materialize, state_digest
 
 A, B = b"<p>a</p>", b"<p>b</p>"

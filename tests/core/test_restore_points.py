@@ -10,7 +10,7 @@ from deploy_kit import commit, deploy, migration, plan
 from gateway_kit import Live
 from test_snapshots import restore, schemas, sql
 
-from run402_cli.core.restore_points import KEPT, only_adds
+from run402_cli.core.releases.restore_points import KEPT, only_adds
 
 
 def spec(project: dict[str, Any], *scripts: str) -> dict[str, Any]:

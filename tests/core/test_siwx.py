@@ -17,7 +17,7 @@ from gateway_kit import Live
 from siwe import SiweMessage
 
 from run402_cli.client import _siwx
-from run402_cli.core.signatures import personal_digest, signer_of
+from run402_cli.core.callers.wallet_signatures import personal_digest, signer_of
 
 ALICE = "0x" + "11" * 32
 BOB = "0x" + "22" * 32

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run402_cli.core.sql_guard import find_blocked, statements, tokens
+from run402_cli.core.sql.guard import find_blocked, statements, tokens
 
 REFUSED = [
     "create extension x",

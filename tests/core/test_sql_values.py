@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from run402_cli.core.sql_values import decode, encode_parameter, type_name
+from run402_cli.core.sql.values import decode, encode_parameter, type_name
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from deploy_kit import deploy, ref, sha256, site
 
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.sites import Site, look_up
+from run402_cli.core.sites.lookup import Site, look_up
 from run402_cli.release.state import materialize
 
 FILES = {

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from deploy_kit import deploy, migration, plan
 
-from run402_cli.core.zero_downtime import problems
+from run402_cli.core.releases.zero_downtime import problems
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from e2e_kit import Cli
 
-from run402_cli.core.postgres import cluster_directory
+from run402_cli.core.daemon.postgres import cluster_directory
 
 pytestmark = pytest.mark.e2e
 

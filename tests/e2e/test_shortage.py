@@ -16,7 +16,7 @@ import psutil
 import pytest
 from e2e_kit import Cli, free_port, make
 
-from run402_cli.core.postgres import EmbeddedPostgres, cluster_directory
+from run402_cli.core.daemon.postgres import EmbeddedPostgres, cluster_directory
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")]
 LIMIT = 256

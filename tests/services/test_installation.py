@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli.core import process
+from run402_cli.core.daemon import launcher as process
 from run402_cli.errors import CommandError
 from run402_cli.main import _guarded
 from run402_cli.services import installation

@@ -12,7 +12,7 @@ from typing import Any, Final
 from psycopg import sql
 
 from run402_cli.core.archives.loading import PLACEHOLDER
-from run402_cli.core.copies import dump, hold_tables
+from run402_cli.core.copies.schemas import dump, hold_tables
 from run402_cli.core.db import Connection
 from run402_cli.core.expose.sqltext import Token, statements
 from run402_cli.core.gateway import Gateway

@@ -38,24 +38,25 @@ from run402_cli.archive.format import (
 )
 from run402_cli.archive.verify import verify
 from run402_cli.archive.writer import ArchiveWriter
-from run402_cli.core import operations, releases
 from run402_cli.core.archives.dumping import DumpedDatabase, dump_database
 from run402_cli.core.archives.records import COLUMNS, LIFETIME, ArchiveRecord, fail, fetch, file_of, find_by_key, sweep
 from run402_cli.core.archives.release import spec_of
-from run402_cli.core.auth import project_by_id
-from run402_cli.core.copies import copying
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.content.store import ContentStore
+from run402_cli.core.copies.schemas import copying
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.bundles import Bundle
 from run402_cli.core.functions.spec import code_content
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import read_object, reply
-from run402_cli.core.locks import project_lock
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.locks import project_lock
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases import operations
+from run402_cli.core.releases import rows as releases
 from run402_cli.core.storage.objects import COLUMNS as OBJECT_COLUMNS
 from run402_cli.core.storage.objects import StoredObject
-from run402_cli.core.store import ContentStore
+from run402_cli.core.web.http import read_object, reply
 from run402_cli.release.state import empty_state
 
 log = logging.getLogger("run402.core")

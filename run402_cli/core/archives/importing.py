@@ -21,10 +21,11 @@ from run402_cli.archive.diagnostics import ArchiveFault, Diagnostic, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.source import Entry
 from run402_cli.archive.verify import Verification, verify
-from run402_cli.core import expose, operations, releases
+from run402_cli.core import expose
 from run402_cli.core.archives.contents import Contents, read_contents, refused
 from run402_cli.core.archives.loading import check_scripts, load_database
 from run402_cli.core.archives.release import ImportedRelease, release_of
+from run402_cli.core.content.store import sync_file
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.expose.introspect import introspect
@@ -32,12 +33,13 @@ from run402_cli.core.expose.tables import surfaces
 from run402_cli.core.functions import bundles
 from run402_cli.core.functions.secrets import check_secret, save_secret
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import read_object, reply
-from run402_cli.core.projects import Project, insert_project
-from run402_cli.core.section_list import SECTIONS
+from run402_cli.core.projects.rows import Project, insert_project
+from run402_cli.core.releases import operations
+from run402_cli.core.releases import rows as releases
+from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.storage import images, objects
 from run402_cli.core.storage.spec import Put, read
-from run402_cli.core.store import sync_file
+from run402_cli.core.web.http import read_object, reply
 
 DEFAULT_NAME: Final = "imported-project"
 MAX_NAME: Final = 120

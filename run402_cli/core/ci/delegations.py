@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from run402_cli.core.callers.wallet_signatures import personal_digest, signer_of
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.signatures import personal_digest, signer_of
 from run402_cli.release.ci_delegation import Delegation
 
 MAX_BYTES: Final = 32_768

@@ -16,16 +16,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from run402_cli import advice
-from run402_cli.core import diffs, releases
-from run402_cli.core.auth import bearer_of, project_by_id
+from run402_cli.core.callers.auth import bearer_of, project_by_id
 from run402_cli.core.ci import bindings, oidc
 from run402_cli.core.ci.bindings import Binding
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import read_object, reply
-from run402_cli.core.plans import Plan
+from run402_cli.core.releases import diffs
+from run402_cli.core.releases import rows as releases
+from run402_cli.core.releases.plans import Plan
 from run402_cli.core.settings import Settings
+from run402_cli.core.web.http import read_object, reply
 from run402_cli.release.ci_delegation import asset_covers, covers
 from run402_cli.release.ci_rules import FORBIDDEN, check_ci_spec
 from run402_cli.release.errors import ReleaseError

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.types import Message
 
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 
 
 async def get(request: Request, path: str, project: Project | None = None, **query: str | int | None) -> Any:

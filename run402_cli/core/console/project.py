@@ -12,17 +12,19 @@ import htpy as h
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core import events, releases, sql_reading
-from run402_cli.core.auth import project_by_id
+from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.console import inside
 from run402_cli.core.console.views import PAGE_SIZE, address, forward, page_number, pager
+from run402_cli.core.diagnostics import events
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import iso
 from run402_cli.core.mail import messages
-from run402_cli.core.pages import MAIL, facts, page, table
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases import rows as releases
+from run402_cli.core.sql import reading as sql_reading
 from run402_cli.core.users import accounts
+from run402_cli.core.web.http import iso
+from run402_cli.core.web.pages import MAIL, facts, page, table
 
 RELEASES = 10
 SQL_ROWS = 200

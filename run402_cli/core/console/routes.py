@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from run402_cli.core.callers.surfaces import LOOPBACK_HOST
 from run402_cli.core.console import project, views
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.pages import ROOT
-from run402_cli.core.surfaces import LOOPBACK_HOST
+from run402_cli.core.web.pages import ROOT
 from run402_cli.proxies import is_loopback_address
 
 View = Callable[[Request], Awaitable[Response]]
@@ -39,7 +39,7 @@ PAGES: dict[str, View] = {
 def gate(request: Request) -> None:
     """Who may look: a person at this machine, or a program on it. 403 origin_forbidden.
 
-    Like the guard before every route (core/guard.py), but no key opens it to a page; and the peer is this machine, and a way
+    Like the guard before every route (callers/guard.py), but no key opens it to a page; the peer is this machine, and a way
     here from elsewhere is a click, not a script's doing.
     A sandboxed page has no origin, so that the browser calls the console's own links cross-site too; nobody but the person
     can read the page (it is sandboxed, no script, no frame), and looking changes nothing.

@@ -10,11 +10,11 @@ import htpy as h
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core import payments as paid
+from run402_cli.core.callers import payments as paid
 from run402_cli.core.console import inside
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import iso
-from run402_cli.core.pages import MAIL, ROOT, links, page, table
+from run402_cli.core.web.http import iso
+from run402_cli.core.web.pages import MAIL, ROOT, links, page, table
 
 PAGE_SIZE = 50
 LAST_PAGE = 100_000

@@ -17,7 +17,7 @@ import anyio.to_thread
 import psycopg
 from psycopg import sql
 
-from run402_cli.core.auth import project_by_id
+from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose import tables
@@ -27,7 +27,7 @@ from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.migrations import Schema, read_migrations
 from run402_cli.core.expose.model import ExposeReport, Issue, Manifest, Table, parse
 from run402_cli.core.expose.privileges import converge_privileges
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 
 _ISSUE_OF_SQLSTATE = {"42703": "missing-column", "42P01": "missing-table"}
 # Errors that the manifest's own SQL can cause; anything else is not the sender's fault and is passed on.

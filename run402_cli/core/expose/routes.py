@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import require_service_key
+from run402_cli.core.callers.auth import require_service_key
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose.applying import apply, current, validate, validate_alone
 from run402_cli.core.expose.model import ExposeReport
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import read_json, read_object, reply
+from run402_cli.core.web.http import read_json, read_object, reply
 
 _ATTEMPTS = 4
 _TRY_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.InternalError_)

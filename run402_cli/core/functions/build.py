@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from weakref import WeakValueDictionary
 
+from run402_cli.core.content.store import ContentStore
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.bundles import Bundle
 from run402_cli.core.functions.node import check_modules, install
-from run402_cli.core.store import ContentStore
 
 LIBRARY = "@run402/functions"
 LIBRARY_VERSION = "4.0.0"

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.release.canonical import canonical_sha256
 
 DDL = """

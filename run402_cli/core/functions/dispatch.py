@@ -18,15 +18,15 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
-from run402_cli.core.auth import project_by_id
+from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.invoke import Call, invoke
 from run402_cli.core.functions.runs import WAITING, current_time, retry_delay
 from run402_cli.core.functions.spec import MAX_TIMEOUT_SECONDS
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.http import iso
-from run402_cli.core.sites import cache
+from run402_cli.core.sites.lookup import live_sites
+from run402_cli.core.web.http import iso
 
 log = logging.getLogger("run402.core.functions")
 
@@ -186,7 +186,7 @@ class Dispatcher:
         try:
             async with self.gateway.connection() as conn:
                 project = await project_by_id(conn, row["project_id"])
-                site = await cache.active(conn, row["project_id"])
+                site = await live_sites.active(conn, row["project_id"])
             if site is None:
                 return Result(None, _error("RELEASE_NOT_FOUND", "The project has no active release.", True))
             if row["function_name"] not in {entry["name"] for entry in site.state["functions"]}:

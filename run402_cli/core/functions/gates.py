@@ -11,11 +11,11 @@ import psycopg
 from psycopg import sql
 from starlette.requests import Request
 
-from run402_cli.core.auth import bearer_of, token_claims
+from run402_cli.core.callers.auth import bearer_of, token_claims
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
+from run402_cli.core.diagnostics.redaction import redact
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.gates import Caller
 from run402_cli.core.functions.logs import CallLog
 from run402_cli.core.functions.workers import CallFailed, Reply
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects import Project
-from run402_cli.core.redaction import redact
+from run402_cli.core.projects.rows import Project
 
 if TYPE_CHECKING:
-    from run402_cli.core.sites import Site
+    from run402_cli.core.sites.lookup import Site
 
 MAX_BODY_BYTES = 6 * 1024**2
 Kind = Literal["routed_http", "direct", "scheduled", "function_run"]

@@ -18,20 +18,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core import faults
-from run402_cli.core.auth import require_service_key
+from run402_cli.core.callers.auth import require_service_key
 from run402_cli.core.db import Connection
+from run402_cli.core.diagnostics import function_errors as faults
+from run402_cli.core.diagnostics.redaction import redact, redact_values, without_cut_value
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, reply
-from run402_cli.core.instants import instant_of
-from run402_cli.core.redaction import (
-    redact,
-    redact_values,
-    without_cut_value,
-)
+from run402_cli.core.web.http import iso, reply
+from run402_cli.core.web.instants import instant_of
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_function_logs (

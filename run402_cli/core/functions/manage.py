@@ -11,10 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core import plans
-from run402_cli.core.auth import project_by_id, require_service_key
-from run402_cli.core.commit import commit
-from run402_cli.core.content import public_base
+from run402_cli.core.callers.auth import project_by_id, require_service_key
+from run402_cli.core.content.uploads import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles
@@ -23,12 +21,14 @@ from run402_cli.core.functions.bundles import Bundle, function_not_found
 from run402_cli.core.functions.schedules import metas
 from run402_cli.core.functions.spec import SCHEDULE_TRIGGER
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.instants import parse_instant
-from run402_cli.core.locks import project_lock
-from run402_cli.core.planning import evaluate
-from run402_cli.core.projects import Project
-from run402_cli.core.wire_spec import read_spec, release_failure
+from run402_cli.core.projects.locks import project_lock
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases import plans
+from run402_cli.core.releases.commit import commit
+from run402_cli.core.releases.planning import evaluate
+from run402_cli.core.releases.release_request import read_spec, release_failure
+from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.instants import parse_instant
 from run402_cli.release.errors import ReleaseError
 
 

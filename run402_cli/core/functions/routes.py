@@ -9,17 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import key_holder, presented_key, project_by_id, require_service_key
+from run402_cli.core.callers.auth import key_holder, presented_key, project_by_id, require_service_key
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs, runs, schedules, secrets
 from run402_cli.core.functions.bundles import function_not_found
 from run402_cli.core.functions.gates import Caller, SignInRedirect, caller_of, check_role, check_signed_in
 from run402_cli.core.functions.invoke import Call, call_from, invoke, refusal, respond
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.i18n import locale_of
-from run402_cli.core.projects import Project
-from run402_cli.core.sites import ALL_METHODS, Found, Site, cache
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.sites.i18n import locale_of
+from run402_cli.core.sites.lookup import ALL_METHODS, Found, Site, live_sites
+from run402_cli.core.web.http import iso, read_object, reply
 
 
 async def call_route(request: Request, site: Site, found: Found, path: str, project: Project | None = None) -> Response:
@@ -90,7 +90,7 @@ async def call_by_name(request: Request) -> Response:
                 code="AUTHENTICATION_REQUIRED",
             )
         project, kind = holder
-        site = await cache.active(conn, project.project_id)
+        site = await live_sites.active(conn, project.project_id)
     known = [entry["name"] for entry in site.state["functions"]] if site else []
     if site is None or name not in known:
         raise function_not_found(project, name, known)
@@ -119,7 +119,7 @@ async def invoke_function(request: Request) -> Response:
         raise GatewayError(400, "invalid_request", "Give project_id and function_name.")
     async with gateway.connection() as conn:
         project = await require_service_key(conn, request, project_id)
-        site = await cache.active(conn, project_id)
+        site = await live_sites.active(conn, project_id)
         wanted = body.get("release_id") or (site.release_id if site else None)
         if site is None or wanted != site.release_id:
             raise GatewayError(

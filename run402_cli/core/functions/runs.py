@@ -18,16 +18,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import key_owner
+from run402_cli.core.callers.auth import key_owner
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs
 from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.instants import instant_of, parse_instant
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.instants import instant_of, parse_instant
 from run402_cli.release.canonical import compact_json
 
 DDL = """

@@ -12,6 +12,7 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.core.background import Loaded
+from run402_cli.core.diagnostics.redaction import redactable
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles, secrets
 from run402_cli.core.functions.build import Builder
@@ -22,9 +23,8 @@ from run402_cli.core.functions.schedules import Scheduler
 from run402_cli.core.functions.vault import Vault
 from run402_cli.core.functions.workers import Program, Workers
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects import Project
-from run402_cli.core.redaction import redactable
-from run402_cli.core.sites import Site
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.sites.lookup import Site
 
 MAX_LOADED = 256
 

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import presented_key, require_service_key
+from run402_cli.core.callers.auth import presented_key, require_service_key
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import runs
 from run402_cli.core.functions.spec import next_tick, schedules
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, reply
+from run402_cli.core.web.http import iso, reply
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_function_schedules (

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import require_service_key
+from run402_cli.core.callers.auth import require_service_key
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, read_object, reply
+from run402_cli.core.web.http import iso, read_object, reply
 
 SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 MAX_VALUE_BYTES = 4096

@@ -14,9 +14,9 @@ from run402_cli.core.functions.bundles import Bundle, load, load_by_code, save
 from run402_cli.core.functions.secrets import copy_secrets
 from run402_cli.core.functions.spec import check_release_functions, code_content, code_of, given_functions
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects import Project
-from run402_cli.core.sections import Planned, Section
-from run402_cli.core.wire_spec import WireSpec
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases.release_request import WireSpec
+from run402_cli.core.releases.sections import Planned, Section
 from run402_cli.release.state import state_digest
 
 

@@ -17,13 +17,13 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.logs import tail_of
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.instants import instant_of
 from run402_cli.core.jobs.records import ACTIVE, new_job_id, view
 from run402_cli.core.jobs.types import TYPES
 from run402_cli.core.mail.mailboxes import service_project
-from run402_cli.core.posting import checked_target
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.instants import instant_of
+from run402_cli.core.web.outbound import checked_target
 from run402_cli.release.canonical import compact_json
 
 MAX_COST = 2**53

@@ -20,7 +20,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.jobs.records import view
 from run402_cli.core.jobs.types import TYPES, JobFailed, Output
-from run402_cli.core.posting import post_json
+from run402_cli.core.web.outbound import post_json
 
 log = logging.getLogger("run402.core.jobs")
 

@@ -17,12 +17,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli import advice
-from run402_cli.core.auth import bearer_of, key_holder
+from run402_cli.core.callers.auth import bearer_of, key_holder
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.web.http import iso, read_object, reply
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_mailboxes (

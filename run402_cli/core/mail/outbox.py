@@ -19,10 +19,10 @@ from starlette.routing import Route
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import iso, reply
 from run402_cli.core.mail import mailboxes, messages, webhooks
 from run402_cli.core.mail.mailboxes import service_project
-from run402_cli.core.pages import HEADERS, MAIL, MAIL_HEADERS, ROOT, clean, facts, page, table
+from run402_cli.core.web.http import iso, reply
+from run402_cli.core.web.pages import HEADERS, MAIL, MAIL_HEADERS, ROOT, clean, facts, page, table
 
 SHOWN = 100
 _HREF = re.compile(r"href\s*=\s*[\"'](https?://[^\"'\s<>]+)", re.IGNORECASE)

@@ -7,12 +7,12 @@ from typing import Any
 from run402_cli.core.db import Connection
 from run402_cli.core.functions import runs
 from run402_cli.core.mail.mailboxes import Mailbox
-from run402_cli.core.sites import cache
+from run402_cli.core.sites.lookup import live_sites
 
 
 async def start_runs(conn: Connection, mailbox: Mailbox, event: str, facts: dict[str, Any]) -> None:
     """Make the runs that the active release's triggers want for an event. The caller wakes the dispatcher."""
-    site = await cache.active(conn, mailbox.project_id)
+    site = await live_sites.active(conn, mailbox.project_id)
     if site is None:
         return
     for entry in site.state["functions"]:

@@ -22,10 +22,10 @@ from starlette.routing import Route
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, read_object, reply
 from run402_cli.core.mail.mailboxes import Mailbox, limit_of, mailbox_of
 from run402_cli.core.mail.triggers import start_runs
-from run402_cli.core.posting import checked_target, post_json
+from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.outbound import checked_target, post_json
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_mailbox_webhooks (

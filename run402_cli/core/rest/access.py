@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from run402_cli.core.auth import bearer_of, key_holder, key_owner, project_by_id, same_secret, verify_token
+from run402_cli.core.callers.auth import bearer_of, key_holder, key_owner, project_by_id, same_secret, verify_token
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.execute import Role
 from run402_cli.core.settings import Settings
 from run402_cli.core.users.accounts import ADMIN

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 
 # PostgREST's table: SQLSTATE, or its first two characters, to HTTP status. The rest is 400.
 _EXACT = {

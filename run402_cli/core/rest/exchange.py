@@ -11,9 +11,8 @@ from psycopg.sql import SQL, Composable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core import hints
 from run402_cli.core.db import Connection
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.compile import Parameters, Read
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.execute import Result, Role, enter_role, planned_rows
@@ -27,6 +26,7 @@ from run402_cli.core.rest.preferences import (
     parse_range,
 )
 from run402_cli.core.rest.query import parse_pairs
+from run402_cli.core.web import hints
 
 PRIVATE = {"Cache-Control": "private, no-store"}
 # Above this many expected rows count=estimated trusts the planner.

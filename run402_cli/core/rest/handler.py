@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.access import caller, service_caller
 from run402_cli.core.rest.body import read_body
 from run402_cli.core.rest.calling import Call

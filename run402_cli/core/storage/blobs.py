@@ -16,21 +16,21 @@ from urllib.parse import unquote, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.auth import key_owner, require_service_key
-from run402_cli.core.content import public_base
+from run402_cli.core.callers.auth import key_owner, require_service_key
+from run402_cli.core.callers.surfaces import LOOPBACK_HOST
+from run402_cli.core.content.store import file_sha256
+from run402_cli.core.content.uploads import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.projects import Project
-from run402_cli.core.sites import project_of_host
-from run402_cli.core.static import raw_path
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.sites.lookup import project_of_host
+from run402_cli.core.sites.static import raw_path
 from run402_cli.core.storage import objects, reads
 from run402_cli.core.storage.keys import checked_key, checked_prefix
 from run402_cli.core.storage.objects import COLUMNS, StoredObject
 from run402_cli.core.storage.section import forget
-from run402_cli.core.store import file_sha256
-from run402_cli.core.surfaces import LOOPBACK_HOST
+from run402_cli.core.web.http import iso, read_object, reply
 from run402_cli.release.fields import is_number
 
 SORTS: Final = ("key:asc", "createdAt:asc", "createdAt:desc")

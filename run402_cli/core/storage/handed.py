@@ -9,15 +9,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.content import receive_to
+from run402_cli.core.content.store import file_sha256, storage_failure
+from run402_cli.core.content.uploads import receive_to
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import reply
 from run402_cli.core.storage import objects, spec
 from run402_cli.core.storage.blobs import owner
 from run402_cli.core.storage.keys import checked_key
 from run402_cli.core.storage.uploads import store_object
-from run402_cli.core.store import file_sha256, storage_failure
+from run402_cli.core.web.http import reply
 
 PREFIX = "x-run402-asset-"
 WHERE = "the request headers"

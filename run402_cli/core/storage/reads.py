@@ -12,14 +12,14 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.auth import project_by_id, require_service_key
+from run402_cli.core.callers.auth import project_by_id, require_service_key
+from run402_cli.core.callers.surfaces import site_label
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.settings import Settings
-from run402_cli.core.sites import project_of_host
-from run402_cli.core.static import raw_path, send_stored
+from run402_cli.core.sites.lookup import project_of_host
+from run402_cli.core.sites.static import raw_path, send_stored
 from run402_cli.core.storage import objects
 from run402_cli.core.storage.keys import checked_key, url_path
-from run402_cli.core.surfaces import site_label
 
 _EXPIRES: Final = re.compile(r"[0-9]{1,12}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from run402_cli.core.static import HostRoute
+from run402_cli.core.sites.static import HostRoute
 from run402_cli.core.storage import blobs, handed, reads, uploads
 
 _PROJECT = "/projects/v1/{project_id}/storage"

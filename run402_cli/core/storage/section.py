@@ -10,12 +10,12 @@ from typing import Any, Final
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects import Project
-from run402_cli.core.sections import Planned, Section
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases.release_request import WireSpec
+from run402_cli.core.releases.sections import Planned, Section
 from run402_cli.core.storage import images, objects
 from run402_cli.core.storage.objects import StoredObject, asset_ref
 from run402_cli.core.storage.spec import AssetSpec, Put, Sync, read
-from run402_cli.core.wire_spec import WireSpec
 
 SAMPLE_KEYS: Final = 50
 # Under this name the plan keeps what the prefix held when it was made.

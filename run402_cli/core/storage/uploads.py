@@ -15,17 +15,17 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.auth import require_service_key
-from run402_cli.core.content import receive_to
+from run402_cli.core.callers.auth import require_service_key
+from run402_cli.core.content.store import SHA256, file_sha256, storage_failure
+from run402_cli.core.content.uploads import receive_to
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import iso, read_object, reply
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.storage import images, objects, spec
 from run402_cli.core.storage.keys import checked_key
 from run402_cli.core.storage.section import forget
-from run402_cli.core.store import SHA256, file_sha256, storage_failure
+from run402_cli.core.web.http import iso, read_object, reply
 from run402_cli.release.fields import is_integer
 
 DEFAULT_TTL: Final = 24 * 3600

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from run402_cli.core.auth import bearer_of, key_holder, presented_key, verify_token
+from run402_cli.core.callers.auth import bearer_of, key_holder, presented_key, verify_token
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.users.sessions import Session, live
 
 

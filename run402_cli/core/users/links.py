@@ -22,7 +22,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.mail.letters import Letter
 from run402_cli.core.mail.messages import post_for_auth
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
 from run402_cli.core.users import accounts, sessions
 from run402_cli.core.users.accounts import User

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.auth import require_service_key
+from run402_cli.core.callers.auth import require_service_key
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.http import read_object, reply
-from run402_cli.core.projects import Project
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.users import accounts, links, passwords, sessions, settings
 from run402_cli.core.users.callers import app_of, is_owner, owner_of, session_of
+from run402_cli.core.web.http import read_object, reply
 
 # A password may be reset without the old one this long after a sign-in by mail.
 RESET_WINDOW = timedelta(minutes=15)

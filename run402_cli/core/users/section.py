@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.sections import Section
+from run402_cli.core.releases.sections import Section
 
 _USERS = (
     "user_id, email, role, created_at, email_verified_at, invited_at, password_hash, password_set_at,"

@@ -14,9 +14,9 @@ from starlette.routing import Route
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.http import read_object, reply
 from run402_cli.core.users.accounts import User
 from run402_cli.core.users.callers import app_of, owner_of
+from run402_cli.core.web.http import read_object, reply
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_auth_settings (

@@ -7,7 +7,7 @@ import json
 import pytest
 from functions_kit import Functions, handler
 
-from run402_cli.core.redaction import redact
+from run402_cli.core.diagnostics.redaction import redact
 
 TALKS = handler("console.log('said', new URL(req.url).search); console.error('cried'); return new Response('ok');")
 

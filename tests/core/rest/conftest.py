@@ -13,8 +13,8 @@ import pytest
 from gateway_kit import Running
 from psycopg.sql import SQL, Identifier
 
-from run402_cli.core import postgres
-from run402_cli.core.auth import sign_token
+from run402_cli.core.callers.auth import sign_token
+from run402_cli.core.daemon import postgres
 from run402_cli.core.settings import Settings
 
 SCHEMA = """

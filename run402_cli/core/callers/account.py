@@ -1,0 +1,190 @@
+"""Account routes. A local gateway has no billing, no lease and one owner, and these answers say so.
+
+See docs/local-gateway.md.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import Any
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.callers import payments, siwx, tiers
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.db import Connection
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import gateway_of
+from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
+from run402_cli.core.web.http import iso, read_object, reply
+
+DDL = """
+CREATE TABLE IF NOT EXISTS internal.core_wallet_labels (
+  address text PRIMARY KEY,
+  label text NOT NULL,
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+UNLIMITED = 2**53 - 1
+PAYMENT_STATUSES = ("settling", "settled", "settle_failed", "ambiguous")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_MAX_LABEL = 128
+
+
+async def list_tiers(request: Request) -> Response:
+    """GET /tiers/v1: `{tiers: {name: {price, lease_days, storage_mb, api_calls, max_functions, description}}}`."""
+    disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
+    local = {
+        "price": "$0.00",
+        "lease_days": 0,
+        "storage_mb": disk.free // 1024**2,
+        "api_calls": UNLIMITED,
+        "max_functions": UNLIMITED,
+        "description": "This machine: nothing is billed, leased or metered; storage is the free space of its disk.",
+    }
+    if not payments.required(request):
+        return reply({"tiers": {LOCAL_TIER: local}})
+    sold = {
+        name: {**local, "price": f"${price / 1_000_000:.2f}", "lease_days": lease.days, "description": payments.NOTE}
+        for name, (price, lease) in tiers.TIERS.items()
+    }
+    return reply({"tiers": sold})
+
+
+async def tier_status(request: Request) -> Response:
+    """GET /tiers/v1/status: the local tier, always active, with every project that the caller sees. Sizes in bytes."""
+    wallet = siwx.caller.get()
+    query = (
+        f"SELECT project_id, name, created_at FROM internal.core_projects p WHERE {siwx.VISIBLE} ORDER BY created_at"
+    )
+    async with gateway_of(request).connection() as conn:
+        rows = await (await conn.execute(query.encode(), {"wallet": wallet})).fetchall()
+        stored = await _stored_bytes(conn)
+        lease = await tiers.lease(conn, wallet) if wallet else None
+    disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
+    usage = {
+        "projects": len(rows),
+        "total_api_calls": 0,
+        "total_storage_bytes": stored,
+        "api_calls_limit": UNLIMITED,
+        "storage_bytes_limit": stored + disk.free,
+    }
+    projects = [
+        {
+            "id": project_id,
+            "name": name,
+            "tier": LOCAL_TIER,
+            "status": "active",
+            "effective_status": "active",
+            "pinned": False,
+            "org_id": LOCAL_ORG_ID,
+            "created_at": iso(created_at),
+        }
+        for project_id, name, created_at in rows
+    ]
+    return reply(
+        {
+            "wallet": wallet or "",
+            "tier": lease[0] if lease else LOCAL_TIER,
+            "lease_started_at": iso(lease[1]) if lease else None,
+            "lease_expires_at": iso(lease[2]) if lease else None,
+            "lease_perpetual": lease is None,
+            "active": True,
+            "organization_lifecycle_state": "active",
+            "pool_usage": usage,
+            "projects": projects,
+        }
+    )
+
+
+async def org_lookup(request: Request) -> Response:
+    """GET /orgs/v1/lookup?wallet=: no prepaid account exists on a local gateway, so `exists` is false and amounts are 0."""
+    return reply({"org_id": LOCAL_ORG_ID, "exists": False, "available_usd_micros": 0, "held_usd_micros": 0})
+
+
+async def tenant_payments(request: Request) -> Response:
+    """GET /projects/v1/{project_id}/tenant-payments[?limit&after&status]: none can be received here, so always empty."""
+    limit = request.query_params.get("limit", "50")
+    if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= 200):
+        raise GatewayError(400, "invalid_request", "limit must be a whole number from 1 to 200.", field="limit")
+    status = request.query_params.get("status")
+    if status is not None and status not in PAYMENT_STATUSES:
+        message = f"status must be one of {', '.join(PAYMENT_STATUSES)}."
+        raise GatewayError(400, "invalid_request", message, field="status")
+    async with gateway_of(request).connection() as conn:
+        project = await project_by_id(conn, request.path_params["project_id"])
+    return reply({"project_id": project.project_id, "payments": [], "has_more": False, "next_cursor": None})
+
+
+async def set_wallet_label(request: Request) -> Response:
+    """POST /wallets/v1/{address}/label `{label}`: remember the display name of a wallet."""
+    address = _address(request)
+    label = (await read_object(request)).get("label")
+    clean = label.strip() if isinstance(label, str) else ""
+    if not clean or len(clean) > _MAX_LABEL or not clean.isprintable():
+        message = f"label must be 1 to {_MAX_LABEL} printable characters."
+        raise GatewayError(400, "invalid_request", message, field="label")
+    async with gateway_of(request).connection() as conn:
+        await conn.execute(
+            "INSERT INTO internal.core_wallet_labels (address, label) VALUES (%s, %s)"
+            " ON CONFLICT (address) DO UPDATE SET label = excluded.label, updated_at = now()",
+            (address, clean),
+        )
+    return reply({"address": address, "label": clean})
+
+
+async def wallet_label(request: Request) -> Response:
+    """GET /wallets/v1/{address}/label: `{address, label}`, label null when none was stored."""
+    address = _address(request)
+    query = "SELECT label FROM internal.core_wallet_labels WHERE address = %s"
+    async with gateway_of(request).connection() as conn:
+        row = await (await conn.execute(query, (address,))).fetchone()
+    return reply({"address": address, "label": row[0] if row else None})
+
+
+async def project_finance(request: Request) -> Response:
+    """GET /admin/api/finance/project/{project_id}: there is no revenue or cost here, 422 unsupported_capability."""
+    raise _unsupported(
+        "billing.finance",
+        "A local gateway has no billing, so there are no costs to report. `run402 projects usage` shows what is stored.",
+    )
+
+
+def _address(request: Request) -> str:
+    address: str = request.path_params["address"]
+    if not _ADDRESS.fullmatch(address):
+        raise GatewayError(400, "invalid_request", "A wallet address is 0x and 40 hex digits.", field="address")
+    return address.lower()
+
+
+def _unsupported(capability: str, message: str) -> GatewayError:
+    return GatewayError(422, "unsupported_capability", message, code="UNSUPPORTED_CAPABILITY", capability=capability)
+
+
+async def _stored_bytes(conn: Connection) -> int:
+    """Tables and indexes of all projects."""
+    query = """
+        SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN internal.core_projects p ON p.schema_slot = n.nspname
+        WHERE c.relkind IN ('r', 'm')
+    """
+    row: Any = await (await conn.execute(query)).fetchone()
+    return int(row[0])
+
+
+ROUTES = [
+    Route("/tiers/v1", list_tiers, methods=["GET"]),
+    Route("/tiers/v1/status", tier_status, methods=["GET"]),
+    Route("/tiers/v1/{tier}", tiers.set_tier, methods=["POST"]),
+    Route("/orgs/v1/lookup", org_lookup, methods=["GET"]),
+    Route("/projects/v1/{project_id}/tenant-payments", tenant_payments, methods=["GET"]),
+    Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"]),
+    Route("/wallets/v1/{address}/label", wallet_label, methods=["GET"]),
+    Route("/admin/api/finance/project/{project_id}", project_finance, methods=["GET"]),
+]

@@ -1,0 +1,177 @@
+"""Who is calling: project keys, issued credentials, and HS256 tokens of end users. See docs/local-gateway.md."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import Any, Literal
+
+import jwt
+from jwt.api_jws import PyJWS
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.callers.credential_rows import find_credential
+from run402_cli.core.callers.siwx import check_owner
+from run402_cli.core.db import Connection
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.rows import COLUMNS, PROJECT_ID, Project, project_from_row
+from run402_cli.core.settings import Settings
+from run402_cli.core.web.http import read_object, reply
+
+DEV_TOKEN_ROLES = ("anon", "authenticated", "service_role")
+_DEFAULT_SUBJECT = {"service_role": "service", "authenticated": "user"}
+_jws = PyJWS()
+
+
+async def project_by_id(conn: Connection, project_id: str) -> Project:
+    """The project, or 400 invalid_project_id (malformed) / 404 project_not_found. docs/local-gateway.md.
+
+    403 not_authorized when the caller signed in with a wallet and another one owns it.
+    """
+    project = await _project(conn, project_id)
+    await check_owner(conn, project_id)
+    return project
+
+
+async def _project(conn: Connection, project_id: str) -> Project:
+    if not PROJECT_ID.fullmatch(project_id):
+        raise GatewayError(
+            400,
+            "invalid_project_id",
+            f"{project_id!r} is not a project id. Ids begin with prj_; `run402 projects list` prints yours.",
+            code="INVALID_PROJECT_ID",
+        )
+    cursor = await conn.execute(f"SELECT {COLUMNS} FROM internal.core_projects WHERE project_id = %s", (project_id,))
+    row = await cursor.fetchone()
+    if row is None:
+        raise GatewayError(
+            404,
+            "project_not_found",
+            f"This gateway has no project {project_id}. `run402 projects list` prints the ones it has.",
+            code="PROJECT_NOT_FOUND",
+            project_id=project_id,
+        )
+    return project_from_row(row)
+
+
+async def key_holder(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:
+    """Whose key this is: a project's own anon or service key, or a live issued credential. None for anything else."""
+    if not key or "\x00" in key:
+        return None
+    cursor = await conn.execute(
+        f"SELECT {COLUMNS} FROM internal.core_projects WHERE anon_key = %(key)s OR service_key = %(key)s", {"key": key}
+    )
+    row = await cursor.fetchone()
+    if row is not None:
+        project = project_from_row(row)
+        return project, "service" if same_secret(key, project.service_key) else "anon"
+    return await _issued_credential(conn, key)
+
+
+async def _issued_credential(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:
+    found = await find_credential(conn, key)
+    if found is None:
+        return None
+    project_id, kind = found
+    return await _project(conn, project_id), kind
+
+
+async def require_service_key(conn: Connection, request: Request, project_id: str) -> Project:
+    """The project of the path, if the caller holds its service key. 404 project_not_found comes before 401."""
+    # Who holds the key may, whatever wallet they have.
+    project = await _project(conn, project_id)
+    key = presented_key(request)
+    if key and same_secret(key, project.service_key):
+        return project
+    holder = await key_holder(conn, key) if key else None
+    if holder is not None and holder[1] == "service" and holder[0].project_id == project_id:
+        return project
+    given = "The key sent is not" if key else "No key was sent; this route needs"
+    raise GatewayError(
+        401,
+        "authentication_required",
+        f"{given} the service key of {project_id}. Send it as `Authorization: Bearer <service_key>` or `apikey`.",
+    )
+
+
+async def key_owner(conn: Connection, request: Request, problem: str, **fields: str) -> Project:
+    """The project whose service key the request holds; 401 authentication_required with `problem` and `fields` otherwise."""
+    key = presented_key(request)
+    holder = await key_holder(conn, key) if key else None
+    if holder is None or holder[1] != "service":
+        raise GatewayError(401, "authentication_required", problem, **fields)
+    return holder[0]
+
+
+def presented_key(request: Request) -> str | None:
+    """The `apikey` header, else the bearer token."""
+    return request.headers.get("apikey") or bearer_of(request)
+
+
+def bearer_of(request: Request) -> str | None:
+    """The token of `Authorization: Bearer <token>` (scheme in any case), or None."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def same_secret(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
+
+
+def sign_token(settings: Settings, claims: dict[str, Any]) -> str:
+    """An HS256 token; keys are sorted so that equal claims give equal bytes."""
+    payload = json.dumps(claims, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _jws.encode(payload, settings.jwt_secret, algorithm="HS256", sort_headers=True)
+
+
+def verify_token(settings: Settings, token: str) -> dict[str, str]:
+    """The string claims of a token signed by this gateway. 401 authentication_required when it is not, or expired."""
+    return {name: value for name, value in token_claims(settings, token).items() if isinstance(value, str)}
+
+
+def token_claims(settings: Settings, token: str) -> dict[str, Any]:
+    """Like verify_token, with the claims that are no text: email_verified, auth_time, amr."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token, settings.jwt_secret, algorithms=["HS256"], options={"verify_aud": False, "verify_iat": False}
+        )
+    except jwt.ExpiredSignatureError as exc:
+        raise GatewayError(
+            401,
+            "authentication_required",
+            "The bearer token has expired. Sign in again, or get a new one from POST /auth/v1/dev-tokens.",
+            code="TOKEN_EXPIRED",
+        ) from exc
+    except (jwt.PyJWTError, ValueError, RecursionError) as exc:
+        raise GatewayError(
+            401,
+            "authentication_required",
+            f"The bearer token was not accepted: {exc}. Use a token of this gateway, or only the apikey header.",
+        ) from exc
+    return claims
+
+
+async def create_dev_token(request: Request) -> Response:
+    """POST /auth/v1/dev-tokens: a token for any role and subject of a project, for local development."""
+    body = await read_object(request)
+    project_id = body.get("project_id", body.get("projectId"))
+    role = body.get("role", "authenticated")
+    subject = body.get("sub")
+    if not isinstance(project_id, str) or not PROJECT_ID.fullmatch(project_id):
+        raise GatewayError(400, "invalid_request", "`project_id` is required, for example prj_0123456789abcdef.")
+    if role not in DEV_TOKEN_ROLES:
+        raise GatewayError(400, "invalid_request", f"`role` must be one of {', '.join(DEV_TOKEN_ROLES)}.")
+    if subject is not None and (not isinstance(subject, str) or "\x00" in subject):
+        raise GatewayError(400, "invalid_request", "`sub` must be a string: the user id that auth.uid() returns.")
+    subject = subject or _DEFAULT_SUBJECT.get(role)
+    claims = {"iss": "run402-core-dev", "project_id": project_id, "role": role}
+    if subject is not None:
+        claims["sub"] = subject
+    token = sign_token(gateway_of(request).settings, claims)
+    return reply({"token": token, "authorization": f"Bearer {token}", "role": role, "sub": subject}, 201)
+
+
+ROUTES = [Route("/auth/v1/dev-tokens", create_dev_token, methods=["POST"])]

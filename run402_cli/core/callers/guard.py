@@ -1,0 +1,111 @@
+"""Keeps web pages away from the control plane, and adds CORS to the surfaces that are theirs.
+
+The gateway listens on loopback and many of its routes need no credential: that is safe only as long as nobody but a
+local program can call them. A page in the user's browser is not a local program. It gives itself away by an Origin or
+Sec-Fetch-Site header (a cross-site request), or by a Host that is not loopback (DNS rebinding). See
+docs/local-gateway.md.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from run402_cli.core.callers.auth import key_holder, presented_key
+from run402_cli.core.callers.surfaces import CORS_PATH, LOOPBACK_HOST, is_public
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import gateway_of
+
+CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Content-Range, Range-Unit, Content-Location, Location, Preference-Applied",
+}
+PREFLIGHT_HEADERS = {
+    **CORS_HEADERS,
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "apikey, authorization, prefer, content-type, range, range-unit, accept, "
+    "accept-profile, content-profile, x-client-info",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+class Cors:
+    """ASGI middleware: REST answers any page, because a key and row-level security decide there, not the origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not CORS_PATH.fullmatch(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope):
+            await Response(status_code=204, headers=PREFLIGHT_HEADERS)(scope, receive, send)
+            return
+
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(CORS_HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_cors)
+
+
+class Guard:
+    """ASGI middleware: 403 origin_forbidden for what may come from a page. docs/local-gateway.md."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            reason = refusal(request)
+            if reason is not None and not await _holds_service_key(request):
+                raise GatewayError(
+                    403,
+                    "origin_forbidden",
+                    f"{reason} Call this route from a local program, or send the project's service key.",
+                    code="ORIGIN_FORBIDDEN",
+                )
+        await self.app(scope, receive, send)
+
+
+def refusal(request: Request) -> str | None:
+    """Why this request may come from a web page and must not reach the control plane; None when it may pass."""
+    if is_public(request.url.path, request.headers):
+        return None
+    host = request.headers.get("host", "")
+    if not LOOPBACK_HOST.fullmatch(host):
+        return f"The Host header {host!r} is not a loopback name."
+    if _is_look(request):
+        return None
+    origin = request.headers.get("origin")
+    if origin is not None:
+        return f"This request comes from a web page ({origin}); pages may not drive the gateway."
+    # "none" is the address bar. A same-origin page is a deployed site, which is not the gateway's owner either.
+    if request.headers.get("sec-fetch-site", "none").lower() != "none":
+        return "This request comes from a web page (Sec-Fetch-Site); pages may not drive the gateway."
+    return None
+
+
+def _is_look(request: Request) -> bool:
+    """Is a person about to look at one of the gateway's own pages? Whoever sent them there cannot read it."""
+    headers = request.headers
+    return (
+        request.url.path.startswith("/_run402/")
+        and request.method == "GET"
+        and "origin" not in headers
+        and (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    )
+
+
+async def _holds_service_key(request: Request) -> bool:
+    key = presented_key(request)
+    if key is None:
+        return False
+    async with gateway_of(request).connection() as conn:
+        holder = await key_holder(conn, key)
+    return holder is not None and holder[1] == "service"

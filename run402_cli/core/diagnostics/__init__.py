@@ -1,0 +1,1 @@
+"""What happened: the event feed, and errors of functions in groups. See docs/diagnostics.md."""

@@ -1,0 +1,1 @@
+"""Projects: one PostgreSQL schema each, with their keys."""

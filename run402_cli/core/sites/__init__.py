@@ -1,0 +1,1 @@
+"""What a site answers: files, names, languages."""

@@ -1,0 +1,255 @@
+"""Static serving: sites below /projects/v1/{id}/static and at http://<name>.localhost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from run402_cli.core.callers.auth import project_by_id, require_service_key
+from run402_cli.core.callers.surfaces import CONTROL_PLANE, site_label
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.routes import call_route
+from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.sites.lookup import ALL_METHODS, Found, Site, live_sites, look_up, project_of_host
+from run402_cli.core.web.http import reply
+from run402_cli.release.static_manifest import cache_control, static_manifest_sha256
+
+STREAM_BYTES = 256 * 1024
+_STATIC_PREFIX = re.compile(rb"^/projects/v1/[^/]+/static")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+async def serve_project(request: Request) -> Response:
+    """Any method /projects/v1/{project_id}/static[/path]: a file of the active release, or a JSON error.
+
+    400 invalid_request for a path that no site can have, 404 project_not_found or static_not_found, 405
+    method_not_allowed with Allow. docs/local-gateway.md
+    """
+    async with gateway_of(request).connection() as conn:
+        project = await project_by_id(conn, request.path_params["project_id"])
+        site = await live_sites.active(conn, project.project_id)
+    raw = raw_path(request.scope)
+    prefix = _STATIC_PREFIX.match(raw)
+    below = raw[prefix.end() :] if prefix else b""
+    if not below and site is not None and request.method in ("GET", "HEAD"):
+        # Without the slash a page's relative links would point beside the site.
+        return _redirect(request, raw + b"/")
+    path = (below or b"/").decode("latin-1")
+    return await serve(request, site, path, f"project {project.project_id}", project)
+
+
+async def serve_host(request: Request) -> Response:
+    """Any method http://<name>.localhost/path: the site of the project that holds the name (or has it as public id)."""
+    label = site_label(request.headers) or ""
+    async with gateway_of(request).connection() as conn:
+        project_id = await project_of_host(conn, label)
+        site = await live_sites.active(conn, project_id) if project_id else None
+    if project_id is None:
+        raise GatewayError(
+            404,
+            "host_not_found",
+            f"No project of this gateway has the subdomain {label}. Deploy one with subdomains.set.",
+            code="HOST_NOT_FOUND",
+        )
+    return await serve(request, site, raw_path(request.scope).decode("latin-1"), f"project {project_id}")
+
+
+async def serve(request: Request, site: Site | None, path: str, owner: str, project: Project | None = None) -> Response:
+    """Answer a request for `path` (percent-encoded) of a site; `project` is its project, if it is known already."""
+    if site is None:
+        raise GatewayError(
+            404,
+            "static_not_found",
+            f"Nothing is deployed for {owner} yet. `run402 deploy apply` puts a site here.",
+            code="STATIC_NOT_FOUND",
+        )
+    found = look_up(site, path, request.method)
+    if found.kind == "path_error":
+        raise GatewayError(400, "invalid_request", found.problem or "", code="INVALID_REQUEST")
+    if found.kind == "route_method_miss":
+        return method_not_allowed(request.method, found)
+    if found.kind == "route_function":
+        return await call_route(request, site, found, path, project)
+    if found.entry is None:
+        raise GatewayError(
+            404,
+            "static_not_found",
+            f"The active release {site.release_id} has nothing at {found.path}. "
+            "`run402 deploy release active` lists its public paths.",
+            code="STATIC_NOT_FOUND",
+        )
+    if found.kind == "static_index" and not path.endswith("/"):
+        # Relative links of the page would be looked for beside the directory, whoever follows them.
+        return _redirect(request, raw_path(request.scope) + b"/")
+    return await send_file(request, found.entry)
+
+
+def raw_path(scope: Scope) -> bytes:
+    """The path as on the request line; the decoded one cannot tell `%2f` from `/`."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0]
+
+
+def _redirect(request: Request, path: bytes) -> Response:
+    query = request.scope.get("query_string") or b""
+    location = (path + (b"?" + query if query else b"")).decode("latin-1")
+    # A leading "//" would name another host.
+    return Response(status_code=308, headers={"Location": "/" + location.lstrip("/")})
+
+
+def method_not_allowed(method: str, found: Found) -> Response:
+    allow = ", ".join(found.allow)
+    error = GatewayError(
+        405, "method_not_allowed", f"{found.path} answers {allow}, not {method}.", code="METHOD_NOT_ALLOWED"
+    )
+    return reply(error.body(), 405, {"Allow": allow})
+
+
+async def send_file(request: Request, entry: Mapping[str, Any]) -> Response:
+    """The bytes of a manifest entry, from disk, with its headers."""
+    return await send_stored(request, entry["sha256"], file_headers(entry))
+
+
+async def send_stored(request: Request, sha256: str, headers: dict[str, str]) -> Response:
+    """Stored bytes with the given headers (ETag and Cache-Control among them); answers If-None-Match and one Range."""
+    path = gateway_of(request).store.path(sha256)
+    stored = await asyncio.to_thread(_size, path)
+    if stored is None:
+        raise GatewayError(
+            409,
+            "content_digest_missing",
+            f"The bytes {sha256} are gone from the content directory. Deploy them again to restore them.",
+            code="CONTENT_DIGEST_MISSING",
+        )
+    if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+        kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
+        return Response(status_code=304, headers=kept)
+    status, start, end = _span(request, stored, headers["ETag"])
+    if status == 416:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{stored}", "Accept-Ranges": "bytes"})
+    if status == 206:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{stored}"
+    headers["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    if end - start <= STREAM_BYTES:
+        return Response(await asyncio.to_thread(_slice, path, start, end), status, headers)
+    return StreamingResponse(_stream(path, start, end), status, headers)
+
+
+def file_headers(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Headers of a file but for its length."""
+    sha256: str = entry["sha256"]
+    custom = (entry.get("response_metadata") or {}).get("headers") or {}
+    return {
+        **custom,
+        "Content-Type": entry["content_type"],
+        "ETag": f'"sha256-{sha256}"',
+        "X-Run402-Content-Sha256": sha256,
+        "Content-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
+        "Cache-Control": cache_control(entry["cache_class"]),
+        "Accept-Ranges": "bytes",
+    }
+
+
+def _matches(header: str | None, etag: str) -> bool:
+    if header is None:
+        return False
+    given = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in given or etag in given
+
+
+def _span(request: Request, size: int, etag: str) -> tuple[int, int, int]:
+    """(status, start, end) of the bytes to send. Several ranges, or a form we do not know, mean the whole file."""
+    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    condition = request.headers.get("if-range")
+    if found is None or request.method != "GET" or found.group() == "bytes=-" or condition not in (None, etag):
+        return 200, 0, size
+    first, last = found.groups()
+    if first and last and int(last) < int(first):
+        return 200, 0, size
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if start >= size or end <= start:
+        return 416, 0, 0
+    return 206, start, end
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _slice(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as handle:
+        handle.seek(start)
+        return handle.read(end - start)
+
+
+async def _stream(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as handle:
+        handle.seek(start)
+        left = end - start
+        while left > 0 and (chunk := await asyncio.to_thread(handle.read, min(STREAM_BYTES, left))):
+            left -= len(chunk)
+            yield chunk
+
+
+async def diagnostics(request: Request) -> Response:
+    """GET /projects/v1/{project_id}/static-diagnostics (service key): what is public and what is not."""
+    async with gateway_of(request).connection() as conn:
+        project = await require_service_key(conn, request, request.path_params["project_id"])
+        site = await live_sites.active(conn, project.project_id)
+    files = site.files if site else {}
+    assets = [entry["path"] for entry in site.state["site"]["paths"]] if site else []
+    public = {entry["asset_path"] for entry in files.values()}
+    return reply(
+        {
+            "project_id": project.project_id,
+            "release_id": site.release_id if site else None,
+            "route_manifest_sha256": site.state["routes"]["manifest_sha256"] if site else None,
+            "static_manifest_sha256": static_manifest_sha256(site.state["static_manifest"]) if site else None,
+            "public_paths": [
+                {
+                    "public_path": path,
+                    **{key: entry[key] for key in ("asset_path", "sha256", "content_type", "authority", "direct")},
+                    "methods": entry.get("methods", ["GET", "HEAD"]),
+                }
+                for path, entry in sorted(files.items())
+            ],
+            "release_asset_paths": assets,
+            "non_public_asset_paths": [path for path in assets if path not in public],
+        }
+    )
+
+
+class HostRoute(Route):
+    """Matches any path of `<name>.localhost` that is not an API path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or CONTROL_PLANE.fullmatch(scope["path"]):
+            return Match.NONE, {}
+        if site_label(Request(scope).headers) is None:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+METHODS = list(ALL_METHODS)
+ROUTES = [
+    Route("/projects/v1/{project_id}/static-diagnostics", diagnostics, methods=["GET"]),
+    Route("/projects/v1/{project_id}/static", serve_project, methods=METHODS),
+    Route("/projects/v1/{project_id}/static/{path:path}", serve_project, methods=METHODS),
+    HostRoute("/{path:path}", serve_host, methods=METHODS),
+]

@@ -1,0 +1,73 @@
+"""GET /projects/v1/admin/{id}/schema: what is in the project's schema. See docs/local-gateway.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from run402_cli.core.callers.auth import require_service_key
+from run402_cli.core.db import Connection
+from run402_cli.core.gateway import gateway_of
+from run402_cli.core.web.http import reply
+
+TABLES = """
+SELECT jsonb_build_object(
+  'name', c.relname,
+  'columns', coalesce((
+    SELECT jsonb_agg(jsonb_build_object(
+      'name', a.attname,
+      'type', format_type(a.atttypid, a.atttypmod),
+      'nullable', NOT a.attnotnull,
+      'default_value', pg_get_expr(d.adbin, d.adrelid)
+    ) ORDER BY a.attnum)
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  ), '[]'),
+  'constraints', coalesce((
+    SELECT jsonb_agg(jsonb_build_object(
+      'name', k.conname,
+      'type', CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'f' THEN 'FOREIGN KEY' WHEN 'u' THEN 'UNIQUE'
+                             WHEN 'c' THEN 'CHECK' WHEN 'x' THEN 'EXCLUDE' WHEN 'n' THEN 'NOT NULL' ELSE k.contype::text END,
+      'definition', pg_get_constraintdef(k.oid)
+    ) ORDER BY k.contype = 'p' DESC, k.conname)
+    FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype <> 'n'
+  ), '[]'),
+  'rls_enabled', c.relrowsecurity,
+  'row_estimate', CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END,
+  'policies', coalesce((
+    SELECT jsonb_agg(jsonb_build_object(
+      'name', p.polname,
+      'command', CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                               WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+      'using_expression', pg_get_expr(p.polqual, p.polrelid),
+      'check_expression', pg_get_expr(p.polwithcheck, p.polrelid)
+    ) ORDER BY p.polname)
+    FROM pg_policy p WHERE p.polrelid = c.oid
+  ), '[]')
+)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p')
+ORDER BY c.relname
+"""
+
+
+async def get_schema(request: Request) -> Response:
+    """Service key. `{schema, tables: [{name, columns, constraints, rls_enabled, row_estimate, policies}]}`."""
+    async with gateway_of(request).connection() as conn:
+        project = await require_service_key(conn, request, request.path_params["project_id"])
+        return reply({"schema": project.schema_slot, "tables": await tables(conn, project.schema_slot)})
+
+
+async def tables(conn: Connection, schema: str) -> list[dict[str, Any]]:
+    """Every table of a schema, by name."""
+    async with conn.transaction():
+        # On its search path PostgreSQL prints definitions without the schema, as the user wrote them.
+        await conn.execute("SELECT set_config('search_path', quote_ident(%s), true)", (schema,))
+        cursor = await conn.execute(TABLES, (schema,))
+        return [row[0] for row in await cursor.fetchall()]
+
+
+ROUTES = [Route("/projects/v1/admin/{project_id}/schema", get_schema, methods=["GET"])]
