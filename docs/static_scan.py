@@ -28,7 +28,7 @@ _OTHER_PROCESS = ("mcp", "sdk")
 # Names every variable, and reads none.
 _TABLE_OF_VARIABLES = f"{PACKAGE}.environment"
 # The gateway runs in a process of its own; these of its modules start and find it.
-_GATEWAY_CONTROL = ("process.py", "datadir.py", "errors.py")
+_GATEWAY_CONTROL = ("core.daemon.launcher", "core.daemon.datadir", "core.errors")
 # Methods that a library calls, besides dunder methods.
 _CALLED_BY_LIBRARIES = ("auth_flow", "handle_request")
 # Checks of commands/_options.py and what they say about a flag.
@@ -109,7 +109,7 @@ class Source:
         self._prefixed: dict[int, set[str]] = {}  # arguments that become a code behind a fixed prefix
         for path in sorted(ROOT.rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
-            if parts[0] not in _OTHER_PROCESS and (parts[0] != "core" or path.name in _GATEWAY_CONTROL):
+            if parts[0] not in _OTHER_PROCESS and (parts[0] != "core" or ".".join(parts) in _GATEWAY_CONTROL):
                 self._read(".".join((PACKAGE, *(part for part in parts if part != "__init__"))), path)
         self.edges = {key: self._mentions(unit) for key, unit in self.units.items()}
 

@@ -65,37 +65,37 @@ def start(
     if use:
         _require_target_writable()
     with _core_errors(database_url):
-        from run402_cli.core.daemon import launcher as process
+        from run402_cli.core.daemon import launcher
 
-        options = process.StartOptions(
+        options = launcher.StartOptions(
             port=number,
             data_dir=_path(data_dir),
             database_url=database_url,
             require_payment=require_payment,
         )
         if foreground:
-            process.run_foreground(options, ready)
+            launcher.run_foreground(options, ready)
         else:
-            ready(process.start(options))
+            ready(launcher.start(options))
 
 
 @app.command("stop", example="run402 core stop")
 def stop(data_dir: DataDirOpt = None) -> None:
     """Stop the local gateway and its PostgreSQL. Harmless when nothing runs."""
     with _core_errors():
-        from run402_cli.core.daemon import launcher as process
+        from run402_cli.core.daemon import launcher
 
-        invocation.about_to_write(process.status(_path(data_dir))["data_dir"])
-        output.emit(process.stop(_path(data_dir)))
+        invocation.about_to_write(launcher.status(_path(data_dir))["data_dir"])
+        output.emit(launcher.stop(_path(data_dir)))
 
 
 @app.command("status", example="run402 core status | jq .running")
 def status(data_dir: DataDirOpt = None) -> None:
     """Whether the local gateway runs, is healthy, and where. Changes nothing."""
     with _core_errors():
-        from run402_cli.core.daemon import launcher as process
+        from run402_cli.core.daemon import launcher
 
-        output.emit(process.status(_path(data_dir)))
+        output.emit(launcher.status(_path(data_dir)))
 
 
 @app.command("logs", example="run402 core logs --lines 50 | jq -r '.lines[]'")
@@ -109,10 +109,10 @@ def logs(
     """The last lines of the gateway's log."""
     count = integer("--lines", lines)
     with _core_errors():
-        from run402_cli.core.daemon import launcher as process
+        from run402_cli.core.daemon import launcher
 
         source: Any = "postgres" if postgres else "gateway"
-        output.emit(process.logs(_path(data_dir), lines=_DEFAULT_LINES if count is None else count, source=source))
+        output.emit(launcher.logs(_path(data_dir), lines=_DEFAULT_LINES if count is None else count, source=source))
 
 
 @app.command("reset", example="run402 core reset --yes")
@@ -130,10 +130,10 @@ def reset(
             next_actions=[advice.action("run_command", "core", "reset", "--yes")],
         )
     with _core_errors():
-        from run402_cli.core.daemon import launcher as process
+        from run402_cli.core.daemon import launcher
 
-        invocation.about_to_write(process.status(_path(data_dir))["data_dir"])
-        output.emit(process.reset(_path(data_dir)))
+        invocation.about_to_write(launcher.status(_path(data_dir))["data_dir"])
+        output.emit(launcher.reset(_path(data_dir)))
 
 
 @app.command("projects apply", example="run402 core projects import backup.r402ar --name shop", hidden=True)

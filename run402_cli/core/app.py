@@ -28,8 +28,7 @@ from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.console import routes as console_routes
 from run402_cli.core.content import uploads as content
 from run402_cli.core.copies import branches, snapshots
-from run402_cli.core.diagnostics import events
-from run402_cli.core.diagnostics import function_errors as faults
+from run402_cli.core.diagnostics import events, function_errors
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import manage as functions_manage
 from run402_cli.core.functions import routes as functions_routes
@@ -37,9 +36,8 @@ from run402_cli.core.gateway import Gateway, database_unavailable, gateway_of
 from run402_cli.core.jobs import routes as jobs_routes
 from run402_cli.core.mail import outbox as mail_outbox
 from run402_cli.core.projects import routes as project_routes
-from run402_cli.core.releases import apply, operations, rehearse
+from run402_cli.core.releases import apply, operations, rehearse, url_resolution
 from run402_cli.core.releases import rows as releases
-from run402_cli.core.releases import url_resolution as resolve
 from run402_cli.core.sites import cache, domains, static, subdomains
 from run402_cli.core.sql import routes as sql
 from run402_cli.core.sql import schema
@@ -67,7 +65,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *rehearse.ROUTES,
     *operations.ROUTES,
     *releases.ROUTES,
-    *resolve.ROUTES,
+    *url_resolution.ROUTES,
     *project_routes.ROUTES,
     *snapshots.ROUTES,
     *branches.ROUTES,
@@ -79,7 +77,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *console_routes.ROUTES,
     *jobs_routes.ROUTES,
     *events.ROUTES,
-    *faults.ROUTES,
+    *function_errors.ROUTES,
     *storage_routes.ROUTES,
     *functions_routes.ROUTES,
     *functions_manage.ROUTES,

@@ -12,8 +12,7 @@ from run402_cli.core.content import uploads as content
 from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.daemon import datadir
 from run402_cli.core.db import Connection
-from run402_cli.core.diagnostics import events
-from run402_cli.core.diagnostics import function_errors as faults
+from run402_cli.core.diagnostics import events, function_errors
 from run402_cli.core.functions import bundles as functions_bundles
 from run402_cli.core.functions import logs as functions_logs
 from run402_cli.core.functions import runs as functions_runs
@@ -61,7 +60,7 @@ TABLES: tuple[str, ...] = (
     mail_webhooks.DDL,
     jobs_records.DDL,
     events.DDL,
-    faults.DDL,
+    function_errors.DDL,
     snapshots.DDL,
     branches.DDL,
     cache.DDL,

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from run402_cli.core.callers.auth import require_service_key
 from run402_cli.core.db import Connection
-from run402_cli.core.diagnostics import function_errors as faults
+from run402_cli.core.diagnostics import function_errors
 from run402_cli.core.diagnostics.redaction import redact, redact_values, without_cut_value
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.bundles import require_deployed
@@ -147,7 +147,7 @@ class LogStore:
             try:
                 async with self.gateway.connection() as conn, conn.transaction():
                     await _insert(conn, entries)
-                    await faults.note(conn, entries)
+                    await function_errors.note(conn, entries)
                     await self._prune(conn, {entry["project_id"] for entry in entries})
             except BaseException:
                 self._pending = entries + self._pending

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import spec as functions
-from run402_cli.core.releases import section_checks as check_spec
+from run402_cli.core.releases import section_checks
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.sites import i18n
 from run402_cli.core.storage import spec as assets
@@ -271,7 +271,7 @@ def _check_functions(value: Any) -> None:
 
 def _check_checks(value: Any) -> None:
     if value is not None:
-        check_spec.check_shape(value)
+        section_checks.check_shape(value)
 
 
 _SECTIONS: Final[dict[str, Callable[[Any], None]]] = {
