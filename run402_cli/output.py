@@ -108,6 +108,14 @@ def request(text: str) -> None:
     _write(sys.stderr, text)
 
 
+def verdict(why: str, next_command: str) -> None:
+    """Print why the answer is no and what to run, one plain line on stderr: before each exit that is no error.
+
+    The result is on stdout as always, but --jq, --fields and --human may show none of it; --quiet does not hide the line.
+    """
+    request(f"{why.rstrip('.')}. Next: {next_command}")
+
+
 def error(envelope: dict[str, Any]) -> None:
     """Print the error envelope, with a next step and without secrets: the last JSON line of stderr."""
     from run402_cli import guidance

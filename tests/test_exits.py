@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,19 @@ def test_the_pages_say_what_the_numbers_mean(page: str) -> None:
 def test_the_schema_has_the_table() -> None:
     assert _manifest.index()["exit_codes"] == {str(code): text for code, text in exits.MEANINGS.items()}
     assert _manifest.entry("deploy verify")["outcomes"] == {"0": "gateway and edge agree", "2": "they do not"}
+
+
+def blocks(tree: ast.AST) -> list[list[ast.stmt]]:
+    """Every list of statements that run one after the other."""
+    found = [getattr(node, field, None) for node in ast.walk(tree) for field in ("body", "orelse", "finalbody")]
+    return [block for block in found if isinstance(block, list)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "run402_cli" / "commands").glob("*.py")), ids=lambda path: path.stem)
+def test_an_exit_that_is_no_error_says_why_and_what_to_run(path: Path) -> None:
+    for block in blocks(ast.parse(path.read_text(encoding="utf-8"))):
+        texts = [ast.unparse(statement) for statement in block]
+        for at, text in enumerate(texts):
+            if text.startswith("raise SystemExit") and path.stem != "dev":  # dev ends as its child does
+                before = texts[at - 1] if at else ""
+                assert before.startswith(("output.verdict(", "_tell_failed(")), f"{path.name}: {before}"

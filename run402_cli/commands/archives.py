@@ -36,6 +36,9 @@ def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
     report = _read("verify", words, max_bytes)
     output.emit({"ok": report["ok"], "verified": report["ok"], "archive": report})
     if not report["ok"]:
+        found = [each for each in report["diagnostics"] if each["severity"] == "blocking"]
+        new = advice.command("projects", "export", "--output", advice.Blank("file"))
+        output.verdict(f"It is no whole and safe archive: {found[0]['message']}", new)
         raise SystemExit(1)
 
 

@@ -314,4 +314,9 @@ def diagnose(url: UrlWord = None, project: ProjectOpt = None) -> None:
     output.notice("")
     output.notice(f"# One probe from {diagnosis['vantage']}, not a global view: other places may see other bytes.")
     if not assets.is_fresh(diagnosis):
+        expected, seen = diagnosis["expected_sha256"], diagnosis["observed_sha256"]
+        wait = ("cdn", "wait-fresh", address, "--sha", expected or advice.Blank("sha256"), "--project", project_id)
+        output.verdict(
+            f"{address} serves {seen or 'nothing'}, not {expected or 'a known file'}.", advice.command(*wait)
+        )
         raise SystemExit(1)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, resolve_project
 from run402_cli.errors import FlagError, UsageError
@@ -58,4 +58,8 @@ def wait_fresh(
         result = cdn.wait_fresh(client, project_id, given[0], sha256=sha.lower(), timeout_s=seconds)
     output.emit(result)
     if not result["fresh"]:
+        seen = (result.get("lastError") or {}).get("message") or f"It serves {result['observedSha256'] or 'nothing'}."
+        output.verdict(
+            f"{given[0]} does not serve {sha.lower()}. {seen}", advice.command("assets", "diagnose", given[0])
+        )
         raise SystemExit(1)

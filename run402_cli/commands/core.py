@@ -185,6 +185,9 @@ def import_project(
     if not json_stream:
         output.emit({"ok": done, "import": result})
     if not done:
+        found = [each for each in result.get("diagnostics") or [] if isinstance(each, dict)]
+        why = next((each["message"] for each in found if isinstance(each.get("message"), str)), "Nothing was imported.")
+        output.verdict(why, advice.command("archives", "verify", words[0]))
         raise SystemExit(1)
 
 

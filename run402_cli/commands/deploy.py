@@ -150,6 +150,7 @@ def _run(client: Client, mode: Mode, normalized: Any, options: Any, emit: Any) -
         result = deploy.rehearse(client, normalized, options, emit)
         output.emit(result)
         if not result["ok"]:
+            _tell_failed(result["rehearsal"], result["plan_id"])
             raise SystemExit(1)
     else:
         output.emit(deploy.apply(client, normalized, options, emit))
@@ -397,7 +398,23 @@ def rehearse(
     ok = _rehearse.passed(rehearsal)
     output.emit({"ok": ok, "rehearsal": rehearsal, "commit_command": _rehearse.commit_command(plan_id)})
     if not ok:
+        _tell_failed(rehearsal, plan_id)
         raise SystemExit(1)
+
+
+def _tell_failed(rehearsal: Any, plan_id: str) -> None:
+    report = rehearsal.get("report") if isinstance(rehearsal, dict) else None
+    report = report if isinstance(report, dict) else {}
+    parts = [each for key in ("migrations", "checks") for each in report.get(key) or [] if isinstance(each, dict)]
+    failed = [str(each.get("id")) for each in parts if each.get("status") == "failed"]
+    why = f"The rehearsal did not pass{': ' + ', '.join(failed) if failed else ''}; nothing was deployed."
+    output.verdict(f"{why} Change the manifest, then rehearse it again.", _rehearse_again(plan_id))
+
+
+def _rehearse_again(plan_id: str) -> str:
+    if "--rehearse" in advice.typed():
+        return advice.command(*advice.typed())
+    return advice.command("deploy", "rehearse", plan_id)
 
 
 @app.command("promote", example="run402 deploy promote rel_123 && run402 deploy verify <operation_id> --wait")
@@ -513,6 +530,12 @@ def verify(
         result = _edge.coherence(client, project_id, chosen, timeout_s=timeout_s, emit=output.event)
     output.emit(result)
     if not result["coherent"]:
+        pending = (result["report"] or {}).get("pending_count")
+        why = (
+            f"Not every edge serves the release of {chosen} yet{'' if pending is None else f': {pending} paths open'}."
+        )
+        again = ("deploy", "verify", chosen, "--project", project_id, "--wait")
+        output.verdict(why, advice.command(*again))
         raise SystemExit(2)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import CommandError
 from run402_cli.services.terminal import TerminalClient
@@ -47,6 +47,8 @@ def doctor(
         report = doctor_service.report(client, verbose=verbose, refresh=refresh, scan=not no_scan, scan_dir=folder)
     output.emit(report)
     if not report["ok"]:
+        bad = [check for check in report["checks"] if check["status"] not in doctor_service.HARMLESS]
+        output.verdict(f"Not well: {', '.join(check['name'] for check in bad)}.", _remedy(bad[0]))
         raise SystemExit(1)
 
 
@@ -65,3 +67,8 @@ def _refuse_buzz(buzz: bool, agent: str | None) -> None:
             hint="Use the Node CLI for it, or leave --buzz out: run402 doctor",
             details={"flag": "--buzz"},
         )
+
+
+def _remedy(check: dict[str, Any]) -> str:
+    """What the check advises, else the report with everything that it saw."""
+    return str(check.get("hint") or advice.command("doctor", "--verbose"))

@@ -181,6 +181,8 @@ def _gate(client: Client, project_id: str, query: dict[str, Any], watching: Watc
         raise errors_service.no_verdict(None)
     if new:
         _show(page, as_json, text.gate_failed(page, query["new_in"]))
+        release = query["new_in"]
+        output.verdict(f"{new} new error identities in {release}.", advice.command("errors", "--new-in", release))
         raise SystemExit(1)
     watched = None if watching is None else (watching.window_s, polls)
     _show(page, as_json, text.gate_passed(page, query["new_in"], watched))

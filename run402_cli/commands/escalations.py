@@ -66,6 +66,8 @@ def raise_(
             _tell_outcome(answer)
         output.emit(answer)
     if wait and _field(answer, "status") == "open":
+        look = advice.command("escalations", "get", _field(answer, "escalation_id"))
+        output.verdict("Nobody has acknowledged it; it is still open. Silence is not consent.", look)
         raise SystemExit(2)
 
 
@@ -91,10 +93,6 @@ def _tell_waiting(answer: Any) -> None:
 def _tell_outcome(answer: Any) -> None:
     status = _field(answer, "status")
     if status == "open":
-        output.notice(
-            f"Nobody acknowledged {_field(answer, 'escalation_id')}; it is still open. Silence is not consent. "
-            f"Look again: {advice.command('escalations', 'get', _field(answer, 'escalation_id'))}"
-        )
         return
     who = _field(answer, "acknowledged", "by_email") or _field(answer, "resolved", "by_email") or "somebody"
     output.notice(f"{_field(answer, 'escalation_id')} is {status} by {who}.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import instant, integer, one_of
 from run402_cli.errors import CommandError, UsageError
@@ -140,6 +140,8 @@ def _action(context: typer.Context, words: list[str] | None, name: str, actions:
             },
         )
     output.emit_text(context.get_help())
+    listing = advice.command("notifications", name, "list")
+    output.verdict(f"notifications {name} needs an action: {', '.join(actions)}.", listing)
     raise SystemExit(1)
 
 
@@ -157,9 +159,13 @@ def channels_connect(
         started = notifications.connect_telegram(client, label=label)
         _tell_links(started)
         result = notifications.await_tap(client, started, output.notice)
-        output.notice("Connected." if result["connected"] else "Nobody tapped the link in time.")
+        if result["connected"]:
+            output.notice("Connected.")
         output.emit(result)
     if not result["connected"]:
+        output.verdict(
+            "Nobody tapped the link in time.", advice.command("notifications", "channels", "connect", "telegram")
+        )
         raise SystemExit(1)
 
 

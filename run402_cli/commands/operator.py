@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import FlagError, ValidationError
@@ -88,6 +88,7 @@ def whoami() -> None:
     view = operator.whoami()
     output.emit(view, compact=True)
     if not view["logged_in"]:
+        output.verdict("Nobody is signed in here.", advice.command("operator", "login"))
         raise SystemExit(1)
 
 

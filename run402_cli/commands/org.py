@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer
 from run402_cli.errors import UsageError
@@ -154,6 +154,9 @@ def _action(context: typer.Context, words: list[str] | None, actions: tuple[str,
     if words:
         raise UsageError(f"Unknown action {words[0]!r}.", hint=f"One of {', '.join(actions)}; --help shows them.")
     output.emit_text(context.get_help())
+    name = context.command_path.removeprefix("run402 ")
+    listing = advice.command(*name.split(), "list", advice.Blank("org_id"))
+    output.verdict(f"{name} needs an action: {', '.join(actions)}.", listing)
     raise SystemExit(1)
 
 

@@ -647,6 +647,8 @@ def export(
     if not json_stream:
         output.emit(document)
     if not document["ok"]:
+        look = ("cloud", "archives", "status", document["archive_id"], "--project", document["project_id"])
+        output.verdict(f"The archive is {document['archive_status']}, not ready.", advice.command(*look))
         raise SystemExit(1)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import output
+from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import skill
 
@@ -55,4 +55,6 @@ def _path(directory: str | None) -> Path | None:
 def _finish(result: dict[str, Any], complete: bool) -> None:
     output.emit(result)
     if not complete:
+        left = ", ".join(each["path"] for each in result["skills"] if each["status"] == "edited")
+        output.verdict(f"Changed by somebody and left alone: {left}.", advice.command(*advice.again("--force")))
         raise SystemExit(2)

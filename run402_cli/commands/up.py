@@ -150,6 +150,11 @@ def up(
     _print(result, human=human, json_stream=json_stream)
     _exit_by_checks(result)
     if result["result"].get("edge_coherence", {}).get("coherent") is False:
+        deploy = result["result"]["deploy"]
+        again = advice.command(
+            "deploy", "verify", deploy["operation_id"], "--project", result["result"]["project_id"], "--wait"
+        )
+        output.verdict("Deployed, but not every edge serves the release yet.", again)
         raise SystemExit(2)
 
 
@@ -309,4 +314,7 @@ def _exit_by_checks(result: dict[str, Any]) -> None:
     outcome = result["result"]
     unverified = outcome.get("app_result", {}).get("status") == "deployed_unverified"
     if result["mode"] == "apply" and (unverified or outcome.get("verify", {}).get("status") == "failed"):
+        failed = [warning["message"] for warning in outcome["verify"]["warnings"]]
+        actions = outcome.get("next_actions") or outcome["app_result"]["next_actions"]
+        output.verdict(" ".join(failed), actions[0]["command"])
         raise SystemExit(1)

@@ -24,7 +24,7 @@ from run402_cli.state.profile import Profile
 Json = Any
 Check = dict[str, Json]
 
-_HARMLESS = ("ok", "warning", "skipped", "unknown")
+HARMLESS = ("ok", "warning", "skipped", "unknown")
 _CONTACT = "run402 agent contact --email <address>"
 
 
@@ -60,7 +60,7 @@ def report(
     proxies = Proxies()
     checks[1:1] = [*([_state_files(damaged)] if damaged else []), *_unusable(proxies)]
     said = {"proxies": _shown(proxies)} if proxies.found else {}
-    return {"ok": all(check["status"] in _HARMLESS for check in checks), "checks": checks, **said}
+    return {"ok": all(check["status"] in HARMLESS for check in checks), "checks": checks, **said}
 
 
 def _check(name: str, status: str, **fields: Json) -> Check:

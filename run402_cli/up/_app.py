@@ -378,6 +378,7 @@ def _webhook(run: Run, project_id: str, mailbox_id: str, url: str, events: list[
 def _check(run: Run, state: Installation, fresh: frozenset[str]) -> None:
     found = _release.run_checks(run, str(state.project_id), state.app.checks, state.origin, fresh=fresh)
     state.verification, state.rollup = found["verification"]["http"], found["verify"]
+    state.next_actions = found.get("next_actions", [])
     names = {"verified": "succeeded", "failed": "deployed_unverified", "propagation_pending": "propagation_pending"}
     state.status = names[found["verify"]["status"]]
 

@@ -45,6 +45,7 @@ class Installation:
     deploy: Result = field(default_factory=dict)
     verification: list[Result] = field(default_factory=list)
     rollup: Result | None = None
+    next_actions: list[Result] = field(default_factory=list)
     started_at: str = field(default_factory=now_iso)
     _clock: float = field(default_factory=time.monotonic)
 
@@ -84,7 +85,7 @@ class Installation:
         options = run.options
         diagnostics = self.block.diagnostics if self.block else list((self.rollup or {}).get("warnings") or [])
         action = (self.rollup or {}).get("next_action")
-        next_actions = self.block.next_actions if self.block else [action] if action else []
+        next_actions = self.block.next_actions if self.block else [action] if action else self.next_actions
         return {
             "kind": "run402.up.result",
             "schema_version": "run402.up.result.v1",

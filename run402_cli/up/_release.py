@@ -110,7 +110,7 @@ def _deploy_events(step: Step) -> Emit:
 def run_checks(
     run: Run, project_id: str, checks: list[Any], origin: str | None, *, fresh: frozenset[str] = frozenset()
 ) -> Result:
-    """Step app.verify: {verification, verify}."""
+    """Step app.verify: {verification, verify}, and {next_actions} when a check failed."""
     step = run.log.start("app.verify", origin=origin, checks=len(checks))
     verifier = Verifier(
         run.client,
@@ -122,7 +122,16 @@ def run_checks(
     )
     results, rollup = verifier.run(checks)
     step.to("succeeded" if rollup["status"] == "verified" else rollup["status"])
-    return {"verification": {"http": results}, "verify": rollup}
+    found = {"verification": {"http": results}, "verify": rollup}
+    return {**found, "next_actions": [_check_again(run, project_id)]} if rollup["status"] == "failed" else found
+
+
+def _check_again(run: Run, project_id: str) -> Result:
+    """The action after a failed check."""
+    source = [] if run.options.source == "." else [run.options.source]
+    manifest = ["--manifest", run.options.manifest] if run.options.manifest else []
+    why = "The release is live. Change the page or the check, deploy again where the page changed, then check again."
+    return advice.action("retry_verify", "up", "verify", *source, *manifest, "--project", project_id, why=why)
 
 
 def require_checks(checks: list[Any], manifest_path: Path) -> None:

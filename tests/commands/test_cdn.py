@@ -49,7 +49,7 @@ def test_time_over_is_exit_1_with_the_document_and_the_last_failure(
     httpx_mock.add_response(url=PROBE, json={"observed_sha256": OLD})
     httpx_mock.add_response(url=PROBE, status_code=403, json={"code": "NOT_YOURS", "message": "no"}, is_reusable=True)
     outcome = run("cdn", "wait-fresh", URL, "--sha", NEW, "--timeout", "2")
-    assert (outcome.exit, outcome.err) == (1, "")
+    assert (outcome.exit, outcome.err.split(". Next: run402 ")[1][:16]) == (1, "assets diagnose ")
     result = json.loads(outcome.out)
     assert (result["fresh"], result["observedSha256"], result["elapsedMs"]) == (False, OLD, 2000)
     assert result["lastError"] == {"code": "NOT_YOURS", "message": "no"}

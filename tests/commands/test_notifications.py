@@ -124,7 +124,8 @@ def test_the_rest_passes_through(run: Run, wallet: Path, httpx_mock: HTTPXMock) 
 @pytest.mark.parametrize("group", ["channels", "rules"])
 def test_a_group_without_action_shows_help_and_fails(run: Run, wallet: Path, group: str) -> None:
     outcome = run("notifications", group)
-    assert (outcome.exit, "list" in outcome.out, outcome.err) == (1, True, "")
+    assert (outcome.exit, "list" in outcome.out) == (1, True)
+    assert outcome.err.endswith(f"Next: run402 notifications {group} list\n")
     assert run("notifications", group, "--help").exit == 0
     error = run("notifications", group, "lst").error
     assert (error["code"], error["details"]["closest"]) == ("UNKNOWN_SUBCOMMAND", ["list"])

@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
     def go(*args: str) -> tuple[int, Any, Any]:
         code = _guarded(["skill", *args])
         out, err = capsys.readouterr()
-        return code, json.loads(out) if out else None, json.loads(err.splitlines()[-1]) if err else None
+        return code, json.loads(out) if out else None, json.loads(err.splitlines()[-1]) if code == 1 else err
 
     return go
 
@@ -110,8 +110,11 @@ def test_an_edited_file_is_left_alone_without_force(run: Any, home: Path, action
     place = home / ".claude/skills/run402/SKILL.md"
     make_outdated(place)
     place.write_bytes(place.read_bytes() + b"my own line\n")
-    code, out, _ = run(*action)
-    assert code == 2
+    code, out, err = run(*action)
+    assert (code, err) == (
+        2,
+        f"Changed by somebody and left alone: {place}. Next: run402 skill {' '.join(action)} --force\n",
+    )
     assert statuses(out) == {"claude": "edited"}
     assert "--force" in out["hint"]
     assert place.read_bytes().endswith(b"my own line\n")

@@ -49,6 +49,19 @@ def test_a_failed_check_prints_the_result_and_exits_1(workspace: Workspace, gate
     assert done.json["result"]["deploy"]["release_id"] == "rel_1"
 
 
+@pytest.mark.parametrize("flags", [["--quiet"], ["--quiet", "--jq", ".mode"], ["--human", "--quiet"]])
+def test_a_failed_check_says_why_and_what_to_run_whatever_is_shown(
+    workspace: Workspace, gateway: CoreGateway, flags: list[str]
+) -> None:
+    manifest(workspace, status=204)
+    gateway.pages[PAGE] = httpx.Response(200, text="hello")
+    done = workspace.run("up", *flags)
+    assert done.code == 1
+    assert done.err == f"{PAGE} answered 200, not 204. Next: run402 up verify --project prj_1\n"
+    again = workspace.run("up", "verify", "--project", "prj_1", "--quiet")
+    assert (again.code, again.json["result"]["next_actions"][0]["argv"][:3]) == (1, ["run402", "up", "verify"])
+
+
 def test_a_failing_check_is_tried_as_often_as_it_says(
     workspace: Workspace, gateway: CoreGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
