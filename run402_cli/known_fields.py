@@ -9,9 +9,11 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from run402_cli import suggest
 from run402_cli.commands import _manifest
 
 Document = dict[str, Any]
+_Place = tuple[tuple[str, ...], list[Document], list[Any]]
 
 
 def at(command: str, value: Any, path: tuple[str, ...]) -> list[str] | None:
@@ -33,6 +35,31 @@ def at(command: str, value: Any, path: tuple[str, ...]) -> list[str] | None:
         values = [row[part] for row in rows if part in row]
         before = (*before, part)
     return None
+
+
+_DEEPEST = 4  # parts of a path that is offered; schemas may refer to themselves
+
+
+def meant(command: str, value: Any, path: tuple[str, ...]) -> list[str]:
+    """The field that `path` probably stands for, as `[dotted path]`, or `[]`: the highest that ends so, else by spelling."""
+    found: dict[tuple[str, ...], None] = {}
+    level: list[_Place] = [((), list(_forms(command)), [value])]
+    for _ in range(_DEEPEST):
+        level = [below for at in level for below in _below(*at)]
+        found.update(dict.fromkeys(each[0] for each in level))
+    ends = next((each for each in found if each[-len(path) :] == path), None)
+    return [".".join(ends)] if ends else suggest.closest(".".join(path), map(".".join, found))
+
+
+def _below(before: tuple[str, ...], schemas: list[Document], values: list[Any]) -> Iterator[_Place]:
+    """Each field below a place: its path, its schemas, and its values."""
+    schemas = [form for schema in schemas for form in _objects(schema)]
+    rows = [row for item in values for row in _rows(item)]
+    for key in dict.fromkeys(
+        [*(key for form in schemas for key in form["properties"]), *(key for row in rows for key in row)]
+    ):
+        forms = [_within(form["properties"][key], form) for form in schemas if key in form["properties"]]
+        yield (*before, key), forms, [row[key] for row in rows if key in row]
 
 
 def _forms(command: str) -> Iterator[Document]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from run402_cli import suggest
 from run402_cli.errors import CommandError, FlagError
 from run402_cli.invocation import Invocation
 
@@ -52,7 +53,7 @@ def check_fields(value: Any, options: Invocation) -> None:
     for path in missing:
         known = known_fields.at(options.command, value, path)
         if known is not None:
-            raise _no_field(".".join(path), known, value, options)
+            raise _no_field(path, known, known_fields.meant(options.command, value, path), value, options)
 
 
 def _has(value: Any, path: tuple[str, ...]) -> bool:
@@ -63,17 +64,36 @@ def _has(value: Any, path: tuple[str, ...]) -> bool:
     return isinstance(value, dict) and path[0] in value and _has(value[path[0]], path[1:])
 
 
-def _no_field(field: str, known: list[str], value: Any, options: Invocation) -> FlagError:
+def _no_field(path: tuple[str, ...], known: list[str], near: list[str], value: Any, options: Invocation) -> FlagError:
+    field = ".".join(path)
     done = (
         "The command succeeded, and its result is in details.result; only its display failed. " if options.wrote else ""
     )
     error = FlagError(
-        f"--fields: the result has no field {field!r}.",
+        f"--fields: the result has no field {field!r}.{suggest.did_you_mean(near)}",
         hint=f"{done}Its fields: {', '.join(known)}.",
-        details={"flag": "--fields", "value": field, "known": known, **({"result": value} if options.wrote else {})},
+        details={
+            "flag": "--fields",
+            "value": field,
+            "near": near,
+            "known": known,
+            **({"result": value} if options.wrote else {}),
+        },
+        next_actions=[] if options.wrote or not near else _with_field(path, near[0], options),
     )
     error.safe_to_retry = not options.wrote
     return error
+
+
+def _with_field(path: tuple[str, ...], near: str, options: Invocation) -> list[dict[str, Any]]:
+    """The command as typed, with the field that was meant."""
+    from run402_cli import advice, secrecy
+
+    told = secrecy.CommandLine(advice.typed())
+    typed = told.given.get("--fields")
+    fields = ",".join(near if each == path else ".".join(each) for each in options.fields)
+    words = told.with_word(typed, fields) if typed is not None else None
+    return [advice.run(*words)] if words else []
 
 
 def rows(value: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli import projection
+from run402_cli import invocation, projection
 from run402_cli.errors import FlagError
 from run402_cli.invocation import Invocation
 
@@ -50,6 +50,38 @@ def test_these_are_not(command: str, value: Any, path: str, known: str) -> None:
     assert (envelope["code"], envelope["safe_to_retry"], caught.value.exit_code) == ("BAD_FLAG", True, 1)
     assert known in envelope["details"]["known"]
     assert known in envelope["hint"]
+
+
+@pytest.mark.parametrize(
+    ("command", "value", "path", "meant"),
+    [
+        ("projects list", {"projects": []}, "name", "projects.name"),
+        ("functions list", {"functions": [{"name": "f"}]}, "name", "functions.name"),
+        ("escalations list", {"escalations": [], "scope": "all"}, "reason", "escalations.reason"),
+        ("projects list", {"projects": [{"of_the": {"gateway": 1}}]}, "of_the.gateway", "projects.of_the.gateway"),
+        ("projects list", {"projects": []}, "projcts", "projects"),
+        ("projects list", {"projects": []}, "zzzzzz", None),
+    ],
+)
+def test_a_field_below_the_key_of_a_list_is_offered(command: str, value: Any, path: str, meant: str | None) -> None:
+    invocation.reset()
+    invocation.remember([*command.split(), "--fields", path])
+    with pytest.raises(FlagError) as caught:
+        projection.check_fields(value, options(command, path))
+    envelope = caught.value.envelope()
+    assert envelope["details"]["near"] == ([meant] if meant else [])
+    commands = [action["command"] for action in envelope.get("next_actions", [])]
+    assert commands == ([f"run402 {command} --fields {meant}"] if meant else [])
+    assert (f"Did you mean {meant}?" in envelope["message"]) is bool(meant)
+
+
+def test_the_other_fields_stay_in_the_command_that_is_offered() -> None:
+    invocation.remember(["projects", "list", "--fields=projects.project_id,name"])
+    with pytest.raises(FlagError) as caught:
+        projection.check_fields({"projects": []}, options("projects list", "projects.project_id", "name"))
+    action = caught.value.envelope()["next_actions"][0]
+    assert action["argv"] == ["run402", "projects", "list", "--fields", "projects.project_id,projects.name"]
+    invocation.reset()
 
 
 def test_after_a_write_the_result_is_kept_and_no_retry_advised() -> None:

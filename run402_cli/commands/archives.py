@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ MaxBytesOpt = Annotated[
 ]
 
 
-def _read(action: str, words: list[str] | None, max_bytes: str | None) -> dict[str, object]:
+def _read(action: str, words: list[str] | None, max_bytes: str | None) -> dict[str, Any]:
     if not words:
         raise UsageError("The archive's path is missing.", hint=advice.command("archives", action, "backup.r402ar"))
     no_more(words[1:])

@@ -34,6 +34,8 @@ _VARIABLES: Final = ("RUN402_CORE_URL", "CORE_GATEWAY_URL")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SENSITIVE: Final = re.compile(r"secret|token|password|credential|private", re.IGNORECASE)
 _DONE: Final = ("imported", "dry_run")
+_NO_VALUE: Final = "SECRET_VALUES_REQUIRED"
+_STUBS: Final = "AUTH_SUBJECT_STUBS_IMPORTED"
 
 Json = Any
 Emit = Callable[[dict[str, Any]], None]
@@ -83,7 +85,8 @@ def _import_verified(client: Client, wish: Import, verification: Verification, w
             "secret_values": values,
         }
         result = _result(_post(client, found.url, body), found.url, verification)
-    return _remember(client, found, _without_folder(result, str(folder), wish.archive))
+    result = _remember(client, found, _without_folder(result, str(folder), wish.archive))
+    return _with_open_ends(result, verification, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +251,53 @@ def _cache_keys(client: Client, base: str, project_id: str) -> bool:
     except Run402Error:
         return False
     return True
+
+
+def _with_open_ends(result: dict[str, Json], verification: Verification, values: Mapping[str, str]) -> dict[str, Json]:
+    """After an import: `warnings`, what is not as it was in the source project, and the commands that set it right."""
+    if result.get("status") not in _DONE:
+        return result
+    project = result.get("project_id")
+    project_id = project if isinstance(project, str) and project else advice.Blank("project_id")
+    names = [str(secret["name"]) for secret in verification.required_secrets if secret.get("name") not in values]
+    reported = [entry for entry in verification.diagnostics if entry["code"] not in (_NO_VALUE, _STUBS)]
+    warnings = [_on_project(entry, project_id) for entry in reported]
+    warnings += [_no_value(name, project_id) for name in names]
+    if verification.stubs:
+        message = (
+            f"{verification.stubs} users came as disabled stubs: their rows keep their owners, and they cannot sign in."
+        )
+        warnings.append(diagnostic(_STUBS, message, "auth_subject", severity="info", next_action={"type": "none"}))
+    if not warnings:
+        return result
+    commands = [entry["next_action"] for entry in warnings if entry["next_action"].get("command")]
+    actions = [{**action, "type": "edit_request" if "<" in action["command"] else "run_command"} for action in commands]
+    return {**result, "warnings": warnings, "next_actions": [*result.get("next_actions", []), *actions]}
+
+
+def _no_value(name: str, project_id: str) -> dict[str, Json]:
+    command = advice.command("secrets", "set", name, advice.Blank("value"), "--project", project_id)
+    return diagnostic(
+        _NO_VALUE,
+        f"The secret {name} has no value in the new project: an archive holds names only.",
+        "secret",
+        resource_id=name,
+        severity="warning",
+        next_action={"type": "set_secret", "env_var": name, **advice.shown(command)},
+        retryable=True,
+    )
+
+
+def _on_project(entry: dict[str, Json], project_id: str) -> dict[str, Json]:
+    """What the archive's own report says; a command of it is made anew, for the new project, or left out."""
+    said = entry.get("next_action")
+    action = (
+        {key: said[key] for key in ("type", "message") if key in said} if isinstance(said, dict) else {"type": "none"}
+    )
+    name = entry.get("resource_id")
+    if entry.get("resource_type") == "subdomain" and isinstance(name, str):
+        action = advice.action("run_command", "subdomains", "claim", name, "--project", project_id)
+    return {**entry, "next_action": action}
 
 
 # -- results ------------------------------------------------------------------------------------------------------------

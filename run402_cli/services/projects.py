@@ -125,11 +125,11 @@ def _remember(client: Client, answer: dict[str, Json]) -> dict[str, str]:
 
 
 def use(client: Client, project_id: str) -> dict[str, Json]:
-    """GET /projects/v1/{id}, then make it the active project: {active_project_id, set}. A refusal changes nothing."""
+    """GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id}. A refusal changes nothing."""
     client.profile.active.ensure_writable()
     get(client, project_id)
     client.profile.active.set(project_id)
-    return {"active_project_id": project_id, "set": True}
+    return {"active_project_id": project_id, "set": True, "project_id": project_id}
 
 
 def list_projects(
@@ -188,9 +188,12 @@ def get(client: Client, project_id: str) -> Json:
 
 
 def current(client: Client) -> dict[str, Json]:
-    """The active project and what the server says: {active_project_id, source, validation, project?}. A refusal is data."""
+    """The active project and what the server says: {active_project_id, project_id, source, validation, project?}.
+
+    `project_id` is the same id under the name that it has elsewhere. A refusal is data.
+    """
     project_id = client.profile.active.get()
-    result: dict[str, Json] = {"active_project_id": project_id, "source": "profile_state"}
+    result: dict[str, Json] = {"active_project_id": project_id, "project_id": project_id, "source": "profile_state"}
     if project_id is None:
         return {**result, "validation": {"checked": False, "ok": False}}
     try:

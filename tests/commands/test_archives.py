@@ -195,8 +195,11 @@ def test_a_directory_is_named_and_the_answer_printed(
     httpx_mock.add_response(method="POST", url=f"{CORE}/archives/v1/import", status_code=201, json=RESULT)
     done = run("core", "projects", word, "../a", "--name", "shop", "--core-url", f"{CORE}//")
     document = done.json
-    (action,) = document["import"].pop("next_actions")
+    action, secret = document["import"].pop("next_actions")
     assert action["argv"][:3] == ["run402", "credentials", "issue"]
+    assert secret["command"] == "run402 secrets set API_TOKEN <value> --project prj_new"
+    codes = [warning["code"] for warning in document["import"].pop("warnings")]
+    assert codes == ["SECRET_VALUES_REQUIRED", "AUTH_SUBJECT_STUBS_IMPORTED"]
     assert document == {"ok": True, "import": {**RESULT, "keys_cached": False}}
     body = sent(httpx_mock)
     assert Path(body.pop("archive_path")).resolve() == folder
@@ -224,6 +227,26 @@ def test_a_tar_is_unpacked_for_the_gateway_and_removed(
     assert seen == [set(kit.files(tar))]
     assert list(temporary.iterdir()) == []
     assert (sent(httpx_mock)["dry_run"], sent(httpx_mock)["require_runnable"]) == (True, True)
+
+
+def test_an_import_names_what_did_not_come_along_and_how_to_set_it_right(
+    run: Run, httpx_mock: HTTPXMock, tar: Path
+) -> None:
+    note = {"code": "CLOUD_ONLY_FEATURE_EXCLUDED", "severity": "warning", "message": "stays", "retryable": False}
+    shop = {**note, "resource_type": "subdomain", "resource_id": "shop", "next_action": {"type": "none"}}
+    strange = {**note, "resource_type": "mail", "next_action": {"type": "run_command", "command": "rm -rf ."}}
+    schema = "run402.project_archive.portability_report.v1"
+    kit.replaced(
+        tar,
+        "manifest/portability-report.json",
+        json.dumps({"schema_version": schema, "entries": [shop, strange]}).encode(),
+    )
+    httpx_mock.add_response(json=RESULT)
+    given = run("core", "projects", "import", str(tar), "--core-url", CORE, "--secret", "API_TOKEN=v").json["import"]
+    assert "API_TOKEN" not in json.dumps(given["warnings"])
+    commands = [action.get("command") for action in given["next_actions"]]
+    assert commands[1:] == ["run402 subdomains claim shop --project prj_new"]
+    assert "rm -rf" not in json.dumps(given)
 
 
 def test_secret_values_come_from_the_file_and_the_flags(

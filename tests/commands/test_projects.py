@@ -292,7 +292,7 @@ def test_a_senseless_answer_to_provision_is_an_error(
 def test_use_prints_one_line_and_writes_after_the_server_agreed(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=f"{BASE}/projects/v1/prj_9", json={"project_id": "prj_9"})
     outcome = run("projects", "use", "prj_9")
-    assert outcome.out == '{"active_project_id":"prj_9","set":true}\n'
+    assert outcome.out == '{"active_project_id":"prj_9","set":true,"project_id":"prj_9"}\n'
     assert state(wallet)["active_project_id"] == "prj_9"
     httpx_mock.add_response(url=f"{BASE}/projects/v1/prj_8", status_code=403, json={"code": "NOT_AUTHORIZED"})
     assert run("projects", "use", "prj_8").error["http"] == 403
@@ -347,9 +347,11 @@ def test_current_reports_a_refusal_as_data(run: Run, wallet: Path, httpx_mock: H
     httpx_mock.add_response(status_code=403, json={"code": "NOT_AUTHORIZED", "message": "no"})
     result = run("projects", "current").json
     assert result["validation"] == {"checked": True, "ok": False, "code": "NOT_AUTHORIZED", "message": "no"}
+    assert result["project_id"] == result["active_project_id"] == "prj_1"
     (wallet / "state.json").unlink()
     assert run("projects", "current").json == {
         "active_project_id": None,
+        "project_id": None,
         "source": "profile_state",
         "validation": {"checked": False, "ok": False},
     }

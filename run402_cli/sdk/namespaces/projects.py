@@ -63,7 +63,8 @@ class Projects(Namespace):
     def use(self, project_id: str) -> dict[str, Any]:
         """Check a project, given its id, on the server and make it the active one.
 
-        GET /projects/v1/{id}, then make it the active project: {active_project_id, set}. A refusal changes nothing.
+        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id}. A refusal changes
+        nothing.
         """
         return self._call(_projects.use, project_id)
 
@@ -93,8 +94,9 @@ class Projects(Namespace):
     def current(self) -> dict[str, Any]:
         """Show the active project and whether the server confirms it.
 
-        The active project and what the server says: {active_project_id, source, validation, project?}. A refusal is
-        data.
+        The active project and what the server says: {active_project_id, project_id, source, validation, project?}.
+
+        `project_id` is the same id under the name that it has elsewhere. A refusal is data.
         """
         return self._call(_projects.current)
 
@@ -275,7 +277,8 @@ class ProjectProjects(Namespace):
     def use(self) -> dict[str, Any]:
         """Check a project, given its id, on the server and make it the active one.
 
-        GET /projects/v1/{id}, then make it the active project: {active_project_id, set}. A refusal changes nothing.
+        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id}. A refusal changes
+        nothing.
         """
         return self._call(_projects.use, self._project_id)
 
