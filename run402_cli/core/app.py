@@ -37,7 +37,7 @@ from run402_cli.core.jobs import routes as jobs_routes
 from run402_cli.core.mail import outbox as mail_outbox
 from run402_cli.core.projects import routes as project_routes
 from run402_cli.core.releases import apply, operations, rehearse, url_resolution
-from run402_cli.core.releases import rows as releases
+from run402_cli.core.releases import routes as releases_routes
 from run402_cli.core.sites import cache, domains, static, subdomains
 from run402_cli.core.sql import routes as sql
 from run402_cli.core.sql import schema
@@ -64,7 +64,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *apply.ROUTES,
     *rehearse.ROUTES,
     *operations.ROUTES,
-    *releases.ROUTES,
+    *releases_routes.ROUTES,
     *url_resolution.ROUTES,
     *project_routes.ROUTES,
     *snapshots.ROUTES,

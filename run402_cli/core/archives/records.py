@@ -16,7 +16,7 @@ from run402_cli.archive.format import VERSION
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_archives (

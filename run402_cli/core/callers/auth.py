@@ -10,16 +10,17 @@ import jwt
 from jwt.api_jws import PyJWS
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli.core.callers.credential_rows import find_credential
 from run402_cli.core.callers.siwx import check_owner
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.projects.rows import COLUMNS, PROJECT_ID, Project, project_from_row
+from run402_cli.core.projects import rows
+from run402_cli.core.projects.rows import PROJECT_ID, Project
 from run402_cli.core.settings import Settings
 from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.routing import LOCAL, Policy, Route
 
 DEV_TOKEN_ROLES = ("anon", "authenticated", "service_role")
 _DEFAULT_SUBJECT = {"service_role": "service", "authenticated": "user"}
@@ -44,9 +45,8 @@ async def _project(conn: Connection, project_id: str) -> Project:
             f"{project_id!r} is not a project id. Ids begin with prj_; `run402 projects list` prints yours.",
             code="INVALID_PROJECT_ID",
         )
-    cursor = await conn.execute(f"SELECT {COLUMNS} FROM internal.core_projects WHERE project_id = %s", (project_id,))
-    row = await cursor.fetchone()
-    if row is None:
+    project = await rows.find(conn, project_id)
+    if project is None:
         raise GatewayError(
             404,
             "project_not_found",
@@ -54,19 +54,15 @@ async def _project(conn: Connection, project_id: str) -> Project:
             code="PROJECT_NOT_FOUND",
             project_id=project_id,
         )
-    return project_from_row(row)
+    return project
 
 
 async def key_holder(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:
     """Whose key this is: a project's own anon or service key, or a live issued credential. None for anything else."""
     if not key or "\x00" in key:
         return None
-    cursor = await conn.execute(
-        f"SELECT {COLUMNS} FROM internal.core_projects WHERE anon_key = %(key)s OR service_key = %(key)s", {"key": key}
-    )
-    row = await cursor.fetchone()
-    if row is not None:
-        project = project_from_row(row)
+    project = await rows.find_by_key(conn, key)
+    if project is not None:
         return project, "service" if same_secret(key, project.service_key) else "anon"
     return await _issued_credential(conn, key)
 
@@ -95,6 +91,33 @@ async def require_service_key(conn: Connection, request: Request, project_id: st
         "authentication_required",
         f"{given} the service key of {project_id}. Send it as `Authorization: Bearer <service_key>` or `apikey`.",
     )
+
+
+async def _project_of_path(conn: Connection, request: Request) -> Project:
+    return await project_by_id(conn, request.path_params["project_id"])
+
+
+async def _service_key_of_path(conn: Connection, request: Request) -> Project:
+    return await require_service_key(conn, request, request.path_params["project_id"])
+
+
+# The project of the path is what `admitted(request, Project)` gives.
+OWNER = Policy(
+    "owner",
+    "is a program on this machine; a signed wallet must own the project of the path.",
+    _project_of_path,
+)
+SERVICE_KEY = Policy("service key", "holds the service key of the project of the path.", _service_key_of_path)
+OWNER_OF_WHAT_IT_NAMES = Policy(
+    "owner of what it names",
+    "is a program on this machine; a signed wallet must own the project that the body or the row names.",
+    within="project_by_id",
+)
+KEY_OR_NAME = Policy(
+    "key or name",
+    "sends a key of the project, or is a program on this machine that names the project.",
+    within="caller_project",
+)
 
 
 async def key_owner(conn: Connection, request: Request, problem: str, **fields: str) -> Project:
@@ -174,4 +197,35 @@ async def create_dev_token(request: Request) -> Response:
     return reply({"token": token, "authorization": f"Bearer {token}", "role": role, "sub": subject}, 201)
 
 
-ROUTES = [Route("/auth/v1/dev-tokens", create_dev_token, methods=["POST"])]
+async def caller_project(conn: Connection, request: Request, project_id: object = None) -> Project:
+    """The project named by the `apikey` header (any live key of it), else by id; 401 when neither is given.
+
+    An id alone is enough because only this machine's own programs reach the control plane. A key of one project
+    together with the id of another is refused with 403 project_mismatch.
+    """
+    key = request.headers.get("apikey")
+    if key:
+        holder = await key_holder(conn, key)
+        if holder is None:
+            raise _unauthenticated("The apikey header is not a live key of any project on this gateway.")
+        if isinstance(project_id, str) and project_id and project_id != holder[0].project_id:
+            raise GatewayError(
+                403,
+                "project_mismatch",
+                f"The apikey belongs to {holder[0].project_id}, the request names {project_id}. Use matching ones.",
+                code="PROJECT_MISMATCH",
+            )
+        return holder[0]
+    if isinstance(project_id, str) and project_id:
+        return await project_by_id(conn, project_id)
+    raise _unauthenticated(
+        "This route needs to know the project: send its anon key as `apikey`, or project_id. "
+        "`run402 projects use <project_id>` stores the keys locally."
+    )
+
+
+def _unauthenticated(message: str) -> GatewayError:
+    return GatewayError(401, "authentication_required", message, code="AUTHENTICATION_REQUIRED")
+
+
+ROUTES = [Route("/auth/v1/dev-tokens", create_dev_token, methods=["POST"], who=LOCAL)]

@@ -13,7 +13,7 @@ import psycopg
 from run402_cli import advice
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_credentials (
@@ -90,6 +90,22 @@ async def issue(
             field="name",
         ) from exc
     return await one(conn, credential_id), secret
+
+
+async def free_name(conn: Connection, project_id: str, name: str) -> None:
+    """An expired credential no longer holds its name."""
+    await conn.execute(
+        "UPDATE internal.core_credentials SET revoked_at = expires_at, revoked_reason = 'expired'"
+        " WHERE project_id = %s AND name = %s AND revoked_at IS NULL AND expires_at <= now()",
+        (project_id, name),
+    )
+
+
+async def forget_expired_tokens(conn: Connection, project_id: str) -> None:
+    await conn.execute(
+        "DELETE FROM internal.core_credentials WHERE short_lived AND project_id = %s AND expires_at <= now()",
+        (project_id,),
+    )
 
 
 async def mark_revoked(conn: Connection, credential_id: str, reason: str | None) -> None:

@@ -11,14 +11,17 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli import advice
-from run402_cli.core.callers import auth, credential_rows
+from run402_cli.core.callers import credential_rows
+from run402_cli.core.callers.auth import OWNER
 from run402_cli.core.callers.credential_rows import Kind
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import Route, admitted
 
 KINDS = ("anon", "service")
 MAX_NAME = 128
@@ -33,24 +36,18 @@ async def issue_credential(request: Request) -> Response:
     """
     body = await read_object(request)
     kind, name, expires = _kind(body), _name(body), _expiry(body)
-    async with gateway_of(request).connection() as conn:
-        project = await auth.project_by_id(conn, request.path_params["project_id"])
-        async with conn.transaction():
-            # An expired credential no longer holds its name.
-            await conn.execute(
-                "UPDATE internal.core_credentials SET revoked_at = expires_at, revoked_reason = 'expired'"
-                " WHERE project_id = %s AND name = %s AND revoked_at IS NULL AND expires_at <= now()",
-                (project.project_id, name),
-            )
-            record, secret = await credential_rows.issue(conn, project.project_id, kind, name, expires_at=expires)
+    project = admitted(request, Project)
+    async with gateway_of(request).connection() as conn, conn.transaction():
+        await credential_rows.free_name(conn, project.project_id, name)
+        record, secret = await credential_rows.issue(conn, project.project_id, kind, name, expires_at=expires)
     return reply({**record, "secret": secret, "next_actions": _store_it(project.project_id, kind)}, 201)
 
 
 async def list_credentials(request: Request) -> Response:
     """GET /projects/v1/{project_id}/credentials[?include_revoked=true]: `{credentials: [record]}`, never a secret."""
     with_revoked = request.query_params.get("include_revoked", "").lower() in ("true", "1")
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await auth.project_by_id(conn, request.path_params["project_id"])
         records = await credential_rows.of_project(conn, project.project_id, with_revoked=with_revoked)
     return reply({"credentials": records})
 
@@ -60,8 +57,8 @@ async def credential_status(request: Request) -> Response:
 
     A local gateway never retires those, so `retirement` has nothing it waits for and no deadline.
     """
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await auth.project_by_id(conn, request.path_params["project_id"])
         records = await credential_rows.of_project(conn, project.project_id, with_revoked=False)
     live = [
         record for record in records if record["expires_at"] is None or record["expires_at"] > iso(datetime.now(UTC))
@@ -87,24 +84,23 @@ async def rotate_credential(request: Request) -> Response:
 
     The old secret stops at once. 404 credential_not_found; 409 CREDENTIAL_NOT_LIVE when revoked or expired.
     """
-    async with gateway_of(request).connection() as conn:
-        project = await auth.project_by_id(conn, request.path_params["project_id"])
-        async with conn.transaction():
-            row = await credential_rows.locked(conn, project.project_id, request.path_params["credential_id"])
-            credential_id, kind, name, expires, live = row
-            if not live:
-                again = ("credentials", "issue", "--kind", kind, "--name", advice.Blank("name"))
-                raise GatewayError(
-                    409,
-                    "credential_not_live",
-                    f"The credential {name} is revoked or expired and cannot be rotated. Issue a new one:"
-                    f" `{advice.command(*again, '--project', project.project_id)}`.",
-                    code="CREDENTIAL_NOT_LIVE",
-                )
-            await credential_rows.mark_revoked(conn, credential_id, "rotated")
-            record, secret = await credential_rows.issue(
-                conn, project.project_id, kind, name, expires_at=expires, replacement_of=credential_id
+    project = admitted(request, Project)
+    async with gateway_of(request).connection() as conn, conn.transaction():
+        row = await credential_rows.locked(conn, project.project_id, request.path_params["credential_id"])
+        credential_id, kind, name, expires, live = row
+        if not live:
+            again = ("credentials", "issue", "--kind", kind, "--name", advice.Blank("name"))
+            raise GatewayError(
+                409,
+                "credential_not_live",
+                f"The credential {name} is revoked or expired and cannot be rotated. Issue a new one:"
+                f" `{advice.command(*again, '--project', project.project_id)}`.",
+                code="CREDENTIAL_NOT_LIVE",
             )
+        await credential_rows.mark_revoked(conn, credential_id, "rotated")
+        record, secret = await credential_rows.issue(
+            conn, project.project_id, kind, name, expires_at=expires, replacement_of=credential_id
+        )
     return reply({**record, "secret": secret, "next_actions": _store_it(project.project_id, kind)}, 201)
 
 
@@ -117,14 +113,13 @@ async def revoke_credential(request: Request) -> Response:
     reason = body.get("reason")
     if reason is not None and (not isinstance(reason, str) or "\0" in reason):
         raise GatewayError(400, "invalid_request", "reason must be a string.")
-    async with gateway_of(request).connection() as conn:
-        project = await auth.project_by_id(conn, request.path_params["project_id"])
-        async with conn.transaction():
-            credential_id = (
-                await credential_rows.locked(conn, project.project_id, request.path_params["credential_id"])
-            )[0]
-            await credential_rows.mark_revoked(conn, credential_id, reason)
-            record = await credential_rows.one(conn, credential_id)
+    project = admitted(request, Project)
+    async with gateway_of(request).connection() as conn, conn.transaction():
+        credential_id = (await credential_rows.locked(conn, project.project_id, request.path_params["credential_id"]))[
+            0
+        ]
+        await credential_rows.mark_revoked(conn, credential_id, reason)
+        record = await credential_rows.one(conn, credential_id)
     return reply({**record, "revoked": True})
 
 
@@ -132,18 +127,14 @@ async def mint_token(request: Request) -> Response:
     """POST /projects/v1/{project_id}/tokens `{kind?}` (default service): a key with `secret` and `expires_in` seconds."""
     body = await read_object(request)
     kind = _kind({"kind": body.get("kind", "service")})
-    async with gateway_of(request).connection() as conn:
-        project = await auth.project_by_id(conn, request.path_params["project_id"])
-        async with conn.transaction():
-            await conn.execute(
-                "DELETE FROM internal.core_credentials WHERE short_lived AND project_id = %s AND expires_at <= now()",
-                (project.project_id,),
-            )
-            expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
-            name = f"token-{secrets.token_hex(6)}"
-            record, secret = await credential_rows.issue(
-                conn, project.project_id, kind, name, expires_at=expires, short_lived=True
-            )
+    project = admitted(request, Project)
+    async with gateway_of(request).connection() as conn, conn.transaction():
+        await credential_rows.forget_expired_tokens(conn, project.project_id)
+        expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
+        name = f"token-{secrets.token_hex(6)}"
+        record, secret = await credential_rows.issue(
+            conn, project.project_id, kind, name, expires_at=expires, short_lived=True
+        )
     return reply({**record, "secret": secret, "expires_in": TOKEN_SECONDS}, 201)
 
 
@@ -195,10 +186,12 @@ def _store_it(project_id: str, kind: Kind) -> list[dict[str, str]]:
 
 
 ROUTES = [
-    Route("/projects/v1/{project_id}/credentials", issue_credential, methods=["POST"]),
-    Route("/projects/v1/{project_id}/credentials", list_credentials, methods=["GET"]),
-    Route("/projects/v1/{project_id}/credentials/{credential_id}/rotate", rotate_credential, methods=["POST"]),
-    Route("/projects/v1/{project_id}/credentials/{credential_id}", revoke_credential, methods=["DELETE"]),
-    Route("/projects/v1/{project_id}/credential-status", credential_status, methods=["GET"]),
-    Route("/projects/v1/{project_id}/tokens", mint_token, methods=["POST"]),
+    Route("/projects/v1/{project_id}/credentials", issue_credential, methods=["POST"], who=OWNER),
+    Route("/projects/v1/{project_id}/credentials", list_credentials, methods=["GET"], who=OWNER),
+    Route(
+        "/projects/v1/{project_id}/credentials/{credential_id}/rotate", rotate_credential, methods=["POST"], who=OWNER
+    ),
+    Route("/projects/v1/{project_id}/credentials/{credential_id}", revoke_credential, methods=["DELETE"], who=OWNER),
+    Route("/projects/v1/{project_id}/credential-status", credential_status, methods=["GET"], who=OWNER),
+    Route("/projects/v1/{project_id}/tokens", mint_token, methods=["POST"], who=OWNER),
 ]

@@ -17,7 +17,8 @@ from run402_cli.core.callers import payments, siwx
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.web.http import iso, reply
+from run402_cli.core.web.http import reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_tier_leases (

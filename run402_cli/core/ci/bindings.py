@@ -17,11 +17,11 @@ from starlette.responses import Response
 from run402_cli.core.callers import siwx
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.ci import delegations
-from run402_cli.core.content.uploads import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.release.ci_delegation import (
     ACTIONS,
     EVENTS,

@@ -23,7 +23,7 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.sql import reading as sql_reading
 from run402_cli.core.users import accounts
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 from run402_cli.core.web.pages import MAIL, facts, page, table
 
 RELEASES = 10

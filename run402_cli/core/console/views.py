@@ -13,7 +13,7 @@ from starlette.responses import Response
 from run402_cli.core.callers import payments as paid
 from run402_cli.core.console import inside
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 from run402_cli.core.web.pages import MAIL, ROOT, links, page, table
 
 PAGE_SIZE = 50

@@ -20,13 +20,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from run402_cli.core.callers.auth import key_holder, project_by_id
+from run402_cli.core.callers.auth import caller_project, project_by_id
 from run402_cli.core.content.store import SHA256, file_sha256, storage_failure, sync_file
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_content_plans (
@@ -185,38 +186,6 @@ async def receive_part(request: Request) -> Response:
     tag = digest or f"{upload_id}-{part}"
     body = {"upload_id": upload_id, "part_number": part, "sha256": digest or None}
     return reply(body, headers={"ETag": f'"{tag}"'})
-
-
-async def caller_project(conn: Connection, request: Request, project_id: object = None) -> Project:
-    """The project named by the `apikey` header (any live key of it), else by id; 401 when neither is given.
-
-    An id alone is enough because only this machine's own programs reach the control plane. A key of one project
-    together with the id of another is refused with 403 project_mismatch.
-    """
-    key = request.headers.get("apikey")
-    if key:
-        holder = await key_holder(conn, key)
-        if holder is None:
-            raise _unauthenticated("The apikey header is not a live key of any project on this gateway.")
-        if isinstance(project_id, str) and project_id and project_id != holder[0].project_id:
-            raise GatewayError(
-                403,
-                "project_mismatch",
-                f"The apikey belongs to {holder[0].project_id}, the request names {project_id}. Use matching ones.",
-                code="PROJECT_MISMATCH",
-            )
-        return holder[0]
-    if isinstance(project_id, str) and project_id:
-        return await project_by_id(conn, project_id)
-    raise _unauthenticated(
-        "This route needs to know the project: send its anon key as `apikey`, or project_id. "
-        "`run402 projects use <project_id>` stores the keys locally."
-    )
-
-
-def public_base(request: Request) -> str:
-    """Scheme and host by which the client reached this gateway; answers use the same ones."""
-    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -569,10 +538,6 @@ def _size_mismatch(expected: int, received: int, why: str) -> GatewayError:
 
 def _invalid(message: str) -> GatewayError:
     return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
-
-
-def _unauthenticated(message: str) -> GatewayError:
-    return GatewayError(401, "authentication_required", message, code="AUTHENTICATION_REQUIRED")
 
 
 ROUTES = [

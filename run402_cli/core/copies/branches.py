@@ -16,7 +16,6 @@ from starlette.routing import Route
 from run402_cli import advice
 from run402_cli.core import expose
 from run402_cli.core.callers.auth import project_by_id
-from run402_cli.core.content.uploads import public_base
 from run402_cli.core.copies import snapshots
 from run402_cli.core.copies.schemas import copy_schema, copying, drop_schema, open_schema
 from run402_cli.core.copies.snapshots import Snapshot
@@ -29,7 +28,8 @@ from run402_cli.core.projects.rows import Project, drop_project, insert_project
 from run402_cli.core.releases import operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.section_list import SECTIONS
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.release.state import normalize_state, state_digest
 
 DDL = """

@@ -33,7 +33,8 @@ from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import operations
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_snapshots (

@@ -26,7 +26,8 @@ from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases.sections import Section
 from run402_cli.core.settings import LOCAL_ORG_ID
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 
 # Events with an idempotency key are never removed, only no longer shown: the key stands for one fact for ever.
 DDL = """

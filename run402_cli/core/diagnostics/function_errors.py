@@ -31,8 +31,8 @@ from run402_cli.core.diagnostics.redaction import redact
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import iso, reply
-from run402_cli.core.web.instants import parse_instant
+from run402_cli.core.web.http import reply
+from run402_cli.core.web.instants import iso, parse_instant
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_faults (

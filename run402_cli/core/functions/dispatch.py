@@ -26,7 +26,7 @@ from run402_cli.core.functions.runs import WAITING, current_time, retry_delay
 from run402_cli.core.functions.spec import MAX_TIMEOUT_SECONDS
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.sites.lookup import live_sites
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 
 log = logging.getLogger("run402.core.functions")
 

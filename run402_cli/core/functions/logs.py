@@ -26,8 +26,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.web.http import iso, reply
-from run402_cli.core.web.instants import instant_of
+from run402_cli.core.web.http import instant_of, reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_function_logs (

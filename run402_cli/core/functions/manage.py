@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli.core.callers.auth import project_by_id, require_service_key
-from run402_cli.core.content.uploads import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundles
@@ -27,8 +26,8 @@ from run402_cli.core.releases import plans
 from run402_cli.core.releases.commit import commit
 from run402_cli.core.releases.planning import evaluate
 from run402_cli.core.releases.release_request import read_spec, release_failure
-from run402_cli.core.web.http import iso, read_object, reply
-from run402_cli.core.web.instants import parse_instant
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso, parse_instant
 from run402_cli.release.errors import ReleaseError
 
 

@@ -19,7 +19,8 @@ from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.i18n import locale_of
 from run402_cli.core.sites.lookup import ALL_METHODS, Found, Site, live_sites
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 
 
 async def call_route(request: Request, site: Site, found: Found, path: str, project: Project | None = None) -> Response:

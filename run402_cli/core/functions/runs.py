@@ -26,8 +26,8 @@ from run402_cli.core.functions.bundles import require_deployed
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import iso, read_object, reply
-from run402_cli.core.web.instants import instant_of, parse_instant
+from run402_cli.core.web.http import instant_of, read_object, reply
+from run402_cli.core.web.instants import iso, parse_instant
 from run402_cli.release.canonical import compact_json
 
 DDL = """

@@ -23,7 +23,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import runs
 from run402_cli.core.functions.spec import next_tick, schedules
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.web.http import iso, reply
+from run402_cli.core.web.http import reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_function_schedules (

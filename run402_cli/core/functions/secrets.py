@@ -19,7 +19,8 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 
 SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 MAX_VALUE_BYTES = 4096

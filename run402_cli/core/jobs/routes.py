@@ -21,8 +21,8 @@ from run402_cli.core.jobs.records import ACTIVE, new_job_id, view
 from run402_cli.core.jobs.types import TYPES
 from run402_cli.core.mail.mailboxes import service_project
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import iso, read_object, reply
-from run402_cli.core.web.instants import instant_of
+from run402_cli.core.web.http import instant_of, read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.core.web.outbound import checked_target
 from run402_cli.release.canonical import compact_json
 

@@ -22,7 +22,8 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_mailboxes (

@@ -21,7 +21,8 @@ from run402_cli.core.mail import webhooks
 from run402_cli.core.mail.letters import Letter, letter_of, raw_message
 from run402_cli.core.mail.mailboxes import PROVIDER, Mailbox, at_address, domain_of, limit_of, mailbox_of, sender_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_email_messages (

@@ -21,7 +21,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import mailboxes, messages, webhooks
 from run402_cli.core.mail.mailboxes import service_project
-from run402_cli.core.web.http import iso, reply
+from run402_cli.core.web.http import reply
+from run402_cli.core.web.instants import iso
 from run402_cli.core.web.pages import HEADERS, MAIL, MAIL_HEADERS, ROOT, clean, facts, page, table
 
 SHOWN = 100

@@ -24,7 +24,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.mail.mailboxes import Mailbox, limit_of, mailbox_of
 from run402_cli.core.mail.triggers import start_runs
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.core.web.outbound import checked_target, post_json
 
 DDL = """

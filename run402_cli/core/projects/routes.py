@@ -26,7 +26,8 @@ from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import COLUMNS, Project, drop_project, insert_project, project_from_row
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 from run402_cli.core.web.capabilities import capability_document
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.naming import name_key
 
 DEFAULT_NAME = "local-project"

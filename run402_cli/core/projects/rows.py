@@ -112,3 +112,19 @@ async def _drop_one(conn: Connection, project_id: str) -> None:
     for (slot,) in await cursor.fetchall():
         await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(slot)))
     await conn.execute("DELETE FROM internal.core_projects WHERE project_id = %s", (project_id,))
+
+
+async def find(conn: Connection, project_id: str) -> Project | None:
+    """The project of an id."""
+    cursor = await conn.execute(f"SELECT {COLUMNS} FROM internal.core_projects WHERE project_id = %s", (project_id,))
+    row = await cursor.fetchone()
+    return None if row is None else project_from_row(row)
+
+
+async def find_by_key(conn: Connection, key: str) -> Project | None:
+    """The project whose own anon or service key this is."""
+    cursor = await conn.execute(
+        f"SELECT {COLUMNS} FROM internal.core_projects WHERE anon_key = %(key)s OR service_key = %(key)s", {"key": key}
+    )
+    row = await cursor.fetchone()
+    return None if row is None else project_from_row(row)

@@ -16,7 +16,6 @@ from starlette.routing import Route
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.ci import sessions as ci_sessions
 from run402_cli.core.content.store import SHA256
-from run402_cli.core.content.uploads import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
@@ -28,7 +27,8 @@ from run402_cli.core.releases.planning import Evaluation, cloud_answer, core_ans
 from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.promote import promote
 from run402_cli.core.releases.release_request import read_spec, release_failure
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.release.errors import ReleaseError
 
 MAX_SPEC_BYTES = 64 * 1024**2

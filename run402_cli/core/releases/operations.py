@@ -15,13 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from run402_cli import advice
-from run402_cli.core.content.uploads import caller_project, public_base
+from run402_cli.core.callers.auth import caller_project
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases.rows import query_limit, release_urls
-from run402_cli.core.web.http import iso, reply
+from run402_cli.core.releases.rows import release_urls
+from run402_cli.core.web.http import public_base, query_limit, reply
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_operations (

@@ -14,6 +14,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import diffs, migrations, plans
+from run402_cli.core.releases import inventory as inventories
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.commit import check_expose, missing_secrets
 from run402_cli.core.releases.migrations import Migration
@@ -22,7 +23,7 @@ from run402_cli.core.releases.release_request import WireSpec, content_refs
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.releases.sections import Planned
 from run402_cli.core.releases.zero_downtime import refuse_downtime
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 from run402_cli.release.canonical import (
     REVIEWED_PLAN,
     apply_request_digest,
@@ -251,7 +252,7 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
     plan = evaluation.plan
     answer = {
         "kind": "plan_response",
-        "schema_version": releases.SCHEMA_VERSION,
+        "schema_version": inventories.SCHEMA_VERSION,
         "plan_id": None if dry_run else plan.plan_id,
         "operation_id": None if dry_run else plan.operation_id,
         "base_release_id": plan.base_release_id,

@@ -8,8 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import project_by_id
-from run402_cli.core.content.uploads import caller_project
+from run402_cli.core.callers.auth import caller_project, project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Gateway, gateway_of

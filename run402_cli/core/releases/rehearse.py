@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core.callers.auth import project_by_id
-from run402_cli.core.content.uploads import public_base
 from run402_cli.core.copies import branches
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
@@ -29,7 +28,8 @@ from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.release_request import WireSpec, release_failure
 from run402_cli.core.releases.section_checks import Check
 from run402_cli.core.sites.lookup import Site, live_sites
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.release.errors import ReleaseError
 
 TEARDOWN = ("keep", "on_pass", "always")

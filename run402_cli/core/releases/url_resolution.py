@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from run402_cli.core.callers.auth import caller_project
 from run402_cli.core.content.store import ContentStore
-from run402_cli.core.content.uploads import caller_project
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of

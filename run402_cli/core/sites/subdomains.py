@@ -13,13 +13,13 @@ from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core.callers.auth import key_owner
-from run402_cli.core.content.uploads import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import rows as releases
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 # What `localhost` and this gateway use themselves.

@@ -19,7 +19,6 @@ from starlette.responses import Response
 from run402_cli.core.callers.auth import key_owner, require_service_key
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
 from run402_cli.core.content.store import file_sha256
-from run402_cli.core.content.uploads import public_base
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
@@ -30,7 +29,8 @@ from run402_cli.core.storage import objects, reads
 from run402_cli.core.storage.keys import checked_key, checked_prefix
 from run402_cli.core.storage.objects import COLUMNS, StoredObject
 from run402_cli.core.storage.section import forget
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.release.fields import is_number
 
 SORTS: Final = ("key:asc", "createdAt:asc", "createdAt:desc")

@@ -17,7 +17,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.storage.keys import url_path
 from run402_cli.core.storage.spec import Put
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_storage_objects (

@@ -25,7 +25,8 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.storage import images, objects, spec
 from run402_cli.core.storage.keys import checked_key
 from run402_cli.core.storage.section import forget
-from run402_cli.core.web.http import iso, read_object, reply
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.instants import iso
 from run402_cli.release.fields import is_integer
 
 DEFAULT_TTL: Final = 24 * 3600

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.web.http import iso
+from run402_cli.core.web.instants import iso
 
 # The columns after created_at came later than the table; a data directory may have it without them.
 DDL = """

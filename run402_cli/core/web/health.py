@@ -14,7 +14,8 @@ from starlette.routing import Route
 from run402_cli._version import __version__
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.web.capabilities import RUNTIME_CONTRACT, SUPPORTED, UNSUPPORTED, capability_document
-from run402_cli.core.web.http import iso, reply
+from run402_cli.core.web.http import reply
+from run402_cli.core.web.instants import iso
 
 
 async def get_health(request: Request) -> Response:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import re
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.web.instants import parse_instant
 
 
 def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -41,8 +43,35 @@ async def read_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def iso(moment: datetime | None) -> str | None:
-    """ISO-8601 UTC with milliseconds and Z, the API's time format."""
-    if moment is None:
+def instant_of(request: Request, name: str) -> datetime | None:
+    """A point in time of the query: ISO-8601 with a zone, or milliseconds since 1970. 400 invalid_timestamp."""
+    text = request.query_params.get(name)
+    if text is None:
         return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # An unescaped + arrives as a space.
+    found = parse_instant(text.replace(" ", "+"))
+    if found is None:
+        raise GatewayError(
+            400,
+            "invalid_timestamp",
+            f"{name} is {text!r}. Use ISO-8601 with a zone, such as 2026-01-31T12:00:00Z, or milliseconds since 1970.",
+            field=name,
+        )
+    return found
+
+
+def query_limit(request: Request, name: str, default: int, maximum: int) -> int:
+    """A query parameter as a whole number of 1 or more, capped. 400 invalid_request otherwise."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise GatewayError(
+            400, "invalid_request", f"{name} must be a whole number of 1 or more.", code="INVALID_REQUEST"
+        )
+    return min(int(text), maximum)
+
+
+def public_base(request: Request) -> str:
+    """Scheme and host by which the client reached this gateway; answers use the same ones."""
+    return f"{request.url.scheme}://{request.url.netloc}"

@@ -6,28 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.requests import Request
-
-from run402_cli.core.errors import GatewayError
-
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)")
-
-
-def instant_of(request: Request, name: str) -> datetime | None:
-    """A point in time of the query: ISO-8601 with a zone, or milliseconds since 1970. 400 invalid_timestamp."""
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    # An unescaped + arrives as a space.
-    found = parse_instant(text.replace(" ", "+"))
-    if found is None:
-        raise GatewayError(
-            400,
-            "invalid_timestamp",
-            f"{name} is {text!r}. Use ISO-8601 with a zone, such as 2026-01-31T12:00:00Z, or milliseconds since 1970.",
-            field=name,
-        )
-    return found
 
 
 def parse_instant(value: Any) -> datetime | None:
@@ -40,3 +19,10 @@ def parse_instant(value: Any) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+def iso(moment: datetime | None) -> str | None:
+    """ISO-8601 UTC with milliseconds and Z, the API's time format."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,73 @@
+"""Routes that say who may call them: the policy is checked before the handler runs, whatever the handler does.
+
+A policy is a value beside the check that it stands for (callers/auth.py, users/callers.py, rest/access.py, ...). What the
+check found - a project, a session, a caller - is what the handler gets from `admitted`. tests/test_routes.py walks them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from run402_cli.core.db import Connection
+from run402_cli.core.gateway import gateway_of
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Check = Callable[[Connection, Request], Awaitable[Any]]
+T = TypeVar("T")
+_ADMITTED = "run402.admitted"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may call a route. `says` completes "Whoever calls it ..." in the documentation.
+
+    `check` raises GatewayError (401, 403, 404) or returns what the handler is told of the caller. None: nothing can be
+    checked before the handler, either because the route is open or because what is asked for says whose it is; then
+    `within` names what the handler calls.
+    """
+
+    name: str
+    says: str
+    check: Check | None = None
+    within: str = ""
+
+
+class Route(StarletteRoute):
+    """A route with the policy that is applied before its endpoint."""
+
+    def __init__(self, path: str, endpoint: Endpoint, *, methods: Sequence[str], who: Policy) -> None:
+        super().__init__(path, _guarded(endpoint, who), methods=list(methods))
+        self.who = who
+
+
+def _guarded(endpoint: Endpoint, who: Policy) -> Endpoint:
+    check = who.check
+    if check is None:
+        return endpoint
+
+    @functools.wraps(endpoint)
+    async def guarded(request: Request) -> Response:
+        async with gateway_of(request).connection() as conn:
+            request.scope[_ADMITTED] = await check(conn, request)
+        return await endpoint(request)
+
+    return guarded
+
+
+def admitted(request: Request, kind: type[T]) -> T:
+    """What the route's policy found out about the caller: a Project, a Session, ..."""
+    found = request.scope[_ADMITTED]
+    assert isinstance(found, kind), f"the policy of {request.url.path} admits {type(found).__name__}"
+    return found
+
+
+OPEN = Policy("open", "needs no credential: what it answers is public.")
+# callers/guard.py keeps the web out; beyond that nobody is asked.
+LOCAL = Policy("local program", "is a program on this machine.")
