@@ -28,7 +28,7 @@ from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.console import routes as console_routes
 from run402_cli.core.content import uploads as content
 from run402_cli.core.copies import branches, snapshots
-from run402_cli.core.diagnostics import events, function_errors
+from run402_cli.core.diagnostics import routes as diagnostics_routes
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import manage as functions_manage
 from run402_cli.core.functions import routes as functions_routes
@@ -76,8 +76,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *mail_outbox.ROUTES,
     *console_routes.ROUTES,
     *jobs_routes.ROUTES,
-    *events.ROUTES,
-    *function_errors.ROUTES,
+    *diagnostics_routes.ROUTES,
     *storage_routes.ROUTES,
     *functions_routes.ROUTES,
     *functions_manage.ROUTES,

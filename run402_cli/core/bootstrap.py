@@ -12,7 +12,7 @@ from run402_cli.core.content import uploads as content
 from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.daemon import datadir
 from run402_cli.core.db import Connection
-from run402_cli.core.diagnostics import events, function_errors
+from run402_cli.core.diagnostics import event_rows, fault_rows
 from run402_cli.core.functions import bundles as functions_bundles
 from run402_cli.core.functions import logs as functions_logs
 from run402_cli.core.functions import runs as functions_runs
@@ -59,8 +59,8 @@ TABLES: tuple[str, ...] = (
     mail_messages.DDL,
     mail_webhooks.DDL,
     jobs_records.DDL,
-    events.DDL,
-    function_errors.DDL,
+    event_rows.DDL,
+    fault_rows.DDL,
     snapshots.DDL,
     branches.DDL,
     cache.DDL,

@@ -78,6 +78,8 @@ def test_bad_events_are_refused(feed: Feed, body: dict[str, Any], code: str) -> 
 
 def test_only_the_projects_own_service_key_emits(feed: Feed) -> None:
     assert feed.client.post(feed.path, json={"event_type": "booking_created"}).status_code == 401
+    # Who calls is looked at before what is asked for.
+    assert feed.client.post(feed.path, content=b"{").status_code == 401
     anon = {"apikey": feed.project["anon_key"]}
     assert feed.client.post(feed.path, headers=anon, json={"event_type": "booking_created"}).status_code == 403
     other = feed.client.post("/projects/v1", json={}).json()
