@@ -68,6 +68,12 @@ def _shown(command: click.Command) -> list[click.Option]:
     return [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
 
 
+def every_flag(name: str) -> Iterator[tuple[str, click.Option]]:
+    """(flag, option) of a command, those that no help shows too."""
+    options = [param for param in find(name).params if isinstance(param, click.Option)]
+    yield from ((flag, option) for option in options for flag in (*option.opts, *option.secondary_opts))
+
+
 def _option(option: click.Option, kinds: Mapping[str, Document], needed: Sequence[str]) -> Document:
     help_ = " ".join((option.help or "").split())
     kind: Document = {"type": "boolean"} if option.is_flag else {"type": "string"}

@@ -150,6 +150,19 @@ def completion() -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def unlisted_flags() -> str:
+    """Flags that a command understands and completion does not offer: {command: {flag: whether it takes a value}}."""
+    listed = json.loads(completion())
+    lines = []
+    for name, group in GROUPS.items():
+        paths = [f"{name} {path}" for path in (*group.commands, *group.words, *group.aliases)]
+        for full in paths if group.commands else [name, *paths]:
+            known = listed.get(full, {"flags": {}})["flags"]
+            rest = {flag: not option.is_flag for flag, option in command_tree.every_flag(full) if flag not in known}
+            lines += [f"  {json.dumps(full)}: {json.dumps(rest)}"] if rest else []
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def _first_sentence(text_: str) -> str:
     return text_.split(". ")[0].rstrip(".")
 
@@ -175,6 +188,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "llms.txt"] = index_for_agents()
     out[DOCS / "environment.md"] = environment.page()
     out[ROOT / "run402_cli" / "completion.json"] = completion()
+    out[ROOT / "run402_cli" / "unlisted_flags.json"] = unlisted_flags()
     out[SCHEMAS / "_commands.json"] = tree()
     out[DOCS / "schema" / "index.json"] = schema(None)
     out |= {DOCS / "schema" / f"{name}.json": schema(name) for name in GROUPS}

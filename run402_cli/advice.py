@@ -3,6 +3,7 @@
 `command` is for the texts (hints, messages), `action` for an entry of `next_actions`. Both quote every word for a POSIX
 shell, so that a value with blanks, quotes or `$( )` stays one word wherever the text is pasted; `argv` in an action is the
 same without any quoting. A value that cannot be known is a `Blank` and shows as `<name>`; fill in everything else.
+It knows nothing of the command that is running: as_typed.py does.
 `commands_in` reads them back: in a text, a command stands in backticks or ends with its sentence.
 See docs/protocol/errors.md, "Next actions".
 """
@@ -12,13 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-
-from run402_cli import invocation
-
-if TYPE_CHECKING:
-    from run402_cli.secrecy import CommandLine
+from typing import Any
 
 
 class Blank(str):
@@ -93,64 +88,6 @@ def action(kind: str, *words: object, **fields: Any) -> dict[str, Any]:
 def run(*words: object, **fields: Any) -> dict[str, Any]:
     """The action for a command that may be run as it stands, or edited first where it has a Blank."""
     return action("edit_request" if any(isinstance(word, Blank) for word in words) else "run_command", *words, **fields)
-
-
-def line_of(entry: Any) -> CommandLine | None:
-    """The command of an action of any origin, `<name>` as Blank; None where it runs no command of ours."""
-    from run402_cli.secrecy import CommandLine
-
-    argv = entry.get("argv") if isinstance(entry, dict) else None
-    if not isinstance(argv, list) or argv[:1] != ["run402"]:
-        return None
-    return CommandLine([blank_of(str(word)) for word in argv[1:]])
-
-
-def extended(entry: dict[str, Any], found: CommandLine, more: Sequence[str]) -> dict[str, Any]:
-    """The action whose command is `found` (see line_of), with more words in it."""
-    return {**entry, **shown(command(*_inserted(found.words, more)))} if more else entry
-
-
-def typed() -> tuple[str, ...]:
-    """The words after `run402` of the command that is running, as typed; empty where none was typed (Python, MCP).
-
-    A word that may be a secret is `Blank("secret")`.
-    """
-    words = invocation.typed()
-    if not words:
-        return ()
-    from run402_cli import secrecy
-
-    return tuple(secrecy.repeatable(words))
-
-
-def again(*more: str, project: str | None = None, without: Sequence[str] = ()) -> tuple[str, ...]:
-    """The words of the running command with `more` at the end, for an action that repeats it with what was missing.
-
-    `project`: the project that was acted on, added as --project unless it was typed. `without`: words to leave out.
-    """
-    words = [word for word in typed() if word not in without]
-    more = tuple(_new(more, words))
-    if project and project not in words and f"--project={project}" not in words:
-        more = ("--project", project, *more)
-    return _inserted(words, more)
-
-
-def _inserted(words: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    """Words at the end, before a `--`."""
-    at = words.index("--") if "--" in words else len(words)
-    return (*words[:at], *more, *words[at:])
-
-
-def _new(more: Sequence[str], words: Sequence[str]) -> Iterator[str]:
-    """The words that are not there yet; a flag that is there already comes again with another value."""
-    rest = list(more)
-    while rest:
-        word = rest.pop(0)
-        valued = word.startswith("--") and bool(rest) and not rest[0].startswith("--")
-        if not (word.startswith("--") and word in words) or (valued and rest[0] not in words):
-            yield word
-        elif valued:
-            rest.pop(0)
 
 
 _WORD = re.compile(r"""(?:[^\s'"\\`]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""", re.DOTALL)

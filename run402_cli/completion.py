@@ -1,12 +1,14 @@
 """Shell completion without importing a command module: `run402 __complete <words before the cursor> <current word>`.
 
-Commands come from the static registry, options and arguments from completion.json (made by `make docs`), project ids and
-wallet names from the local files. Prints one candidate a line, its meaning after a tab; `:files` or `:dirs` alone stand
-for what the shell completes itself. See docs/reference/completion.md.
+Commands come from the static registry, options and arguments from completion.json, project ids and wallet names from the
+local files. Prints one candidate a line, its meaning after a tab; `:files` or `:dirs` alone stand for what the shell
+completes itself. `own_flags` adds what no help shows, from unlisted_flags.json. `make docs` makes both. See
+docs/reference/completion.md.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 OPTIONS_FILE = Path(__file__).with_name("completion.json")
+# The flags that a command understands and no help shows, by command, older names too; whether each takes a value.
+UNLISTED_FILE = Path(__file__).with_name("unlisted_flags.json")
 FILES, DIRS = ":files", ":dirs"
 _WALLET = {"--wallet": ["@wallet", "Use this wallet."], "--profile": ["@wallet", "The same as --wallet."]}
 _META = {"--help": [None, "Show help."], "-h": [None, "Show help."]}
@@ -39,9 +43,22 @@ def candidates(words: list[str]) -> list[str]:
 
 def every_flag() -> frozenset[str]:
     """The flags of all commands."""
-    known = _json(OPTIONS_FILE)
+    known = _packaged(OPTIONS_FILE)
     entries = known.values() if isinstance(known, dict) else ()
     return frozenset(flag for entry in entries for flag in entry.get("flags", {}))
+
+
+def own_flags(command: str) -> dict[str, bool]:
+    """Every flag of a command ("projects sql", or an older name of it), listed or not: whether it takes a value."""
+    listed: dict[str, list[Any]] = _entry(OPTIONS_FILE, command).get("flags", {})
+    unlisted: dict[str, bool] = _entry(UNLISTED_FILE, command)
+    return {flag: kind is not None for flag, (kind, _) in listed.items()} | unlisted
+
+
+def _entry(file: Path, command: str) -> dict[str, Any]:
+    known = _packaged(file)
+    entry = known.get(command) if isinstance(known, dict) else None
+    return entry if isinstance(entry, dict) else {}
 
 
 def _rejoined(words: list[str]) -> list[str]:
@@ -68,7 +85,7 @@ class _Place:
         self.ended = False  # after `--` nothing is a flag
         self.pending: Any = None  # the kind of value that the flag before the cursor waits for
         self._groups = GROUPS
-        self._known = _json(OPTIONS_FILE)
+        self._known = _packaged(OPTIONS_FILE)
         for word in before:
             self._read(word)
 
@@ -190,6 +207,11 @@ def _folders(parent: Path) -> Iterable[Path]:
         return [entry for entry in parent.iterdir() if entry.is_dir()]
     except OSError:
         return []
+
+
+@functools.cache
+def _packaged(file: Path) -> Any:
+    return _json(file)
 
 
 def _json(path: Path) -> Any:

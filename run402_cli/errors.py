@@ -30,7 +30,7 @@ Envelope = dict[str, "Any"]
 
 
 def _fixed(kind: str, command: str) -> dict[str, Any]:
-    # advice.action for words that are known here and plain; advice itself needs this module.
+    # advice.action for plain words; root help must not pay for that import.
     return {"type": kind, "command": command, "argv": command.split()}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from run402_cli import advice, secrecy
+from run402_cli import advice, as_typed, secrecy
 from run402_cli.advice import Blank
 
 Envelope = dict[str, Any]
@@ -20,7 +20,7 @@ Envelope = dict[str, Any]
 
 def finished(envelope: Envelope) -> Envelope:
     """The envelope as it is shown: with a next step, and without secrets."""
-    told = secrecy.CommandLine(advice.typed())
+    told = secrecy.CommandLine(as_typed.words())
     guided = envelope if "http" in envelope else _guided(envelope, told)
     actions = guided.get("next_actions")
     if told.words and isinstance(actions, list):
@@ -30,10 +30,10 @@ def finished(envelope: Envelope) -> Envelope:
 
 def _placed(action: Any, told: secrecy.CommandLine) -> Any:
     """An action of any origin: on the project and wallet that were typed, and marked where running it agrees to something."""
-    wanted = advice.line_of(action)
+    wanted = as_typed.line_of(action)
     if wanted is None:
         return action
-    action = advice.extended(action, wanted, _same_place(wanted, told))
+    action = as_typed.extended(action, wanted, _same_place(wanted, told))
     agrees = {flag for flag in wanted.given if flag in _AGREE and flag not in told.given}
     return {**action, "confirms": True} if agrees or wanted.path[:2] == ["allowance", "limits"] else action
 
@@ -64,7 +64,7 @@ def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
 def _with_project(told: secrecy.CommandLine) -> list[Envelope]:
     if not told.flags.get("--project") or "--project" in told.given:
         return []
-    return [advice.run(*advice.again("--project", Blank("project_id")), why="Ids: run402 projects list")]
+    return [advice.run(*as_typed.again("--project", Blank("project_id")), why="Ids: run402 projects list")]
 
 
 def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
@@ -82,7 +82,7 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
     elif (flag := envelope.get("field") or details.get("flag") or details.get("field")) in told.given:
         wrong, right = told.given[flag], _value(str(flag), details)
         if wrong is None and told.flags[flag]:
-            return [advice.run(*advice.again(right))] if told.words[-1] == flag else []
+            return [advice.run(*as_typed.again(right))] if told.words[-1] == flag else []
     elif envelope.get("code") == "BAD_PROJECT_ID" and details.get("value") in told.words:
         wrong, right = details["value"], Blank("project_id")
     if wrong is None or right is None:
@@ -148,7 +148,7 @@ def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:
             if isinstance(value, Blank) and len(loose) == 1 and not used:
                 used, value = loose, loose[0]
             more += [flag] if value is None else [flag, value]
-    return list(advice.again(*more, without=used)) if more else list(wanted.words)
+    return list(as_typed.again(*more, without=used)) if more else list(wanted.words)
 
 
 def _same_place(wanted: secrecy.CommandLine, told: secrecy.CommandLine) -> list[str]:

@@ -87,9 +87,9 @@ def _no_field(path: tuple[str, ...], known: list[str], near: list[str], value: A
 
 def _with_field(path: tuple[str, ...], near: str, options: Invocation) -> list[dict[str, Any]]:
     """The command as typed, with the field that was meant."""
-    from run402_cli import advice, secrecy
+    from run402_cli import advice, as_typed, secrecy
 
-    told = secrecy.CommandLine(advice.typed())
+    told = secrecy.CommandLine(as_typed.words())
     typed = told.given.get("--fields")
     fields = ",".join(near if each == path else ".".join(each) for each in options.fields)
     words = told.with_word(typed, fields) if typed is not None else None

@@ -297,34 +297,13 @@ def _path(words: Sequence[str]) -> list[str]:
 
 def _flags(path: str) -> dict[str, bool]:
     """Flag: whether it takes a value; of the command and of all commands."""
+    from run402_cli import completion
     from run402_cli.invocation import OPTIONS, SHORT
 
     known = {flag: value is not None for flag, (value, _text) in OPTIONS.items()}
     known |= {short: known[flag] for short, flag in SHORT.items()}
     known |= {"--wallet": True, "--profile": True, "--json": False, "--help": False, "-h": False}
-    return known | _own_flags(path)
-
-
-def _own_flags(path: str) -> dict[str, bool]:
-    import importlib
-
-    from run402_cli.registry import GROUPS
-
-    name, _, rest = path.partition(" ")
-    group = GROUPS.get(name)
-    if group is None:
-        return {}
-    app = importlib.import_module(f"run402_cli.commands.{group.module}").app
-    try:
-        parameters = app.find(rest or name).params
-    except StopIteration:
-        return {}
-    return {
-        flag: not getattr(parameter, "is_flag", False)
-        for parameter in parameters
-        if parameter.param_type_name == "option"
-        for flag in (*parameter.opts, *parameter.secondary_opts)
-    }
+    return known | completion.own_flags(path)
 
 
 def _mask(value: Any, key: str, pattern: re.Pattern[str] | None, words: Sequence[str]) -> Any:

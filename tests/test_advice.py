@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from run402_cli import advice, invocation
+from run402_cli import advice, as_typed, invocation
 
 HOSTILE = ("a b", "'", '"', "$(touch x)", "`touch x`", "; touch x", "a\nb", "", "ü", "-x", "--", "*", "~", "\\")
 
@@ -26,9 +26,9 @@ def test_only_a_blank_is_left_open() -> None:
 
 def test_again_repeats_what_was_typed() -> None:
     invocation.remember(["deploy", "promote", "rel 1"])
-    assert advice.command(*advice.again("--yes")) == "run402 deploy promote 'rel 1' --yes"
+    assert advice.command(*as_typed.again("--yes")) == "run402 deploy promote 'rel 1' --yes"
     invocation.reset()
-    assert advice.typed() == ()
+    assert as_typed.words() == ()
 
 
 @pytest.mark.parametrize("value", ["<h1>", '{"a": "<p>x</p>"}', "a < b", "it's <b>"])
@@ -39,30 +39,30 @@ def test_a_made_line_is_read_back_whatever_was_quoted_into_it(value: str) -> Non
 
 def test_a_flag_comes_again_with_another_value_and_not_with_the_same() -> None:
     invocation.remember(["deploy", "promote", "rel_1", "--allow-warning", "A", "--yes"])
-    assert advice.again("--allow-warning", "B", "--yes")[3:] == (
+    assert as_typed.again("--allow-warning", "B", "--yes")[3:] == (
         "--allow-warning",
         "A",
         "--yes",
         "--allow-warning",
         "B",
     )
-    assert advice.again("--allow-warning", "A")[3:] == ("--allow-warning", "A", "--yes")
+    assert as_typed.again("--allow-warning", "A")[3:] == ("--allow-warning", "A", "--yes")
 
 
 def test_words_go_onto_an_action_of_any_origin() -> None:
     told = {"type": "edit_request", "command": "old", "argv": ["run402", "dev", "--", "<program>"], "why": "x"}
-    found = advice.line_of(told)
+    found = as_typed.line_of(told)
     assert found is not None
-    made = advice.extended(told, found, ["--project", "a b"])
+    made = as_typed.extended(told, found, ["--project", "a b"])
     assert made == {
         "type": "edit_request",
         "command": "run402 dev --project 'a b' -- <program>",
         "argv": ["run402", "dev", "--project", "a b", "--", "<program>"],
         "why": "x",
     }
-    assert advice.extended(told, found, []) is told
+    assert as_typed.extended(told, found, []) is told
 
 
 @pytest.mark.parametrize("entry", [None, "text", {}, {"argv": "run402 up"}, {"argv": []}, {"argv": ["mv", "a", "b"]}])
 def test_an_action_that_runs_no_command_of_ours_has_no_line(entry: object) -> None:
-    assert advice.line_of(entry) is None
+    assert as_typed.line_of(entry) is None

@@ -9,7 +9,18 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
 SHARED = {
-    *("advice", "secrecy", "errors", "output", "invocation", "suggest", "registry", "surface", "standard_input"),
+    *(
+        "advice",
+        "as_typed",
+        "secrecy",
+        "errors",
+        "output",
+        "invocation",
+        "suggest",
+        "registry",
+        "surface",
+        "standard_input",
+    ),
     *("curve", "keccak", "proxies", "local_gateway", "__init__"),
     *("_version", "interpreter", "signals", "helptext", "naming", "environment", "partial_imports", "exits"),
 }

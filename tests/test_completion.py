@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.completion import DIRS, FILES, OPTIONS_FILE, candidates
+from run402_cli.completion import DIRS, FILES, OPTIONS_FILE, candidates, own_flags
 from run402_cli.main import _guarded
+from run402_cli.registry import GROUPS
 
 
 @pytest.fixture
@@ -22,6 +24,28 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir(parents=True)
     store = {"version": 1, "projects": {"prj_abc": {"anon_key": "a"}}}
     (folder / "project-keys.v1.json").write_text(json.dumps(store))
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_flag_of_every_spelling_of_a_command_is_in_the_packaged_data(name: str) -> None:
+    group = GROUPS[name]
+    app = importlib.import_module(f"run402_cli.commands.{group.module}").app
+    known = [info.name for info in app.registered_commands]
+    for path in (name, *group.commands, *group.words, *group.aliases):
+        command = app.find(path) if path in known else None
+        flags = {
+            flag: not option.is_flag
+            for option in (command.params if command else ())
+            if option.param_type_name == "option"
+            for flag in (*option.opts, *option.secondary_opts)
+        }
+        assert own_flags(name if path == name else f"{name} {path}") == flags
+
+
+def test_a_flag_that_no_help_shows_is_known_and_not_offered(keys: None) -> None:
+    assert own_flags("org members add")["--role"] is True
+    assert own_flags("snapshots delete")["--include-auth"] is False
+    assert "--include-auth" not in offered("snapshots", "delete", "--")
 
 
 def offered(*words: str) -> list[str]:

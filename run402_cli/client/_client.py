@@ -344,7 +344,9 @@ _SIGNED_ANEW = (
 
 
 def _status_actions() -> list[dict[str, Any]]:
-    words = advice.typed()
+    from run402_cli import as_typed
+
+    words = as_typed.words()
     again = [advice.action("retry", *words, why="After the clock is set.")] if words else []
     return [*again, advice.action("run_command", "status", why="It shows the wallet and the gateway in use.")]
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from run402_cli import advice, output
+from run402_cli import advice, as_typed, output
 from run402_cli.errors import CommandError
 from run402_cli.release.errors import ReleaseError
 from run402_cli.state import sessions
@@ -70,5 +70,5 @@ def require_deployer(client: Client, *, core: bool = False, saved_core: bool = F
 
 def this_command(prog: str) -> str:
     """The command line of this process, to run it again; `prog` when there is none. Long values are left out."""
-    words = [word if len(word) <= _LONGEST_WORD else advice.Blank("value") for word in advice.typed()]
+    words = [word if len(word) <= _LONGEST_WORD else advice.Blank("value") for word in as_typed.words()]
     return advice.command(*words) if words else prog

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import advice, output, standard_input
+from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
@@ -412,8 +412,8 @@ def _tell_failed(rehearsal: Any, plan_id: str) -> None:
 
 
 def _rehearse_again(plan_id: str) -> str:
-    if "--rehearse" in advice.typed():
-        return advice.command(*advice.typed())
+    if "--rehearse" in as_typed.words():
+        return advice.command(*as_typed.words())
     return advice.command("deploy", "rehearse", plan_id)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import advice, output
+from run402_cli import advice, as_typed, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import this_command
@@ -283,7 +283,7 @@ def _body(inline: str | None, file: str | None) -> str | None:
 def _from_a_file(flag: str, text: str) -> tuple[str, ...]:
     """The call as typed with its body from a file: the one that `@file` names, as in other tools, or one to be written."""
     file = text[1:] if flag == "--body" and text.startswith("@") and len(text) > 1 else advice.Blank("body.json")
-    words = advice.again(without=(flag, text, f"{flag}={text}"))
+    words = as_typed.again(without=(flag, text, f"{flag}={text}"))
     return (*(words or ("functions", "invoke", advice.Blank("name"))), "--body-file", file)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import click
 import typer
 
-from run402_cli import advice, output, standard_input
+from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
     ProjectOpt,
@@ -60,8 +60,8 @@ def _reject_stray(words: list[str], project: str | None, file: str | None) -> No
     inline = _without_project(words)
     if file is not None and inline:
         problem = f"The text {inline[0]!r} and --file {file} exclude each other: both say what to send."
-        rest = advice.action("run_command", *advice.again(without=(inline[0],)))
-        raise UsageError(problem, hint="Give one of them.", next_actions=[rest] if advice.typed() else ())
+        rest = advice.action("run_command", *as_typed.again(without=(inline[0],)))
+        raise UsageError(problem, hint="Give one of them.", next_actions=[rest] if as_typed.words() else ())
     if project is None and words and not words[0].startswith("prj_") and len(words) > 1:
         raise bad_project_id(words[0])
 

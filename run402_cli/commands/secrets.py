@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import advice, output, standard_input
+from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, regular_file, take_project
 from run402_cli.errors import CommandError, UsageError
@@ -98,7 +98,7 @@ def _piped() -> bytes:
 def _stdin() -> bytes:
     data = b"" if standard_input.is_terminal() else standard_input.read(_WHAT, _INSTEAD, limit=_MAX_READ)
     if not data:
-        piped = advice.again("--stdin") if advice.typed() else ("secrets", "set", advice.Blank("KEY"), "--stdin")
+        piped = as_typed.again("--stdin") if as_typed.words() else ("secrets", "set", advice.Blank("KEY"), "--stdin")
         raise UsageError(
             "Standard input is a terminal or empty, so there is no value.",
             hint="Pipe the value in.",

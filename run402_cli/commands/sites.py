@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from run402_cli import advice, output
+from run402_cli import advice, as_typed, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import deploy_errors, events, require_deployer, this_command
@@ -126,7 +126,7 @@ def deploy_directory(
                 code="PRUNE_CONFIRMATION_REQUIRED",
                 hint="Check the path. Add --confirm-prune to go on, or --dry-run to see what would change.",
                 details={"local_file_count": count, "threshold": _FEW_FILES, "dir": path},
-                next_actions=[advice.action("run_command", *advice.again("--confirm-prune", project=project_id))],
+                next_actions=[advice.action("run_command", *as_typed.again("--confirm-prune", project=project_id))],
             )
         agreed = Agreed(allow_warnings, tuple(allow_warning or ()), confirm_prune)
         _deploy(client, project_id, folder, "run402 sites deploy-dir <path>", agreed, quiet=quiet)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import advice, output
+from run402_cli import advice, as_typed, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import skill
 
@@ -56,5 +56,5 @@ def _finish(result: dict[str, Any], complete: bool) -> None:
     output.emit(result)
     if not complete:
         left = ", ".join(each["path"] for each in result["skills"] if each["status"] == "edited")
-        output.verdict(f"Changed by somebody and left alone: {left}.", advice.command(*advice.again("--force")))
+        output.verdict(f"Changed by somebody and left alone: {left}.", advice.command(*as_typed.again("--force")))
         raise SystemExit(2)

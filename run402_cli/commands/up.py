@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import advice, output, standard_input
+from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
 from run402_cli.errors import CommandError, FlagError, UsageError
@@ -251,8 +251,8 @@ def _refuse_mixed_output(*, human: bool, json_: bool, json_stream: bool) -> None
 
 def _typed(command: str, source: str | None, **flags: str | None) -> str:
     """The command line that continues this run."""
-    if advice.typed():
-        return advice.command(*advice.typed())
+    if as_typed.words():
+        return advice.command(*as_typed.words())
     words = [*command.split(), *([source] if source else [])]
     for flag, value in flags.items():
         words += [f"--{flag}", value] if value is not None else []

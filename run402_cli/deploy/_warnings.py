@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from run402_cli import advice
+from run402_cli import advice, as_typed
 from run402_cli.errors import DeployError
 
 MISSING_SECRET = "MISSING_REQUIRED_SECRET"
@@ -241,12 +241,12 @@ def _codes(warnings: Sequence[Warning_]) -> list[str]:
 
 def _again(*more: str) -> tuple[str, ...]:
     """The command that was typed, where one was, with `more`."""
-    return advice.again(*more) if advice.typed() else ("deploy", "apply", *more)
+    return as_typed.again(*more) if as_typed.words() else ("deploy", "apply", *more)
 
 
 def _project() -> list[str]:
     """The project as it was typed, to set a secret in the same one."""
-    words = advice.typed()
+    words = as_typed.words()
     if "--project" in words[:-1]:
         return ["--project", words[words.index("--project") + 1]]
     return []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
-from run402_cli import advice
+from run402_cli import advice, as_typed
 from run402_cli.release.errors import ReleaseError, os_failure
 from run402_cli.release.manifest import TOP_KEYS
 
@@ -143,9 +143,9 @@ def discover(workspace: Path) -> Path:
 
 def _again(workspace: Path, *more: str) -> tuple[str, ...]:
     """The command as typed with `more`: its project and source are what it acts on. From Python: `up` of the directory."""
-    if not advice.typed():
+    if not as_typed.words():
         return ("up", *more) if "--manifest" in more else ("up", str(workspace), *more)
-    return advice.again(*(() if more == ("--yes",) and "-y" in advice.typed() else more))
+    return as_typed.again(*(() if more == ("--yes",) and "-y" in as_typed.words() else more))
 
 
 def is_app_manifest(document: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from run402_cli import advice
+from run402_cli import advice, as_typed
 from run402_cli.errors import ValidationError
 from run402_cli.release.wire import to_wire
 from run402_cli.services import projects
@@ -190,7 +190,11 @@ def _refuse_taken_name(run: Run, name: str) -> None:
         existing = row["project_id"]
         # What was typed, with the project that it means; --yes where nobody can be asked.
         agreed = () if run.options.yes else ("--yes",)
-        use = advice.again("--project", existing, *agreed) if advice.typed() else ("up", "--project", existing, "--yes")
+        use = (
+            as_typed.again("--project", existing, *agreed)
+            if as_typed.words()
+            else ("up", "--project", existing, "--yes")
+        )
         actions = [
             advice.action("use_existing_project", *use, message="Deploy to the existing project."),
             advice.action(
@@ -227,8 +231,8 @@ def _active(run: Run, found: Found, step: Step) -> Choice:
         raise _project_required(run, found)
     if not run.may_ask and not run.options.dry_run:
         name = run.workspace.resolve().name or "my-app"
-        mine = advice.again("--name", name, "--yes") if advice.typed() else ("up", "--name", name, "--yes")
-        there = advice.again("--yes", project=active) if advice.typed() else ("up", "--project", active, "--yes")
+        mine = as_typed.again("--name", name, "--yes") if as_typed.words() else ("up", "--name", name, "--yes")
+        there = as_typed.again("--yes", project=active) if as_typed.words() else ("up", "--project", active, "--yes")
         actions = [
             advice.action("run_command", *mine, why="Finds or makes the project of that name, and deploys there."),
             advice.action("run_command", *there, why=f"Deploys over what {active} serves now."),
@@ -244,7 +248,7 @@ def _project_required(run: Run, found: Found, **details: Any) -> ValidationError
         code="RUN402_PROJECT_REQUIRED",
         details={"link_path": str(link_path(run.workspace)), "manifest_path": str(found.path), **details},
         next_actions=[
-            advice.run(*(advice.again("--project", advice.Blank("project_id")) if advice.typed() else _UP_PROJECT)),
+            advice.run(*(as_typed.again("--project", advice.Blank("project_id")) if as_typed.words() else _UP_PROJECT)),
             advice.action("create_project", "projects", "provision", "--name", "my-app"),
         ],
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from run402_cli import advice
+from run402_cli import as_typed
 from run402_cli.errors import Envelope, Run402Error
 
 Event = dict[str, Any]
@@ -135,8 +135,8 @@ def _in_project(actions: Any, project_id: str | None) -> Any:
 
 
 def _in_one(action: Any, project_id: str) -> Any:
-    line = advice.line_of(action)
+    line = as_typed.line_of(action)
     if line is None or line.path == ["up"] or not line.flags.get("--project"):
         return action
     named = "--project" in line.given or project_id in line.bare
-    return action if named else advice.extended(action, line, ["--project", project_id])
+    return action if named else as_typed.extended(action, line, ["--project", project_id])

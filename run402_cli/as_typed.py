@@ -1,0 +1,65 @@
+"""The command as typed, for advice that repeats it; and more words for a command that stands in an action.
+
+Here and not in advice.py, which only makes commands: what was typed may hold a secret, and `secrecy` itself gives advice.
+See docs/protocol/errors.md, "Next actions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from run402_cli import advice, invocation, secrecy
+from run402_cli.secrecy import CommandLine
+
+
+def words() -> tuple[str, ...]:
+    """The words after `run402` of the command that is running, as typed; empty where none was typed (Python, MCP).
+
+    A word that may be a secret is `Blank("secret")`.
+    """
+    typed = invocation.typed()
+    return tuple(secrecy.repeatable(typed)) if typed else ()
+
+
+def again(*more: str, project: str | None = None, without: Sequence[str] = ()) -> tuple[str, ...]:
+    """The words of the running command with `more` at the end, for an action that repeats it with what was missing.
+
+    `project`: the project that was acted on, added as --project unless it was typed. `without`: words to leave out.
+    """
+    typed = [word for word in words() if word not in without]
+    more = tuple(_new(more, typed))
+    if project and project not in typed and f"--project={project}" not in typed:
+        more = ("--project", project, *more)
+    return _inserted(typed, more)
+
+
+def line_of(entry: Any) -> CommandLine | None:
+    """The command of an action of any origin, `<name>` as Blank; None where it runs no command of ours."""
+    argv = entry.get("argv") if isinstance(entry, dict) else None
+    if not isinstance(argv, list) or argv[:1] != ["run402"]:
+        return None
+    return CommandLine([advice.blank_of(str(word)) for word in argv[1:]])
+
+
+def extended(entry: dict[str, Any], found: CommandLine, more: Sequence[str]) -> dict[str, Any]:
+    """The action whose command is `found` (see line_of), with more words in it."""
+    return {**entry, **advice.shown(advice.command(*_inserted(found.words, more)))} if more else entry
+
+
+def _inserted(words: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """Words at the end, before a `--`."""
+    at = words.index("--") if "--" in words else len(words)
+    return (*words[:at], *more, *words[at:])
+
+
+def _new(more: Sequence[str], words: Sequence[str]) -> Iterator[str]:
+    """The words that are not there yet; a flag that is there already comes again with another value."""
+    rest = list(more)
+    while rest:
+        word = rest.pop(0)
+        valued = word.startswith("--") and bool(rest) and not rest[0].startswith("--")
+        if not (word.startswith("--") and word in words) or (valued and rest[0] not in words):
+            yield word
+        elif valued:
+            rest.pop(0)
