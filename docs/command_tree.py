@@ -11,8 +11,8 @@ from typing import Any
 import click
 from static_scan import facts
 
+from run402_cli.command_schemas import names
 from run402_cli.commands._command import words_of
-from run402_cli.commands._manifest import names
 from run402_cli.registry import GROUPS
 from run402_cli.surface import NEEDED
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import click
 
-from run402_cli import environment, exits
-from run402_cli.commands import _manifest
-from run402_cli.commands._manifest import names
+from run402_cli import command_schemas, environment, exits
+from run402_cli.command_schemas import names
 from run402_cli.registry import GROUPS
 from run402_cli.surface import NEEDED
 
@@ -62,7 +61,7 @@ def reference(name: str) -> str:
 
 def _answer(full: str) -> list[str]:
     """How a command ends, what it prints and how it may fail, as `run402 schema` has it."""
-    entry = _manifest.detailed([full])["commands"][full]
+    entry = command_schemas.detailed([full])["commands"][full]
     keys = entry["output"].get("schema", {}).get("properties", {})
     outcomes = exits.sentence(full)
     lines = [outcomes, ""] if outcomes else []
@@ -177,7 +176,7 @@ def tree() -> str:
 
 def schema(name: str | None) -> str:
     """A page of docs/schema: the index, or one group as `run402 schema GROUP` prints it."""
-    document = _manifest.index() if name is None else _manifest.detailed(_manifest.chosen([name]))
+    document = command_schemas.index() if name is None else command_schemas.detailed(command_schemas.chosen([name]))
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

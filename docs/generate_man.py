@@ -8,7 +8,7 @@ from pathlib import Path
 import command_tree
 
 from run402_cli import __version__
-from run402_cli.commands._manifest import names
+from run402_cli.command_schemas import names
 from run402_cli.exits import MEANINGS
 from run402_cli.helptext import areas
 from run402_cli.invocation import OPTIONS

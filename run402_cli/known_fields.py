@@ -9,8 +9,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from run402_cli import suggest
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas, suggest
 
 Document = dict[str, Any]
 _Place = tuple[tuple[str, ...], list[Document], list[Any]]
@@ -64,7 +63,7 @@ def _below(before: tuple[str, ...], schemas: list[Document], values: list[Any]) 
 
 def _forms(command: str) -> Iterator[Document]:
     """The schemas of the result: the plain one, and those that a flag selects."""
-    waiting = [(_manifest.output_schema(command) if command else None) or {}]
+    waiting = [(command_schemas.output_schema(command) if command else None) or {}]
     while waiting:
         output = waiting.pop()
         waiting += output.get("with", {}).values()

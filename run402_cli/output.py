@@ -38,7 +38,7 @@ def _reshaped(value: Any, *, lines: bool = False) -> None:
     if not lines:  # the lines of a stream differ from each other
         projection.check_fields(value, invocation.current)
     style = (lambda item, compact: dumps(item, compact=True)) if lines else dumps
-    for text in projection.render(value, invocation.current, style):
+    for text in projection.render(value, invocation.current, style, notice):
         _write(sys.stdout, text)
 
 

@@ -12,8 +12,8 @@ from run402_cli.invocation import Invocation
 Dumps = Callable[..., str]
 
 
-def render(value: Any, options: Invocation, dumps: Dumps) -> Iterator[str]:
-    """The lines or texts to print for one result."""
+def render(value: Any, options: Invocation, dumps: Dumps, notice: Callable[[str], None]) -> Iterator[str]:
+    """The lines or texts to print for one result; `notice` takes what is said beside it."""
     if options.fields:
         value = select(value, options.fields)
     values = _filtered(value, options.jq) if options.jq else [value]
@@ -21,7 +21,7 @@ def render(value: Any, options: Invocation, dumps: Dumps) -> Iterator[str]:
         if options.raw and isinstance(item, str):
             yield item
         elif options.format == "text":
-            yield from _texts(item, options)
+            yield from _texts(item, options, notice)
         elif options.format == "jsonl":
             yield from (row if options.raw and isinstance(row, str) else dumps(row, compact=True) for row in rows(item))
         else:
@@ -123,8 +123,8 @@ def _filtered(value: Any, expression: str) -> list[Any]:
         ) from exc
 
 
-def _texts(value: Any, options: Invocation) -> Iterator[str]:
-    from run402_cli import output, text_format
+def _texts(value: Any, options: Invocation, notice: Callable[[str], None]) -> Iterator[str]:
+    from run402_cli import text_format
 
     if options.jq and isinstance(value, str):
         yield value
@@ -135,4 +135,4 @@ def _texts(value: Any, options: Invocation) -> Iterator[str]:
     if shown:
         yield shown
     if note:
-        output.notice(note)
+        notice(note)

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli import Run402, main
+from run402_cli import Run402, command_schemas, main
 from run402_cli.client import Client, _browser
-from run402_cli.commands import _manifest
 
 Refusal = tuple[str, str]  # code and message
 Refused = Callable[[list[str]], Refusal | None]
@@ -55,5 +54,5 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 def examples(command: str) -> Iterator[list[str]]:
     """The words after `run402` of each example of a command, without pipes."""
-    for line in _manifest.entry(command)["examples"]:
+    for line in command_schemas.entry(command)["examples"]:
         yield shlex.split(re.split(r" (?:\||&&|>|<) ", line[line.index("run402 ") :])[0])[1:]

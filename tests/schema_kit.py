@@ -9,13 +9,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from run402_cli import main
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas, main
 from run402_cli.errors import Run402Error
 from run402_cli.registry import GROUPS
 
 RESHAPING = {"--jq", "--fields", "--format", "--help", "-h"}
-DRY_RUN = Draft202012Validator(_manifest.DRY_RUN_SCHEMA)
+DRY_RUN = Draft202012Validator(command_schemas.DRY_RUN_SCHEMA)
 
 
 def command_of(argv: Sequence[str]) -> str | None:
@@ -38,9 +37,9 @@ def problems(argv: Sequence[str], code: int, stdout: str) -> list[str]:
     """What is wrong with the output of a run that ended with a result; empty when nothing is."""
     name = command_of(argv)
     flags = {word.split("=")[0] for word in argv if word.startswith("-")}
-    if name is None or name not in set(_manifest.names()) or flags & RESHAPING:
+    if name is None or name not in set(command_schemas.names()) or flags & RESHAPING:
         return []
-    verdicts = _manifest.entry(name).get("verdict_exits", [])
+    verdicts = command_schemas.entry(name).get("verdict_exits", [])
     if code not in (0, *verdicts) or (code and not stdout):
         return []
     return list(_problems(name, flags, stdout))
@@ -58,7 +57,7 @@ def validate(name: str, flags: set[str], document: Any) -> Iterator[str]:
 
 def chosen(name: str, flags: set[str]) -> dict[str, Any] | None:
     """The form of the output that these flags select."""
-    output = _manifest.output_schema(name)
+    output = command_schemas.output_schema(name)
     if output is None:
         return None
     with_flag = output.get("with", {})

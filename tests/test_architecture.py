@@ -25,7 +25,7 @@ SHARED = {
     *("_version", "interpreter", "signals", "helptext", "naming", "environment", "partial_imports", "exits"),
 }
 MAY_IMPORT = {
-    "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core", "mcp"},
+    "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core", "mcp", "command_schemas"},
     "up": {"deploy", "services", "client", "state", "release"},
     "deploy": {"services", "client", "state", "release"},
     "services": {"client", "state", "release", "archive"},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.commands._manifest import names
+from run402_cli.command_schemas import names
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "coverage.md"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.commands._manifest import detailed, index, names
+from run402_cli.command_schemas import detailed, index, names
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

@@ -13,7 +13,7 @@ import pytest
 from starlette.routing import Route
 
 from run402_cli import __version__, invocation
-from run402_cli.commands._manifest import detailed, names
+from run402_cli.command_schemas import detailed, names
 from run402_cli.core.app import ROUTES
 from run402_cli.services import docs
 

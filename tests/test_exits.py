@@ -10,14 +10,13 @@ from typing import Any
 import click
 import pytest
 
-from run402_cli import exits
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas, exits
 from run402_cli.commands._command import Command
 from run402_cli.registry import GROUPS
 from run402_cli.surface import SURFACE
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = list(_manifest.names())
+NAMES = list(command_schemas.names())
 # Keys of an answer that may say no, and words of commands that look.
 _SAYS_NO = {
     "ok", "healthy", "has_errors", "valid", "fresh", "coherent", "would_serve", "flagged", "verified", "passed", "connected",
@@ -46,7 +45,7 @@ def words(text: str) -> str:
 
 
 def answer_keys(name: str) -> set[str]:
-    output = _manifest.output_schema(name) or {}
+    output = command_schemas.output_schema(name) or {}
     schema: dict[str, Any] = output.get("schema", {})
     if "$ref" in schema:
         schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
@@ -55,7 +54,7 @@ def answer_keys(name: str) -> set[str]:
 
 def looks(name: str) -> bool:
     by_answer = SURFACE[name].effect == "read" and answer_keys(name) & _SAYS_NO
-    by_source = "verdict_exits" in _manifest.entry(name)
+    by_source = "verdict_exits" in command_schemas.entry(name)
     return bool(by_answer or by_source or _LOOKS & set(name.split())) and name not in _NOT_A_LOOK
 
 
@@ -88,7 +87,7 @@ def test_the_help_and_the_reference_tell_the_codes_of_the_row(name: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_rows_agree_with_the_source(name: str) -> None:
-    entry = _manifest.entry(name)
+    entry = command_schemas.entry(name)
     row = set(exits.OUTCOMES.get(name, {0: ""}))
     assert set(entry.get("verdict_exits", ())) | (set(entry["exit_codes"]) - {0, 1}) <= row
     assert row <= set(entry["exit_codes"])
@@ -97,7 +96,7 @@ def test_the_rows_agree_with_the_source(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_description_tells_exit_codes_by_hand(name: str) -> None:
     own_meaning = {"schema", "dev", "errors"}  # lists them; ends with that of its child; --fail-on-new says its two
-    entry = _manifest.entry(name)
+    entry = command_schemas.entry(name)
     told = [entry["description"], *(option["help"] for option in entry["options"])]
     assert name in own_meaning or not re.search(r"\b[Ee]xits?\b", " ".join(told))
 
@@ -111,8 +110,8 @@ def test_the_pages_say_what_the_numbers_mean(page: str) -> None:
 
 
 def test_the_schema_has_the_table() -> None:
-    assert _manifest.index()["exit_codes"] == {str(code): text for code, text in exits.MEANINGS.items()}
-    assert _manifest.entry("deploy verify")["outcomes"] == {"0": "gateway and edge agree", "2": "they do not"}
+    assert command_schemas.index()["exit_codes"] == {str(code): text for code, text in exits.MEANINGS.items()}
+    assert command_schemas.entry("deploy verify")["outcomes"] == {"0": "gateway and edge agree", "2": "they do not"}
 
 
 def blocks(tree: ast.AST) -> list[list[ast.stmt]]:

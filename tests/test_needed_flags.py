@@ -10,13 +10,13 @@ import pytest
 import refusals_kit
 from refusals_kit import Refusal, Refused, examples
 
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas
 from run402_cli.secrecy import CommandLine
 from run402_cli.surface import NEEDED
 
 # They start programs, wait for a person, or remove what the other tests need.
 LEFT_OUT = ("core ", "mcp", "dev", "open", "up", "init", "operator log")
-NAMES = [name for name in _manifest.names() if not name.startswith(LEFT_OUT)]
+NAMES = [name for name in command_schemas.names() if not name.startswith(LEFT_OUT)]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_command_stops_without_each_flag_of_the_table(name: str, flag: str, re
 
 def test_the_flags_stand_in_usage_and_schema_as_required() -> None:
     for name, flags in NEEDED.items():
-        entry = _manifest.entry(name)
+        entry = command_schemas.entry(name)
         required = {flag for option in entry["options"] if option.get("required") for flag in option["flags"]}
         assert set(flags) <= required, name
         assert all(f" {flag} " in f"{entry['usage']} " for flag in flags), name

@@ -11,13 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from schema_kit import command_of, problems
 
-from run402_cli import invocation
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas, invocation
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
 from run402_cli.surface import AUTH_CLASSES, SURFACE
 
-NAMES = list(_manifest.names())
+NAMES = list(command_schemas.names())
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> Any:
@@ -56,15 +55,15 @@ def test_index_lists_every_command_with_effect_and_credentials(capsys: pytest.Ca
 
 def test_no_command_module_is_imported_for_it() -> None:
     code = (
-        "import sys; from run402_cli.commands import _manifest; _manifest.index(); _manifest.everything();"
-        "print([m for m in sys.modules if m.startswith('run402_cli.commands.')])"
+        "import sys; from run402_cli import command_schemas; command_schemas.index(); command_schemas.everything();"
+        "print([m for m in sys.modules if m.startswith('run402_cli.commands')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['run402_cli.commands._manifest']"
+    assert done.stdout.strip() == "[]"
 
 
 def test_index_survives_a_round_trip_through_jq(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "schema", "--jq", ".") == _manifest.index()
+    assert run(capsys, "schema", "--jq", ".") == command_schemas.index()
 
 
 def test_a_command_is_shown_with_all_that_a_caller_needs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,15 +85,15 @@ def test_a_command_is_shown_with_all_that_a_caller_needs(capsys: pytest.CaptureF
 
 
 def test_a_default_is_a_value_or_words_for_it() -> None:
-    lines = {option["flags"][0]: option for option in _manifest.entry("core logs")["options"]}
+    lines = {option["flags"][0]: option for option in command_schemas.entry("core logs")["options"]}
     assert lines["--lines"]["default"] == 200
     assert lines["--data-dir"]["default"] == "RUN402_CORE_DATA_DIR, then the user data directory"
 
 
 def test_a_repeatable_option_and_positional_words_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    entry = _manifest.entry("secrets set")
+    entry = command_schemas.entry("secrets set")
     assert [(word["name"], word["required"]) for word in entry["arguments"]] == [("KEY", True), ("VALUE", False)]
-    options = {option["flags"][0]: option for option in _manifest.entry("assets put")["options"]}
+    options = {option["flags"][0]: option for option in command_schemas.entry("assets put")["options"]}
     assert options["--meta"]["repeatable"] is True
 
 
@@ -121,9 +120,9 @@ def test_all_and_a_command_exclude_each_other(capsys: pytest.CaptureFixture[str]
 
 def test_everything_holds_index_and_full_entries(capsys: pytest.CaptureFixture[str]) -> None:
     document = run(capsys, "schema", "--all")
-    assert {**document, "commands": None} == {**_manifest.index(), "commands": None}
+    assert {**document, "commands": None} == {**command_schemas.index(), "commands": None}
     assert list(document["commands"]) == NAMES
-    assert document["commands"]["status"] == _manifest.entry("status")
+    assert document["commands"]["status"] == command_schemas.entry("status")
 
 
 @pytest.mark.parametrize(
@@ -137,26 +136,28 @@ def test_everything_holds_index_and_full_entries(capsys: pytest.CaptureFixture[s
     ],
 )
 def test_error_codes_of_a_command_are_found_in_the_source(name: str, codes: set[str]) -> None:
-    assert codes <= set(_manifest.entry(name)["error_codes"])
+    assert codes <= set(command_schemas.entry(name)["error_codes"])
 
 
 def test_error_codes_of_others_are_not_among_them() -> None:
-    assert not {"INVALID_SPEC", "FAUCET_FAILED", "FILE_NOT_FOUND"} & set(_manifest.entry("secrets list")["error_codes"])
-    assert "calls_gateway" not in _manifest.entry("wallets list")
+    assert not {"INVALID_SPEC", "FAUCET_FAILED", "FILE_NOT_FOUND"} & set(
+        command_schemas.entry("secrets list")["error_codes"]
+    )
+    assert "calls_gateway" not in command_schemas.entry("wallets list")
 
 
 def test_exit_codes_tell_verdicts_from_failures() -> None:
-    verify = _manifest.entry("deploy verify")
+    verify = command_schemas.entry("deploy verify")
     assert (verify["exit_codes"], verify["verdict_exits"]) == ([0, 1, 2], [2])
-    gate = _manifest.entry("errors")
+    gate = command_schemas.entry("errors")
     assert (gate["exit_codes"], gate["verdict_exits"]) == ([0, 1, 2], [1])
-    plain = _manifest.entry("secrets set")
+    plain = command_schemas.entry("secrets set")
     assert (plain["exit_codes"], plain.get("verdict_exits")) == ([0, 1], None)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_of_a_command_has_a_flag_a_type_and_a_help_text(name: str) -> None:
-    entry = _manifest.entry(name)
+    entry = command_schemas.entry(name)
     assert entry["description"]
     assert entry["usage"].startswith(f"run402 {name}")
     for option in entry["options"]:
@@ -171,14 +172,14 @@ def test_every_option_of_a_command_has_a_flag_a_type_and_a_help_text(name: str) 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_output_schemas_are_there_for_each_command_and_no_other(group: str) -> None:
-    assert list(_manifest._schemas(group)["commands"]) == [name for name in NAMES if name.split()[0] == group]
+    assert list(command_schemas._schemas(group)["commands"]) == [name for name in NAMES if name.split()[0] == group]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_output_schema_is_valid_and_stands_alone(name: str) -> None:
-    output = _manifest.output_schema(name)
+    output = command_schemas.output_schema(name)
     assert output is not None
-    flags = {flag for option in _manifest.entry(name)["options"] for flag in option["flags"]} | {"--json"}
+    flags = {flag for option in command_schemas.entry(name)["options"] for flag in option["flags"]} | {"--json"}
     assert set(output.get("with", {})) <= flags
     for form in (output, *output.get("with", {}).values()):
         assert form["kind"] in ("json", "jsonl", "text", "bytes")
@@ -186,8 +187,8 @@ def test_output_schema_is_valid_and_stands_alone(name: str) -> None:
         if "schema" not in form:
             continue
         Draft202012Validator.check_schema(form["schema"])
-        assert form["schema"]["$schema"] == _manifest.DIALECT
-        assert set(_manifest._references(form["schema"])) == set(form["schema"].get("$defs", {}))
+        assert form["schema"]["$schema"] == command_schemas.DIALECT
+        assert set(command_schemas._references(form["schema"])) == set(form["schema"].get("$defs", {}))
 
 
 def test_this_command_prints_what_its_own_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,6 +210,6 @@ def test_a_document_that_differs_from_the_schema_is_noticed() -> None:
 
 
 def test_a_code_that_begins_like_a_variable_is_told() -> None:
-    codes = _manifest.detailed(["up"])["commands"]["up"]["error_codes"]
+    codes = command_schemas.detailed(["up"])["commands"]["up"]["error_codes"]
     assert {"RUN402_APPROVAL_REQUIRED", "RUN402_PROJECT_REQUIRED"} <= set(codes)
     assert "RUN402_PROJECT_ID" not in codes

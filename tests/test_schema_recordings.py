@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from schema_kit import chosen, command_of, validate
 
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas
 from run402_cli.surface import READ, SURFACE
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "conformance"
@@ -139,5 +139,5 @@ def _filled(value: Any) -> Any:
 
 def test_every_group_of_commands_has_been_compared() -> None:
     compared = {name.split()[0] for _, name, _, _ in successful_runs()}
-    unseen = {name.split()[0] for name in _manifest.names()} - compared
+    unseen = {name.split()[0] for name in command_schemas.names()} - compared
     assert unseen <= {"completion", "config", "core", "cdn", "dev", "docs", "mcp", "open", "schema", "skill"}

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.suggest import closest, did_you_mean
@@ -36,19 +35,19 @@ def schema(
     if everything and path:
         raise UsageError("--all and a command exclude each other.", hint="run402 schema --all")
     if everything:
-        output.emit(_manifest.everything(), compact=True)
+        output.emit(command_schemas.everything(), compact=True)
     elif not path:
-        output.emit(_manifest.index(), compact=True)
+        output.emit(command_schemas.index(), compact=True)
     else:
-        output.emit(_manifest.detailed(_found(path)))
+        output.emit(command_schemas.detailed(_found(path)))
 
 
 def _found(path: list[str]) -> list[str]:
-    found = _manifest.chosen(path)
+    found = command_schemas.chosen(path)
     if found:
         return found
     name = " ".join(path)
-    near = closest(name, list(_manifest.names()))
+    near = closest(name, list(command_schemas.names()))
     raise CommandError(
         f"There is no command {name!r}.{did_you_mean(near)}",
         code="UNKNOWN_COMMAND",

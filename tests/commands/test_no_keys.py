@@ -12,8 +12,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from commands.conftest import Run
-from run402_cli import secrecy
-from run402_cli.commands import _manifest
+from run402_cli import command_schemas, secrecy
 from run402_cli.surface import PASSES_ON, READ, REVEALS, SURFACE
 
 SERVICE, ANON = "r402_service_" + "5e" * 24, "r402_anon_" + "a0" * 24
@@ -47,7 +46,7 @@ def chatty(name: str) -> dict[str, Any]:
     """An answer full of secrets, in itself, in objects, in rows and in texts."""
     row = {"id": "prj_1", **PLAIN, "message": f"signed with {SERVICE}", "key": "k", "name": ANON, "status": "active"}
     project = {**row, "project_id": "prj_1", "anon_key": ANON, "service_key": SERVICE}
-    output = _manifest.output_schema(name) or {}
+    output = command_schemas.output_schema(name) or {}
     named = json.dumps(output).split('"')
     lists = {word: [project, {"deep": [project]}] for word in named if word.isidentifier() and word.endswith("s")}
     return {**lists, **project, "project": project, "tier": "prototype", "sha256": "ab" * 32, "next_cursor": None}
@@ -56,7 +55,7 @@ def chatty(name: str) -> dict[str, Any]:
 def words_of(name: str) -> list[str]:
     if name in ARGUMENTS:
         return [*name.split(), *shlex.split(ARGUMENTS[name])]
-    examples = _manifest.entry(name).get("examples") or [f"run402 {name}"]
+    examples = command_schemas.entry(name).get("examples") or [f"run402 {name}"]
     return shlex.split(examples[0].partition(" | ")[0])[1:]
 
 
