@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import import_graph
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
 SHARED = {
-    *(
-        "advice",
-        "as_typed",
-        "secrecy",
-        "errors",
-        "output",
-        "invocation",
-        "suggest",
-        "registry",
-        "surface",
-        "standard_input",
-    ),
+    *("advice", "as_typed", "secrecy", "errors", "output", "invocation"),
+    *("suggest", "registry", "surface", "standard_input"),
     *("curve", "keccak", "proxies", "local_gateway", "__init__"),
     *("_version", "interpreter", "signals", "helptext", "naming", "environment", "partial_imports", "exits"),
 }
@@ -36,6 +28,11 @@ MAY_IMPORT = {
     "core": {"release", "archive"},
     "mcp": {"services", "deploy", "up", "client", "state", "release", "archive"},
     "sdk": {"services", "deploy", "up", "client", "state", "release", "archive"},
+}
+# Modules that import what they are told, and how the names begin that they may be told.
+BY_NAME = {
+    "run402_cli.main": "run402_cli.commands.",  # the module of a command, which registry.py names
+    "run402_cli.partial_imports": "(libraries)",  # parts of httpx and typer, for the modules that import those
 }
 
 
@@ -107,3 +104,59 @@ def test_commands_ask_the_human_at_the_terminal() -> None:
     for path in (PACKAGE / "commands").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Client"), path
+
+
+def circle(package: Path, by_name: dict[str, str]) -> str:
+    """An import circle of the package, as `a -> b -> a`; empty when there is none."""
+    try:
+        TopologicalSorter(import_graph.graph(package, by_name)).prepare()
+    except CycleError as exc:
+        return " -> ".join(reversed(exc.args[1]))
+    return ""
+
+
+def test_no_import_circle() -> None:
+    """Imports inside functions and for the type checker count too: each module can be read after those it builds on."""
+    assert circle(PACKAGE, BY_NAME) == ""
+
+
+def test_who_imports_what_it_is_told_still_does() -> None:
+    for name in BY_NAME:
+        text = (PACKAGE.parent / name.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+        assert "import_module(" in text, name
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from made.a import word",
+        "import made.a",
+        "from made import a",
+        "def later() -> None:\n    from made.a import word",
+        "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from made import a",
+        "import importlib\nimportlib.import_module('made.a')",
+        "a = __import__('made.a')",
+        "from importlib import import_module\nfor name in ('a', 'other'):\n    import_module(f'made.{name}')",
+        "import importlib\nhomes = {'word': 'made.a'}\nimportlib.import_module(homes['word'])",
+    ],
+)
+def test_a_circle_is_found_however_it_is_closed(tmp_path: Path, back: str) -> None:
+    package = tmp_path / "made"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("from made.b import word\n")
+    (package / "b.py").write_text("word = 1\n")
+    assert circle(package, {}) == ""
+    (package / "b.py").write_text(f"word = 1\n{back}\n")
+    assert circle(package, {}) in ("made.a -> made.b -> made.a", "made.b -> made.a -> made.b")
+
+
+def test_an_import_by_a_name_that_cannot_be_read_is_refused_or_listed(tmp_path: Path) -> None:
+    package = tmp_path / "made"
+    (package / "parts").mkdir(parents=True)
+    (package / "parts" / "one.py").write_text("from made import loader\n")
+    (package / "loader.py").write_text("import importlib, sys\nimportlib.import_module(sys.argv[1])\n")
+    with pytest.raises(import_graph.UnreadableImport, match=r"made\.loader:2"):
+        circle(package, {})
+    assert circle(package, {"made.loader": "made.parts."})
+    assert circle(package, {"made.loader": "made.others."}) == ""
