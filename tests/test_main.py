@@ -41,6 +41,7 @@ def test_version_is_bare_and_imports_nothing_but_the_package(flag: str) -> None:
     assert done.stdout.count(".") == 2
     assert set(json.loads(done.stderr.replace("'", '"'))) <= {
         "run402_cli",
+        "run402_cli._version",
         "run402_cli.interpreter",
         "run402_cli.main",
         "__future__",
