@@ -40,7 +40,6 @@ from run402_cli.core.releases import apply, operations, rehearse, url_resolution
 from run402_cli.core.releases import routes as releases_routes
 from run402_cli.core.sites import cache, domains, static, subdomains
 from run402_cli.core.sql import routes as sql
-from run402_cli.core.sql import schema
 from run402_cli.core.storage import routes as storage_routes
 from run402_cli.core.users import routes as users_routes
 from run402_cli.core.web import health, hints
@@ -56,7 +55,6 @@ ROUTES: tuple[BaseRoute, ...] = (
     *auth.ROUTES,
     *rest.ROUTES,
     *sql.ROUTES,
-    *schema.ROUTES,
     *expose.ROUTES,
     *credentials.ROUTES,
     *account.ROUTES,

@@ -6,7 +6,7 @@ from typing import Any
 
 from run402_cli.core import expose
 from run402_cli.core.archives import records as archives_records
-from run402_cli.core.callers import account, credential_rows, payments, siwx, tiers
+from run402_cli.core.callers import credential_rows, payments, tiers, wallet_rows
 from run402_cli.core.ci import bindings as ci_bindings
 from run402_cli.core.content import uploads as content
 from run402_cli.core.copies import branches, snapshots
@@ -22,9 +22,10 @@ from run402_cli.core.mail import mailboxes as mail_mailboxes
 from run402_cli.core.mail import messages as mail_messages
 from run402_cli.core.mail import webhooks as mail_webhooks
 from run402_cli.core.projects import rows as projects
-from run402_cli.core.releases import migrations, operations, plans
+from run402_cli.core.releases import migrations, plans
+from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
-from run402_cli.core.sites import cache
+from run402_cli.core.sites import rows as site_rows
 from run402_cli.core.storage import objects as storage_objects
 from run402_cli.core.users import accounts as users_accounts
 from run402_cli.core.users import links as users_links
@@ -50,7 +51,6 @@ TABLES: tuple[str, ...] = (
     functions_schedules.DDL,
     expose.DDL,
     credential_rows.DDL,
-    account.DDL,
     users_accounts.DDL,
     users_sessions.DDL,
     users_settings.DDL,
@@ -63,8 +63,8 @@ TABLES: tuple[str, ...] = (
     fault_rows.DDL,
     snapshots.DDL,
     branches.DDL,
-    cache.DDL,
-    siwx.DDL,
+    site_rows.DDL,
+    wallet_rows.DDL,
     payments.DDL,
     tiers.DDL,
     ci_bindings.DDL,

@@ -52,7 +52,7 @@ from run402_cli.core.functions.spec import code_content
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases import operations
+from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.storage.objects import COLUMNS as OBJECT_COLUMNS
 from run402_cli.core.storage.objects import StoredObject

@@ -34,7 +34,7 @@ from run402_cli.core.functions import bundles
 from run402_cli.core.functions.secrets import check_secret, save_secret
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project, insert_project
-from run402_cli.core.releases import operations
+from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.storage import images, objects

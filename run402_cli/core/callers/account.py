@@ -7,29 +7,21 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import Any
 
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.callers import payments, siwx, tiers
-from run402_cli.core.callers.auth import project_by_id
-from run402_cli.core.db import Connection
+from run402_cli.core.callers import payments, siwx, tiers, wallet_rows
+from run402_cli.core.callers.auth import OWNER
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects import rows as project_rows
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
-
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_wallet_labels (
-  address text PRIMARY KEY,
-  label text NOT NULL,
-  updated_at timestamptz NOT NULL DEFAULT now()
-);
-"""
+from run402_cli.core.web.routing import LOCAL, Route, admitted
 
 UNLIMITED = 2**53 - 1
 PAYMENT_STATUSES = ("settling", "settled", "settle_failed", "ambiguous")
@@ -60,16 +52,13 @@ async def list_tiers(request: Request) -> Response:
 async def tier_status(request: Request) -> Response:
     """GET /tiers/v1/status: the local tier, always active, with every project that the caller sees. Sizes in bytes."""
     wallet = siwx.caller.get()
-    query = (
-        f"SELECT project_id, name, created_at FROM internal.core_projects p WHERE {siwx.VISIBLE} ORDER BY created_at"
-    )
     async with gateway_of(request).connection() as conn:
-        rows = await (await conn.execute(query.encode(), {"wallet": wallet})).fetchall()
-        stored = await _stored_bytes(conn)
+        seen = await project_rows.visible(conn, wallet)
+        stored = await project_rows.table_bytes(conn)
         lease = await tiers.lease(conn, wallet) if wallet else None
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
     usage = {
-        "projects": len(rows),
+        "projects": len(seen),
         "total_api_calls": 0,
         "total_storage_bytes": stored,
         "api_calls_limit": UNLIMITED,
@@ -77,16 +66,16 @@ async def tier_status(request: Request) -> Response:
     }
     projects = [
         {
-            "id": project_id,
-            "name": name,
+            "id": project.project_id,
+            "name": project.name,
             "tier": LOCAL_TIER,
             "status": "active",
             "effective_status": "active",
             "pinned": False,
             "org_id": LOCAL_ORG_ID,
-            "created_at": iso(created_at),
+            "created_at": iso(project.created_at),
         }
-        for project_id, name, created_at in rows
+        for project in seen
     ]
     return reply(
         {
@@ -117,8 +106,7 @@ async def tenant_payments(request: Request) -> Response:
     if status is not None and status not in PAYMENT_STATUSES:
         message = f"status must be one of {', '.join(PAYMENT_STATUSES)}."
         raise GatewayError(400, "invalid_request", message, field="status")
-    async with gateway_of(request).connection() as conn:
-        project = await project_by_id(conn, request.path_params["project_id"])
+    project = admitted(request, Project)
     return reply({"project_id": project.project_id, "payments": [], "has_more": False, "next_cursor": None})
 
 
@@ -131,21 +119,16 @@ async def set_wallet_label(request: Request) -> Response:
         message = f"label must be 1 to {_MAX_LABEL} printable characters."
         raise GatewayError(400, "invalid_request", message, field="label")
     async with gateway_of(request).connection() as conn:
-        await conn.execute(
-            "INSERT INTO internal.core_wallet_labels (address, label) VALUES (%s, %s)"
-            " ON CONFLICT (address) DO UPDATE SET label = excluded.label, updated_at = now()",
-            (address, clean),
-        )
+        await wallet_rows.set_label(conn, address, clean)
     return reply({"address": address, "label": clean})
 
 
 async def wallet_label(request: Request) -> Response:
     """GET /wallets/v1/{address}/label: `{address, label}`, label null when none was stored."""
     address = _address(request)
-    query = "SELECT label FROM internal.core_wallet_labels WHERE address = %s"
     async with gateway_of(request).connection() as conn:
-        row = await (await conn.execute(query, (address,))).fetchone()
-    return reply({"address": address, "label": row[0] if row else None})
+        label = await wallet_rows.label_of(conn, address)
+    return reply({"address": address, "label": label})
 
 
 async def project_finance(request: Request) -> Response:
@@ -167,25 +150,13 @@ def _unsupported(capability: str, message: str) -> GatewayError:
     return GatewayError(422, "unsupported_capability", message, code="UNSUPPORTED_CAPABILITY", capability=capability)
 
 
-async def _stored_bytes(conn: Connection) -> int:
-    """Tables and indexes of all projects."""
-    query = """
-        SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-        JOIN internal.core_projects p ON p.schema_slot = n.nspname
-        WHERE c.relkind IN ('r', 'm')
-    """
-    row: Any = await (await conn.execute(query)).fetchone()
-    return int(row[0])
-
-
 ROUTES = [
-    Route("/tiers/v1", list_tiers, methods=["GET"]),
-    Route("/tiers/v1/status", tier_status, methods=["GET"]),
-    Route("/tiers/v1/{tier}", tiers.set_tier, methods=["POST"]),
-    Route("/orgs/v1/lookup", org_lookup, methods=["GET"]),
-    Route("/projects/v1/{project_id}/tenant-payments", tenant_payments, methods=["GET"]),
-    Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"]),
-    Route("/wallets/v1/{address}/label", wallet_label, methods=["GET"]),
-    Route("/admin/api/finance/project/{project_id}", project_finance, methods=["GET"]),
+    Route("/tiers/v1", list_tiers, methods=["GET"], who=LOCAL),
+    Route("/tiers/v1/status", tier_status, methods=["GET"], who=LOCAL),
+    Route("/tiers/v1/{tier}", tiers.set_tier, methods=["POST"], who=LOCAL),
+    Route("/orgs/v1/lookup", org_lookup, methods=["GET"], who=LOCAL),
+    Route("/projects/v1/{project_id}/tenant-payments", tenant_payments, methods=["GET"], who=OWNER),
+    Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"], who=LOCAL),
+    Route("/wallets/v1/{address}/label", wallet_label, methods=["GET"], who=LOCAL),
+    Route("/admin/api/finance/project/{project_id}", project_finance, methods=["GET"], who=LOCAL),
 ]

@@ -20,26 +20,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from run402_cli.core.callers import wallet_rows
 from run402_cli.core.callers.surfaces import is_public
 from run402_cli.core.callers.wallet_signatures import ADDRESS, personal_digest, signer_of
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_siwx_nonces (
-  wallet text NOT NULL,
-  nonce text NOT NULL,
-  expires_at timestamptz NOT NULL,
-  PRIMARY KEY (wallet, nonce)
-);
-CREATE INDEX IF NOT EXISTS core_siwx_nonces_expiry ON internal.core_siwx_nonces (expires_at);
-CREATE TABLE IF NOT EXISTS internal.core_project_owners (
-  project_id text PRIMARY KEY REFERENCES internal.core_projects ON DELETE CASCADE,
-  wallet text NOT NULL
-);
-CREATE INDEX IF NOT EXISTS core_project_owners_wallet ON internal.core_project_owners (wallet);
-"""
 
 HEADER = "sign-in-with-x"
 STATEMENT = "Sign in to Run402"
@@ -232,47 +218,24 @@ def _refuse(reason: str, code: str = "SIWX_INVALID") -> NoReturn:
 
 async def _use(gateway: Gateway, sign_in: SignIn) -> None:
     """Each header is good for one request. 401 SIWX_REPLAYED."""
-    # Not waiting for the disk: what a crash of PostgreSQL can forget is the last half second.
-    query = """
-        WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)),
-             swept AS (DELETE FROM internal.core_siwx_nonces WHERE (wallet, nonce) IN (
-               SELECT wallet, nonce FROM internal.core_siwx_nonces WHERE expires_at < now() - interval '1 minute'
-               LIMIT 100 FOR UPDATE SKIP LOCKED))
-        INSERT INTO internal.core_siwx_nonces (wallet, nonce, expires_at)
-        SELECT %s, %s, %s FROM quick ON CONFLICT DO NOTHING
-    """
     async with gateway.connection() as conn:
-        cursor = await conn.execute(query, (sign_in.wallet, sign_in.nonce, sign_in.expires_at))
-    if cursor.rowcount == 0:
+        new = await wallet_rows.use_nonce(conn, sign_in.wallet, sign_in.nonce, sign_in.expires_at)
+    if not new:
         _refuse("it was used before; each header is good for one request", "SIWX_REPLAYED")
 
 
 async def _give_back(gateway: Gateway, sign_in: SignIn) -> None:
     async with gateway.connection() as conn:
-        await conn.execute(
-            "DELETE FROM internal.core_siwx_nonces WHERE wallet = %s AND nonce = %s", (sign_in.wallet, sign_in.nonce)
-        )
+        await wallet_rows.give_back_nonce(conn, sign_in.wallet, sign_in.nonce)
 
 
 # -- owners -------------------------------------------------------------------------------------------------------------
-
-# A branch belongs to whoever its parent belongs to.
-OWNER = """(
-  SELECT o.wallet FROM internal.core_project_owners o WHERE o.project_id = coalesce(
-    (SELECT b.parent_project_id FROM internal.core_branches b WHERE b.branch_project_id = p.project_id), p.project_id)
-)"""
-
-
-# Whether the caller's wallet (parameter `wallet`) may see a project `p`; without a wallet everything is visible.
-VISIBLE = f"(%(wallet)s::text IS NULL OR coalesce({OWNER}, %(wallet)s) = %(wallet)s)"
 
 
 async def take_ownership(conn: Connection, project_id: str) -> None:
     """The caller's wallet, if there is one, owns this new project."""
     if wallet := caller.get():
-        await conn.execute(
-            "INSERT INTO internal.core_project_owners (project_id, wallet) VALUES (%s, %s)", (project_id, wallet)
-        )
+        await wallet_rows.set_owner(conn, project_id, wallet)
 
 
 async def check_owner(conn: Connection, project_id: str) -> None:
@@ -280,9 +243,7 @@ async def check_owner(conn: Connection, project_id: str) -> None:
     wallet = caller.get()
     if wallet is None:
         return
-    query = f"SELECT {OWNER} FROM internal.core_projects p WHERE p.project_id = %s"
-    row = await (await conn.execute(query.encode(), (project_id,))).fetchone()
-    if row is not None and row[0] not in (None, wallet):
+    if await wallet_rows.owner_of(conn, project_id) not in (None, wallet):
         raise GatewayError(
             403,
             "not_authorized",

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers import siwx
+from run402_cli.core.callers import siwx, wallet_rows
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.ci import delegations
 from run402_cli.core.db import Connection
@@ -242,9 +242,7 @@ def _strings(value: Any, name: str) -> list[str]:
 
 async def _check_signer(conn: Connection, project_id: str, signer: str) -> None:
     """Who makes the request, and who owns the project, must have signed the delegation; where that is nobody, anybody."""
-    query = f"SELECT {siwx.OWNER} FROM internal.core_projects p WHERE p.project_id = %s"
-    row = await (await conn.execute(query.encode(), (project_id,))).fetchone()
-    wallets = {siwx.caller.get(), row[0] if row else None} - {None}
+    wallets = {siwx.caller.get(), await wallet_rows.owner_of(conn, project_id)} - {None}
     if wallets - {signer}:
         raise delegations.refused(
             "signer_mismatch", f"The delegation is signed by another wallet, {signer}.", status=403

@@ -25,7 +25,7 @@ from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.routes import new_name
 from run402_cli.core.projects.rows import Project, drop_project, insert_project
-from run402_cli.core.releases import operations
+from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.web.http import public_base, read_object, reply

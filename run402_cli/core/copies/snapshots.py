@@ -32,7 +32,7 @@ from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases import operations
+from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
 

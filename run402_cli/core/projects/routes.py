@@ -10,24 +10,25 @@ import uuid
 from typing import Any
 
 import anyio
-from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli.core.archives import records as archives
 from run402_cli.core.callers import payments, siwx
-from run402_cli.core.callers.auth import project_by_id, require_service_key
+from run402_cli.core.callers.auth import OWNER, SERVICE_KEY, project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.mail.mailboxes import of_project
+from run402_cli.core.projects import rows
 from run402_cli.core.projects.locks import project_lock
-from run402_cli.core.projects.rows import COLUMNS, Project, drop_project, insert_project, project_from_row
+from run402_cli.core.projects.rows import Project, drop_project, insert_project
+from run402_cli.core.releases import rows as releases
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 from run402_cli.core.web.capabilities import capability_document
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import LOCAL, Route, admitted
 from run402_cli.naming import name_key
 
 DEFAULT_NAME = "local-project"
@@ -58,19 +59,14 @@ async def create_project(request: Request) -> Response:
     gateway = gateway_of(request)
     by_name = body.get("name") is not None and request.headers.get("idempotency-key") == name_key(body["name"])
     async with gateway.connection() as conn, conn.transaction():
-        await lock_name(conn, name)
+        await rows.lock_name(conn, name)
         if by_name:
-            earlier = await _called(conn, name)
+            earlier = await rows.called(conn, siwx.caller.get(), name)
         else:
             earlier = await _made_before(conn, key, digest) if key else None
         project = earlier or await _paid_insert(conn, request, payment, name)
         if key and (by_name or earlier is None):
-            await conn.execute(
-                "INSERT INTO internal.core_idempotency (idempotency_key, request_sha256, project_id) VALUES (%s, %s, %s)"
-                " ON CONFLICT (idempotency_key) DO UPDATE SET request_sha256 = excluded.request_sha256,"
-                " project_id = excluded.project_id",
-                (key, digest, project.project_id),
-            )
+            await rows.remember_key(conn, key, digest, project.project_id)
         counts = payment is not None and await payments.counted(conn, payment)
     receipt = payment.receipt(first=earlier is None) if payment is not None and counts else None
     return reply(core_view(gateway, project), 201, receipt)
@@ -83,35 +79,8 @@ async def _paid_insert(conn: Connection, request: Request, payment: payments.Pay
     return project
 
 
-async def lock_name(conn: Connection, name: str) -> None:
-    """Whoever gives this name to a project waits here for the end of the others' transactions."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 403))", (name,))
-
-
-async def _called(conn: Connection, name: str, *, but: str | None = None) -> Project | None:
-    """The project of this name that the caller may use: its own before one that no wallet owns, then the oldest.
-
-    Branches have names of their own kind. `but` is a project that does not count.
-    """
-    wallet = siwx.caller.get()
-    cursor = await conn.execute(
-        f"""SELECT {COLUMNS} FROM internal.core_projects p
-            WHERE name = %(name)s AND project_id IS DISTINCT FROM %(but)s::text AND {siwx.VISIBLE}
-            AND NOT EXISTS (SELECT 1 FROM internal.core_branches b WHERE b.branch_project_id = p.project_id)
-            ORDER BY ({siwx.OWNER} IS NOT DISTINCT FROM %(wallet)s::text) DESC, created_at, project_id LIMIT 1""".encode(),
-        {"name": name, "but": but, "wallet": wallet},
-    )
-    row = await cursor.fetchone()
-    return project_from_row(row) if row else None
-
-
 async def _made_before(conn: Connection, key: str, digest: str) -> Project | None:
-    # Two equal requests at once: the second waits here and then finds the row of the first.
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (key,))
-    cursor = await conn.execute(
-        "SELECT request_sha256, project_id FROM internal.core_idempotency WHERE idempotency_key = %s", (key,)
-    )
-    row = await cursor.fetchone()
+    row = await rows.made_with(conn, key)
     if row is None:
         return None
     if row[0] != digest:
@@ -167,23 +136,11 @@ async def list_projects(request: Request) -> Response:
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
         position = await project_by_id(conn, after) if after else None
-        cursor = await conn.execute(
-            f"""SELECT {COLUMNS} FROM internal.core_projects p
-                WHERE (%(at)s::timestamptz IS NULL OR (created_at, project_id) > (%(at)s::timestamptz, %(id)s::text))
-                AND {siwx.VISIBLE}
-                ORDER BY created_at, project_id LIMIT %(limit)s""".encode(),
-            {
-                "wallet": siwx.caller.get(),
-                "at": position.created_at if position else None,
-                "id": position.project_id if position else None,
-                "limit": limit + 1,
-            },
-        )
-        projects = [project_from_row(row) for row in await cursor.fetchall()]
+        projects = await rows.visible(conn, siwx.caller.get(), after=position, limit=limit + 1)
     page = projects[:limit]
-    rows = [{"id": project.project_id, **summary_view(gateway, project)} for project in page]
     more = len(projects) > limit
-    return reply({"projects": rows, "has_more": more, "next_cursor": page[-1].project_id if more else None})
+    shown = [{"id": project.project_id, **summary_view(gateway, project)} for project in page]
+    return reply({"projects": shown, "has_more": more, "next_cursor": page[-1].project_id if more else None})
 
 
 def _page_size(value: str | None) -> int:
@@ -209,9 +166,8 @@ def _check_org(value: str | None) -> None:
 
 async def get_project(request: Request) -> Response:
     """GET /projects/v1/{id}: keys, endpoints and capabilities, plus name, status, last deploy and usage."""
-    gateway = gateway_of(request)
+    gateway, project = gateway_of(request), admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await project_by_id(conn, request.path_params["project_id"])
         used = await usage(conn, gateway, project)
         last_deploy = await _last_deploy(conn, project)
         mailboxes = [mailbox.address for mailbox in await of_project(conn, project.project_id)]
@@ -240,11 +196,10 @@ async def rename_project(request: Request) -> Response:
     name = body.get("name")
     if not isinstance(name, str) or not name.strip():
         raise GatewayError(400, "invalid_request", f"`name` is required: 1 to {MAX_NAME} characters.", field="name")
-    name = _checked_name(name.strip(), MAX_NAME)
+    name, project = _checked_name(name.strip(), MAX_NAME), admitted(request, Project)
     async with gateway_of(request).connection() as conn, conn.transaction():
-        project = await project_by_id(conn, request.path_params["project_id"])
-        await lock_name(conn, name)
-        if taken := await _called(conn, name, but=project.project_id):
+        await rows.lock_name(conn, name)
+        if taken := await rows.called(conn, siwx.caller.get(), name, but=project.project_id):
             raise GatewayError(
                 409,
                 "project_name_taken",
@@ -253,18 +208,13 @@ async def rename_project(request: Request) -> Response:
                 project_id=taken.project_id,
                 field="name",
             )
-        await conn.execute(
-            "UPDATE internal.core_projects SET name = %s, updated_at = now() WHERE project_id = %s",
-            (name, project.project_id),
-        )
+        await rows.rename(conn, project.project_id, name)
     return reply({"project_id": project.project_id, "name": name})
 
 
 async def delete_project(request: Request) -> Response:
     """DELETE /projects/v1/{id}, service key: schema, rows and content references go. `{project_id, status}`."""
-    gateway = gateway_of(request)
-    async with gateway.connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
+    gateway, project = gateway_of(request), admitted(request, Project)
     # After a deploy that is running, not into it.
     async with project_lock(gateway, project.project_id) as conn, conn.transaction():
         gone = await drop_project(conn, await project_by_id(conn, project.project_id))
@@ -279,20 +229,12 @@ async def get_usage(request: Request) -> Response:
     """GET /projects/v1/admin/{id}/usage, service key. Sizes in bytes; API calls are not metered locally."""
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        return reply(await usage(conn, gateway, project))
+        return reply(await usage(conn, gateway, admitted(request, Project)))
 
 
 async def usage(conn: Connection, gateway: Gateway, project: Project) -> dict[str, Any]:
     """What a project takes up: its tables and indexes plus the content it references."""
-    cursor = await conn.execute(
-        """SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
-           JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE n.nspname = %s AND c.relkind IN ('r', 'm')""",
-        (project.schema_slot,),
-    )
-    row = await cursor.fetchone()
-    database_bytes: int = row[0] if row else 0
+    database_bytes = await rows.table_bytes(conn, project)
     content_bytes = await anyio.to_thread.run_sync(_content_bytes, gateway, project.project_id)
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway.settings.data_dir)
     stored = database_bytes + content_bytes
@@ -324,10 +266,8 @@ def _content_bytes(gateway: Gateway, project_id: str) -> int:
 async def _last_deploy(conn: Connection, project: Project) -> dict[str, Any] | None:
     if project.active_release_id is None:
         return None
-    query = sql.SQL("SELECT created_at FROM internal.core_releases WHERE project_id = %s AND release_id = %s")
-    cursor = await conn.execute(query, (project.project_id, project.active_release_id))
-    row = await cursor.fetchone()
-    return {"release_id": project.active_release_id, "activated_at": iso(row[0] if row else None)}
+    release = await releases.find(conn, project.project_id, project.active_release_id)
+    return {"release_id": project.active_release_id, "activated_at": iso(release.created_at if release else None)}
 
 
 def core_view(gateway: Gateway, project: Project) -> dict[str, Any]:
@@ -371,10 +311,10 @@ def summary_view(gateway: Gateway, project: Project) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("/projects/v1", create_project, methods=["POST"]),
-    Route("/projects/v1", list_projects, methods=["GET"]),
-    Route("/projects/v1/admin/{project_id}/usage", get_usage, methods=["GET"]),
-    Route("/projects/v1/{project_id}", get_project, methods=["GET"]),
-    Route("/projects/v1/{project_id}", rename_project, methods=["PATCH"]),
-    Route("/projects/v1/{project_id}", delete_project, methods=["DELETE"]),
+    Route("/projects/v1", create_project, methods=["POST"], who=LOCAL),
+    Route("/projects/v1", list_projects, methods=["GET"], who=LOCAL),
+    Route("/projects/v1/admin/{project_id}/usage", get_usage, methods=["GET"], who=SERVICE_KEY),
+    Route("/projects/v1/{project_id}", get_project, methods=["GET"], who=OWNER),
+    Route("/projects/v1/{project_id}", rename_project, methods=["PATCH"], who=OWNER),
+    Route("/projects/v1/{project_id}", delete_project, methods=["DELETE"], who=SERVICE_KEY),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
+from run402_cli.core.callers.wallet_rows import OWNER, VISIBLE
 from run402_cli.core.db import Connection
 
 PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
@@ -128,3 +129,80 @@ async def find_by_key(conn: Connection, key: str) -> Project | None:
     )
     row = await cursor.fetchone()
     return None if row is None else project_from_row(row)
+
+
+async def visible(
+    conn: Connection, wallet: str | None, *, after: Project | None = None, limit: int | None = None
+) -> list[Project]:
+    """The projects that a wallet may see, or all of them without one; oldest first."""
+    cursor = await conn.execute(
+        f"""SELECT {COLUMNS} FROM internal.core_projects p
+            WHERE (%(at)s::timestamptz IS NULL OR (created_at, project_id) > (%(at)s::timestamptz, %(id)s::text))
+            AND {VISIBLE} ORDER BY created_at, project_id LIMIT %(limit)s""".encode(),
+        {
+            "wallet": wallet,
+            "at": after.created_at if after else None,
+            "id": after.project_id if after else None,
+            "limit": limit,
+        },
+    )
+    return [project_from_row(row) for row in await cursor.fetchall()]
+
+
+async def lock_name(conn: Connection, name: str) -> None:
+    """Whoever gives this name to a project waits here for the end of the others' transactions."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 403))", (name,))
+
+
+async def called(conn: Connection, wallet: str | None, name: str, *, but: str | None = None) -> Project | None:
+    """The project of this name that a wallet may use: its own before one that no wallet owns, then the oldest.
+
+    Branches have names of their own kind. `but` is a project that does not count.
+    """
+    cursor = await conn.execute(
+        f"""SELECT {COLUMNS} FROM internal.core_projects p
+            WHERE name = %(name)s AND project_id IS DISTINCT FROM %(but)s::text AND {VISIBLE}
+            AND NOT EXISTS (SELECT 1 FROM internal.core_branches b WHERE b.branch_project_id = p.project_id)
+            ORDER BY ({OWNER} IS NOT DISTINCT FROM %(wallet)s::text) DESC, created_at, project_id LIMIT 1""".encode(),
+        {"name": name, "but": but, "wallet": wallet},
+    )
+    row = await cursor.fetchone()
+    return project_from_row(row) if row else None
+
+
+async def rename(conn: Connection, project_id: str, name: str) -> None:
+    await conn.execute(
+        "UPDATE internal.core_projects SET name = %s, updated_at = now() WHERE project_id = %s", (name, project_id)
+    )
+
+
+async def made_with(conn: Connection, key: str) -> tuple[str, str] | None:
+    """What an idempotency key made: digest of the request, project id. Locks the key until the end of the transaction."""
+    # Two equal requests at once: the second waits here and then finds the row of the first.
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (key,))
+    cursor = await conn.execute(
+        "SELECT request_sha256, project_id FROM internal.core_idempotency WHERE idempotency_key = %s", (key,)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+async def remember_key(conn: Connection, key: str, digest: str, project_id: str) -> None:
+    await conn.execute(
+        "INSERT INTO internal.core_idempotency (idempotency_key, request_sha256, project_id) VALUES (%s, %s, %s)"
+        " ON CONFLICT (idempotency_key) DO UPDATE SET request_sha256 = excluded.request_sha256,"
+        " project_id = excluded.project_id",
+        (key, digest, project_id),
+    )
+
+
+async def table_bytes(conn: Connection, project: Project | None = None) -> int:
+    """Tables and indexes of a project, or of all."""
+    query = """
+        SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN internal.core_projects p ON p.schema_slot = n.nspname
+        WHERE c.relkind IN ('r', 'm') AND (%(id)s::text IS NULL OR p.project_id = %(id)s)
+    """
+    row: Any = await (await conn.execute(query, {"id": project.project_id if project else None})).fetchone()
+    return int(row[0])

@@ -11,24 +11,26 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import OWNER_OF_WHAT_IT_NAMES, project_by_id
 from run402_cli.core.ci import sessions as ci_sessions
 from run402_cli.core.content.store import SHA256
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases import operations, plans
+from run402_cli.core.releases import operation_rows as operations
+from run402_cli.core.releases import plans
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.commit import commit
+from run402_cli.core.releases.operations import visible
 from run402_cli.core.releases.planning import Evaluation, cloud_answer, core_answer, evaluate, fingerprint, neutral_spec
 from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.promote import promote
 from run402_cli.core.releases.release_request import read_spec, release_failure
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import Route
 from run402_cli.release.errors import ReleaseError
 
 MAX_SPEC_BYTES = 64 * 1024**2
@@ -267,7 +269,7 @@ async def resume(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        operation, project = await operations.visible(conn, request)
+        operation, project = await visible(conn, request)
         # The plan of a finished operation may be gone: nothing of it is needed any more.
         over = operation.plan_id is None or operation.status == "ready"
         plan = None if over else await plans.fetch(conn, operation.plan_id or "")
@@ -294,8 +296,8 @@ def _invalid(message: str, resource: str) -> GatewayError:
 
 
 ROUTES = [
-    Route("/apply/v1/plans", create_plan, methods=["POST"]),
-    Route("/apply/v1/plans/{plan_id}/commit", commit_plan, methods=["POST"]),
-    Route("/apply/v1/operations/{operation_id}/resume", resume, methods=["POST"]),
-    Route("/apply/v1/releases/{release_id}/promote", promote, methods=["POST"]),
+    Route("/apply/v1/plans", create_plan, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/plans/{plan_id}/commit", commit_plan, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/operations/{operation_id}/resume", resume, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/releases/{release_id}/promote", promote, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
 ]

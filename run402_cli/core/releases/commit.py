@@ -17,11 +17,12 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases import migrations, operations, plans
+from run402_cli.core.releases import migrations, plans
+from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.checks import refuse_failed, run_checks
 from run402_cli.core.releases.migrations import Migration
-from run402_cli.core.releases.operations import advance
+from run402_cli.core.releases.operation_rows import advance
 from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.release_request import content_refs
 from run402_cli.core.releases.restore_points import restore_point

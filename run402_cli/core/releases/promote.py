@@ -16,7 +16,7 @@ from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.diffs import removals
-from run402_cli.core.releases.operations import advance
+from run402_cli.core.releases.operation_rows import advance
 from run402_cli.core.releases.rows import Release
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.web.http import read_object, reply

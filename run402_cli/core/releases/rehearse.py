@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import OWNER_OF_WHAT_IT_NAMES, project_by_id
 from run402_cli.core.copies import branches
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases import migrations, operations, plans
+from run402_cli.core.releases import migrations, plans
+from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.checks import run_checks
 from run402_cli.core.releases.commit import commit
@@ -30,6 +30,7 @@ from run402_cli.core.releases.section_checks import Check
 from run402_cli.core.sites.lookup import Site, live_sites
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import Route
 from run402_cli.release.errors import ReleaseError
 
 TEARDOWN = ("keep", "on_pass", "always")
@@ -242,4 +243,4 @@ def _next_actions(run: _Run, *, kept: bool) -> list[dict[str, Any]]:
     return actions
 
 
-ROUTES = [Route("/apply/v1/plans/{plan_id}/rehearse", rehearse, methods=["POST"])]
+ROUTES = [Route("/apply/v1/plans/{plan_id}/rehearse", rehearse, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES)]

@@ -8,9 +8,8 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.callers.auth import caller_project
+from run402_cli.core.callers.auth import KEY_OR_NAME, caller_project
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -18,6 +17,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import Found, Site, live_sites, look_up, project_of_host
 from run402_cli.core.web.http import reply
+from run402_cli.core.web.routing import Route
 from run402_cli.proxies import is_loopback
 from run402_cli.release.static_manifest import cache_control, static_manifest_sha256
 
@@ -127,4 +127,4 @@ async def _file_facts(store: ContentStore, found: Found) -> dict[str, Any]:
     return facts
 
 
-ROUTES = [Route("/apply/v1/resolve", resolve, methods=["GET"])]
+ROUTES = [Route("/apply/v1/resolve", resolve, methods=["GET"], who=KEY_OR_NAME)]

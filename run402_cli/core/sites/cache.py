@@ -6,21 +6,16 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.sites import rows
 from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.routing import LOCAL, Route
 
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_cache_generations (
-  host text PRIMARY KEY,
-  generation bigint NOT NULL
-);
-"""
 FORBIDDEN = "R402_CACHE_INVALIDATION_HOST_FORBIDDEN"
 
 
@@ -56,13 +51,8 @@ async def invalidate(request: Request) -> Response:
         part = {"path": _path(body.get("prefix"), "prefix")}
     async with gateway_of(request).connection() as conn:
         await _check_host(conn, host)
-        cur = await conn.execute(
-            "INSERT INTO internal.core_cache_generations AS g (host, generation) VALUES (%s, 1)"
-            " ON CONFLICT (host) DO UPDATE SET generation = g.generation + 1 RETURNING generation",
-            (host,),
-        )
-        row: Any = await cur.fetchone()
-    return reply({"deleted": 0, "generation": str(row[0]), "host": host, **part})
+        generation = await rows.next_generation(conn, host)
+    return reply({"deleted": 0, "generation": str(generation), "host": host, **part})
 
 
 async def _check_host(conn: Connection, host: str) -> None:
@@ -99,6 +89,6 @@ def _invalid(message: str) -> GatewayError:
 
 
 ROUTES = [
-    Route("/cache/v1/inspect", inspect, methods=["GET"]),
-    Route("/cache/v1/invalidate", invalidate, methods=["POST"]),
+    Route("/cache/v1/inspect", inspect, methods=["GET"], who=LOCAL),
+    Route("/cache/v1/invalidate", invalidate, methods=["POST"], who=LOCAL),
 ]

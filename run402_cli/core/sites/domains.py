@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import OWNER
 from run402_cli.core.errors import GatewayError, run_command
-from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply
+from run402_cli.core.web.routing import Route, admitted
 
 
 async def list_domains(request: Request) -> Response:
     """GET /projects/v1/{project_id}/domains: {domains: []}."""
-    async with gateway_of(request).connection() as conn:
-        await project_by_id(conn, request.path_params["project_id"])
     return reply({"domains": []})
 
 
 async def get_domain(request: Request) -> Response:
     """GET or DELETE /projects/v1/{project_id}/domains/{domain}: 404 domain_not_found."""
-    async with gateway_of(request).connection() as conn:
-        project = await project_by_id(conn, request.path_params["project_id"])
+    project = admitted(request, Project)
     raise GatewayError(
         404,
         "domain_not_found",
@@ -36,8 +33,7 @@ async def get_domain(request: Request) -> Response:
 
 async def refuse_domain(request: Request) -> Response:
     """POST /projects/v1/{project_id}/domains/{domain}[/actions/{action}]: 422 unsupported_capability."""
-    async with gateway_of(request).connection() as conn:
-        project = await project_by_id(conn, request.path_params["project_id"])
+    project = admitted(request, Project)
     domain: str = request.path_params["domain"]
     name = domain.partition(".")[0].lower()
     command = advice.command("subdomains", "claim", name, "--project", project.project_id)
@@ -56,8 +52,8 @@ async def refuse_domain(request: Request) -> Response:
 
 _PATH = "/projects/v1/{project_id}/domains"
 ROUTES = [
-    Route(_PATH, list_domains, methods=["GET"]),
-    Route(_PATH + "/{domain}", get_domain, methods=["GET", "DELETE"]),
-    Route(_PATH + "/{domain}", refuse_domain, methods=["POST"]),
-    Route(_PATH + "/{domain}/actions/{action}", refuse_domain, methods=["POST"]),
+    Route(_PATH, list_domains, methods=["GET"], who=OWNER),
+    Route(_PATH + "/{domain}", get_domain, methods=["GET", "DELETE"], who=OWNER),
+    Route(_PATH + "/{domain}", refuse_domain, methods=["POST"], who=OWNER),
+    Route(_PATH + "/{domain}/actions/{action}", refuse_domain, methods=["POST"], who=OWNER),
 ]

@@ -15,8 +15,8 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.execution import reporting_sql_errors, session_options
 from run402_cli.core.sql.guard import find_blocked, statements
-from run402_cli.core.sql.routes import reporting_sql_errors, session_options
 
 SECONDS = 5
 CELL_CHARS = 301

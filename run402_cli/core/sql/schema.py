@@ -1,17 +1,10 @@
-"""GET /projects/v1/admin/{id}/schema: what is in the project's schema. See docs/local-gateway.md."""
+"""What is in a project's schema, as PostgreSQL's catalog has it. See docs/local-gateway.md."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
-from run402_cli.core.callers.auth import require_service_key
 from run402_cli.core.db import Connection
-from run402_cli.core.gateway import gateway_of
-from run402_cli.core.web.http import reply
 
 TABLES = """
 SELECT jsonb_build_object(
@@ -54,13 +47,6 @@ ORDER BY c.relname
 """
 
 
-async def get_schema(request: Request) -> Response:
-    """Service key. `{schema, tables: [{name, columns, constraints, rls_enabled, row_estimate, policies}]}`."""
-    async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        return reply({"schema": project.schema_slot, "tables": await tables(conn, project.schema_slot)})
-
-
 async def tables(conn: Connection, schema: str) -> list[dict[str, Any]]:
     """Every table of a schema, by name."""
     async with conn.transaction():
@@ -68,6 +54,3 @@ async def tables(conn: Connection, schema: str) -> list[dict[str, Any]]:
         await conn.execute("SELECT set_config('search_path', quote_ident(%s), true)", (schema,))
         cursor = await conn.execute(TABLES, (schema,))
         return [row[0] for row in await cursor.fetchall()]
-
-
-ROUTES = [Route("/projects/v1/admin/{project_id}/schema", get_schema, methods=["GET"])]

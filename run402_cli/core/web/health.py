@@ -9,13 +9,13 @@ import psycopg
 from psycopg_pool import PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli._version import __version__
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.web.capabilities import RUNTIME_CONTRACT, SUPPORTED, UNSUPPORTED, capability_document
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import OPEN, Route
 
 
 async def get_health(request: Request) -> Response:
@@ -40,8 +40,8 @@ async def _database_state(gateway: Gateway) -> str:
     if lost is not None:
         return f"down: {lost}"
     try:
-        async with gateway.pool.connection(timeout=2) as conn:
-            await conn.execute("SELECT 1")
+        async with gateway.pool.connection(timeout=2):  # the pool asks PostgreSQL for a sign of life
+            pass
     except (psycopg.Error, PoolTimeout) as exc:
         return f"down: {str(exc).strip().splitlines()[0]}"
     return "ok"
@@ -70,7 +70,7 @@ async def get_capabilities(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/health", get_health),
-    Route("/status", get_status),
-    Route("/capabilities/v1", get_capabilities),
+    Route("/health", get_health, methods=["GET"], who=OPEN),
+    Route("/status", get_status, methods=["GET"], who=OPEN),
+    Route("/capabilities/v1", get_capabilities, methods=["GET"], who=OPEN),
 ]
