@@ -34,7 +34,7 @@ from run402_cli.core.functions import manage as functions_manage
 from run402_cli.core.functions import routes as functions_routes
 from run402_cli.core.gateway import Gateway, database_unavailable, gateway_of
 from run402_cli.core.jobs import routes as jobs_routes
-from run402_cli.core.mail import outbox as mail_outbox
+from run402_cli.core.mail import routes as mail_routes
 from run402_cli.core.projects import routes as project_routes
 from run402_cli.core.releases import apply, operations, rehearse, url_resolution
 from run402_cli.core.releases import routes as releases_routes
@@ -71,7 +71,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *domains.ROUTES,
     *cache.ROUTES,
     *users_routes.ROUTES,
-    *mail_outbox.ROUTES,
+    *mail_routes.ROUTES,
     *console_routes.ROUTES,
     *jobs_routes.ROUTES,
     *diagnostics_routes.ROUTES,

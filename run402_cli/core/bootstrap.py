@@ -17,10 +17,8 @@ from run402_cli.core.functions import bundles as functions_bundles
 from run402_cli.core.functions import logs as functions_logs
 from run402_cli.core.functions import runs as functions_runs
 from run402_cli.core.functions import schedules as functions_schedules
-from run402_cli.core.jobs import records as jobs_records
-from run402_cli.core.mail import mailboxes as mail_mailboxes
-from run402_cli.core.mail import messages as mail_messages
-from run402_cli.core.mail import webhooks as mail_webhooks
+from run402_cli.core.jobs import rows as jobs
+from run402_cli.core.mail import mailbox_rows, message_rows, webhook_rows
 from run402_cli.core.projects import rows as projects
 from run402_cli.core.releases import migrations, plans
 from run402_cli.core.releases import operation_rows as operations
@@ -55,10 +53,10 @@ TABLES: tuple[str, ...] = (
     users_sessions.DDL,
     users_settings.DDL,
     users_links.DDL,
-    mail_mailboxes.DDL,
-    mail_messages.DDL,
-    mail_webhooks.DDL,
-    jobs_records.DDL,
+    mailbox_rows.DDL,
+    message_rows.DDL,
+    webhook_rows.DDL,
+    jobs.DDL,
     event_rows.DDL,
     fault_rows.DDL,
     snapshots.DDL,

@@ -18,7 +18,7 @@ from run402_cli.core.console.views import PAGE_SIZE, address, forward, page_numb
 from run402_cli.core.diagnostics import events
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.mail import messages
+from run402_cli.core.mail.paging import messages_page
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.sql import reading as sql_reading
@@ -423,7 +423,7 @@ async def mail(request: Request) -> Response:
     project = await _project(request)
     after = request.query_params.get("after") or None
     async with gateway_of(request).connection() as conn:
-        found = await messages.page(conn, request, "project_id", project.project_id, None)
+        found = await messages_page(conn, request, "project_id", project.project_id, None)
     rows = [
         (
             row["created_at"],

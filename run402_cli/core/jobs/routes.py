@@ -7,23 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Route
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.logs import tail_of
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.jobs.records import ACTIVE, new_job_id, view
+from run402_cli.core.jobs import rows
 from run402_cli.core.jobs.types import TYPES
-from run402_cli.core.mail.mailboxes import service_project
+from run402_cli.core.jobs.views import view
+from run402_cli.core.mail.callers import PROJECT_SERVICE_KEY
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import instant_of, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.outbound import checked_target
+from run402_cli.core.web.routing import Route, admitted
 from run402_cli.release.canonical import compact_json
 
 MAX_COST = 2**53
@@ -37,20 +36,10 @@ async def submit(request: Request) -> Response:
     idempotency_key_conflict; 422 unknown_job_type. Costs in USD micros.
     """
     gateway = gateway_of(request)
-    body = await read_object(request)
-    key = request.headers.get("idempotency-key")
+    project = admitted(request, Project)
+    values = _checked(await read_object(request), request.headers.get("idempotency-key"))
     async with gateway.connection() as conn:
-        project = await service_project(conn, request)
-        values = _checked(body, key)
-        async with conn.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(
-                "INSERT INTO internal.core_jobs (job_id, project_id, job_type, input, max_cost_usd_micros, callback_url,"
-                " idempotency_key, request_sha256) VALUES (%(job_id)s, %(project_id)s, %(job_type)s, %(input)s,"
-                " %(cost)s, %(callback)s, %(key)s, %(sha256)s)"
-                " ON CONFLICT (project_id, idempotency_key) DO NOTHING RETURNING *",
-                {**values, "job_id": new_job_id(), "project_id": project.project_id},
-            )
-            row = await cursor.fetchone()
+        row = await rows.insert(conn, project.project_id, values)
         if row is None:
             return reply(view(gateway.settings.public_url, await _same(conn, project, values)))
     gateway.jobs.wake()
@@ -86,19 +75,13 @@ def _checked(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     wanted = {"job_type": name, "input": data, "cost": cost, "callback": target}
     return {
         **wanted,
-        "input": Jsonb(data),
         "key": key,
         "sha256": hashlib.sha256(compact_json(wanted).encode()).hexdigest(),
     }
 
 
-async def _same(conn: Connection, project: Project, values: Mapping[str, Any]) -> dict[str, Any]:
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT * FROM internal.core_jobs WHERE project_id = %s AND idempotency_key = %s",
-            (project.project_id, values["key"]),
-        )
-        row = await cursor.fetchone()
+async def _same(conn: Connection, project: Project, values: Mapping[str, Any]) -> rows.Row:
+    row = await rows.of_key(conn, project.project_id, values["key"])
     if row is None or row["request_sha256"] != values["sha256"]:
         raise GatewayError(
             409,
@@ -109,20 +92,8 @@ async def _same(conn: Connection, project: Project, values: Mapping[str, Any]) -
     return row
 
 
-async def _job(conn: Connection, request: Request) -> dict[str, Any]:
-    project = await service_project(conn, request)
-    job_id = request.path_params["job_id"]
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT * FROM internal.core_jobs WHERE job_id = %s AND project_id = %s",
-            (job_id.replace("\0", ""), project.project_id),
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise GatewayError(
-            404, "job_not_found", f"{project.project_id} has no job {job_id}.", code="JOB_NOT_FOUND", job_id=job_id
-        )
-    return row
+async def _job(conn: Connection, request: Request) -> rows.Row:
+    return await rows.fetch(conn, admitted(request, Project).project_id, request.path_params["job_id"])
 
 
 async def get_job(request: Request) -> Response:
@@ -140,12 +111,7 @@ async def job_logs(request: Request) -> Response:
     tail, since = tail_of(request), instant_of(request, "since")
     async with gateway_of(request).connection() as conn:
         row = await _job(conn, request)
-        cursor = await conn.execute(
-            "SELECT id, timestamp, message FROM internal.core_job_logs WHERE job_id = %(job)s"
-            " AND (%(since)s::timestamptz IS NULL OR timestamp >= %(since)s) ORDER BY id DESC LIMIT %(tail)s",
-            {"job": row["job_id"], "since": since, "tail": tail},
-        )
-        found = await cursor.fetchall()
+        found = await rows.said(conn, row["job_id"], since=since, tail=tail)
     stream = f"{row['job_type']}/{row['job_id']}"
     entries = [
         {
@@ -155,7 +121,7 @@ async def job_logs(request: Request) -> Response:
             "event_id": f"joblog_{number}",
             "ingestion_time": iso(moment),
         }
-        for number, moment, message in reversed(found)
+        for number, moment, message in found
     ]
     return reply({"logs": entries})
 
@@ -165,13 +131,7 @@ async def cancel(request: Request) -> Response:
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
         row = await _job(conn, request)
-        cursor = await conn.execute(
-            "UPDATE internal.core_jobs SET status = 'cancelled', completed_at = now(),"
-            " callback_due_at = CASE WHEN callback_url IS NULL THEN NULL ELSE now() END"
-            " WHERE job_id = %s AND status = ANY(%s)",
-            (row["job_id"], list(ACTIVE)),
-        )
-        if cursor.rowcount:
+        if await rows.cancel(conn, row["job_id"]):
             gateway.jobs.stop(row["job_id"])
             gateway.jobs.wake()
         return reply(view(gateway.settings.public_url, await _job(conn, request)))
@@ -184,14 +144,10 @@ async def purge(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        project = await service_project(conn, request)
-        cursor = await conn.execute(
-            "DELETE FROM internal.core_jobs WHERE project_id = %s RETURNING job_id, status", (project.project_id,)
-        )
-        rows = await cursor.fetchall()
-    ended = sum(gateway.jobs.stop(job_id) for job_id, status in rows if status == "running")
-    active = sum(status in ACTIVE for _, status in rows)
-    return reply({"deleted_jobs": len(rows), "cancelled_active_jobs": active, "terminated_instances": ended})
+        gone = await rows.delete_all(conn, admitted(request, Project).project_id)
+    ended = sum(gateway.jobs.stop(job_id) for job_id, status in gone if status == "running")
+    active = sum(status in rows.ACTIVE for _, status in gone)
+    return reply({"deleted_jobs": len(gone), "cancelled_active_jobs": active, "terminated_instances": ended})
 
 
 async def artifact(request: Request) -> Response:
@@ -215,10 +171,10 @@ async def artifact(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/jobs/v1/runs", submit, methods=["POST"]),
-    Route("/jobs/v1/runs", purge, methods=["DELETE"]),
-    Route("/jobs/v1/runs/{job_id}", get_job, methods=["GET"]),
-    Route("/jobs/v1/runs/{job_id}", cancel, methods=["DELETE"]),
-    Route("/jobs/v1/runs/{job_id}/logs", job_logs, methods=["GET"]),
-    Route("/jobs/v1/runs/{job_id}/artifacts/{file}", artifact, methods=["GET"]),
+    Route("/jobs/v1/runs", submit, methods=["POST"], who=PROJECT_SERVICE_KEY),
+    Route("/jobs/v1/runs", purge, methods=["DELETE"], who=PROJECT_SERVICE_KEY),
+    Route("/jobs/v1/runs/{job_id}", get_job, methods=["GET"], who=PROJECT_SERVICE_KEY),
+    Route("/jobs/v1/runs/{job_id}", cancel, methods=["DELETE"], who=PROJECT_SERVICE_KEY),
+    Route("/jobs/v1/runs/{job_id}/logs", job_logs, methods=["GET"], who=PROJECT_SERVICE_KEY),
+    Route("/jobs/v1/runs/{job_id}/artifacts/{file}", artifact, methods=["GET"], who=PROJECT_SERVICE_KEY),
 ]

@@ -11,15 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.jobs.records import view
+from run402_cli.core.jobs import rows
 from run402_cli.core.jobs.types import TYPES, JobFailed, Output
+from run402_cli.core.jobs.views import view
 from run402_cli.core.web.outbound import post_json
 
 log = logging.getLogger("run402.core.jobs")
@@ -79,16 +78,12 @@ class Runner:
                 continue
             woken.clear()
 
-    async def _recover(self) -> None:
-        async with self.gateway.connection() as conn:
-            await conn.execute("UPDATE internal.core_jobs SET status = 'queued' WHERE status = 'running'")
-
     async def _start_jobs(self) -> float:
         """Begin what is queued, as far as there is room; seconds until the next look."""
-        if not self._recovered:
-            await self._recover()
-            self._recovered = True
         async with self.gateway.connection() as conn:
+            if not self._recovered:
+                await rows.requeue(conn)
+                self._recovered = True
             while len(self._running) < AT_ONCE and await self._start_next(conn):
                 pass
         return IDLE_SECONDS
@@ -97,14 +92,8 @@ class Runner:
         """Begin the oldest queued job. It can be stopped from the moment that others see it run."""
         task: asyncio.Task[None] | None = None
         try:
-            async with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(
-                    "UPDATE internal.core_jobs SET status = 'running', attempts = attempts + 1,"
-                    " started_at = now() WHERE job_id = (SELECT job_id FROM internal.core_jobs"
-                    " WHERE status = 'queued' ORDER BY created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-                    " RETURNING *"
-                )
-                row = await cursor.fetchone()
+            async with conn.transaction():
+                row = await rows.take(conn)
                 if row is None:
                     return False
                 task = self._running[row["job_id"]] = asyncio.create_task(self._job(row))
@@ -146,11 +135,7 @@ class Runner:
 
     async def _note(self, job_id: str, message: str) -> None:
         async with self.gateway.connection() as conn:
-            await conn.execute(
-                "INSERT INTO internal.core_job_logs (job_id, message) SELECT job_id, %s FROM internal.core_jobs"
-                " WHERE job_id = %s",
-                (message, job_id),
-            )
+            await rows.say(conn, job_id, message)
 
     def _keep(self, project_id: str, outputs: Mapping[str, Output]) -> dict[str, Any]:
         kept = {}
@@ -167,36 +152,19 @@ class Runner:
     async def _finish(
         self, row: Mapping[str, Any], artifacts: dict[str, Any] | None, error: dict[str, str] | None, seconds: float
     ) -> None:
-        status = "failed" if error else "completed"
-        said = f"failed: {error['message']}" if error else f"completed with {len(artifacts or {})} files"
+        outcome = f"failed: {error['message']}" if error else f"completed with {len(artifacts or {})} files"
         try:
-            await self._note(row["job_id"], said)
+            await self._note(row["job_id"], outcome)
             async with self.gateway.connection() as conn:
-                # Not over a cancellation that came first.
-                await conn.execute(
-                    "UPDATE internal.core_jobs SET status = %s, artifacts = %s, error = %s, wall_seconds = %s,"
-                    " completed_at = now(), callback_due_at = CASE WHEN callback_url IS NULL THEN NULL ELSE now() END"
-                    " WHERE job_id = %s AND status = 'running'",
-                    (
-                        status,
-                        Jsonb(artifacts) if artifacts else None,
-                        Jsonb(error) if error else None,
-                        round(seconds, 3),
-                        row["job_id"],
-                    ),
-                )
+                await rows.finish(conn, row["job_id"], artifacts=artifacts, error=error, seconds=seconds)
         except (psycopg.Error, PoolTimeout, GatewayError) as exc:
             log.warning("job %s could not be recorded: %s", row["job_id"], exc)
 
     async def _call_back(self) -> float:
         """Make the callbacks that are due; seconds until the next one."""
         while True:
-            async with self.gateway.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(
-                    "SELECT *, extract(epoch FROM callback_due_at - now())::float AS wait FROM internal.core_jobs"
-                    " WHERE callback_due_at IS NOT NULL ORDER BY callback_due_at LIMIT 1"
-                )
-                row = await cursor.fetchone()
+            async with self.gateway.connection() as conn:
+                row = await rows.next_callback(conn)
             if row is None or row["wait"] > 0:
                 return IDLE_SECONDS if row is None else min(IDLE_SECONDS, max(0.05, row["wait"]))
             # The same id every time, so that the receiver recognizes a second call.
@@ -206,7 +174,4 @@ class Runner:
             over = (status is not None and 200 <= status < 300) or attempts >= MAX_CALLBACKS
             due = None if over else datetime.now(UTC) + timedelta(seconds=5 * 2 ** (attempts - 1))
             async with self.gateway.connection() as conn:
-                await conn.execute(
-                    "UPDATE internal.core_jobs SET callback_due_at = %s, callback_attempts = %s WHERE job_id = %s",
-                    (due, attempts, row["job_id"]),
-                )
+                await rows.called_back(conn, row["job_id"], attempts, due)

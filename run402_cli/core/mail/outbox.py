@@ -11,19 +11,19 @@ import re
 from typing import Any
 
 import htpy as h
-from psycopg.rows import dict_row
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.mail import mailboxes, messages, webhooks
-from run402_cli.core.mail.mailboxes import service_project
+from run402_cli.core.mail import message_rows
+from run402_cli.core.mail.callers import PROJECT_SERVICE_KEY
+from run402_cli.core.mail.paging import messages_page
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.pages import HEADERS, MAIL, MAIL_HEADERS, ROOT, clean, facts, page, table
+from run402_cli.core.web.routing import LOCAL, Route, admitted
 
 SHOWN = 100
 _HREF = re.compile(r"href\s*=\s*[\"'](https?://[^\"'\s<>]+)", re.IGNORECASE)
@@ -36,9 +36,9 @@ async def outbox(request: Request) -> Response:
 
     Everything that the project sent, also what no mailbox of it sent. docs/local-gateway-users.md
     """
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await service_project(conn, request)
-        return reply(await messages.page(conn, request, "project_id", project.project_id, "outbound"))
+        return reply(await messages_page(conn, request, "project_id", project.project_id, "outbound"))
 
 
 async def mail_page(request: Request) -> Response:
@@ -48,17 +48,9 @@ async def mail_page(request: Request) -> Response:
     project_id, project, created_at}]}`, for a program: what a person would click or type is taken out of the text.
     """
     gateway = gateway_of(request)
-    async with gateway.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT m.message_id, m.direction, m.from_address, m.to_address, m.subject, m.created_at, m.body_text,"
-            " m.body_html, p.project_id, p.name"
-            " FROM internal.core_email_messages m JOIN internal.core_projects p USING (project_id)"
-            " WHERE (%(to)s::text IS NULL OR lower(m.to_address) = lower(%(to)s))"
-            " AND (%(direction)s::text IS NULL OR m.direction = %(direction)s)"
-            " ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(shown)s",
-            {"to": _asked(request, "to"), "direction": _asked(request, "direction"), "shown": SHOWN},
-        )
-        rows = await cursor.fetchall()
+    to, direction = _asked(request, "to"), _asked(request, "direction")
+    async with gateway.connection() as conn:
+        rows = await message_rows.of_all_projects(conn, to=to, direction=direction, limit=SHOWN)
     if "application/json" in request.headers.get("accept", ""):
         return reply({"messages": [_told(gateway.settings.public_url, row) for row in rows]}, headers=HEADERS)
     names = ("When", "From", "To", "Subject", "Project")
@@ -102,7 +94,9 @@ def _line(row: dict[str, Any]) -> tuple[Any, ...]:
 async def message_page(request: Request) -> Response:
     """GET /_run402/mail/{message_id}: one mail, its links, its text, and its HTML in a frame where nothing runs."""
     async with gateway_of(request).connection() as conn:
-        row = await _row(conn, request.path_params["message_id"])
+        row = await message_rows.find(conn, request.path_params["message_id"])
+    if row is None:
+        raise GatewayError(404, "message_not_found", "There is no such mail. /_run402/mail lists what there is.")
     pairs = (
         *(("From", row["from_address"]), ("To", row["to_address"]), ("Date", iso(row["created_at"]))),
         ("Attachments", ", ".join(part["filename"] for part in row["attachments_meta"] or ()) or "none"),
@@ -119,29 +113,13 @@ async def message_page(request: Request) -> Response:
     )
 
 
-async def _row(conn: Connection, message_id: str) -> dict[str, Any]:
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT from_address, to_address, subject, body_html, body_text, attachments_meta, created_at"
-            " FROM internal.core_email_messages WHERE message_id = %s",
-            (message_id.replace("\0", ""),),
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise GatewayError(404, "message_not_found", "There is no such mail. /_run402/mail lists what there is.")
-    return row
-
-
 def _links(row: dict[str, Any]) -> list[str]:
     found = [html.unescape(url) for url in _HREF.findall(row["body_html"])] + _BARE.findall(row["body_text"])
     return list(dict.fromkeys(found))
 
 
 ROUTES = [
-    Route("/_run402/mail", mail_page, methods=["GET"]),
-    Route("/_run402/mail/{message_id}", message_page, methods=["GET"]),
-    Route("/mailboxes/v1/outbox", outbox, methods=["GET"]),
-    *mailboxes.ROUTES,
-    *messages.ROUTES,
-    *webhooks.ROUTES,
+    Route("/_run402/mail", mail_page, methods=["GET"], who=LOCAL),
+    Route("/_run402/mail/{message_id}", message_page, methods=["GET"], who=LOCAL),
+    Route("/mailboxes/v1/outbox", outbox, methods=["GET"], who=PROJECT_SERVICE_KEY),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from run402_cli.core.db import Connection
 from run402_cli.core.functions import runs
-from run402_cli.core.mail.mailboxes import Mailbox
+from run402_cli.core.mail.mailbox_rows import Mailbox
 from run402_cli.core.sites.lookup import live_sites
 
 

@@ -19,7 +19,7 @@ from run402_cli.core.callers.auth import OWNER, SERVICE_KEY, project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
-from run402_cli.core.mail.mailboxes import of_project
+from run402_cli.core.mail.mailbox_rows import of_project
 from run402_cli.core.projects import rows
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project, drop_project, insert_project

@@ -102,7 +102,14 @@ def test_mailboxes_are_for_the_service_key_of_their_project(mail: Mail, project:
     assert mail.client.get("/mailboxes/v1", headers={"apikey": project["anon_key"]}).status_code == 401
     other = Mail(mail.client, mail.client.post("/projects/v1", json={}).json())
     assert other.call("GET", f"/{made['mailbox_id']}").json()["code"] == "MAILBOX_FORBIDDEN"
-    assert other.call("GET", "/mbx_00").json()["code"] == "MAILBOX_NOT_FOUND"
+    missing = other.call("GET", "/mbx_00").json()
+    assert (missing["error"], missing["code"]) == ("mailbox_not_found", "MAILBOX_NOT_FOUND")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PATCH", "/settings"), ("POST", "/mbx_00/messages")])
+def test_who_may_not_call_learns_nothing_about_the_body(mail: Mail, method: str, path: str) -> None:
+    answer = mail.client.request(method, f"/mailboxes/v1{path}", content=b"no JSON")
+    assert (answer.status_code, answer.json()["error"]) == (401, "authentication_required")
 
 
 def test_defaults_are_changed_and_cleared(mail: Mail) -> None:

@@ -1,0 +1,40 @@
+"""Pages of mail: `limit` and `after` of the query, and the newest messages that they ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from run402_cli.core.db import Connection
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.mail import message_rows
+from run402_cli.core.mail.messages import view
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+
+
+def limit_of(request: Request) -> int:
+    """`limit` of the query; above the most it means the most. 400 invalid_request."""
+    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
+    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
+        raise GatewayError(
+            400, "invalid_request", f"`limit` must be a whole number from 1 to {MAX_LIMIT}.", field="limit"
+        )
+    return min(int(text[:9]), MAX_LIMIT)
+
+
+def after_of(request: Request) -> str | None:
+    """The id of the last entry seen."""
+    return (request.query_params.get("after") or "").replace("\0", "") or None
+
+
+async def messages_page(
+    conn: Connection, request: Request, column: str, value: str, direction: str | None
+) -> dict[str, Any]:
+    """One page of the messages whose `column` (mailbox_id, project_id) has a value: `{messages, has_more, next_cursor}`."""
+    limit = limit_of(request)
+    rows = await message_rows.page(conn, column, value, direction=direction, after=after_of(request), limit=limit + 1)
+    shown, more = rows[:limit], len(rows) > limit
+    last = shown[-1]["message_id"] if more else None
+    return {"messages": [view(row) for row in shown], "has_more": more, "next_cursor": last}
