@@ -24,7 +24,11 @@ def claim(
     project: ProjectOpt = None,
     deployment: Annotated[
         str | None,
-        typer.Option("--deployment", metavar="ID", help="Deployment id. Default: the last one made on this machine."),
+        typer.Option(
+            "--deployment",
+            metavar="ID",
+            help="Deployment id. Default: the live release of a local gateway; else the last one made here.",
+        ),
     ] = None,
 ) -> None:
     """Claim NAME.run402.com and point it at a deployment. Claiming an own name again moves it.

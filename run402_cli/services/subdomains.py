@@ -7,6 +7,7 @@ from typing import Any
 from run402_cli import advice
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError
+from run402_cli.services import apply
 
 Json = Any
 
@@ -14,16 +15,24 @@ Json = Any
 def claim(client: Client, project_id: str, name: str, *, deployment_id: str | None = None) -> Json:
     """POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at, ...}.
 
-    Without `deployment_id` the last deployment that this machine made is used. Names have 3-63 lowercase letters, digits
-    and hyphens; the gateway checks. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before any request.
-    See docs/domains.md.
+    Without `deployment_id` a core gateway that is the saved target is asked for the live release; elsewhere the last deployment that this machine
+    made is used. Names have 3-63 lowercase letters, digits and hyphens; the gateway checks. Raises CommandError
+    PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before anything is claimed. See docs/domains.md.
     """
     auth = client.service_key(project_id)
-    deployment = deployment_id or client.profile.keys.require(project_id).get("last_deployment_id")
+    deployment = deployment_id or _deployment(client, project_id)
     if not deployment:
         raise _no_deployment(project_id, name)
     body = {"name": name, "deployment_id": deployment}
     return client.request("POST", "/subdomains/v1", context="claiming the subdomain", auth=auth, body=body)
+
+
+def _deployment(client: Client, project_id: str) -> Json:
+    """What a name shows when nobody says it; None where there is nothing."""
+    if client.profile.target.is_saved_core:
+        live = apply.release_active(client, project_id, site_limit=1)
+        return live.get("release_id") if isinstance(live, dict) else None
+    return client.profile.keys.require(project_id).get("last_deployment_id")
 
 
 def _no_deployment(project_id: str, name: str) -> CommandError:

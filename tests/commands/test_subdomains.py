@@ -31,6 +31,20 @@ def test_claim_points_at_the_named_or_the_last_deployment(run: Run, wallet: Path
     assert not any("sign-in-with-x" in request.headers for request in requests)
 
 
+def test_claim_asks_the_saved_core_gateway_for_the_live_release(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RUN402_API_BASE")
+    (wallet / "target.json").write_text(json.dumps({"api_base": BASE, "target_kind": "core"}))
+    remember_deployment(wallet, "rel_older")
+    httpx_mock.add_response(url=f"{BASE}/apply/v1/releases/active?site_limit=1", json={"release_id": "rel_live"})
+    httpx_mock.add_response(method="POST", url=URL, json={"name": "my-app"})
+    run("subdomains", "claim", "my-app")
+    assert json.loads(httpx_mock.get_requests()[-1].content)["deployment_id"] == "rel_live"
+    httpx_mock.add_response(url=f"{BASE}/apply/v1/releases/active?site_limit=1", json={"release_id": None})
+    assert run("subdomains", "claim", "my-app").error["code"] == "NO_DEPLOYMENT"
+
+
 def test_claim_without_any_deployment_names_the_next_command(run: Run, wallet: Path) -> None:
     error = run("subdomains", "claim", "my-app").error
     assert (error["code"], error["details"]) == ("NO_DEPLOYMENT", {"project_id": "prj_1"})

@@ -51,6 +51,19 @@ def test_a_claimed_name_survives_a_deploy_and_a_declared_one_follows_it(
     assert page(client, "declared").status_code == 404
 
 
+def test_without_a_deployment_it_is_the_live_release_and_there_must_be_one(
+    client: httpx.Client, project: dict[str, Any], service: dict[str, str]
+) -> None:
+    refused = client.post("/subdomains/v1", json={"name": "early"}, headers=service)
+    assert (refused.status_code, refused.json()["code"]) == (409, "NO_DEPLOYMENT")
+    assert refused.json()["next_actions"][0]["argv"][1:3] == ["deploy", "apply"]
+    spec = {"project_id": project["project_id"], "site": {"replace": site({"index.html": b"home"})}}
+    live = deploy(client, spec, b"home")["release_id"]
+    claimed = client.post("/subdomains/v1", json={"name": "early"}, headers=service)
+    assert (claimed.status_code, claimed.json()["deployment_id"]) == (201, live)
+    assert page(client, "early").content == b"home"
+
+
 def test_a_name_of_another_project_is_taken(client: httpx.Client, service: dict[str, str], release_id: str) -> None:
     claim(client, service, "once", release_id)
     other = client.post("/projects/v1", json={}).json()

@@ -61,9 +61,11 @@ def test_a_branch_is_made_used_and_deleted(cli: Cli, project: dict[str, Any], ht
 def test_a_subdomain_is_claimed_served_and_released(
     cli: Cli, gateway: dict[str, Any], project: dict[str, Any], http: httpx.Client
 ) -> None:
-    done = cli.ok("deploy", "apply", "--spec", '{"site":{"replace":{"index.html":{"data":"hello"}}}}')
     name = "shop-" + project["project_id"].removeprefix("prj_")
-    claimed = cli.ok("subdomains", "claim", name, "--deployment", done["release_id"])
+    assert cli("subdomains", "claim", name).envelope["code"] == "NO_DEPLOYMENT"
+    done = cli.ok("deploy", "apply", "--spec", '{"site":{"replace":{"index.html":{"data":"hello"}}}}')
+    claimed = cli.ok("subdomains", "claim", name)
+    assert claimed["deployment_id"] == done["release_id"]
     assert claimed["url"].startswith(f"http://{name}.localhost:")
     page = http.get(gateway["url"], headers={"Host": f"{name}.localhost"})
     assert (page.status_code, page.text) == (200, "hello")

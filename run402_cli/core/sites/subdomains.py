@@ -29,8 +29,8 @@ RESERVED = frozenset({"www", "api", "localhost", "run402"})
 async def claim_subdomain(request: Request) -> Response:
     """POST /subdomains/v1 {name, deployment_id}, service key: {name, deployment_id, url, deployment_url, project_id, ...}.
 
-    A name always shows the active release, so `deployment_id` must be that. 400 invalid_subdomain, 404
-    release_not_found, 409 SUBDOMAIN_TAKEN or DEPLOYMENT_NOT_ACTIVE. docs/local-gateway.md
+    A name always shows the active release, so `deployment_id` is that or left out. 400 invalid_subdomain, 404
+    release_not_found, 409 SUBDOMAIN_TAKEN, DEPLOYMENT_NOT_ACTIVE or NO_DEPLOYMENT. docs/local-gateway.md
     """
     body = await read_object(request)
     name, deployment_id = body.get("name"), body.get("deployment_id")
@@ -58,12 +58,25 @@ async def claim_subdomain(request: Request) -> Response:
 
 
 async def _check_deployment(conn: Connection, project: Project, deployment_id: object) -> None:
+    if project.active_release_id is None:
+        command = advice.command("deploy", "apply", "--project", project.project_id)
+        raise GatewayError(
+            409,
+            "no_deployment",
+            f"Project {project.project_id} has no release that the name could show. Deploy one first: `{command}`.",
+            code="NO_DEPLOYMENT",
+            retryable=False,
+            next_actions=[advice.entry("deploy", command)],
+        )
+    if deployment_id in (None, project.active_release_id):
+        return
     if not isinstance(deployment_id, str) or not deployment_id:
         raise GatewayError(
-            400, "invalid_request", "`deployment_id` is required: the id of the active release.", code="INVALID_REQUEST"
+            400,
+            "invalid_request",
+            "`deployment_id` is the id of the active release, or is left out.",
+            code="INVALID_REQUEST",
         )
-    if deployment_id == project.active_release_id:
-        return
     await releases.fetch(conn, project.project_id, deployment_id)
     command = advice.command("deploy", "promote", deployment_id, "--project", project.project_id)
     raise GatewayError(

@@ -24,9 +24,10 @@ class Subdomains(Namespace):
         POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at,
         ...}.
 
-        Without `deployment_id` the last deployment that this machine made is used. Names have 3-63 lowercase letters,
-        digits and hyphens; the gateway checks. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before
-        any request. See docs/domains.md.
+        Without `deployment_id` a core gateway that is the saved target is asked for the live release; elsewhere the
+        last deployment that this machine made is used. Names have 3-63 lowercase letters, digits and hyphens; the
+        gateway checks. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before anything is claimed.
+        See docs/domains.md.
         """
         return self._call(_subdomains.claim, project_id, name, deployment_id=deployment_id)
 
@@ -56,9 +57,10 @@ class ProjectSubdomains(Namespace):
         POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at,
         ...}.
 
-        Without `deployment_id` the last deployment that this machine made is used. Names have 3-63 lowercase letters,
-        digits and hyphens; the gateway checks. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before
-        any request. See docs/domains.md.
+        Without `deployment_id` a core gateway that is the saved target is asked for the live release; elsewhere the
+        last deployment that this machine made is used. Names have 3-63 lowercase letters, digits and hyphens; the
+        gateway checks. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before anything is claimed.
+        See docs/domains.md.
         """
         return self._call(_subdomains.claim, self._project_id, name, deployment_id=deployment_id)
 
