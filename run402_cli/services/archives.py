@@ -15,6 +15,7 @@ from typing import Any
 from run402_cli import advice, invocation
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
+from run402_cli.services._output_file import replaces
 
 SCOPES = ("portable-runtime-v1",)
 AUTH_MODES = ("stubs", "none")
@@ -73,8 +74,8 @@ def _archive(answer: Any) -> Archive:
     return answer
 
 
-def download(client: Client, project_id: str, archive: Archive, output: Path) -> int:
-    """GET /projects/v1/{id}/archives/{archive}/download into `output`; returns the number of bytes.
+def download(client: Client, project_id: str, archive: Archive, output: Path) -> tuple[int, bool]:
+    """GET /projects/v1/{id}/archives/{archive}/download into `output`: (bytes, whether a file with others was replaced).
 
     The file appears under its name only when it is complete and has the announced SHA-256: CommandError
     ARCHIVE_DIGEST_MISMATCH otherwise. Parent directories are made. EnvironmentFault when the disk refuses.
@@ -95,8 +96,9 @@ def download(client: Client, project_id: str, archive: Archive, output: Path) ->
                 details={"expected_digest": expected, "actual_digest": digest},
                 retryable=True,
             )
+        replaced = replaces(output, digest)
         scratch.replace(output)
-        return count
+        return count, replaced
     except OSError as exc:
         raise EnvironmentFault(
             f"Cannot write {output}: {exc.strerror or exc}.",
@@ -131,12 +133,12 @@ def export(client: Client, spec: Export, emit: Emit | None = None) -> tuple[dict
     waited = (spec.wait or spec.output is not None) and archive.get("status") != "ready"
     if waited:
         archive = _wait(client, spec, archive["archive_id"], send)
-    written = 0
+    written, replaced = 0, False
     if spec.output is not None and archive.get("status") == "ready":
         archive = status(client, spec.project_id, archive["archive_id"])
-        written = _download_ready(client, spec, archive, send)
+        written, replaced = _download_ready(client, spec, archive, send)
     ready = archive.get("status") == "ready"
-    document = _document(spec, archive, written)
+    document = {**_document(spec, archive, written), "replaced": replaced}
     if waited and not ready:
         return document, False
     event = _event("archive_export_complete", "complete", spec, archive, retryable=False)
@@ -145,14 +147,14 @@ def export(client: Client, spec: Export, emit: Emit | None = None) -> tuple[dict
     return document, True
 
 
-def _download_ready(client: Client, spec: Export, archive: Archive, send: Emit) -> int:
+def _download_ready(client: Client, spec: Export, archive: Archive, send: Emit) -> tuple[int, bool]:
     assert spec.output is not None
     if archive.get("status") != "ready":
-        return 0
-    written = download(client, spec.project_id, archive, spec.output)
+        return 0, False
+    written, replaced = download(client, spec.project_id, archive, spec.output)
     event = _event("archive_export_downloaded", "download", spec, archive, retryable=False)
     send({**event, "context": {"output_path": str(spec.output), "bytes_written": written}})
-    return written
+    return written, replaced
 
 
 def _wait(client: Client, spec: Export, archive_id: str, send: Emit) -> Archive:
@@ -221,7 +223,7 @@ def fetch(client: Client, project_id: str, archive_id: str, output: Path) -> dic
             next_actions=[advice.entry("run_command", again if running else new)],
             retryable=running,
         )
-    written = download(client, project_id, archive, output)
+    written, replaced = download(client, project_id, archive, output)
     saved = str(output)
     return {
         "ok": True,
@@ -229,6 +231,7 @@ def fetch(client: Client, project_id: str, archive_id: str, output: Path) -> dic
         "archive_id": archive["archive_id"],
         "output_path": saved,
         "bytes_written": written,
+        "replaced": replaced,
         "sha256": archive.get("sha256"),
         "verify_command": _verify_command(saved),
         "import_command": _import_command(saved),

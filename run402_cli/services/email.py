@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError, ValidationError
 from run402_cli.services import mailboxes
 from run402_cli.services._checks import email_address, listed
+from run402_cli.services._output_file import replaces
 
 Json = Any
 
@@ -177,10 +179,14 @@ def raw(client: Client, project_id: str, message_id: str, *, mailbox: str | None
 def save_raw(
     client: Client, project_id: str, message_id: str, output: str, *, mailbox: str | None = None
 ) -> dict[str, Json]:
-    """`raw` to the file `output`, byte for byte -> {message_id, bytes, output}. EnvironmentFault when it cannot be written."""
+    """`raw` to the file `output`, byte for byte: {message_id, bytes, output, replaced}.
+
+    EnvironmentFault when it cannot be written.
+    """
     data = raw(client, project_id, message_id, mailbox=mailbox)
     invocation.about_to_write(output)
     try:
+        replaced = replaces(Path(output), hashlib.sha256(data).hexdigest())
         Path(output).write_bytes(data)
     except (OSError, ValueError) as exc:
         raise EnvironmentFault(
@@ -188,7 +194,7 @@ def save_raw(
             hint="The directory must exist and be writable; choose another --output.",
             details={"path": output},
         ) from exc
-    return {"message_id": message_id, "bytes": len(data), "output": output}
+    return {"message_id": message_id, "bytes": len(data), "output": output, "replaced": replaced}
 
 
 def outbox(client: Client, *, to: str | None = None, limit: int | None = None) -> dict[str, Json]:

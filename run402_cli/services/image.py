@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, ValidationError
+from run402_cli.services._output_file import replaces
 
 ASPECTS = ("square", "landscape", "portrait")
 
@@ -40,7 +42,7 @@ def check_output(path: Path) -> None:
 
 
 def save(image: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Write the image: {file, size (bytes), aspect}. ValidationError when the answer holds none."""
+    """Write the image: {file, size (bytes), aspect, replaced}. ValidationError when the answer holds none."""
     try:
         data = base64.b64decode(str(image["image"] or ""), validate=True)
     except (binascii.Error, ValueError):
@@ -49,5 +51,6 @@ def save(image: dict[str, Any], path: Path) -> dict[str, Any]:
         raise ValidationError(
             "The gateway's answer holds no image. See the payment: run402 allowance ledger", reason="NO_IMAGE"
         )
+    replaced = replaces(path, hashlib.sha256(data).hexdigest())
     path.write_bytes(data)
-    return {"file": str(path), "size": len(data), "aspect": image["aspect"]}
+    return {"file": str(path), "size": len(data), "aspect": image["aspect"], "replaced": replaced}

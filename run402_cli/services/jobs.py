@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import uuid
 from pathlib import Path
@@ -12,6 +13,7 @@ from run402_cli import invocation
 from run402_cli.client import Client, segment, with_query
 from run402_cli.client._httpx import httpx
 from run402_cli.errors import CommandError
+from run402_cli.services._output_file import replaces
 
 Json = Any
 
@@ -102,7 +104,7 @@ def fetch_artifact(client: Client, project_id: str, job_id: str, filename: str, 
     path = _run(job_id, f"/artifacts/{segment(filename)}")
     auth = client.service_key(project_id)
     with client.stream("GET", path, context="fetching the artifact", auth=auth) as response:
-        size = _save(response, target, filename)
+        size, replaced = _save(response, target, filename)
     content_type = response.headers.get("content-type")
     length = response.headers.get("content-length", "")
     known = int(length) if length.isascii() and length.isdigit() else size
@@ -111,25 +113,29 @@ def fetch_artifact(client: Client, project_id: str, job_id: str, filename: str, 
         "filename": filename,
         "project_id": project_id,
         "output": str(target),
+        "replaced": replaced,
         **({"content_type": content_type} if content_type else {}),
         **({"size_bytes": known} if length else {}),
     }
 
 
-def _save(response: httpx.Response, target: Path, filename: str) -> int:
+def _save(response: httpx.Response, target: Path, filename: str) -> tuple[int, bool]:
+    """(bytes written, whether a file with other bytes was replaced)."""
     scratch = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
-    size = 0
+    size, digest = 0, hashlib.sha256()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("xb") as file:
             for chunk in response.iter_bytes():
                 size += file.write(chunk)
+                digest.update(chunk)
         if size == 0:
             raise CommandError(
                 f"The gateway sent no bytes for {filename}; nothing was written.",
                 code="EMPTY_BODY",
                 hint="See the artifacts of the job: run402 jobs get <job_id>",
             )
+        replaced = replaces(target, digest.hexdigest())
         scratch.replace(target)
     except OSError as exc:
         reason = exc.strerror or exc
@@ -139,4 +145,4 @@ def _save(response: httpx.Response, target: Path, filename: str) -> int:
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
-    return size
+    return size, replaced

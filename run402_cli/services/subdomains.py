@@ -15,9 +15,9 @@ Json = Any
 def claim(client: Client, project_id: str, name: str, *, deployment_id: str | None = None) -> Json:
     """POST /subdomains/v1 {name, deployment_id} -> {name, deployment_id, url, deployment_url, project_id, created_at, ...}.
 
-    Without `deployment_id` a core gateway that is the saved target is asked for the live release; elsewhere the last deployment that this machine
-    made is used. Names have 3-63 lowercase letters, digits and hyphens; the gateway checks. Raises CommandError
-    PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before anything is claimed. See docs/domains.md.
+    Without `deployment_id` a core gateway that is the saved target is asked for the live release; elsewhere the last
+    deployment that this machine made is used. Names have 3-63 lowercase letters, digits and hyphens; the gateway checks.
+    Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND or NO_DEPLOYMENT before anything is claimed. See docs/domains.md.
     """
     auth = client.service_key(project_id)
     deployment = deployment_id or _deployment(client, project_id)

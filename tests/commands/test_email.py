@@ -345,7 +345,7 @@ def test_raw_bytes_are_saved_as_they_are(run: Run, wallet: Path, httpx_mock: HTT
     data = b"From: a\r\n\r\n\xff\x00\r\n"
     httpx_mock.add_response(content=data, headers={"content-type": "message/rfc822"})
     shown = run("email", "get-raw", "m1", "--output", "m.eml", "--mailbox", "mbx_1").json
-    assert shown == {"message_id": "m1", "bytes": len(data), "output": "m.eml"}
+    assert shown == {"message_id": "m1", "bytes": len(data), "output": "m.eml", "replaced": False}
     assert Path("m.eml").read_bytes() == data
 
 

@@ -116,6 +116,7 @@ def test_artifacts_get_saves_the_bytes(run: Run, wallet: Path, httpx_mock: HTTPX
         "filename": "a b.json",
         "project_id": "prj_1",
         "output": str(target),
+        "replaced": False,
         "content_type": "application/json",
         "size_bytes": 6,
     }

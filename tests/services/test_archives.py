@@ -72,6 +72,21 @@ def test_waiting_ends_when_it_is_ready_and_the_file_is_saved_whole(
     assert events[-1]["result"] == document
 
 
+@pytest.mark.parametrize(("before", "replaced"), [(None, False), (BYTES, False), (b"something else", True)])
+def test_the_answer_says_whether_other_bytes_were_replaced(
+    client: Client, httpx_mock: HTTPXMock, tmp_path: Path, before: bytes | None, replaced: bool
+) -> None:
+    output = tmp_path / "out.r402ar"
+    if before is not None:
+        output.write_bytes(before)
+    httpx_mock.add_response(method="POST", url=ROOT, json=archive("ready"))
+    httpx_mock.add_response(url=f"{ROOT}/arc_1", json=archive("ready"), is_reusable=True)
+    httpx_mock.add_response(url=f"{ROOT}/arc_1/download", content=BYTES, is_reusable=True)
+    document, _ = archives.export(client, spec(output=output))
+    assert (document["replaced"], output.read_bytes()) == (replaced, BYTES)
+    assert archives.fetch(client, "prj_1", "arc_1", output)["replaced"] is False
+
+
 def test_a_failed_export_sends_no_complete_event(client: Client, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(method="POST", url=ROOT, json=archive("running"))
     httpx_mock.add_response(url=f"{ROOT}/arc_1", json=archive("failed", error={"code": "EXPORT_SCOPE_UNSUPPORTED"}))

@@ -102,8 +102,9 @@ class Email(Namespace):
     raw = get_raw  # the older name
 
     def save_raw(self, project_id: str, message_id: str, output: str, *, mailbox: str | None = None) -> dict[str, Any]:
-        """`raw` to the file `output`, byte for byte -> {message_id, bytes, output}. EnvironmentFault when it cannot be
-        written.
+        """`raw` to the file `output`, byte for byte: {message_id, bytes, output, replaced}.
+
+        EnvironmentFault when it cannot be written.
         """
         return self._call(_email.save_raw, project_id, message_id, output, mailbox=mailbox)
 
@@ -251,8 +252,9 @@ class ProjectEmail(Namespace):
     raw = get_raw  # the older name
 
     def save_raw(self, message_id: str, output: str, *, mailbox: str | None = None) -> dict[str, Any]:
-        """`raw` to the file `output`, byte for byte -> {message_id, bytes, output}. EnvironmentFault when it cannot be
-        written.
+        """`raw` to the file `output`, byte for byte: {message_id, bytes, output, replaced}.
+
+        EnvironmentFault when it cannot be written.
         """
         return self._call(_email.save_raw, self._project_id, message_id, output, mailbox=mailbox)
 

@@ -26,5 +26,5 @@ class Image(Namespace):
         return self._call(_image.generate, prompt, aspect=aspect)
 
     def save(self, image: dict[str, Any], path: Path) -> dict[str, Any]:
-        """Write the image: {file, size (bytes), aspect}. ValidationError when the answer holds none."""
+        """Write the image: {file, size (bytes), aspect, replaced}. ValidationError when the answer holds none."""
         return self._call_plain(_image.save, image, path)
