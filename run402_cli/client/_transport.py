@@ -6,6 +6,7 @@ SSL_CERT_FILE and SSL_CERT_DIR are honoured. Every connection of this program bu
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,15 @@ class LazyTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         proxy = self._proxies.for_address(request.url.scheme, request.url.host, request.url.port)
         request.extensions[_PROXY] = proxy
-        return self._transport(request.url.scheme, proxy).handle_request(request)
+        transport = self._transport(request.url.scheme, proxy)
+        if not request.url.host.endswith(".localhost"):
+            return transport.handle_request(request)
+        try:
+            return transport.handle_request(_at(request, "127.0.0.1"))
+        except httpx.ConnectError as exc:
+            with contextlib.suppress(httpx.ConnectError):
+                return transport.handle_request(_at(request, "::1"))
+            raise exc
 
     def _transport(self, scheme: str, proxy: Proxy | None) -> httpx.HTTPTransport:
         # Without TLS on either hop a context without trusted roots is enough: nothing is ever verified with it.
@@ -47,6 +56,13 @@ class LazyTransport(httpx.BaseTransport):
     def close(self) -> None:
         for transport in self._transports.values():
             transport.close()
+
+
+def _at(request: httpx.Request, address: str) -> httpx.Request:
+    """A request for `*.localhost` to an address of this machine (RFC 6761), which not every resolver knows by that name."""
+    names = {**request.extensions, "sni_hostname": request.url.host}
+    url = request.url.copy_with(host=address)
+    return httpx.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=names)
 
 
 def _made(tls: bool, proxy: Proxy | None) -> httpx.HTTPTransport:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
 import httpx
 import pytest
 
@@ -93,3 +98,50 @@ def test_nothing_listens_is_said_of_a_refused_connection_only() -> None:
         http.get("http://127.0.0.1:9/")
     assert refused_directly(caught.value)
     assert not refused_directly(httpx.ConnectError("Name or service not known"))
+
+
+class _Echo(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = self.headers["host"].encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Silence."""
+
+
+@pytest.mark.parametrize("host", ["app.localhost", "a.b.localhost"])
+def test_a_name_below_localhost_is_this_machine_whatever_the_resolver_says(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    resolve = socket.getaddrinfo
+
+    def resolver(name: Any, *args: Any, **more: Any) -> Any:
+        asked.append(name)
+        if str(name).endswith(".localhost"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(name, *args, **more)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(socket, "getaddrinfo", resolver)
+        url = f"http://{host}:{server.server_port}/x"
+        with httpx.Client(transport=LazyTransport(), trust_env=False) as client:
+            answer = client.get(url)
+        server.shutdown()
+    assert (answer.text, str(answer.request.url)) == (f"{host}:{server.server_port}", url)
+    assert asked == ["127.0.0.1"]
+
+
+def test_a_name_below_localhost_where_nothing_listens_is_refused_directly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with (
+        httpx.Client(transport=LazyTransport(), trust_env=False) as client,
+        pytest.raises(httpx.ConnectError) as caught,
+    ):
+        client.get(f"http://app.localhost:{port}/")
+    assert refused_directly(caught.value)

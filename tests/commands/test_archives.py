@@ -136,6 +136,7 @@ def test_download_saves_a_ready_archive(run: Run, wallet: Path, httpx_mock: HTTP
         "archive_id": "arc_1",
         "output_path": str(saved),
         "bytes_written": 5,
+        "replaced": False,
         "sha256": kit.sha(b"bytes"),
         "verify_command": f'run402 archives verify "{saved}" --json',
         "import_command": f'run402 core projects import "{saved}" --name imported-project'
