@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from run402_cli.core.functions.build import Builder
-from run402_cli.core.functions.bundles import Bundle
+from run402_cli.core.functions.bundle_rows import Bundle
 from run402_cli.core.functions.vault import Vault
 from run402_cli.core.functions.workers import Program, Workers
 from run402_cli.core.projects.rows import Project

@@ -13,10 +13,10 @@ from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.daemon import datadir
 from run402_cli.core.db import Connection
 from run402_cli.core.diagnostics import event_rows, fault_rows
-from run402_cli.core.functions import bundles as functions_bundles
-from run402_cli.core.functions import logs as functions_logs
-from run402_cli.core.functions import runs as functions_runs
-from run402_cli.core.functions import schedules as functions_schedules
+from run402_cli.core.functions import bundle_rows as function_bundles
+from run402_cli.core.functions import log_rows as function_logs
+from run402_cli.core.functions import run_rows as function_runs
+from run402_cli.core.functions import schedule_rows as function_schedules
 from run402_cli.core.jobs import rows as jobs
 from run402_cli.core.mail import mailbox_rows, message_rows, webhook_rows
 from run402_cli.core.projects import rows as projects
@@ -43,10 +43,10 @@ TABLES: tuple[str, ...] = (
     releases.DDL,
     operations.DDL,
     plans.DDL,
-    functions_bundles.DDL,
-    functions_logs.DDL,
-    functions_runs.DDL,
-    functions_schedules.DDL,
+    function_bundles.DDL,
+    function_logs.DDL,
+    function_runs.DDL,
+    function_schedules.DDL,
     expose.DDL,
     credential_rows.DDL,
     users_accounts.DDL,

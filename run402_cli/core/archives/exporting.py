@@ -46,8 +46,8 @@ from run402_cli.core.content.store import ContentStore
 from run402_cli.core.copies.schemas import copying
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions import bundles
-from run402_cli.core.functions.bundles import Bundle
+from run402_cli.core.functions import bundle_rows
+from run402_cli.core.functions.bundle_rows import Bundle
 from run402_cli.core.functions.spec import code_content
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
@@ -267,7 +267,7 @@ async def _picture(conn: Connection, record: ArchiveRecord) -> Picture:
     return Picture(
         project=project,
         state=state,
-        bundles=await bundles.load(conn, project.project_id, project.active_release_id),
+        bundles=await bundle_rows.load(conn, project.project_id, project.active_release_id),
         objects=stored,
         subjects=await _subjects(conn, project, expose) if record.auth_export == "stubs" else [],
         secrets=await _secrets(conn, project, state),

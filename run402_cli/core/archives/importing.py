@@ -30,7 +30,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.tables import surfaces
-from run402_cli.core.functions import bundles
+from run402_cli.core.functions import bundle_rows
 from run402_cli.core.functions.secrets import check_secret, save_secret
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project, insert_project
@@ -291,7 +291,7 @@ class _Import:
                 " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                 (project_id, entry["migration_id"], entry["checksum_hex"]),
             )
-        await bundles.save(conn, project_id, release.release_id, release.bundles)
+        await bundle_rows.save(conn, project_id, release.release_id, release.bundles)
         await releases.point_at(conn, project_id, release.release_id, [])
         for part in SECTIONS:
             await part.switched(self.gateway, conn, project_id, release.state)

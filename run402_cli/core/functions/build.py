@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions.bundles import Bundle
+from run402_cli.core.functions.bundle_rows import Bundle
 from run402_cli.core.functions.node import check_modules, install
 
 LIBRARY = "@run402/functions"

@@ -14,15 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions import run_rows
 from run402_cli.core.functions.invoke import Call, invoke
-from run402_cli.core.functions.runs import WAITING, current_time, retry_delay
+from run402_cli.core.functions.runs import current_time, retry_delay
 from run402_cli.core.functions.spec import MAX_TIMEOUT_SECONDS
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.sites.lookup import live_sites
@@ -33,6 +32,16 @@ log = logging.getLogger("run402.core.functions")
 TICK_SECONDS = 1.0
 AT_ONCE = 4
 LEASE_SECONDS = 60
+EXPIRED = {
+    "code": "FUNCTION_RUN_EXPIRED",
+    "message": "The run was not done before it expired.",
+    "retryable": False,
+}
+LEASE_EXPIRED = {
+    "code": "FUNCTION_RUN_LEASE_EXPIRED",
+    "message": "The gateway stopped during the attempt.",
+    "retryable": True,
+}
 ALWAYS_RETRIED = ("RELEASE_NOT_FOUND", "FUNCTION_BUNDLE_NOT_FOUND", "DYNAMIC_RUNTIME_UNAVAILABLE")
 
 
@@ -91,16 +100,12 @@ class Dispatcher:
     async def _recover(self) -> None:
         """What our predecessor was doing when it ended is due again at once."""
         async with self.gateway.connection() as conn:
-            await conn.execute(
-                "UPDATE internal.core_function_runs SET lease_expires_at = '-infinity'"
-                " WHERE status = 'running' AND lease_owner = %s",
-                (self.owner,),
-            )
+            await run_rows.recover(conn, self.owner)
 
     async def _tick(self) -> None:
         async with self.gateway.connection() as conn:
-            await _expire(conn)
-            await self._take_over(conn)
+            await run_rows.expire(conn, EXPIRED, current_time())
+            await run_rows.take_over(conn, LEASE_EXPIRED, current_time(), list(self._running))
             while len(self._running) < AT_ONCE:
                 row = await self._claim(conn)
                 if row is None:
@@ -113,42 +118,11 @@ class Dispatcher:
         self._running = {run_id: other for run_id, other in self._running.items() if other is not task}
         self.wake()
 
-    async def _take_over(self, conn: Connection) -> None:
-        """Runs whose attempt nobody can finish any more."""
-        error = {
-            "code": "FUNCTION_RUN_LEASE_EXPIRED",
-            "message": "The gateway stopped during the attempt.",
-            "retryable": True,
-        }
-        # A null status in the attempt says that it has no answer.
-        await conn.execute(
-            "UPDATE internal.core_function_runs SET last_error = %(error)s, updated_at = %(now)s,"
-            " status = CASE WHEN attempts_current < (retry->>'max_attempts')::int THEN 'retrying' ELSE 'failed' END,"
-            " completed_at = CASE WHEN attempts_current < (retry->>'max_attempts')::int THEN NULL ELSE %(now)s END,"
-            " next_attempt_at = %(now)s, lease_expires_at = NULL"
-            " WHERE status = 'running' AND lease_expires_at < now() AND NOT run_id = ANY(%(ours)s)",
-            {"error": Jsonb(error), "now": current_time(), "ours": list(self._running)},
-        )
-
     async def _claim(self, conn: Connection) -> dict[str, Any] | None:
         now = current_time()
-        async with conn.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(
-                "UPDATE internal.core_function_runs SET status = 'running', attempts_current = attempts_current + 1,"
-                " attempts_total = attempts_total + 1, lease_owner = %(owner)s, lease_expires_at = %(lease)s,"
-                " updated_at = %(now)s WHERE run_id = (SELECT run_id FROM internal.core_function_runs"
-                " WHERE status = ANY(%(waiting)s) AND next_attempt_at <= %(now)s AND NOT run_id = ANY(%(ours)s)"
-                " ORDER BY next_attempt_at, run_id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *",
-                {
-                    "owner": self.owner,
-                    "lease": now + timedelta(seconds=LEASE_SECONDS + MAX_TIMEOUT_SECONDS),
-                    "now": now,
-                    "waiting": list(WAITING),
-                    # A cancelled and redriven run may still be stopping here.
-                    "ours": list(self._running),
-                },
-            )
-            return await cursor.fetchone()
+        lease = now + timedelta(seconds=LEASE_SECONDS + MAX_TIMEOUT_SECONDS)
+        # A cancelled and redriven run may still be stopping here.
+        return await run_rows.claim(conn, self.owner, now, lease=lease, ours=list(self._running))
 
     async def _attempt(self, row: Mapping[str, Any]) -> None:
         attempt_id, started, clock = f"fnatt_{secrets.token_hex(12)}", current_time(), time.perf_counter()
@@ -159,15 +133,7 @@ class Dispatcher:
         }
         try:
             async with self.gateway.connection() as conn:
-                await conn.execute(
-                    "INSERT INTO internal.core_function_run_attempts (attempt_id, run_id, generation, number, started_at)"
-                    " VALUES (%s, %s, %s, %s, %s)",
-                    (attempt_id, row["run_id"], row["generation"], row["attempts_current"], started),
-                )
-                await conn.execute(
-                    "UPDATE internal.core_function_runs SET last_attempt = %s WHERE run_id = %s",
-                    (Jsonb(attempt), row["run_id"]),
-                )
+                await run_rows.begin_attempt(conn, row, attempt, started)
             result = await self._call(row, attempt)
             attempt |= {
                 "completed_at": iso(current_time()),
@@ -211,38 +177,9 @@ class Dispatcher:
         status = "retrying" if again else "failed" if result.error else "succeeded"
         due = now + timedelta(seconds=retry_delay(row["retry"], row["attempts_current"])) if again else None
         async with self.gateway.connection() as conn, conn.transaction():
-            await conn.execute(
-                "UPDATE internal.core_function_run_attempts SET completed_at = %s, response_status = %s, error = %s"
-                " WHERE attempt_id = %s",
-                (now, result.status, Jsonb(result.error) if result.error else None, attempt["attempt_id"]),
+            await run_rows.end_attempt(
+                conn, row, attempt, answered=result.status, error=result.error, status=status, due=due, now=now
             )
-            # Cancelled or redriven meanwhile: then this attempt decides nothing.
-            await conn.execute(
-                "UPDATE internal.core_function_runs SET status = %(status)s, last_attempt = %(attempt)s,"
-                " last_error = %(error)s, next_attempt_at = coalesce(%(due)s, next_attempt_at), updated_at = %(now)s,"
-                " completed_at = %(completed)s, lease_expires_at = NULL WHERE run_id = %(id)s AND status = 'running'"
-                " AND generation = %(generation)s AND attempts_total = %(total)s",
-                {
-                    "status": status,
-                    "attempt": Jsonb(attempt),
-                    "error": Jsonb(result.error) if result.error else None,
-                    "due": due,
-                    "now": now,
-                    "completed": None if again else now,
-                    "id": row["run_id"],
-                    "generation": row["generation"],
-                    "total": row["attempts_total"],
-                },
-            )
-
-
-async def _expire(conn: Connection) -> None:
-    error = {"code": "FUNCTION_RUN_EXPIRED", "message": "The run was not done before it expired.", "retryable": False}
-    await conn.execute(
-        "UPDATE internal.core_function_runs SET status = 'expired', last_error = %(error)s, completed_at = %(now)s,"
-        " updated_at = %(now)s WHERE status = ANY(%(waiting)s) AND expires_at <= %(now)s",
-        {"error": Jsonb(error), "now": current_time(), "waiting": list(WAITING)},
-    )
 
 
 def _error(code: str, message: str, retryable: bool) -> dict[str, Any]:

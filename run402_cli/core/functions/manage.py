@@ -9,14 +9,13 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.callers.auth import project_by_id, require_service_key
+from run402_cli.core.callers.auth import OWNER, SERVICE_KEY, project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions import bundles
+from run402_cli.core.functions import bundle_rows
 from run402_cli.core.functions.build import LIBRARY_VERSION
-from run402_cli.core.functions.bundles import Bundle, function_not_found
+from run402_cli.core.functions.bundle_rows import Bundle, function_not_found
 from run402_cli.core.functions.schedules import metas
 from run402_cli.core.functions.spec import SCHEDULE_TRIGGER
 from run402_cli.core.gateway import Gateway, gateway_of
@@ -28,6 +27,7 @@ from run402_cli.core.releases.planning import evaluate
 from run402_cli.core.releases.release_request import read_spec, release_failure
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso, parse_instant
+from run402_cli.core.web.routing import Route, admitted
 from run402_cli.release.errors import ReleaseError
 
 
@@ -37,9 +37,9 @@ async def list_functions(request: Request) -> Response:
     200 `{functions: [{name, url, runtime, timeout (s), memory (MB), schedule, schedule_meta, triggers, deps_resolved,
     runtime_version, created_at, updated_at, ...}]}`. docs/local-gateway-functions.md
     """
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        found = await bundles.load(conn, project.project_id, project.active_release_id)
+        found = await bundle_rows.load(conn, project.project_id, project.active_release_id)
         meta = await metas(conn, project.project_id)
     base = f"{public_base(request)}/functions/v1"
     return reply({"functions": [_view(bundle, base, meta) for bundle in found.values()]})
@@ -86,7 +86,7 @@ def _time(text: str | None) -> str | None:
 
 
 async def _deployed(conn: Connection, project: Project, name: str) -> Bundle:
-    found = await bundles.load(conn, project.project_id, project.active_release_id)
+    found = await bundle_rows.load(conn, project.project_id, project.active_release_id)
     if name not in found:
         raise function_not_found(project, name, list(found))
     return found[name]
@@ -104,8 +104,8 @@ async def update_function(request: Request) -> Response:
     if not isinstance(config, dict) or not ({"schedule"} & body.keys() or {"timeout", "memory"} & config.keys()):
         raise GatewayError(400, "invalid_request", "Give at least one of schedule, config.timeout, config.memory.")
     name = request.path_params["name"]
+    project = admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
         spec = _spec_of(await _deployed(conn, project, name))
         for key, setting in (("timeout", "timeout_seconds"), ("memory", "memory_mb")):
             if key in config:
@@ -142,16 +142,14 @@ async def delete_function(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     name = request.path_params["name"]
+    project = admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
         await _deployed(conn, project, name)
     await _deploy(gateway, project, {"patch": {"delete": [name]}})
     return reply({"status": "deleted", "name": name})
 
 
 async def _deploy(gateway: Gateway, project: Project, section: dict[str, Any]) -> None:
-    # These import the sections, which import this package.
-
     try:
         wire = read_spec({"project_id": project.project_id, "functions": section})
         async with gateway.connection() as conn:
@@ -189,7 +187,7 @@ async def rebuild_all(request: Request) -> Response:
     async with project_lock(gateway, request.path_params["project_id"]) as conn:
         project = await project_by_id(conn, request.path_params["project_id"])
         results: list[dict[str, Any]] = []
-        for name in await bundles.load(conn, project.project_id, project.active_release_id):
+        for name in await bundle_rows.load(conn, project.project_id, project.active_release_id):
             try:
                 results.append(await _rebuild(gateway, conn, project, name))
             except GatewayError as exc:
@@ -201,7 +199,7 @@ async def rebuild_all(request: Request) -> Response:
 
 async def _rebuild(gateway: Gateway, conn: Connection, project: Project, name: str) -> dict[str, Any]:
     assert project.active_release_id is not None
-    found = await bundles.load(conn, project.project_id, project.active_release_id)
+    found = await bundle_rows.load(conn, project.project_id, project.active_release_id)
     before = found[name]
     folder = gateway.functions.builder.root / before.build_key
     wanted = replace(before, runtime_version=LIBRARY_VERSION, updated_at=None)
@@ -215,7 +213,7 @@ async def _rebuild(gateway: Gateway, conn: Connection, project: Project, name: s
         raise
     await asyncio.to_thread(shutil.rmtree, aside, True)
     async with conn.transaction():
-        await bundles.save(conn, project.project_id, project.active_release_id, {**found, name: built})
+        await bundle_rows.save(conn, project.project_id, project.active_release_id, {**found, name: built})
     gateway.functions.forget(project.project_id)
     return {
         "name": name,
@@ -235,9 +233,9 @@ def _rename(source: Any, target: Any) -> None:
 
 
 ROUTES = [
-    Route("/projects/v1/admin/{project_id}/functions", list_functions, methods=["GET"]),
-    Route("/projects/v1/admin/{project_id}/functions/{name}", update_function, methods=["PATCH"]),
-    Route("/projects/v1/admin/{project_id}/functions/{name}", delete_function, methods=["DELETE"]),
-    Route("/projects/v1/{project_id}/functions/rebuild", rebuild_all, methods=["POST"]),
-    Route("/projects/v1/{project_id}/functions/{name}/rebuild", rebuild_function, methods=["POST"]),
+    Route("/projects/v1/admin/{project_id}/functions", list_functions, methods=["GET"], who=SERVICE_KEY),
+    Route("/projects/v1/admin/{project_id}/functions/{name}", update_function, methods=["PATCH"], who=SERVICE_KEY),
+    Route("/projects/v1/admin/{project_id}/functions/{name}", delete_function, methods=["DELETE"], who=SERVICE_KEY),
+    Route("/projects/v1/{project_id}/functions/rebuild", rebuild_all, methods=["POST"], who=OWNER),
+    Route("/projects/v1/{project_id}/functions/{name}/rebuild", rebuild_function, methods=["POST"], who=OWNER),
 ]

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli.core.callers.auth import key_holder, presented_key, project_by_id, require_service_key
+from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions import logs, runs, schedules, secrets
-from run402_cli.core.functions.bundles import function_not_found
+from run402_cli.core.functions import log_routes, run_routes, schedule_routes, secret_routes
+from run402_cli.core.functions.bundle_rows import function_not_found
 from run402_cli.core.functions.gates import Caller, SignInRedirect, caller_of, check_role, check_signed_in
 from run402_cli.core.functions.invoke import Call, call_from, invoke, refusal, respond
+from run402_cli.core.functions.run_routes import function_name
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.i18n import locale_of
 from run402_cli.core.sites.lookup import ALL_METHODS, Found, Site, live_sites
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import Policy, Route, admitted
 
 
 async def call_route(request: Request, site: Site, found: Found, path: str, project: Project | None = None) -> Response:
@@ -34,7 +37,7 @@ async def call_route(request: Request, site: Site, found: Found, path: str, proj
     name = found.route["target"]["name"]
     try:
         project = project or await _project(gateway, site.project_id)
-        caller = await _admitted(gateway, project, site, name, request)
+        caller = await _through_gates(gateway, project, site, name, request)
         locale = locale_of(site.state, request)
         call = await call_from(
             request,
@@ -58,7 +61,7 @@ async def _project(gateway: Gateway, project_id: str) -> Project:
         return await project_by_id(conn, project_id)
 
 
-async def _admitted(gateway: Gateway, project: Project, site: Site, name: str, request: Request) -> Caller | None:
+async def _through_gates(gateway: Gateway, project: Project, site: Site, name: str, request: Request) -> Caller | None:
     """The caller, once the gates let it pass. Takes a connection only for a gate that asks a table."""
     entry, caller = _entry(site, name), caller_of(gateway, project, request)
     if entry["require_role"] is None or caller is None:
@@ -72,6 +75,37 @@ def _entry(site: Site, name: str) -> dict[str, Any]:
     return entry
 
 
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Who calls a function by name: the project of the key, and which key it is."""
+
+    project: Project
+    kind: Literal["anon", "service"]
+
+
+async def _key_holder(conn: Connection, request: Request) -> KeyHolder:
+    key = presented_key(request)
+    holder = await key_holder(conn, key) if key else None
+    if holder is None:
+        raise GatewayError(
+            401,
+            "authentication_required",
+            "A function called by name needs a key of its project in the `apikey` header. Routes of the site need none.",
+            code="AUTHENTICATION_REQUIRED",
+        )
+    return KeyHolder(*holder)
+
+
+KEY = Policy(
+    "key", "sends a key of the project, anon or service; the function may ask for a user besides.", _key_holder
+)
+SERVICE_KEY_OF_WHAT_IT_NAMES = Policy(
+    "service key of what it names",
+    "holds the service key of the project that the body names.",
+    within="require_service_key",
+)
+
+
 async def call_by_name(request: Request) -> Response:
     """Any method /functions/v1/{name} with a project key in `apikey` (or as bearer): the function's response as it is.
 
@@ -79,31 +113,22 @@ async def call_by_name(request: Request) -> Response:
     function_not_found, failures as for routes; the service key also sees `details`. docs/local-gateway-functions.md
     """
     gateway = gateway_of(request)
-    name = runs.function_name(request)
-    key = presented_key(request)
+    holder = admitted(request, KeyHolder)
+    name, project = function_name(request), holder.project
     async with gateway.connection() as conn:
-        holder = await key_holder(conn, key) if key else None
-        if holder is None:
-            raise GatewayError(
-                401,
-                "authentication_required",
-                "A function called by name needs a key of its project in the `apikey` header. Routes of the site need none.",
-                code="AUTHENTICATION_REQUIRED",
-            )
-        project, kind = holder
         site = await live_sites.active(conn, project.project_id)
     known = [entry["name"] for entry in site.state["functions"]] if site else []
     if site is None or name not in known:
         raise function_not_found(project, name, known)
     try:
-        caller = await _admitted(gateway, project, site, name, request)
+        caller = await _through_gates(gateway, project, site, name, request)
         path = f"/functions/v1/{name}"
         call = await call_from(request, "direct", path, caller=caller, route_pattern=path)
         return respond(await invoke(gateway, project, site, name, call), request.method)
     except SignInRedirect as exc:
         return Response(status_code=303, headers={"Location": exc.location, "Cache-Control": "private, no-store"})
     except GatewayError as exc:
-        return refusal(exc, owner=kind == "service")
+        return refusal(exc, owner=holder.kind == "service")
 
 
 async def invoke_function(request: Request) -> Response:
@@ -134,7 +159,7 @@ async def invoke_function(request: Request) -> Response:
             missing = function_not_found(project, name, known)
             details = {"function_name": name, "release_id": site.release_id}
             raise GatewayError(503, "dynamic_runtime_unavailable", missing.message, details=details)
-    caller = await _admitted(gateway, project, site, name, request)
+    caller = await _through_gates(gateway, project, site, name, request)
     call = Call("direct", plain=True, caller=caller)
     outcome = await invoke(gateway, project, site, name, call)
     printed = [entry for entry in outcome.log.entries if entry["stream"] != "platform"]
@@ -160,10 +185,10 @@ def _envelope(status: int, headers: list[tuple[str, str]], body: bytes) -> dict[
 
 # Fixed words before names: "runs" and "invoke" are no functions.
 ROUTES = [
-    *secrets.ROUTES,
-    *logs.ROUTES,
-    *schedules.ROUTES,
-    *runs.ROUTES,
-    Route("/functions/v1/invoke", invoke_function, methods=["POST"]),
-    Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS)),
+    *secret_routes.ROUTES,
+    *log_routes.ROUTES,
+    *schedule_routes.ROUTES,
+    *run_routes.ROUTES,
+    Route("/functions/v1/invoke", invoke_function, methods=["POST"], who=SERVICE_KEY_OF_WHAT_IT_NAMES),
+    Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS), who=KEY),
 ]

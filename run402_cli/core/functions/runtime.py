@@ -14,9 +14,9 @@ from run402_cli import advice
 from run402_cli.core.background import Loaded
 from run402_cli.core.diagnostics.redaction import redactable
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions import bundles, secrets
+from run402_cli.core.functions import bundle_rows, secrets
 from run402_cli.core.functions.build import Builder
-from run402_cli.core.functions.bundles import Bundle
+from run402_cli.core.functions.bundle_rows import Bundle
 from run402_cli.core.functions.dispatch import Dispatcher
 from run402_cli.core.functions.logs import LogStore
 from run402_cli.core.functions.schedules import Scheduler
@@ -82,7 +82,7 @@ class Runtime:
 
     async def _load(self, project: Project, site: Site, name: str) -> Loaded:
         async with self.gateway.connection() as conn:
-            found = await bundles.load(conn, project.project_id, site.release_id, name)
+            found = await bundle_rows.load(conn, project.project_id, site.release_id, name)
             values = await secrets.values_for(self.gateway, conn, project.project_id, name)
         if name not in found:
             raise GatewayError(

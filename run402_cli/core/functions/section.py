@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from run402_cli.core.db import Connection
-from run402_cli.core.functions import schedules
+from run402_cli.core.functions import bundle_rows, schedules
 from run402_cli.core.functions.build import LIBRARY_VERSION, entry_of, invalid_bundle
-from run402_cli.core.functions.bundles import Bundle, load, load_by_code, save
+from run402_cli.core.functions.bundle_rows import Bundle
 from run402_cli.core.functions.secrets import copy_secrets
 from run402_cli.core.functions.spec import check_release_functions, code_content, code_of, given_functions
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects import rows as projects
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases.release_request import WireSpec
 from run402_cli.core.releases.sections import Planned, Section
@@ -27,7 +28,7 @@ class FunctionsSection(Section):
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
     ) -> Planned:
         check_release_functions(target["functions"])
-        before = await load(conn, project.project_id, project.active_release_id)
+        before = await bundle_rows.load(conn, project.project_id, project.active_release_id)
         bundles = wanted(before, wire, target)
         given = given_functions(wire.document.get("functions"))
         content: dict[str, int] = {}
@@ -44,7 +45,7 @@ class FunctionsSection(Section):
     async def refuse(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
     ) -> None:
-        before = await load(conn, project.project_id, project.active_release_id)
+        before = await bundle_rows.load(conn, project.project_id, project.active_release_id)
         given = given_functions(wire.document.get("functions"))
         for name, bundle in wanted(before, wire, target).items():
             if name not in given:
@@ -56,7 +57,7 @@ class FunctionsSection(Section):
     async def stage(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
     ) -> None:
-        before = await load(conn, project.project_id, project.active_release_id)
+        before = await bundle_rows.load(conn, project.project_id, project.active_release_id)
         bundles = wanted(before, wire, target)
         for name, bundle in bundles.items():
             # What is carried on was built when it was deployed.
@@ -67,24 +68,21 @@ class FunctionsSection(Section):
             # The checks call the functions of this release before it is the active one.
             release_id = f"rel_{state_digest(target).partition(':')[2][:24]}"
             async with conn.transaction():
-                await save(conn, project.project_id, release_id, bundles)
+                await bundle_rows.save(conn, project.project_id, release_id, bundles)
 
     async def activate(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        before = await load(conn, project.project_id, project.active_release_id)
+        before = await bundle_rows.load(conn, project.project_id, project.active_release_id)
         bundles = wanted(before, wire, target)
         for name, bundle in bundles.items():
             built = gateway.functions.staged.pop((project.project_id, name), None)
             if built is not None and built.code == bundle.code:
                 bundles[name] = built
-        cursor = await conn.execute(
-            "SELECT release_id FROM internal.core_releases WHERE project_id = %s AND superseded_at IS NULL",
-            (project.project_id,),
-        )
-        row = await cursor.fetchone()
-        assert row is not None
-        await save(conn, project.project_id, row[0], bundles)
+        active = await projects.find(conn, project.project_id)
+        assert active is not None
+        assert active.active_release_id is not None
+        await bundle_rows.save(conn, project.project_id, active.active_release_id, bundles)
         return {}
 
     async def switched(self, gateway: Gateway, conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
@@ -93,12 +91,7 @@ class FunctionsSection(Section):
         await schedules.replace(conn, project_id, state)
 
     async def branched(self, gateway: Gateway, conn: Connection, project_id: str, branch_id: str) -> None:
-        await conn.execute(
-            "INSERT INTO internal.core_function_bundles (project_id, release_id, name, entry, code, lock,"
-            " runtime_version, created_at, updated_at) SELECT %s, release_id, name, entry, code, lock, runtime_version,"
-            " created_at, updated_at FROM internal.core_function_bundles WHERE project_id = %s",
-            (branch_id, project_id),
-        )
+        await bundle_rows.copy(conn, project_id, branch_id)
         await copy_secrets(gateway, conn, project_id, branch_id)
 
 
@@ -114,20 +107,17 @@ async def _is_here(gateway: Gateway, project: Project, bundle: Bundle) -> bool:
 
 async def adopt(conn: Connection, project_id: str, state: Mapping[str, Any]) -> None:
     """Give the active release its rows when it came without them: a branch's release is its parent's, a little changed."""
-    cursor = await conn.execute(
-        "SELECT active_release_id FROM internal.core_projects WHERE project_id = %s", (project_id,)
-    )
-    row = await cursor.fetchone()
-    release_id = row[0] if row else None
-    here = await load(conn, project_id, release_id)
+    project = await projects.find(conn, project_id)
+    release_id = project.active_release_id if project else None
+    here = await bundle_rows.load(conn, project_id, release_id)
     missing = [entry for entry in state["functions"] if entry["name"] not in here]
     if release_id is None or not missing:
         return
     for entry in missing:
-        found = await load_by_code(conn, project_id, entry["name"], entry["code_hash"])
+        found = await bundle_rows.load_by_code(conn, project_id, entry["name"], entry["code_hash"])
         if found is not None:
             here[entry["name"]] = replace(found, entry=entry)
-    await save(conn, project_id, release_id, here)
+    await bundle_rows.save(conn, project_id, release_id, here)
 
 
 def wanted(before: Mapping[str, Bundle], wire: WireSpec, target: Mapping[str, Any]) -> dict[str, Bundle]:

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions.logs import tail_of
+from run402_cli.core.functions.log_routes import tail_of
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.jobs import rows
 from run402_cli.core.jobs.types import TYPES

@@ -32,6 +32,8 @@ def test_a_list_has_names_and_times_only(functions: Functions) -> None:
     assert [entry["key"] for entry in answer.json()["secrets"]] == ["A_KEY", "B_KEY"]
     assert "the-value-of-b" not in answer.text
     assert functions.client.get(url).status_code == 401
+    # Who calls is looked at before what is asked for.
+    assert functions.client.post(url, content=b"{").status_code == 401
 
 
 def test_values_are_encrypted_in_the_database(functions: Functions, database_url: str) -> None:

@@ -110,6 +110,16 @@ async def save(conn: Connection, project_id: str, release_id: str, bundles: Mapp
         )
 
 
+async def copy(conn: Connection, project_id: str, target_id: str) -> None:
+    """Give another project, which has none yet, all of a project's."""
+    await conn.execute(
+        "INSERT INTO internal.core_function_bundles (project_id, release_id, name, entry, code, lock,"
+        " runtime_version, created_at, updated_at) SELECT %s, release_id, name, entry, code, lock, runtime_version,"
+        " created_at, updated_at FROM internal.core_function_bundles WHERE project_id = %s",
+        (target_id, project_id),
+    )
+
+
 async def require_deployed(conn: Connection, project: Project, name: str) -> None:
     """404 function_not_found, with the names that there are, unless the active release has this function."""
     found = await load(conn, project.project_id, project.active_release_id)
