@@ -19,12 +19,10 @@ NO_POLICY_YET = {
     "ci/bindings.py",
     "ci/sessions.py",
     "console/routes.py",
-    "content/uploads.py",
     "copies/branches.py",
     "copies/snapshots.py",
     "expose/routes.py",
     "rest/handler.py",
-    "sites/static.py",
     "sites/subdomains.py",
     "storage/blobs.py",
     "storage/handed.py",
@@ -34,7 +32,6 @@ NO_POLICY_YET = {
     "users/settings.py",
 }
 SQL_YET = {
-    "content/uploads.py",
     "copies/branches.py",
     "copies/snapshots.py",
     "sites/subdomains.py",

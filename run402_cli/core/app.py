@@ -26,7 +26,7 @@ from run402_cli.core.callers.siwx import Siwx
 from run402_cli.core.ci import routes as ci_routes
 from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.console import routes as console_routes
-from run402_cli.core.content import uploads as content
+from run402_cli.core.content import routes as content_routes
 from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.diagnostics import routes as diagnostics_routes
 from run402_cli.core.errors import GatewayError
@@ -58,7 +58,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *expose.ROUTES,
     *credentials.ROUTES,
     *account.ROUTES,
-    *content.ROUTES,
+    *content_routes.ROUTES,
     *apply.ROUTES,
     *rehearse.ROUTES,
     *operations.ROUTES,

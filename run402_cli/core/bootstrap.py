@@ -8,7 +8,7 @@ from run402_cli.core import expose
 from run402_cli.core.archives import records as archives_records
 from run402_cli.core.callers import credential_rows, payments, tiers, wallet_rows
 from run402_cli.core.ci import bindings as ci_bindings
-from run402_cli.core.content import uploads as content
+from run402_cli.core.content import rows as content
 from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.daemon import datadir
 from run402_cli.core.db import Connection

@@ -14,7 +14,8 @@ import psutil
 import pytest
 from deploy_kit import sha256, upload
 
-from run402_cli.core.content import uploads as content
+from run402_cli.core.content import receiving as content
+from run402_cli.core.content import signing
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.gateway import Gateway
 
@@ -161,7 +162,7 @@ class TestPlannedUploads:
         assert client.put(url.replace("expires=", "expires=9"), content=DATA).status_code == 403
         assert client.put(url.partition("?")[0], content=DATA).status_code == 403
         upload_id = url.partition("/uploads/")[2].partition("/")[0]
-        old = content._signature(gateway.settings.signed_read_secret, upload_id, 1, 1000)
+        old = signing._signature(gateway.settings.signed_read_secret, upload_id, 1, 1000)
         expired = client.put(f"/content/v1/uploads/{upload_id}/1?expires=1000&signature={old}", content=DATA)
         assert (expired.status_code, expired.json()["error"]) == (403, "upload_url_expired")
 

@@ -22,7 +22,7 @@ import pytest
 from e2e_kit import Cli, Done, make
 from faulty_proxy import Answer, Behaviour, Exchange, FaultyProxy, json_answer
 
-from run402_cli.core.content.uploads import _signature
+from run402_cli.core.content.signing import _signature
 from run402_cli.core.daemon import datadir
 
 pytestmark = pytest.mark.e2e

@@ -11,10 +11,10 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Match, Route
+from starlette.routing import Match
 from starlette.types import Scope
 
-from run402_cli.core.callers.auth import project_by_id, require_service_key
+from run402_cli.core.callers.auth import SERVICE_KEY, project_by_id
 from run402_cli.core.callers.surfaces import CONTROL_PLANE, site_label
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.routes import call_route
@@ -22,6 +22,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import ALL_METHODS, Found, Site, live_sites, look_up, project_of_host
 from run402_cli.core.web.http import reply
+from run402_cli.core.web.routing import OPEN, Route, admitted
 from run402_cli.release.static_manifest import cache_control, static_manifest_sha256
 
 STREAM_BYTES = 256 * 1024
@@ -209,8 +210,8 @@ async def _stream(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
 
 async def diagnostics(request: Request) -> Response:
     """GET /projects/v1/{project_id}/static-diagnostics (service key): what is public and what is not."""
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
         site = await live_sites.active(conn, project.project_id)
     files = site.files if site else {}
     assets = [entry["path"] for entry in site.state["site"]["paths"]] if site else []
@@ -248,8 +249,8 @@ class HostRoute(Route):
 
 METHODS = list(ALL_METHODS)
 ROUTES = [
-    Route("/projects/v1/{project_id}/static-diagnostics", diagnostics, methods=["GET"]),
-    Route("/projects/v1/{project_id}/static", serve_project, methods=METHODS),
-    Route("/projects/v1/{project_id}/static/{path:path}", serve_project, methods=METHODS),
-    HostRoute("/{path:path}", serve_host, methods=METHODS),
+    Route("/projects/v1/{project_id}/static-diagnostics", diagnostics, methods=["GET"], who=SERVICE_KEY),
+    Route("/projects/v1/{project_id}/static", serve_project, methods=METHODS, who=OPEN),
+    Route("/projects/v1/{project_id}/static/{path:path}", serve_project, methods=METHODS, who=OPEN),
+    HostRoute("/{path:path}", serve_host, methods=METHODS, who=OPEN),
 ]

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from run402_cli.core.sites.static import HostRoute
 from run402_cli.core.storage import blobs, handed, reads, uploads
+from run402_cli.core.web.routing import OPEN
 
 _PROJECT = "/projects/v1/{project_id}/storage"
 
@@ -29,5 +30,5 @@ ROUTES = [
     Route(f"{_PROJECT}/blob/{{key:path}}/sign", blobs.sign_object, methods=["POST"]),
     Route(f"{_PROJECT}/blob/{{key:path}}", reads.read_blob, methods=["GET"]),
     Route(f"{_PROJECT}/blob/{{key:path}}", blobs.delete_object, methods=["DELETE"]),
-    HostRoute("/_blob/{key:path}", reads.read_at_site, methods=["GET"]),
+    HostRoute("/_blob/{key:path}", reads.read_at_site, methods=["GET"], who=OPEN),
 ]

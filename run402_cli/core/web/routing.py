@@ -28,14 +28,15 @@ _ADMITTED = "run402.admitted"
 class Policy:
     """Who may call a route. `says` completes "Whoever calls it ..." in the documentation.
 
-    `check` raises GatewayError (401, 403, 404) or returns what the handler is told of the caller. None: nothing can be
-    checked before the handler, either because the route is open or because what is asked for says whose it is; then
-    `within` names what the handler calls.
+    `check` raises GatewayError (401, 403, 404) or returns what the handler is told of the caller; `alone` does so from the
+    request alone, without the database. Neither: nothing can be checked before the handler, either because the route is open
+    or because what is asked for says whose it is; then `within` names what the handler calls.
     """
 
     name: str
     says: str
     check: Check | None = None
+    alone: Callable[[Request], Any] | None = None
     within: str = ""
 
 
@@ -48,14 +49,17 @@ class Route(StarletteRoute):
 
 
 def _guarded(endpoint: Endpoint, who: Policy) -> Endpoint:
-    check = who.check
-    if check is None:
+    check, alone = who.check, who.alone
+    if check is None and alone is None:
         return endpoint
 
     @functools.wraps(endpoint)
     async def guarded(request: Request) -> Response:
-        async with gateway_of(request).connection() as conn:
-            request.scope[_ADMITTED] = await check(conn, request)
+        if alone is not None:
+            request.scope[_ADMITTED] = alone(request)
+        if check is not None:
+            async with gateway_of(request).connection() as conn:
+                request.scope[_ADMITTED] = await check(conn, request)
         return await endpoint(request)
 
     return guarded

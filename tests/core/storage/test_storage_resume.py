@@ -9,7 +9,7 @@ import httpx
 import pytest
 from storage_kit import Storage, sha256
 
-from run402_cli.core.content import uploads as content
+from run402_cli.core.content import receiving as content
 from run402_cli.core.gateway import Gateway
 
 DATA = hashlib.sha256(b"seed").digest() * 80
