@@ -19,8 +19,6 @@ NO_POLICY_YET = {
     "ci/bindings.py",
     "ci/sessions.py",
     "console/routes.py",
-    "copies/branches.py",
-    "copies/snapshots.py",
     "expose/routes.py",
     "rest/handler.py",
     "sites/subdomains.py",
@@ -32,8 +30,6 @@ NO_POLICY_YET = {
     "users/settings.py",
 }
 SQL_YET = {
-    "copies/branches.py",
-    "copies/snapshots.py",
     "sites/subdomains.py",
     "users/settings.py",
 }

@@ -27,7 +27,7 @@ from run402_cli.core.ci import routes as ci_routes
 from run402_cli.core.ci.sessions import Sessions
 from run402_cli.core.console import routes as console_routes
 from run402_cli.core.content import routes as content_routes
-from run402_cli.core.copies import branches, snapshots
+from run402_cli.core.copies import branch_routes, snapshot_routes
 from run402_cli.core.diagnostics import routes as diagnostics_routes
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import manage as functions_manage
@@ -65,8 +65,8 @@ ROUTES: tuple[BaseRoute, ...] = (
     *releases_routes.ROUTES,
     *url_resolution.ROUTES,
     *project_routes.ROUTES,
-    *snapshots.ROUTES,
-    *branches.ROUTES,
+    *snapshot_routes.ROUTES,
+    *branch_routes.ROUTES,
     *subdomains.ROUTES,
     *domains.ROUTES,
     *cache.ROUTES,

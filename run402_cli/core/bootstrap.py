@@ -9,7 +9,7 @@ from run402_cli.core.archives import records as archives_records
 from run402_cli.core.callers import credential_rows, payments, tiers, wallet_rows
 from run402_cli.core.ci import bindings as ci_bindings
 from run402_cli.core.content import rows as content
-from run402_cli.core.copies import branches, snapshots
+from run402_cli.core.copies import branch_rows, snapshot_rows
 from run402_cli.core.daemon import datadir
 from run402_cli.core.db import Connection
 from run402_cli.core.diagnostics import event_rows, fault_rows
@@ -59,8 +59,8 @@ TABLES: tuple[str, ...] = (
     jobs.DDL,
     event_rows.DDL,
     fault_rows.DDL,
-    snapshots.DDL,
-    branches.DDL,
+    snapshot_rows.DDL,
+    branch_rows.DDL,
     site_rows.DDL,
     wallet_rows.DDL,
     payments.DDL,

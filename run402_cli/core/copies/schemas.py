@@ -126,6 +126,10 @@ async def drop_schema(conn: Connection, slot: str) -> None:
     await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(slot)))
 
 
+async def rename_schema(conn: Connection, slot: str, new: str) -> None:
+    await conn.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(slot), sql.Identifier(new)))
+
+
 async def schema_bytes(conn: Connection, slot: str) -> int:
     """What a schema takes up on disk: its tables, indexes and materialized views, in bytes."""
     cur = await conn.execute(

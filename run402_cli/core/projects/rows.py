@@ -115,6 +115,14 @@ async def _drop_one(conn: Connection, project_id: str) -> None:
     await conn.execute("DELETE FROM internal.core_projects WHERE project_id = %s", (project_id,))
 
 
+async def set_schema(conn: Connection, project_id: str, slot: str) -> None:
+    """The project's tables are those of another schema from now on."""
+    await conn.execute(
+        "UPDATE internal.core_projects SET schema_slot = %s, updated_at = now() WHERE project_id = %s",
+        (slot, project_id),
+    )
+
+
 async def find(conn: Connection, project_id: str) -> Project | None:
     """The project of an id."""
     cursor = await conn.execute(f"SELECT {COLUMNS} FROM internal.core_projects WHERE project_id = %s", (project_id,))

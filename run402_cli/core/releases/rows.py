@@ -128,6 +128,25 @@ async def activate_plan(conn: Connection, plan: Plan) -> None:
     await point_at(conn, plan.project_id, plan.target_release_id, plan.target_release["subdomains"]["names"])
 
 
+async def insert_first(
+    conn: Connection,
+    project_id: str,
+    release_id: str,
+    state: dict[str, Any],
+    digest: str,
+    *,
+    manifest_digest: str | None = None,
+    operation_id: str | None = None,
+) -> None:
+    """The release that a project comes with, a branch or an import; `point_at` makes it the active one."""
+    await conn.execute(
+        "INSERT INTO internal.core_releases"
+        " (project_id, release_id, digest, state, manifest_digest, operation_id, generation)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 1)",
+        (project_id, release_id, digest, Jsonb(state), manifest_digest, operation_id),
+    )
+
+
 async def point_at(conn: Connection, project_id: str, release_id: str, subdomains: list[str]) -> None:
     """Move the active pointer and the subdomains with it. 409 SUBDOMAIN_TAKEN when another project has one."""
     await check_subdomains(conn, project_id, subdomains)
