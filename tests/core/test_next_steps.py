@@ -19,7 +19,7 @@ from run402_cli.core.app import ROUTES
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.web import hints
 
-CORE = Path(hints.__file__).parent
+CORE = Path(hints.__file__).parent.parent
 BODIES = (b"", b"{", b"[]", b'{"nonsense": 1}', b'{"name": 5, "key": "a b", "email": "x", "ref": "nope"}')
 # Wrong in one thing each: what stands in the path after the project, the query, and the JSON body.
 WRONG: tuple[tuple[str, str, Any], ...] = (
@@ -80,7 +80,7 @@ def test_every_kind_of_refusal_has_its_next_step(status: int, word: str) -> None
     for path in ("/projects/v1/prj_1/x", "/apply/v1/plans", "/nowhere"):
         body = hints.body(GatewayError(status, word, "It is refused."), path)
         assert without(body, path) is None, (path, body)
-        assert advice.commands_in(body["hint"])
+        assert advice.commands_in(body["hint"]) or (path.startswith("/apply") and word in hints._IN_MANIFEST)
 
 
 def filled(route: Route, project_id: str) -> str:
@@ -150,3 +150,36 @@ def test_rest_names_the_expose_manifest_of_the_project(
         *("run402", "projects", "get-expose", "--project"),
         project["project_id"],
     ]
+
+
+def refused(client: httpx.Client, project: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    answer = client.post("/apply/v1/plans", json={"spec": {"project_id": project["project_id"], **spec}})
+    assert 400 <= answer.status_code < 500
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        ({"site": {"replace": 5}}, "Correct site.replace in the manifest, then deploy again."),
+        ({"domains": {"set": ["a.example"]}}, None),
+        ({"nonsense": {}}, None),
+        ({"checks": [{"id": "a"}]}, None),
+    ],
+)
+def test_a_refused_manifest_says_what_to_change_and_no_command(
+    client: httpx.Client, project: dict[str, Any], spec: dict[str, Any], hint: str | None
+) -> None:
+    body = refused(client, project, spec)
+    assert hint in (None, body["hint"])
+    assert " the manifest" in body["hint"], body
+    assert not advice.commands_in(body["hint"])
+    assert not [action for action in body["next_actions"] if action.get("command")]
+
+
+def test_the_words_of_the_table_are_words_of_the_gateway() -> None:
+    sources = "".join(
+        path.read_text(encoding="utf-8") for path in CORE.rglob("*.py") if path != Path(hints.__file__)
+    ).lower()
+    assert [word for word in hints._IN_MANIFEST if f'"{word}"' not in sources] == []

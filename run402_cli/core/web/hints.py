@@ -106,6 +106,30 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     (r"/cache", "cache --help"),
     (r"/projects", "projects --help"),
 )
+# What to change in the manifest, by the word of the error; {resource} is the field that the refusal is about. Texts, not
+# commands: the command is the deploy that was refused, and it repeats only when something was changed.
+_IN_MANIFEST: dict[str, str] = {
+    "invalid_release_spec": "Correct {resource} in the manifest",
+    "unsupported_capability": "Leave {resource} out of the manifest for this gateway",
+    "checks_failed": "Correct the page or function that the first failed check asks for, or what `checks` expects of it",
+    "migration_checksum_mismatch": "Write the applied migration as it was, and put the change into one with a new id",
+    "migration_interrupted": "Bring the schema to what the migration is to make, or give the rest of it an id of its own",
+    "migration_not_zero_downtime": "Split the change over two manifests, or take database.zero_downtime out",
+    "invalid_function_bundle": "Correct the source of {resource}, or what it imports",
+    "dependency_install_failed": "Correct the name or the version in the deps of the function",
+    "invalid_function_schedule": "Correct the cron expression or the timezone of the function's schedule",
+    "schedule_limit_exceeded": "Take schedules out of the functions of the manifest",
+    "deploy_invalid_role_gate": "Correct require_role of the function",
+    "role_gate_invalid_identifier": "Correct require_role of the function",
+    "prune_confirmation_required": "Put the values of the message into assets.sync.confirm, or take assets.sync out",
+    "locale_not_canonical": "Write the locale in i18n as the message shows it",
+    "content_digest_missing": "Deploy the same manifest again: what is missing is uploaded.",
+    "content_missing": "Deploy the same manifest again: what is missing is uploaded.",
+    "content_digest_mismatch": "Deploy again, and leave the files alone while they are sent.",
+    "content_size_mismatch": "Deploy again, and leave the files alone while they are sent.",
+    "checksum_mismatch": "Deploy again, and leave the files alone while they are sent.",
+    "idempotency_key_mismatch": "Give the idempotency key of the plan, or make a new plan",
+}
 # Codes of REST by which a table, column or function is not there for the caller: unknown, or not exposed.
 _DARK = ("PGRST205", "PGRST202", "PGRST204", "PGRST200", "42501", "42P01", "42703")
 _SCHEMA_STATES = ("42P01", "42703", "42883", "42704", "3F000")
@@ -121,11 +145,22 @@ def body(error: GatewayError, path: str) -> dict[str, Any]:
         first = next((each["command"] for each in made["next_actions"] if each.get("command")), None)
         made |= {"hint": f"Next: {first}"} if first else {}
     if not made.get("hint"):
-        made["hint"] = f"Next: {advice.command(*words)}"
+        made["hint"] = _edit(error, path) or f"Next: {advice.command(*words)}"
     if not made.get("next_actions"):
         found = [each for text in (made["hint"], error.message) for each in advice.commands_in(text)] or [words]
         made["next_actions"] = [advice.run(*each) for each in _once(found) if each[-1:] != ["--help"]]
     return made
+
+
+def _edit(error: GatewayError, path: str) -> str | None:
+    """What to change before the deploy is repeated; None for a refusal that is not about a manifest."""
+    resource = error.fields.get("resource")
+    if not re.match(r"/apply|/content", path) or error.error in _BY_ERROR or advice.commands_in(error.message):
+        return None
+    text = _IN_MANIFEST.get(error.error) or ("Correct {resource} in the manifest" if resource else None)
+    if text is None or text.endswith("."):
+        return text
+    return f"{text.replace('{resource}', str(resource or 'it'))}, then deploy again."
 
 
 def _once(commands: list[list[str]]) -> list[list[str]]:
