@@ -6,7 +6,7 @@ from typing import Any
 
 from run402_cli.core import expose
 from run402_cli.core.archives import records as archives_records
-from run402_cli.core.callers import credential_rows, payments, tiers, wallet_rows
+from run402_cli.core.callers import credential_rows, payment_rows, wallet_rows
 from run402_cli.core.ci import bindings as ci_bindings
 from run402_cli.core.content import rows as content
 from run402_cli.core.copies import branch_rows, snapshot_rows
@@ -63,8 +63,7 @@ TABLES: tuple[str, ...] = (
     branch_rows.DDL,
     site_rows.DDL,
     wallet_rows.DDL,
-    payments.DDL,
-    tiers.DDL,
+    payment_rows.DDL,
     ci_bindings.DDL,
     archives_records.DDL,
 )

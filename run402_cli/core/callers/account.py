@@ -12,7 +12,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers import payments, siwx, tiers, wallet_rows
+from run402_cli.core.callers import payment_rows, payments, siwx, tiers, wallet_rows
 from run402_cli.core.callers.auth import OWNER
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -55,7 +55,7 @@ async def tier_status(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         seen = await project_rows.visible(conn, wallet)
         stored = await project_rows.table_bytes(conn)
-        lease = await tiers.lease(conn, wallet) if wallet else None
+        lease = await payment_rows.lease(conn, wallet) if wallet else None
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
     usage = {
         "projects": len(seen),

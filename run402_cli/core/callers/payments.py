@@ -16,28 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from psycopg.rows import dict_row
 from starlette.requests import Request
 
 from run402_cli import advice
-from run402_cli.core.callers import siwx
+from run402_cli.core.callers import payment_rows, siwx
 from run402_cli.core.callers.wallet_signatures import ADDRESS, address_word, signer_of, typed_digest, word
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.keccak import keccak256
-
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_payments (
-  payer text NOT NULL,
-  nonce text NOT NULL,
-  amount_usd_micros bigint NOT NULL,
-  purpose text NOT NULL,
-  transaction_id text NOT NULL,
-  settled_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (payer, nonce)
-);
-"""
 
 HEADER = "payment-signature"
 NETWORK = "eip155:84532"
@@ -126,12 +113,8 @@ async def count(conn: Connection, request: Request, payment: Payment | None, pri
         return
     if payment is None:
         raise _challenge(request, price, purpose, f"{purpose} costs {price / 1_000_000:.2f} USD on this gateway.")
-    cursor = await conn.execute(
-        "INSERT INTO internal.core_payments (payer, nonce, amount_usd_micros, purpose, transaction_id)"
-        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (payment.payer, payment.nonce, payment.amount, purpose, payment.transaction),
-    )
-    if cursor.rowcount == 0:
+    new = await payment_rows.take(conn, payment.payer, payment.nonce, payment.amount, purpose, payment.transaction)
+    if not new:
         raise GatewayError(
             409,
             "payment_already_used",
@@ -144,19 +127,7 @@ async def count(conn: Connection, request: Request, payment: Payment | None, pri
 
 async def counted(conn: Connection, payment: Payment) -> bool:
     """Has this payment paid for something?"""
-    query = "SELECT 1 FROM internal.core_payments WHERE payer = %s AND nonce = %s"
-    return await (await conn.execute(query, (payment.payer, payment.nonce))).fetchone() is not None
-
-
-async def newest(conn: Connection, *, limit: int, offset: int) -> list[dict[str, Any]]:
-    """{payer, amount_usd_micros, purpose, settled_at} of what was paid to this gateway, newest first."""
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT payer, amount_usd_micros, purpose, settled_at FROM internal.core_payments"
-            " ORDER BY settled_at DESC, payer, nonce LIMIT %s OFFSET %s",
-            (limit, offset),
-        )
-        return await cursor.fetchall()
+    return await payment_rows.is_taken(conn, payment.payer, payment.nonce)
 
 
 def purchase_key(request: Request, payment: Payment | None, what: str) -> str | None:

@@ -8,31 +8,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
-from run402_cli.core.callers import payments, siwx
+from run402_cli.core.callers import payment_rows, payments, siwx
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.instants import iso
-
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_tier_leases (
-  wallet text PRIMARY KEY,
-  tier text NOT NULL,
-  started_at timestamptz NOT NULL,
-  expires_at timestamptz NOT NULL
-);
-CREATE TABLE IF NOT EXISTS internal.core_tier_purchases (
-  purchase_key text PRIMARY KEY,
-  answer jsonb NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT now()
-);
-"""
 
 # USD micros and lease, from small to large.
 TIERS: Final = {
@@ -64,10 +49,9 @@ async def set_tier(request: Request) -> Response:
     payment = payments.presented(request, price, purpose)
     key = payments.purchase_key(request, payment, purpose)
     async with gateway_of(request).connection() as conn, conn.transaction():
-        # One purchase of a wallet at a time: the second extends the lease of the first, or finds its answer.
-        await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('tier ' || %s, 402))", (wallet,))
+        await payment_rows.lock_tier(conn, wallet)
         earlier = await _answered(conn, key, tier) if key else None
-        former = await lease(conn, wallet)
+        former = await payment_rows.lease(conn, wallet)
         if earlier is None:
             _refuse_downgrade(former, tier)
             await payments.count(conn, request, payment, price, purpose)
@@ -98,15 +82,6 @@ def _tier(request: Request) -> str:
     return tier
 
 
-async def lease(conn: Connection, wallet: str) -> tuple[str, datetime, datetime] | None:
-    """(tier, start, end) of the lease that the wallet has now, or None."""
-    query = (
-        "SELECT tier, started_at, expires_at FROM internal.core_tier_leases WHERE wallet = %s AND expires_at > now()"
-    )
-    row = await (await conn.execute(query, (wallet,))).fetchone()
-    return None if row is None else (row[0], row[1], row[2])
-
-
 def _refuse_downgrade(former: tuple[str, datetime, datetime] | None, tier: str) -> None:
     if former is not None and _ORDER.index(former[0]) > _ORDER.index(tier):
         raise GatewayError(
@@ -118,17 +93,16 @@ def _refuse_downgrade(former: tuple[str, datetime, datetime] | None, tier: str) 
 
 
 async def _answered(conn: Connection, key: str, tier: str) -> dict[str, Any] | None:
-    query = "SELECT answer FROM internal.core_tier_purchases WHERE purchase_key = %s"
-    row = await (await conn.execute(query, (key,))).fetchone()
-    if row is not None and row[0]["tier"] != tier:
+    answer = await payment_rows.purchase(conn, key)
+    if answer is not None and answer["tier"] != tier:
         raise GatewayError(
             409,
             "idempotency_key_conflict",
-            f"This Idempotency-Key already bought the tier {row[0]['tier']}. Use another: "
+            f"This Idempotency-Key already bought the tier {answer['tier']}. Use another: "
             f"{advice.command('tier', 'set', tier, '--idempotency-key', advice.Blank('new key'))}",
             code="IDEMPOTENCY_KEY_CONFLICT",
         )
-    return None if row is None else row[0]
+    return answer
 
 
 async def _grant(
@@ -138,12 +112,7 @@ async def _grant(
     renewed = former is not None and former[0] == tier
     start = former[1] if former is not None and renewed else now
     end = (former[2] if former is not None and renewed else now) + TIERS[tier][1]
-    await conn.execute(
-        "INSERT INTO internal.core_tier_leases (wallet, tier, started_at, expires_at) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (wallet) DO UPDATE SET tier = excluded.tier, started_at = excluded.started_at,"
-        " expires_at = excluded.expires_at",
-        (wallet, tier, start, end),
-    )
+    await payment_rows.set_lease(conn, wallet, tier, start, end)
     answer = {
         "wallet": wallet,
         "action": "renew" if renewed else "subscribe" if former is None else "upgrade",
@@ -154,7 +123,5 @@ async def _grant(
         "allowance_remaining_usd_micros": 0,
     }
     if key:
-        await conn.execute(
-            "INSERT INTO internal.core_tier_purchases (purchase_key, answer) VALUES (%s, %s)", (key, Jsonb(answer))
-        )
+        await payment_rows.remember_purchase(conn, key, answer)
     return answer

@@ -10,7 +10,8 @@ import htpy as h
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers import payments as paid
+from run402_cli.core.callers import payment_rows
+from run402_cli.core.callers.payments import required
 from run402_cli.core.console import inside
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.web.instants import iso
@@ -78,7 +79,7 @@ async def payments(request: Request) -> Response:
     """/_run402/payments: what was paid to this gateway, newest first."""
     number = page_number(request)
     async with gateway_of(request).connection() as conn:
-        found = await paid.newest(conn, limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE)
+        found = await payment_rows.newest(conn, limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE)
     rows = [
         (iso(row["settled_at"]), row["purpose"], f"{row['amount_usd_micros'] / 1e6:.2f} USD", h.code[row["payer"]])
         for row in found[:PAGE_SIZE]
@@ -87,7 +88,7 @@ async def payments(request: Request) -> Response:
     free = "This gateway charges nothing. One that does: run402 core start --require-payment"
     return page(
         "Payments",
-        h.p(".dim")[charges if paid.required(request) else free, " No money moves: payments are checked on no chain."],
+        h.p(".dim")[charges if required(request) else free, " No money moves: payments are checked on no chain."],
         table(("When", "For", "Amount", "Payer"), rows, empty="Nothing was paid."),
         pager(number, len(found) > PAGE_SIZE, "payments"),
         here=address("payments"),

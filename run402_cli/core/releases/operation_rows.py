@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.instants import iso
 
 DDL = """
@@ -140,6 +141,14 @@ async def record(
         )
         await advance(conn, operation_id, "ready", kind, "done", message)
     return operation_id
+
+
+async def begin_promotion(conn: Connection, operation_id: str, project: Project, release_id: str) -> None:
+    await conn.execute(
+        "INSERT INTO internal.core_operations (operation_id, project_id, status, base_release_id,"
+        " target_release_id, release_id) VALUES (%s, %s, 'activating', %s, %s, %s)",
+        (operation_id, project.project_id, project.active_release_id, release_id, release_id),
+    )
 
 
 async def newest(conn: Connection, project_id: str, *, limit: int, after: str | None) -> list[Operation]:

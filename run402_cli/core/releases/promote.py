@@ -14,6 +14,7 @@ from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases import operation_rows
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.diffs import removals
 from run402_cli.core.releases.operation_rows import advance
@@ -62,8 +63,7 @@ async def promote(request: Request) -> Response:
 async def _target(conn: Connection, project: Project, release_id: str) -> Release:
     release = await releases.find(conn, project.project_id, release_id)
     if release is None:
-        cur = await conn.execute("SELECT 1 FROM internal.core_releases WHERE release_id = %s LIMIT 1", (release_id,))
-        if await cur.fetchone():
+        if await releases.owners(conn, release_id):
             raise _refused(
                 400,
                 "PROMOTE_PROJECT_MISMATCH",
@@ -139,21 +139,8 @@ def _acknowledged(release_id: str, warnings: list[dict[str, Any]], allowed: list
 async def _move(gateway: Gateway, conn: Connection, project: Project, target: Release) -> str:
     operation_id = f"op_{secrets.token_hex(12)}"
     async with conn.transaction():
-        await conn.execute(
-            "INSERT INTO internal.core_operations (operation_id, project_id, status, base_release_id,"
-            " target_release_id, release_id) VALUES (%s, %s, 'activating', %s, %s, %s)",
-            (operation_id, project.project_id, project.active_release_id, target.release_id, target.release_id),
-        )
-        await conn.execute(
-            "UPDATE internal.core_releases SET superseded_at = now() WHERE project_id = %s AND superseded_at IS NULL",
-            (project.project_id,),
-        )
-        await conn.execute(
-            "UPDATE internal.core_releases SET superseded_at = NULL, activated_at = now(), generation ="
-            " (SELECT max(generation) + 1 FROM internal.core_releases WHERE project_id = %s)"
-            " WHERE project_id = %s AND release_id = %s",
-            (project.project_id, project.project_id, target.release_id),
-        )
+        await operation_rows.begin_promotion(conn, operation_id, project, target.release_id)
+        await releases.reactivate(conn, project.project_id, target.release_id)
         await releases.point_at(conn, project.project_id, target.release_id, target.state["subdomains"]["names"])
         for part in SECTIONS:
             await part.switched(gateway, conn, project.project_id, target.state)

@@ -147,6 +147,20 @@ async def insert_first(
     )
 
 
+async def reactivate(conn: Connection, project_id: str, release_id: str) -> None:
+    """An earlier release is the newest generation again; `point_at` makes it answer."""
+    await conn.execute(
+        "UPDATE internal.core_releases SET superseded_at = now() WHERE project_id = %s AND superseded_at IS NULL",
+        (project_id,),
+    )
+    await conn.execute(
+        "UPDATE internal.core_releases SET superseded_at = NULL, activated_at = now(), generation ="
+        " (SELECT max(generation) + 1 FROM internal.core_releases WHERE project_id = %s)"
+        " WHERE project_id = %s AND release_id = %s",
+        (project_id, project_id, release_id),
+    )
+
+
 async def point_at(conn: Connection, project_id: str, release_id: str, subdomains: list[str]) -> None:
     """Move the active pointer and the subdomains with it. 409 SUBDOMAIN_TAKEN when another project has one."""
     await check_subdomains(conn, project_id, subdomains)
