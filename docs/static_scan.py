@@ -27,6 +27,8 @@ _ENVIRONMENT = re.compile(r"(RUN402|CORE|GITHUB|GH|ACTIONS)_[A-Z_]+")
 _OTHER_PROCESS = ("mcp", "sdk")
 # Names every variable, and reads none.
 _TABLE_OF_VARIABLES = f"{PACKAGE}.environment"
+# It has tables of the codes that others raise.
+_READS_CODES = f"{PACKAGE}.guidance"
 # The gateway runs in a process of its own; these of its modules start and find it.
 _GATEWAY_CONTROL = ("core.daemon.launcher", "core.daemon.datadir", "core.errors")
 # Methods that a library calls, besides dunder methods.
@@ -220,7 +222,7 @@ class Source:
             if id(node) in self._prefixed:
                 out.codes |= self._prefixed[id(node)]
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if node.value in self.codes and id(node) not in compared:
+                if node.value in self.codes and id(node) not in compared and unit.module != _READS_CODES:
                     out.codes.add(node.value)
                 if node.value in self.variables and unit.module != _TABLE_OF_VARIABLES:
                     out.environment.add(node.value)

@@ -196,6 +196,12 @@ class NetworkError(Run402Error):
 
 
 # Body keys that belong to the classified error and may be filled in when the gateway left them out.
+# What to look at after a refusal that this program names itself, and why.
+_LOOK = {
+    "UNAUTHORIZED": (("status",), "It shows the wallet and the gateway in use."),
+    "PROJECT_HAS_PENDING_TRANSFER": (("transfer", "list"), "Accept or cancel the transfer, then repeat."),
+    "PAYMENT_REQUIRED": (("tier", "status"), "It shows what the wallet's organization pays for."),
+}
 _WRITE_AUTH = {"WRITE_AUTH_REQUIRED", "WRITE_AUTH_BINDING_MISMATCH", "WRITE_AUTH_SESSION_INVALID"}
 
 
@@ -282,6 +288,11 @@ class ApiError(Run402Error):
         if self.code == "AUTH_REQUIRED":
             why = "This call needs a signed-in caller."
             return {"next_actions": [{"type": "authenticate", "auth": "SIWX", "why": why}]}
+        if self.code in _LOOK:
+            from run402_cli import advice
+
+            words, why = _LOOK[self.code]
+            return {"next_actions": [advice.action("run_command", *words, why=why)]}
         return {}
 
     def _hint(self, out: Envelope) -> str | None:

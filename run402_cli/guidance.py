@@ -3,8 +3,9 @@
 An error that brings next_actions of its own keeps them. For the others the first action is, in this order: the command with
 the wrong word mended or left blank; the command with what the hint's command has on top; the commands of the hint or the
 message, on the project and wallet that were typed; the command with the wrong value left blank; the same command once more
-where that may help; its help. Answers of a gateway keep what the gateway
-said. An action that agrees to something has `confirms`. See docs/protocol/errors.md, "Next actions".
+where that may help; the command that reads the corrected text again; its help. Answers of a gateway keep what the gateway
+said; a bare refusal gets a look at the request. An action that agrees to something has `confirms`. See
+docs/protocol/errors.md, "Next actions".
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Envelope = dict[str, Any]
 def finished(envelope: Envelope) -> Envelope:
     """The envelope as it is shown: with a next step, and without secrets."""
     told = secrecy.CommandLine(as_typed.words())
-    guided = envelope if "http" in envelope else _guided(envelope, told)
+    guided = _refused(envelope, told) if "http" in envelope else _guided(envelope, told)
     actions = guided.get("next_actions")
     if told.words and isinstance(actions, list):
         guided = {**guided, "next_actions": [_placed(action, told) for action in actions]}
@@ -30,6 +31,8 @@ def finished(envelope: Envelope) -> Envelope:
 
 def _placed(action: Any, told: secrecy.CommandLine) -> Any:
     """An action of any origin: on the project and wallet that were typed, and marked where running it agrees to something."""
+    if isinstance(action, dict) and action.get("type") == "retry" and "command" not in action:
+        return {**action, **advice.shown(advice.command(*told.words))}
     wanted = as_typed.line_of(action)
     if wanted is None:
         return action
@@ -42,6 +45,17 @@ def _placed(action: Any, told: secrecy.CommandLine) -> Any:
 _AGREE = ("--confirm", "--yes", "-y", "--allow-warning", "--allow-warnings")
 
 
+def _refused(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
+    """A refusal of a gateway as it said it. One that says nothing of itself is looked at: a repetition must be safe."""
+    if envelope.get("next_actions") or envelope.get("hint") or envelope.get("code") != "API_ERROR" or not told.words:
+        return envelope
+    seen = advice.run(*as_typed.again("--verbose"), why="It shows the request and the answer.")
+    checked = advice.run("doctor", why="It checks the wallet, the gateway and the versions.")
+    later = advice.action("retry", *told.words, why="After the time that the gateway asks for.")
+    action = later if envelope["http"] == 429 else checked if envelope["http"] >= 500 else seen
+    return {**envelope, "next_actions": [action]}
+
+
 def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
     if actions := envelope.get("next_actions"):
         own = _with_project(told) if envelope.get("code") == "PROJECT_REQUIRED" else []
@@ -49,8 +63,10 @@ def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
     details = envelope.get("details")
     known = details if isinstance(details, dict) else {}
     actions = _mended(envelope, known, told) or _hinted(envelope, told) or _blanked(known, told)
+    actions = actions or _flagged(envelope, told)
     if not actions and envelope.get("retryable") and told.words:
         actions = [advice.action("retry", *told.words)]
+    actions = actions or _corrected(envelope, known, told) or _looked_at(envelope, told)
     hint = envelope.get("hint") or envelope.get("fix")
     if not actions:
         shown = (*told.path, "--help")
@@ -69,6 +85,12 @@ def _with_project(told: secrecy.CommandLine) -> list[Envelope]:
 
 def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
     """The command as typed, with the word that the error is about replaced by what it should be, or left blank."""
+    if (code := envelope.get("code")) in _LEFT_OUT:
+        gone = _LEFT_OUT[str(code)] or str(details.get("flag") or f"--{envelope.get('field')}")
+        return [advice.run(*told.without_flag(gone))] if gone in told.given else []
+    both = details.get("flags")
+    if isinstance(both, list) and len(both) > 1 and all(flag in told.given for flag in both):
+        return [advice.run(*told.without_flag(str(both[0])))]
     near = details.get("closest")
     wrong, right = None, None
     switch = str(details.get("flag"))
@@ -85,20 +107,86 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
             return [advice.run(*as_typed.again(right))] if told.words[-1] == flag else []
     elif envelope.get("code") == "BAD_PROJECT_ID" and details.get("value") in told.words:
         wrong, right = details["value"], Blank("project_id")
+    elif envelope.get("code") in _ANOTHER_FILE:
+        wrong, right = told.given.get("--manifest"), Blank("manifest")
     if wrong is None or right is None:
         return []
     words = told.with_word(wrong, right)
     return [advice.run(*words)] if words else []
 
 
+# Flags that this program does not have any more, or only beside another one.
+_LEFT_OUT = {"UNSUPPORTED_OPTION": "", "BUZZ_MODE_REQUIRED": "", "MERCHANT_RECEIPT_REQUIRED": "--require-receipt"}
+
+
+# Errors that no change of the named manifest cures: it is of the wrong kind.
+_ANOTHER_FILE = ("UNSUPPORTED_DEPLOY_MANIFEST_EXTENSION", "UNSUPPORTED_EXECUTABLE_CONFIG_EXTENSION")
+
+
+def _corrected(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    """For a text that its writer corrects first: the command that only reads it again, else the command itself."""
+    unread = "parse_error" in details
+    if not told.words or (envelope.get("code") in _OF_THE_WORDS and not unread):
+        return []
+    of_a_manifest = envelope.get("code") in _OF_A_MANIFEST
+    if told.flags.get("--check") is False and (unread or of_a_manifest or envelope.get("code") == "LOCAL_ERROR"):
+        why = "Once the manifest is corrected: this reads it and sends nothing."
+        words = [*as_typed.again("--check")]
+        if typed := told.given.get("--spec"):  # the text stands on the line, and may hold what it should not
+            words = secrecy.CommandLine(words).with_word(typed, Blank("json"))
+        return [advice.action("edit_manifest", *words, why=why)]
+    if unread or of_a_manifest or any(told.given.get(flag) for flag in _TEXTS):
+        return [advice.action("edit_request", *told.words, why="Once the text that the message names is corrected.")]
+    return []
+
+
+# Errors about the words themselves, for which the help is the next thing to read.
+_OF_THE_WORDS = ("BAD_USAGE", "BAD_FLAG", "UNKNOWN_FLAG", "UNKNOWN_COMMAND", "UNKNOWN_SUBCOMMAND", "INTERNAL_ERROR")
+# Errors about what a manifest or a source that it names says.
+_OF_A_MANIFEST = frozenset(
+    {"MANIFEST_EMPTY", "INVALID_SPEC", "BAD_FIELD", "APP_SPEC_INVALID", "INVALID_VERIFY_SPEC"}
+    | {"VERIFY_CHECKS_REQUIRED"}
+    | {"UNSAFE_SECRET_MANIFEST", "INVALID_ASSET_METADATA", "INVALID_EXIF_POLICY", "ASSET_DUPLICATE_KEY_IN_PUT"}
+    | {"ASSET_KEY_IN_PUT_AND_DELETE", "BINARY_CONTENT_REQUIRES_BYTES", "SUBDOMAIN_MULTI_NOT_SUPPORTED"}
+    | {"ASTRO_ADAPTER_TREE_IN_SITE", "CONFIG_ENV_REQUIRED", "EXECUTABLE_CONFIG_LOAD_FAILED"}
+    | {"EXECUTABLE_CONFIG_TIMEOUT", "EXECUTABLE_CONFIG_TS_LOADER_UNAVAILABLE", "TYPESCRIPT_FUNCTION_REQUIRES_BUNDLE"}
+    | {"R402_AUTH_PREFLIGHT_FAILED", "PLAN_REQUIRES_INLINE_SPEC", "DRY_RUN_REQUIRES_INLINE_SPEC"}
+)
+# Flags that name a file of text.
+_TEXTS = ("--file", "--manifest", "--event-file", "--body-file", "--env-file", "--key")
+
+
 def _blanked(details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
     """The command as typed with the word that the error repeats left blank."""
-    key = next((key for key in _VALUES if details.get(key) in told.bare), None)
+    words = [*told.bare, *(value for flag, value in told.given.items() if flag == "--output")]
+    key = next((key for key in _VALUES if details.get(key) in words), None)
     return [advice.run(*told.with_word(details[key], Blank(key)))] if key is not None else []
 
 
 # Members of `details` that repeat the word which is wrong, where it is a word of its own.
 _VALUES = ("value", "name", "wallet", "path", "file", "url", "page")
+
+
+def _flagged(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    """The command as typed with the flag that the hint asks for: `Pass --branch <name>`. None that agrees to something."""
+    asked = re.search(r"(--[a-z][a-z-]+) ([^\s,;]+)", str(envelope.get("hint") or "")) if told.words else None
+    if asked is None or not told.flags.get(asked[1]) or asked[1] in told.given:
+        return []
+    value = asked[2].removesuffix(".")
+    blank = Blank(re.sub("[<>]", "", value)) if "<" in value else value
+    return [advice.run(*as_typed.again(asked[1], blank))]
+
+
+def _looked_at(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    """For a read whose answer made no sense or could not be shaped: once more, to see it."""
+    from run402_cli.surface import READ, SURFACE
+
+    known = SURFACE.get(" ".join(told.path))
+    if known is None or known.effect != READ:
+        return []
+    if envelope.get("code") == "JQ_FAILED":
+        return [advice.run(*told.without_flag("--jq"), "--jq", Blank("filter"))]
+    return [advice.run(*as_typed.again("--verbose"))] if envelope.get("code") == "INTERNAL_ERROR" else []
 
 
 def _value(flag: str, details: Envelope) -> str:
@@ -148,7 +236,19 @@ def _whole(usage: list[str], told: secrecy.CommandLine) -> list[str]:
             if isinstance(value, Blank) and len(loose) == 1 and not used:
                 used, value = loose, loose[0]
             more += [flag] if value is None else [flag, value]
-    return list(as_typed.again(*more, without=used)) if more else list(wanted.words)
+    return list(as_typed.again(*more, without=used)) if more else _refilled(wanted, told, loose)
+
+
+def _refilled(wanted: secrecy.CommandLine, told: secrecy.CommandLine, loose: list[str]) -> list[str]:
+    """The command as typed, of which nothing is missing: without the words too many, blank where the usage is."""
+    words = [word for word in told.words if word not in loose] if loose else list(told.words)
+    typed = [*zip(wanted.bare, told.bare, strict=False)]
+    typed += [(value or "", told.given.get(flag) or "") for flag, value in wanted.given.items() if flag in told.given]
+    if not loose:
+        for blank, word in typed:
+            if isinstance(blank, Blank):
+                words = secrecy.CommandLine(words).with_word(word, blank) or words
+    return words if words != list(told.words) else list(wanted.words)
 
 
 def _same_place(wanted: secrecy.CommandLine, told: secrecy.CommandLine) -> list[str]:

@@ -209,6 +209,14 @@ class CommandLine:
                 return [*self.words[:place], *new, *self.words[place + 1 :]]
         return []
 
+    def without_flag(self, flag: str) -> list[str]:
+        """The line without a flag and its value."""
+        gone: set[int] = set()
+        for place, name, value in self.places():
+            if name == flag:
+                gone |= {place, place if value is None or self.words[place].startswith(f"{flag}=") else place - 1}
+        return [word for place, word in enumerate(self.words) if place not in gone]
+
     def secret_places(self) -> Iterator[int]:
         """Where a word may be a secret; a name in capitals that comes first among the secrets commands is none."""
         bare = 0

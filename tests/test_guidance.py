@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from run402_cli import advice, guidance, invocation
-from run402_cli.errors import CommandError, FlagError, UsageError, ValidationError, project_required
+from run402_cli.errors import ApiError, CommandError, FlagError, UsageError, ValidationError, project_required
 from run402_cli.main import main
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvFAKE\n-----END PRIVATE KEY-----"
@@ -65,6 +65,60 @@ def first(words: list[str], error: Any) -> str:
         (["status"], CommandError("Later.", code="LOCKED", retryable=True), "run402 status"),
         (["secrets", "list"], project_required(), "run402 secrets list --project <project_id>"),
         (["functions", "list"], ValidationError("Bad."), "run402 functions list --help"),
+        (
+            ["email", "info", "extra", "--project", "prj_1"],
+            UsageError("Unexpected argument 'extra'.", hint="run402 email info"),
+            "run402 email info --project prj_1",
+        ),
+        (
+            ["up", "nosuch", "--yes", "--project", "prj_1"],
+            CommandError("No such directory.", code="X", hint="run402 up <directory>"),
+            "run402 up <directory> --yes --project prj_1",
+        ),
+        (
+            ["ci", "link", "github", "--repo", "a/b"],
+            CommandError("Which?", code="X", hint="Pass --branch <name>, or --environment <name>."),
+            "run402 ci link github --repo a/b --branch <name>",
+        ),
+        (
+            ["secrets", "list"],
+            CommandError("Two.", code="X", hint="Say which one: --wallet office or --wallet a."),
+            "run402 secrets list --wallet office",
+        ),
+        (
+            ["functions", "invoke", "f", "--body", "{}", "--body-file", "b.json"],
+            CommandError("Both.", code="X", details={"flags": ["--body", "--body-file"]}),
+            "run402 functions invoke f --body-file b.json",
+        ),
+        (
+            ["sites", "deploy-dir", ".", "--target=x", "--quiet"],
+            CommandError("Gone.", code="UNSUPPORTED_OPTION", field="target"),
+            "run402 sites deploy-dir . --quiet",
+        ),
+        (
+            ["deploy", "apply", "--spec", '{"secrets": {"set": {"A": "s3cret"}}}'],
+            CommandError("Unsafe.", code="UNSAFE_SECRET_MANIFEST"),
+            "run402 deploy apply --spec <json> --check",
+        ),
+        (
+            ["deploy", "apply", "--manifest", "m.json"],
+            ValidationError("Bad."),
+            "run402 deploy apply --manifest m.json --check",
+        ),
+        (
+            ["jobs", "submit", "--file", "j.json"],
+            CommandError("No JSON.", code="BAD_JSON", details={"parse_error": "x"}),
+            "run402 jobs submit --file j.json",
+        ),
+        (["secrets", "list"], ApiError(400, {}, context="listing"), "run402 secrets list --verbose"),
+        (["secrets", "list"], ApiError(429, {}, context="listing"), "run402 secrets list"),
+        (["secrets", "set", "A"], ApiError(500, {}, context="setting"), "run402 doctor"),
+        (["secrets", "list"], ApiError(401, {}, context="listing"), "run402 status"),
+        (
+            ["tier", "set", "hobby"],
+            CommandError("No node.", code="X", next_actions=[{"type": "retry", "why": "Later."}]),
+            "run402 tier set hobby",
+        ),
         (
             ["secrets", "set", "TOK", "hunter2", "--project", "prj_1"],
             CommandError("Later.", code="LOCKED", retryable=True),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from run402_cli import advice
+from run402_cli import advice, as_typed
 from run402_cli.client import _payment_errors, _x402
 from run402_cli.client._httpx import httpx
 from run402_cli.client._payment_errors import usd
@@ -330,6 +330,8 @@ def _exceeds(amount: int, ceiling: int) -> PaymentError:
                 "field": "maxUsdMicros",
                 "value": amount,
                 "why": f"Add --max-usd {usd(amount)} to accept this price.",
+                **(advice.shown(advice.command(*as_typed.again("--max-usd", usd(amount)))) if as_typed.words() else {}),
+                "confirms": True,
             }
         ],
     )

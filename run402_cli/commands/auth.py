@@ -57,7 +57,7 @@ def _json(flag: str, text: str | None, usage: str) -> Any:
     try:
         return load_json(_required(flag, text, usage))
     except (ValueError, RecursionError) as exc:
-        raise CommandError(f"{flag} is not valid JSON.", code="BAD_JSON", hint=str(exc)) from None
+        raise CommandError(f"{flag} is not valid JSON.", code="BAD_JSON", hint=str(exc), field=flag) from None
 
 
 # -- sign-in ------------------------------------------------------------------------------------------------------------

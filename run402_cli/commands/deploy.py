@@ -243,6 +243,7 @@ def _source(manifest: str | None, spec: str | None, directory: str | None) -> So
         "There is no manifest to deploy.",
         hint="Give --manifest <file>, --spec '<json>', or pipe a manifest into the command.",
         details={},
+        next_actions=[advice.run(*as_typed.again("--manifest", advice.Blank("file")))],
     )
 
 
@@ -345,6 +346,7 @@ def _default_project() -> str:
             "No project is selected for this CI deploy.",
             code="CI_PROJECT_REQUIRED",
             hint="Pass --project <id> in the workflow, or put project_id into the manifest.",
+            next_actions=[advice.run(*as_typed.again("--project", advice.Blank("project_id")))],
             details={"sources": ["--project", "manifest.project_id", "active_project", "RUN402_PROJECT_ID"]},
         )
     return project_id

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from run402_cli import output, standard_input
+from run402_cli import advice, as_typed, output, secrecy, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import checked_key, regular_file
 from run402_cli.errors import CommandError, FlagError
@@ -49,10 +49,16 @@ def begin(
             code="IDENTITY_LINK_PUBLIC_VISIBILITY_REQUIRED",
             hint="Say --visibility public if that is what you want.",
             details={"flag": "--visibility"},
+            next_actions=[{**advice.run(*_public(visibility or "")), "confirms": True}],
         )
     checked_key(idempotency_key)
     with TerminalClient() as client:
         output.emit(identity.begin(client, pubkey or "", idempotency_key=idempotency_key))
+
+
+def _public(typed: str) -> list[str]:
+    """The command as typed, with `public` for the visibility that was meant."""
+    return secrecy.CommandLine(as_typed.words()).with_word(typed, "public")
 
 
 @app.command("link nostr complete", example="run402 identity link nostr complete --event-file event.json")

@@ -285,6 +285,8 @@ def _continued_by(command: str, operation_id: str, *, phase: str) -> Iterator[No
         exc.resume = command
         raise
     except (NetworkError, ApiError) as exc:
+        if isinstance(exc, ApiError) and exc.http == 404:
+            actions = [advice.action("run_command", "deploy", "list", why="It shows the operations of the project.")]
         exc.extra.setdefault("next_actions", actions)
         if isinstance(exc, ApiError):
             passes(exc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy._options import silent
 from run402_cli.deploy._upload import send_missing
@@ -94,6 +95,10 @@ def _same(warning: Any, other: Mapping[str, Any]) -> bool:
     )
 
 
+# A plan that is not stored: this is another gateway than the one that is meant, or another version.
+NOT_STORED = advice.action("run_command", "doctor", why="It checks the gateway and the versions.")
+
+
 def committable(plan: Plan, *, core: bool) -> str:
     """The plan's id. Raises DeployError DRY_RUN_PLAN_NOT_COMMITTABLE when the gateway did not store the plan."""
     plan_id, operation_id = plan.get("plan_id"), plan.get("operation_id")
@@ -104,4 +109,5 @@ def committable(plan: Plan, *, core: bool) -> str:
         code="DRY_RUN_PLAN_NOT_COMMITTABLE",
         phase="plan",
         plan_id=plan_id or None,
+        next_actions=[NOT_STORED],
     )

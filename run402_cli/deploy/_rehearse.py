@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli import advice
 from run402_cli.client import Client
-from run402_cli.deploy import _follow, _steps
+from run402_cli.deploy import _follow, _plans, _steps
 from run402_cli.deploy._errors import continued_by_rerun
 from run402_cli.deploy._options import ApplyOptions, Emit
 from run402_cli.errors import DeployError
@@ -29,6 +29,7 @@ def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emi
                 code="DRY_RUN_PLAN_NOT_COMMITTABLE",
                 phase="plan",
                 details={"project_id": state.project},
+                next_actions=[_plans.NOT_STORED],
             )
         if options.commit_rehearsed:
             _steps.require_consent(state)

@@ -178,6 +178,7 @@ def _compare(key: str, actual: str, expected: str | None) -> None:
             "run the command again.",
             code="CHECKSUM_MISMATCH",
             details={"key": key, "expected_sha256": expected, "observed_sha256": actual},
+            next_actions=[{"type": "retry", "why": "Nothing was saved."}],
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, Run402Error, UsageError
 
@@ -74,6 +75,7 @@ def message_size(text: str) -> int:
             code="MESSAGE_TOO_LONG",
             hint="Shorten it, or send it in parts.",
             details={"bytes": size, "max_bytes": MESSAGE_MAX},
+            next_actions=[advice.run("message", "send", advice.Blank("text"))],
         )
     return size
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from run402_cli import advice, invocation
+from run402_cli import advice, as_typed, invocation, secrecy
 from run402_cli._version import __version__
 from run402_cli.errors import CommandError
 
@@ -63,7 +63,14 @@ def require_absent(path: str) -> None:
             code="WORKFLOW_EXISTS",
             hint=f"Replace it: add --force. Or write another file: --workflow {_other(target)}",
             details={"workflow_path": path},
+            next_actions=[advice.run(*_elsewhere(path, _other(target)))],
         )
+
+
+def _elsewhere(path: str, other: str) -> tuple[str, ...]:
+    """The command as typed, for another file."""
+    told = secrecy.CommandLine(as_typed.words())
+    return tuple(told.with_word(path, other)) or as_typed.again("--workflow", other)
 
 
 def _other(path: Path) -> str:
@@ -88,5 +95,9 @@ def write(path: str, content: str, *, binding_id: str, force: bool) -> None:
             hint=f"Save details.workflow as {path} yourself. To undo the binding: "
             f"{advice.command('ci', 'revoke', binding_id)}",
             details={"binding_id": binding_id, "workflow_path": path, "workflow": content},
+            next_actions=[
+                {"type": "create_file", "path": path, "why": "Its text is details.workflow; the binding is made."},
+                advice.action("run_command", "ci", "revoke", binding_id, why="It undoes the binding."),
+            ],
             safe_to_retry=False,
         ) from exc

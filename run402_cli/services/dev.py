@@ -52,6 +52,7 @@ def run_astro(env: Mapping[str, str], *, port: str, host: str) -> int:
             "npx was not found on PATH, and the Astro development server runs through it.",
             code="NPX_NOT_FOUND",
             hint="Install Node.js 22 (it brings npx), then run the command again.",
+            next_actions=[{"type": "retry", "why": "Once npx is there."}],
         )
     try:
         child = subprocess.Popen([npx, "astro", "dev", "--port", port, "--host", host], env=dict(env))

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from run402_cli import invocation
+from run402_cli import advice, invocation
 from run402_cli.client import Client, segment, with_query
 from run402_cli.client._httpx import httpx
 from run402_cli.errors import CommandError
@@ -104,7 +104,7 @@ def fetch_artifact(client: Client, project_id: str, job_id: str, filename: str, 
     path = _run(job_id, f"/artifacts/{segment(filename)}")
     auth = client.service_key(project_id)
     with client.stream("GET", path, context="fetching the artifact", auth=auth) as response:
-        size, replaced = _save(response, target, filename)
+        size, replaced = _save(response, target, filename, job_id)
     content_type = response.headers.get("content-type")
     length = response.headers.get("content-length", "")
     known = int(length) if length.isascii() and length.isdigit() else size
@@ -119,7 +119,7 @@ def fetch_artifact(client: Client, project_id: str, job_id: str, filename: str, 
     }
 
 
-def _save(response: httpx.Response, target: Path, filename: str) -> tuple[int, bool]:
+def _save(response: httpx.Response, target: Path, filename: str, job_id: str) -> tuple[int, bool]:
     """(bytes written, whether a file with other bytes was replaced)."""
     scratch = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
     size, digest = 0, hashlib.sha256()
@@ -133,7 +133,7 @@ def _save(response: httpx.Response, target: Path, filename: str) -> tuple[int, b
             raise CommandError(
                 f"The gateway sent no bytes for {filename}; nothing was written.",
                 code="EMPTY_BODY",
-                hint="See the artifacts of the job: run402 jobs get <job_id>",
+                hint=f"See the artifacts of the job: {advice.command('jobs', 'get', job_id)}",
             )
         replaced = replaces(target, digest.hexdigest())
         scratch.replace(target)

@@ -81,13 +81,14 @@ def _choose(project_id: str, found: list[Mailbox], selector: str | None) -> Mail
         for row in found:
             if selector in (row.get("mailbox_id"), row.get("slug")):
                 return row
-        raise _unknown(f"There is no mailbox {selector!r} in {project_id}.", found)
+        raise _unknown(f"There is no mailbox {selector!r} in {project_id}.", found, project_id)
     if not found:
-        raise _unknown(f"{project_id} has no mailbox.", found)
+        raise _unknown(f"{project_id} has no mailbox.", found, project_id)
     if len(found) > 1:
         slugs = _slugs(found)
         message = f"{project_id} has several mailboxes: {slugs}. Say which one with --mailbox <slug|mbx_id>."
-        raise ApiError(409, {"message": message}, context="choosing the mailbox")
+        actions = [advice.action("list_mailboxes", "email", "mailboxes", "--project", project_id)]
+        raise ApiError(409, {"message": message, "next_actions": actions}, context="choosing the mailbox")
     return found[0]
 
 
@@ -95,9 +96,12 @@ def _slugs(found: list[Mailbox]) -> str:
     return ", ".join(str(row.get("slug") or row.get("mailbox_id")) for row in found)
 
 
-def _unknown(message: str, found: list[Mailbox]) -> ApiError:
-    next_step = f"It has: {_slugs(found)}." if found else "Create one: run402 email create <slug>"
-    return ApiError(404, {"message": f"{message} {next_step}"}, context="choosing the mailbox")
+def _unknown(message: str, found: list[Mailbox], project_id: str) -> ApiError:
+    create = advice.command("email", "create", advice.Blank("slug"), "--project", project_id)
+    next_step = f"It has: {_slugs(found)}." if found else f"Create one: {create}"
+    seen = advice.command("email", "mailboxes", "--project", project_id)
+    actions = [advice.entry("list_mailboxes", seen) if found else advice.entry("edit_request", create)]
+    return ApiError(404, {"message": f"{message} {next_step}", "next_actions": actions}, context="choosing the mailbox")
 
 
 def _remember(client: Client, project_id: str, found: list[Mailbox]) -> None:

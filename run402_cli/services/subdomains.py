@@ -46,8 +46,8 @@ def _no_deployment(project_id: str, name: str) -> CommandError:
         f"Its id: {advice.command(*active)}. Or deploy one: {advice.command(*deploy)}",
         details={"project_id": project_id},
         next_actions=[
-            advice.action("deploy", *deploy),
             advice.action("run_command", *active, why="It shows the id of the live release."),
+            advice.action("deploy", *deploy),
         ],
     )
 

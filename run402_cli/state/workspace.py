@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from run402_cli import advice
 from run402_cli.errors import EnvironmentFault, ValidationError
 from run402_cli.state.catalogue import LINK, WORKSPACE_SCHEMA
 from run402_cli.state.files import DamagedState, now_iso, read_state, rewritten, write_json
@@ -74,6 +75,7 @@ def write_link(workspace: Path, link: WorkspaceLink, *, replaces: WorkspaceLink 
                 f"{part} is a symbolic link; the workspace link is never written through one. Remove it: rm '{part}'",
                 code="RUN402_WORKSPACE_LINK_SYMLINK",
                 details={"path": str(path), "symlink": str(part)},
+                next_actions=[advice.entry("run_command", advice.line("rm", str(part)))],
             )
     current = read_link(workspace)
     if (current and current.identity) != (replaces and replaces.identity):

@@ -48,7 +48,7 @@ def test_claim_asks_the_saved_core_gateway_for_the_live_release(
 def test_claim_without_any_deployment_names_the_next_command(run: Run, wallet: Path) -> None:
     error = run("subdomains", "claim", "my-app").error
     assert (error["code"], error["details"]) == ("NO_DEPLOYMENT", {"project_id": "prj_1"})
-    deploy, active = (action["argv"][1:] for action in error["next_actions"])
+    active, deploy = (action["argv"][1:] for action in error["next_actions"])
     assert deploy == ["deploy", "apply", "--project", "prj_1"]
     assert active == ["deploy", "release", "active", "--project", "prj_1"]
 
