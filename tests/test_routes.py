@@ -22,10 +22,6 @@ NO_POLICY_YET = {
     "expose/routes.py",
     "rest/handler.py",
     "sites/subdomains.py",
-    "storage/blobs.py",
-    "storage/handed.py",
-    "storage/reads.py",
-    "storage/uploads.py",
     "users/routes.py",
     "users/settings.py",
 }

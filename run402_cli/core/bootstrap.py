@@ -24,7 +24,7 @@ from run402_cli.core.releases import migrations, plans
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.sites import rows as site_rows
-from run402_cli.core.storage import objects as storage_objects
+from run402_cli.core.storage import object_rows, upload_rows
 from run402_cli.core.users import accounts as users_accounts
 from run402_cli.core.users import links as users_links
 from run402_cli.core.users import sessions as users_sessions
@@ -38,7 +38,8 @@ FORMAT = 1
 TABLES: tuple[str, ...] = (
     projects.DDL,
     content.DDL,
-    storage_objects.DDL,
+    object_rows.DDL,
+    upload_rows.DDL,
     migrations.DDL,
     releases.DDL,
     operations.DDL,

@@ -54,8 +54,8 @@ from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
-from run402_cli.core.storage.objects import COLUMNS as OBJECT_COLUMNS
-from run402_cli.core.storage.objects import StoredObject
+from run402_cli.core.storage.object_rows import COLUMNS as OBJECT_COLUMNS
+from run402_cli.core.storage.object_rows import StoredObject
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.release.state import empty_state
 

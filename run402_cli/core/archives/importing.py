@@ -37,7 +37,7 @@ from run402_cli.core.projects.rows import Project, insert_project
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.section_list import SECTIONS
-from run402_cli.core.storage import images, objects
+from run402_cli.core.storage import images, object_rows
 from run402_cli.core.storage.spec import Put, read
 from run402_cli.core.web.http import read_object, reply
 
@@ -227,7 +227,7 @@ class _Import:
         await self._copy_content(project, {put.sha256: put.size_bytes for put in puts})
         store = self.gateway.store
         pictures = [(put, images.describe(store.path(put.sha256), put.content_type)) for put in puts]
-        await objects.save(conn, project.project_id, pictures)
+        await object_rows.save(conn, project.project_id, pictures)
 
     async def _copy_content(self, project: Project, content: Mapping[str, int]) -> None:
         wanted = {sha256: self.contents.blob(sha256, size) for sha256, size in content.items()}

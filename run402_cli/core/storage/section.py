@@ -13,8 +13,9 @@ from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases.release_request import WireSpec
 from run402_cli.core.releases.sections import Planned, Section
-from run402_cli.core.storage import images, objects
-from run402_cli.core.storage.objects import StoredObject, asset_ref
+from run402_cli.core.storage import images, object_rows, objects
+from run402_cli.core.storage.object_rows import StoredObject
+from run402_cli.core.storage.objects import asset_ref
 from run402_cli.core.storage.spec import AssetSpec, Put, Sync, read
 
 SAMPLE_KEYS: Final = 50
@@ -104,32 +105,32 @@ class AssetSection(Section):
         spec = _section(wire)
         if spec is None:
             return {}
-        await objects.lock(conn, project.project_id)
+        await object_rows.lock(conn, project.project_id)
         effects = await work_out(conn, project.project_id, spec)
         if spec.sync is not None and effects.base_revision != wire.remembered.get(REVISION):
             raise _drift(spec.sync, "Assets below it came or went after the plan was made")
         facts = await asyncio.to_thread(_images, gateway, effects.puts)
-        gone = await objects.remove(conn, project.project_id, [*effects.deletes, *effects.pruned])
-        await objects.save(conn, project.project_id, [(put, facts.get(put.sha256)) for put in effects.puts])
+        gone = await object_rows.remove(conn, project.project_id, [*effects.deletes, *effects.pruned])
+        await object_rows.save(conn, project.project_id, [(put, facts.get(put.sha256)) for put in effects.puts])
         replaced = [effects.current[put.key].sha256 for put in effects.puts if put.key in effects.current]
         await forget(gateway, conn, project.project_id, [*replaced, *(sha256 for _, sha256 in gone)])
         return {}
 
     async def branched(self, gateway: Gateway, conn: Connection, project_id: str, branch_id: str) -> None:
-        await objects.copy(conn, project_id, branch_id)
+        await object_rows.copy(conn, project_id, branch_id)
 
 
 async def forget(gateway: Gateway, conn: Connection, project_id: str, digests: Iterable[str]) -> None:
     """Give up content that nothing of the project needs any more; it no longer counts as the project's storage."""
-    for sha256 in await objects.unreferenced(conn, project_id, digests):
+    for sha256 in await object_rows.unreferenced(conn, project_id, digests):
         gateway.store.ref_path(project_id, sha256).unlink(missing_ok=True)
 
 
 async def work_out(conn: Connection, project_id: str, spec: AssetSpec) -> Effects:
     """Compare the section with the objects there are."""
     keys = [put.key for put in spec.puts]
-    current = await objects.find_many(conn, project_id, [*keys, *spec.deletes])
-    below = await objects.keys_below(conn, project_id, spec.sync.prefix) if spec.sync else []
+    current = await object_rows.find_many(conn, project_id, [*keys, *spec.deletes])
+    below = await object_rows.keys_below(conn, project_id, spec.sync.prefix) if spec.sync else []
     kept = {*keys, *spec.deletes}
     return Effects(
         spec,
@@ -234,12 +235,8 @@ _ENTRY_KEYS: Final = ("key", "sha256", "size_bytes", "content_type", "visibility
 
 async def _cost(conn: Connection, project_id: str, effects: Effects) -> dict[str, Any]:
     """What the plan adds and frees, in bytes and keys. Nothing costs money here."""
-    cursor = await conn.execute(
-        "SELECT count(*) FROM internal.core_storage_objects WHERE project_id = %s", (project_id,)
-    )
-    row = await cursor.fetchone()
-    before = int(row[0]) if row else 0
-    going = await objects.find_many(conn, project_id, [*effects.deletes, *effects.pruned])
+    before = await object_rows.count(conn, project_id)
+    going = await object_rows.find_many(conn, project_id, [*effects.deletes, *effects.pruned])
     added = sum(put.size_bytes for put in effects.puts)
     freed = sum(item.size_bytes for item in going.values())
     freed += sum(effects.current[put.key].size_bytes for put in effects.puts if put.key in effects.current)

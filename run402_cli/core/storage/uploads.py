@@ -6,82 +6,48 @@ import asyncio
 import base64
 import binascii
 import json
-import secrets
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import require_service_key
 from run402_cli.core.content.receiving import receive_to
 from run402_cli.core.content.store import SHA256, file_sha256, storage_failure
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.storage import images, objects, spec
+from run402_cli.core.storage import images, object_rows, objects, spec, upload_rows
 from run402_cli.core.storage.keys import checked_key
 from run402_cli.core.storage.section import forget
+from run402_cli.core.storage.upload_rows import Session
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import admitted
 from run402_cli.release.fields import is_integer
 
 DEFAULT_TTL: Final = 24 * 3600
 MIN_TTL: Final = 60
 MAX_TTL: Final = 7 * 24 * 3600
-COLUMNS: Final = (
-    "upload_id, project_id, key, declared_size, declared_sha256, content_type, visibility, immutable, status,"
-    " bytes_written, expires_at, completed_at, aborted_at, created_at"
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A row of internal.core_storage_uploads."""
-
-    upload_id: str
-    project_id: str
-    key: str
-    declared_size: int
-    declared_sha256: str
-    content_type: str
-    visibility: str
-    immutable: bool
-    status: str
-    bytes_written: int
-    expires_at: datetime
-    completed_at: datetime | None
-    aborted_at: datetime | None
-    created_at: datetime
-
-    @property
-    def expired(self) -> bool:
-        return self.expires_at < datetime.now(UTC)
-
-    @property
-    def put(self) -> spec.Put:
-        return spec.Put(
-            self.key, self.declared_sha256, self.declared_size, self.content_type, self.visibility, self.immutable
-        )
-
-    def view(self, base: str) -> dict[str, Any]:
-        path = f"/projects/v1/{self.project_id}/storage/uploads/{self.upload_id}/bytes"
-        names = (
-            *("upload_id", "project_id", "key", "declared_size", "declared_sha256", "content_type", "visibility"),
-            *("immutable", "status"),
-        )
-        return {
-            **{name: getattr(self, name) for name in names},
-            "upload_url": f"{base}{path}",
-            "bytes_written": self.bytes_written,
-            "expires_at": iso(self.expires_at),
-            "completed_at": iso(self.completed_at),
-            "aborted_at": iso(self.aborted_at),
-            "created_at": iso(self.created_at),
-        }
+def _view(session: Session, base: str) -> dict[str, Any]:
+    path = f"/projects/v1/{session.project_id}/storage/uploads/{session.upload_id}/bytes"
+    names = (
+        *("upload_id", "project_id", "key", "declared_size", "declared_sha256", "content_type", "visibility"),
+        *("immutable", "status"),
+    )
+    return {
+        **{name: getattr(session, name) for name in names},
+        "upload_url": f"{base}{path}",
+        "bytes_written": session.bytes_written,
+        "expires_at": iso(session.expires_at),
+        "completed_at": iso(session.completed_at),
+        "aborted_at": iso(session.aborted_at),
+        "created_at": iso(session.created_at),
+    }
 
 
 async def create(request: Request) -> Response:
@@ -91,24 +57,15 @@ async def create(request: Request) -> Response:
     invalid_content_type, invalid_visibility, invalid_request. docs/assets.md
     """
     gateway = gateway_of(request)
-    project_id = request.path_params["project_id"]
     body = await read_object(request)
+    put = _declared(gateway, body)
     async with gateway.connection() as conn:
-        await require_service_key(conn, request, project_id)
-        values = _declared(gateway, body)
-        cursor = await conn.execute(
-            f"""INSERT INTO internal.core_storage_uploads
-                  (upload_id, project_id, key, declared_size, declared_sha256, content_type, visibility, immutable,
-                   expires_at)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now() + %s) RETURNING {COLUMNS}""",
-            (f"upl_{secrets.token_hex(12)}", project_id, *values, _lifetime(body.get("ttl_seconds"))),
-        )
-        row = await cursor.fetchone()
-    assert row is not None
-    return reply(Session(*row).view(gateway.settings.public_url), 201)
+        lifetime = _lifetime(body.get("ttl_seconds"))
+        session = await upload_rows.add(conn, admitted(request, Project).project_id, put, lifetime)
+    return reply(_view(session, gateway.settings.public_url), 201)
 
 
-def _declared(gateway: Gateway, body: dict[str, Any]) -> tuple[Any, ...]:
+def _declared(gateway: Gateway, body: dict[str, Any]) -> spec.Put:
     key = checked_key(body.get("key"))
     size = body.get("size_bytes", body.get("size"))
     limit = gateway.settings.max_object_bytes
@@ -124,7 +81,9 @@ def _declared(gateway: Gateway, body: dict[str, Any]) -> tuple[Any, ...]:
     if not isinstance(immutable, bool):
         raise _refused(400, "invalid_request", "immutable must be true or false.")
     kind = spec.content_type(body.get("content_type"), "the body")
-    return key, int(size), sha256.lower(), kind, spec.visibility(body.get("visibility"), "the body"), immutable
+    return spec.Put(
+        key, sha256.lower(), int(size), kind, spec.visibility(body.get("visibility"), "the body"), immutable
+    )
 
 
 def _lifetime(value: Any) -> timedelta:
@@ -140,8 +99,7 @@ async def receive(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        await require_service_key(conn, request, request.path_params["project_id"])
-        session = await _find(conn, request)
+        session = await upload_rows.find(conn, *_place(request))
     if session is None or session.status != "active" or session.expired:
         raise _not_active(request.path_params["upload_id"])
     target = gateway.store.temporary(session.upload_id)
@@ -154,20 +112,15 @@ async def receive(request: Request) -> Response:
         if wrapped:
             size = await asyncio.to_thread(_unwrap, arriving, session, size)
         async with gateway.connection() as conn:
-            cursor = await conn.execute(
-                "UPDATE internal.core_storage_uploads SET status = 'uploaded', bytes_written = %s"
-                f" WHERE upload_id = %s AND status = 'active' RETURNING {COLUMNS}",
-                (size, session.upload_id),
-            )
-            row = await cursor.fetchone()
-        if row is None:
+            uploaded = await upload_rows.mark_uploaded(conn, session.upload_id, size)
+        if uploaded is None:
             raise _not_active(session.upload_id)
         arriving.replace(target)
     except OSError as exc:
         raise storage_failure(exc) from exc
     finally:
         arriving.unlink(missing_ok=True)
-    return reply(Session(*row).view(gateway.settings.public_url))
+    return reply(_view(uploaded, gateway.settings.public_url))
 
 
 def _unwrap(path: Path, session: Session, size: int) -> int:
@@ -187,11 +140,10 @@ async def show(request: Request) -> Response:
     """GET .../uploads/{upload_id}: 200 session, 404 upload_not_found. Service key. docs/assets.md"""
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        await require_service_key(conn, request, request.path_params["project_id"])
-        session = await _find(conn, request)
+        session = await upload_rows.find(conn, *_place(request))
     if session is None:
         raise _not_found(request.path_params["upload_id"])
-    return reply(session.view(gateway.settings.public_url))
+    return reply(_view(session, gateway.settings.public_url))
 
 
 async def complete(request: Request) -> Response:
@@ -201,14 +153,14 @@ async def complete(request: Request) -> Response:
     content_digest_mismatch, upload_bytes_missing. docs/assets.md
     """
     gateway = gateway_of(request)
+    project = admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        session = await _find(conn, request)
+        session = await upload_rows.find(conn, *_place(request))
         if session is None:
             raise _not_found(request.path_params["upload_id"])
         if session.status != "completed":
             await _complete(gateway, conn, project, session)
-        found = await objects.find(conn, project.project_id, session.key)
+        found = await object_rows.find(conn, project.project_id, session.key)
     if found is None:
         raise _refused(400, "object_not_found", f"{session.key} was completed and deleted since. Upload it again.")
     return reply(objects.object_view(gateway.settings.public_url, project.project_id, found))
@@ -238,10 +190,7 @@ async def _complete(gateway: Gateway, conn: Connection, project: Project, sessio
             f"The bytes hash to {actual}, not to the declared {session.declared_sha256}. Start a new upload.",
         )
     await store_object(gateway, conn, project.project_id, session.put, path)
-    await conn.execute(
-        "UPDATE internal.core_storage_uploads SET status = 'completed', completed_at = now() WHERE upload_id = %s",
-        (session.upload_id,),
-    )
+    await upload_rows.mark_completed(conn, session.upload_id)
 
 
 async def store_object(gateway: Gateway, conn: Connection, project_id: str, put: spec.Put, path: Path) -> Any:
@@ -250,9 +199,9 @@ async def store_object(gateway: Gateway, conn: Connection, project_id: str, put:
     await asyncio.to_thread(gateway.store.sync, project_id, [put.sha256])
     facts = await asyncio.to_thread(images.describe, gateway.store.path(put.sha256), put.content_type)
     async with conn.transaction():
-        await objects.lock(conn, project_id)
-        old = await objects.find(conn, project_id, put.key)
-        await objects.save(conn, project_id, [(put, facts)])
+        await object_rows.lock(conn, project_id)
+        old = await object_rows.find(conn, project_id, put.key)
+        await object_rows.save(conn, project_id, [(put, facts)])
         if old is not None and old.sha256 != put.sha256:
             await forget(gateway, conn, project_id, [old.sha256])
     return facts
@@ -262,37 +211,20 @@ async def abort(request: Request) -> Response:
     """POST .../uploads/{upload_id}/abort: 200 session, 400 upload_not_active. Service key. docs/assets.md"""
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        cursor = await conn.execute(
-            "UPDATE internal.core_storage_uploads SET status = 'aborted', aborted_at = now()"
-            f" WHERE upload_id = %s AND project_id = %s AND status IN ('active', 'uploaded') RETURNING {COLUMNS}",
-            (request.path_params["upload_id"], project.project_id),
-        )
-        row = await cursor.fetchone()
-    if row is None:
+        session = await upload_rows.mark_aborted(conn, *_place(request))
+    if session is None:
         raise _not_active(request.path_params["upload_id"])
-    session = Session(*row)
     gateway.store.temporary(session.upload_id).unlink(missing_ok=True)
-    return reply(session.view(gateway.settings.public_url))
+    return reply(_view(session, gateway.settings.public_url))
 
 
 async def cleanup(request: Request) -> Response:
     """POST .../storage/cleanup: drop uploads that are over and their bytes. Service key. docs/assets.md"""
     gateway = gateway_of(request)
+    project = admitted(request, Project)
     async with gateway.connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        cursor = await conn.execute(
-            "DELETE FROM internal.core_storage_uploads WHERE project_id = %s"
-            " AND (status IN ('aborted', 'completed') OR expires_at < now()) RETURNING upload_id",
-            (project.project_id,),
-        )
-        removed = [row[0] for row in await cursor.fetchall()]
-        live = await conn.execute(
-            "SELECT sha256 FROM internal.core_storage_objects WHERE project_id = %(project)s"
-            " UNION SELECT sha256 FROM internal.core_storage_versions WHERE project_id = %(project)s ORDER BY 1",
-            {"project": project.project_id},
-        )
-        retained = [row[0] for row in await live.fetchall()]
+        removed = await upload_rows.remove_ended(conn, project.project_id)
+        retained = await object_rows.live_digests(conn, project.project_id)
     for upload_id in removed:
         gateway.store.temporary(upload_id).unlink(missing_ok=True)
     return reply(
@@ -307,13 +239,8 @@ async def cleanup(request: Request) -> Response:
     )
 
 
-async def _find(conn: Connection, request: Request) -> Session | None:
-    cursor = await conn.execute(
-        f"SELECT {COLUMNS} FROM internal.core_storage_uploads WHERE upload_id = %s AND project_id = %s",
-        (request.path_params["upload_id"], request.path_params["project_id"]),
-    )
-    row = await cursor.fetchone()
-    return None if row is None else Session(*row)
+def _place(request: Request) -> tuple[str, str]:
+    return request.path_params["project_id"], request.path_params["upload_id"]
 
 
 def _not_active(upload_id: str) -> GatewayError:
