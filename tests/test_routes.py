@@ -18,8 +18,6 @@ NO_POLICY_YET = {
     "archives/importing.py",
     "ci/bindings.py",
     "ci/sessions.py",
-    "console/routes.py",
-    "expose/routes.py",
     "rest/handler.py",
     "sites/subdomains.py",
     "users/routes.py",

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
-from run402_cli.core.console import project, views
+from run402_cli.core.console import data, deployed, project, views
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.web.pages import ROOT
+from run402_cli.core.web.routing import Policy, Route
 from run402_cli.proxies import is_loopback_address
 
 View = Callable[[Request], Awaitable[Response]]
@@ -21,17 +21,17 @@ PAGES: dict[str, View] = {
     "": views.projects,
     "payments": views.payments,
     _PROJECT: project.overview,
-    f"{_PROJECT}/tables": project.tables,
-    f"{_PROJECT}/table": project.table_rows,
-    f"{_PROJECT}/sql": project.sql,
-    f"{_PROJECT}/users": project.users,
-    f"{_PROJECT}/functions": project.functions,
-    f"{_PROJECT}/functions/{{name}}": project.function,
-    f"{_PROJECT}/releases": project.releases_list,
-    f"{_PROJECT}/releases/{{release_id}}": project.release,
-    f"{_PROJECT}/assets": project.assets,
-    f"{_PROJECT}/mail": project.mail,
-    f"{_PROJECT}/events": project.events_list,
+    f"{_PROJECT}/tables": data.tables,
+    f"{_PROJECT}/table": data.table_rows,
+    f"{_PROJECT}/sql": data.sql,
+    f"{_PROJECT}/users": data.users,
+    f"{_PROJECT}/functions": deployed.functions,
+    f"{_PROJECT}/functions/{{name}}": deployed.function,
+    f"{_PROJECT}/releases": deployed.releases_list,
+    f"{_PROJECT}/releases/{{release_id}}": deployed.release,
+    f"{_PROJECT}/assets": data.assets,
+    f"{_PROJECT}/mail": data.mail,
+    f"{_PROJECT}/events": data.events_list,
     "{rest:path}": views.unknown,
 }
 
@@ -66,11 +66,10 @@ def _refused(reason: str) -> GatewayError:
     )
 
 
-def gated(view: View) -> View:
-    """The view behind the gate; what it cannot show becomes a page with ways on."""
+def answered(view: View) -> View:
+    """The view; what it cannot show becomes a page with ways on."""
 
     async def endpoint(request: Request) -> Response:
-        gate(request)
         try:
             return await view(request)
         except GatewayError as exc:
@@ -88,11 +87,14 @@ def problem(error: GatewayError) -> Response:
 
 
 async def _to_root(request: Request) -> Response:
-    gate(request)
     return RedirectResponse(ROOT, 308)
 
 
+PERSON = Policy(
+    "person at this machine", "is a person at this machine, or a program on it; no page reads it.", alone=gate
+)
+
 ROUTES = [
-    Route(ROOT.rstrip("/"), _to_root, methods=["GET"]),
-    *(Route(ROOT + path, gated(view), methods=["GET"]) for path, view in PAGES.items()),
+    Route(ROOT.rstrip("/"), _to_root, methods=["GET"], who=PERSON),
+    *(Route(ROOT + path, answered(view), methods=["GET"], who=PERSON) for path, view in PAGES.items()),
 ]

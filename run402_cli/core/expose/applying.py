@@ -6,7 +6,6 @@ next run touches only what differs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from psycopg import sql
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.expose import tables
+from run402_cli.core.expose import rows, tables
 from run402_cli.core.expose.catalog import read_schema
 from run402_cli.core.expose.checks import check
 from run402_cli.core.expose.introspect import introspect
@@ -97,7 +96,7 @@ async def apply(conn: Connection, project: Project, manifest: object) -> dict[st
         made = await _converge(conn, project, applied, parsed, schema, outcome)
         _refuse(outcome.issues)
         await converge_privileges(conn, project.schema_slot, parsed)
-        await _store(conn, project, manifest, made)
+        await rows.put(conn, project.project_id, _known_sections(manifest), made)
         result: dict[str, Any] = {"applied": _names(parsed), "dropped": _dropped(applied.manifest, parsed)}
         if report.warnings:
             result["warnings"] = report.warnings
@@ -118,7 +117,7 @@ async def reapply(conn: Connection, project: Project) -> None:
             schema = await read_schema(conn, project.schema_slot)
             made = await _converge(conn, project, applied, applied.manifest, schema, outcome)
             if made != applied.surfaces:
-                await _store(conn, project, applied.raw, made)
+                await rows.put(conn, project.project_id, _known_sections(applied.raw), made)
         await converge_privileges(conn, project.schema_slot, applied.manifest, outcome.failed)
 
 
@@ -146,16 +145,11 @@ async def _own_search_path(conn: Connection, project: Project) -> AsyncIterator[
 
 
 async def _lock(conn: Connection, project: Project) -> None:
-    """One apply per project at a time; held until the transaction ends."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"expose:{project.project_id}",))
-    # A delete or a restore waits for us, or was quicker: then this schema is not the project's any more.
-    cursor = await conn.execute(
-        "SELECT schema_slot FROM internal.core_projects WHERE project_id = %s FOR KEY SHARE", (project.project_id,)
-    )
-    row = await cursor.fetchone()
-    if row is None:
+    slot = await rows.lock(conn, project.project_id)
+    if slot is None:
         await project_by_id(conn, project.project_id)
-    elif row[0] != project.schema_slot:
+    # Restored meanwhile: then this schema is not the project's any more.
+    elif slot != project.schema_slot:
         raise GatewayError(
             503,
             "database_busy",
@@ -166,21 +160,11 @@ async def _lock(conn: Connection, project: Project) -> None:
 
 
 async def _last_applied(conn: Connection, project: Project) -> _Applied:
-    query = "SELECT manifest, surfaces FROM internal.core_expose WHERE project_id = %s"
-    row = await (await conn.execute(query, (project.project_id,))).fetchone()
+    row = await rows.find(conn, project.project_id)
     if row is None:
         return _Applied(None, Manifest(), {})
     manifest, _ = parse(row[0], schema_slot=project.schema_slot)
     return _Applied(row[0], manifest, row[1])
-
-
-async def _store(conn: Connection, project: Project, manifest: dict[str, Any], made: dict[str, str]) -> None:
-    await conn.execute(
-        "INSERT INTO internal.core_expose (project_id, manifest, surfaces) VALUES (%s, %s::json, %s::json)"
-        " ON CONFLICT (project_id) DO UPDATE"
-        " SET manifest = excluded.manifest, surfaces = excluded.surfaces, applied_at = now()",
-        (project.project_id, json.dumps(_known_sections(manifest)), json.dumps(made)),
-    )
 
 
 def _refuse(errors: list[Issue]) -> None:

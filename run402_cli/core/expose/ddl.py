@@ -1,13 +1,6 @@
-"""Bookkeeping of the expose manifests, and the guard that makes new functions callable by nobody. See docs/expose.md."""
+"""The role of project admins, and the guard that makes new functions callable by nobody. See docs/expose.md."""
 
 DDL = r"""
-CREATE TABLE IF NOT EXISTS internal.core_expose (
-  project_id text PRIMARY KEY REFERENCES internal.core_projects ON DELETE CASCADE,
-  manifest json NOT NULL,
-  surfaces json NOT NULL,
-  applied_at timestamptz NOT NULL DEFAULT now()
-);
-
 DO $body$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'project_admin') THEN

@@ -9,14 +9,15 @@ import anyio.to_thread
 import psycopg
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.callers.auth import require_service_key
+from run402_cli.core.callers.auth import SERVICE_KEY
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose.applying import apply, current, validate, validate_alone
 from run402_cli.core.expose.model import ExposeReport
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import read_json, read_object, reply
+from run402_cli.core.web.routing import LOCAL, Route, admitted
 
 _ATTEMPTS = 4
 _TRY_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.InternalError_)
@@ -24,10 +25,9 @@ _TRY_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailu
 
 async def post_expose(request: Request) -> Response:
     """POST /projects/v1/admin/{project_id}/expose, the manifest as the body: `{status, project_id, applied, dropped}`."""
-    project_id = request.path_params["project_id"]
+    project = admitted(request, Project)
+    manifest = await read_json(request)
     async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, project_id)
-        manifest = await read_json(request)
         for attempt in range(_ATTEMPTS):
             try:
                 async with conn.transaction():
@@ -37,25 +37,24 @@ async def post_expose(request: Request) -> Response:
                 # A migration or another statement changed the same tables at the same time.
                 if attempt == _ATTEMPTS - 1:
                     raise
-    return reply({"status": "ok", "project_id": project_id, **result})
+    return reply({"status": "ok", "project_id": project.project_id, **result})
 
 
 async def get_expose(request: Request) -> Response:
     """GET /projects/v1/admin/{project_id}/expose: `{status, project_id, source: applied|introspected, manifest}`."""
-    project_id = request.path_params["project_id"]
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, project_id)
         found = await current(conn, project)
-    return reply({"status": "ok", "project_id": project_id, **found})
+    return reply({"status": "ok", "project_id": project.project_id, **found})
 
 
 async def validate_for_project(request: Request) -> Response:
     """POST /projects/v1/admin/{project_id}/expose/validate `{manifest, migration_sql?}`: `{hasErrors, errors, warnings}`."""
+    manifest, migration_sql = await _validation_input(request)
+    if isinstance(manifest, ExposeReport):
+        return reply(manifest.body())
+    project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        manifest, migration_sql = await _validation_input(request)
-        if isinstance(manifest, ExposeReport):
-            return reply(manifest.body())
         report = await validate(conn, project, manifest, migration_sql)
     return reply(report.body())
 
@@ -90,8 +89,8 @@ async def _validation_input(request: Request) -> tuple[Any, str | None]:
 
 
 ROUTES = [
-    Route("/projects/v1/admin/{project_id}/expose", post_expose, methods=["POST"]),
-    Route("/projects/v1/admin/{project_id}/expose", get_expose, methods=["GET"]),
-    Route("/projects/v1/admin/{project_id}/expose/validate", validate_for_project, methods=["POST"]),
-    Route("/projects/v1/expose/validate", validate_without_project, methods=["POST"]),
+    Route("/projects/v1/admin/{project_id}/expose", post_expose, methods=["POST"], who=SERVICE_KEY),
+    Route("/projects/v1/admin/{project_id}/expose", get_expose, methods=["GET"], who=SERVICE_KEY),
+    Route("/projects/v1/admin/{project_id}/expose/validate", validate_for_project, methods=["POST"], who=SERVICE_KEY),
+    Route("/projects/v1/expose/validate", validate_without_project, methods=["POST"], who=LOCAL),
 ]
