@@ -20,12 +20,9 @@ NO_POLICY_YET = {
     "ci/sessions.py",
     "rest/handler.py",
     "sites/subdomains.py",
-    "users/routes.py",
-    "users/settings.py",
 }
 SQL_YET = {
     "sites/subdomains.py",
-    "users/settings.py",
 }
 
 

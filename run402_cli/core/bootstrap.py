@@ -25,10 +25,7 @@ from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.sites import rows as site_rows
 from run402_cli.core.storage import object_rows, upload_rows
-from run402_cli.core.users import accounts as users_accounts
-from run402_cli.core.users import links as users_links
-from run402_cli.core.users import sessions as users_sessions
-from run402_cli.core.users import settings as users_settings
+from run402_cli.core.users import challenge_rows, session_rows, setting_rows, user_rows
 
 # What the bookkeeping tables mean, kept in internal.core_format. 0: there was no such record yet. A newer one is refused;
 # an older one is brought up to date by the statements below, which are idempotent.
@@ -50,10 +47,10 @@ TABLES: tuple[str, ...] = (
     function_schedules.DDL,
     expose.DDL,
     credential_rows.DDL,
-    users_accounts.DDL,
-    users_sessions.DDL,
-    users_settings.DDL,
-    users_links.DDL,
+    user_rows.DDL,
+    session_rows.DDL,
+    setting_rows.DDL,
+    challenge_rows.DDL,
     mailbox_rows.DDL,
     message_rows.DDL,
     webhook_rows.DDL,

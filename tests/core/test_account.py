@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from run402_cli.core.users.accounts import add
+from run402_cli.core.users.user_rows import add
 from tests.core.conftest import Live
 
 ADDRESS = "0xABCDEFabcdef00000000000000000000000000AA"

@@ -21,7 +21,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail.paging import messages_page
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql import reading as sql_reading
-from run402_cli.core.users import accounts
+from run402_cli.core.users import user_rows
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.pages import MAIL, table
 
@@ -149,11 +149,11 @@ async def users(request: Request) -> Response:
     project = await project_of(request)
     number = page_number(request)
     async with gateway_of(request).connection() as conn:
-        found = await accounts.newest(conn, project.project_id, limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE)
+        found = await user_rows.newest(conn, project.project_id, limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE)
     rows = [
         (
             user.email,
-            "admin" if user.role == accounts.ADMIN else "user",
+            "admin" if user.role == user_rows.ADMIN else "user",
             user.email_verified_at is not None,
             iso(user.last_sign_in_at),
             iso(user.created_at),

@@ -10,8 +10,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.execute import Role
 from run402_cli.core.settings import Settings
-from run402_cli.core.users.accounts import ADMIN
-from run402_cli.core.users.sessions import live
+from run402_cli.core.users.session_rows import live
+from run402_cli.core.users.user_rows import ADMIN
 
 Caller = tuple[Project, Role, dict[str, str]]
 

@@ -1,87 +1,16 @@
-"""Accounts: one row for each user of a project, found by e-mail address in lower case. See docs/local-gateway-users.md."""
+"""What an account is made of, checked: an e-mail address, and the application's own data. See docs/local-gateway-users.md."""
 
 from __future__ import annotations
 
+import json
 import re
-import uuid
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
-from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
-
-from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.web.instants import iso
 
-# The columns after created_at came later than the table; a data directory may have it without them.
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_auth_users (
-  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
-  user_id text NOT NULL,
-  email text NOT NULL,
-  role text NOT NULL DEFAULT 'authenticated',
-  created_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (project_id, user_id)
-);
-CREATE UNIQUE INDEX IF NOT EXISTS core_auth_users_email ON internal.core_auth_users (project_id, lower(email));
-ALTER TABLE internal.core_auth_users
-  ADD COLUMN IF NOT EXISTS email_verified_at timestamptz,
-  ADD COLUMN IF NOT EXISTS invited_at timestamptz,
-  ADD COLUMN IF NOT EXISTS password_hash text,
-  ADD COLUMN IF NOT EXISTS password_set_at timestamptz,
-  ADD COLUMN IF NOT EXISTS last_sign_in_at timestamptz,
-  ADD COLUMN IF NOT EXISTS data jsonb NOT NULL DEFAULT '{}';
-DO $body$
-BEGIN
-  IF NOT pg_has_role('project_admin', 'MEMBER') THEN
-    EXECUTE format('GRANT project_admin TO %I', current_user);
-  END IF;
-EXCEPTION WHEN insufficient_privilege THEN
-  NULL;  -- the role came from somebody else; only requests of project admins need it
-END
-$body$;
-"""
-
-USER, ADMIN = "authenticated", "project_admin"
 MAX_EMAIL = 254
 MAX_DATA_BYTES = 16 * 1024
 _EMAIL = re.compile(r"[^@\s\x00-\x20<>,;\"\\]+@[^@\s\x00-\x20<>,;\"\\]+\.[^@\s\x00-\x20<>,;\"\\.]+")
-_COLUMNS = (
-    "project_id, user_id, email, role, created_at, email_verified_at, invited_at, password_hash, password_set_at,"
-    " last_sign_in_at, data"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    project_id: str
-    user_id: str
-    email: str
-    role: str
-    created_at: datetime
-    email_verified_at: datetime | None
-    invited_at: datetime | None
-    password_hash: str | None
-    password_set_at: datetime | None
-    last_sign_in_at: datetime | None
-    data: dict[str, Any]
-
-    def view(self) -> dict[str, Any]:
-        """The user as the API shows it: nothing that opens the account."""
-        return {
-            "id": self.user_id,
-            "email": self.email,
-            "role": self.role,
-            "is_admin": self.role == ADMIN,
-            "email_verified_at": iso(self.email_verified_at),
-            "has_password": self.password_hash is not None,
-            "last_sign_in_at": iso(self.last_sign_in_at),
-            "created_at": iso(self.created_at),
-            "data": self.data,
-        }
 
 
 def checked_email(value: Any, field: str = "email") -> str:
@@ -98,61 +27,15 @@ def checked_email(value: Any, field: str = "email") -> str:
     return email
 
 
-async def by_email(conn: Connection, project_id: str, email: str) -> User | None:
-    return await _one(conn, "lower(email) = lower(%s)", (project_id, email))
-
-
-async def by_id(conn: Connection, project_id: str, user_id: str) -> User | None:
-    return await _one(conn, "user_id = %s", (project_id, user_id))
-
-
-async def newest(conn: Connection, project_id: str, *, limit: int, offset: int) -> list[User]:
-    """Users of a project, the latest sign-up first."""
-    query = (
-        f"SELECT {_COLUMNS} FROM internal.core_auth_users WHERE project_id = %s"
-        " ORDER BY created_at DESC, user_id LIMIT %s OFFSET %s"
-    )
-    async with conn.cursor(row_factory=class_row(User)) as cursor:
-        return await (await cursor.execute(query.encode(), (project_id, limit, offset))).fetchall()
-
-
-async def _one(conn: Connection, condition: str, values: tuple[str, str]) -> User | None:
-    query = f"SELECT {_COLUMNS} FROM internal.core_auth_users WHERE project_id = %s AND {condition}"
-    async with conn.cursor(row_factory=class_row(User)) as cursor:
-        return await (await cursor.execute(query.encode(), values)).fetchone()
-
-
-async def add(conn: Connection, project_id: str, email: str, *, role: str = USER) -> User:
-    """A new user. 409 user_exists when the address is taken."""
-    query = (
-        "INSERT INTO internal.core_auth_users (project_id, user_id, email, role) VALUES (%s, %s, %s, %s)"
-        f" RETURNING {_COLUMNS}"
-    )
-    try:
-        async with conn.cursor(row_factory=class_row(User)) as cursor:
-            made = await (await cursor.execute(query.encode(), (project_id, str(uuid.uuid4()), email, role))).fetchone()
-    except psycopg.errors.UniqueViolation as exc:
+def checked_data(data: Any) -> dict[str, Any]:
+    """The application's own object. 400 invalid_request."""
+    text = json.dumps(data, ensure_ascii=False)
+    # PostgreSQL takes no null characters.
+    if not isinstance(data, dict) or len(text.encode()) > MAX_DATA_BYTES or "\\u0000" in text:
         raise GatewayError(
-            409,
-            "user_exists",
-            f"{email} has an account already. Sign in: POST /auth/v1/token, or POST /auth/v1/magic-link for a link.",
-            code="USER_EXISTS",
-        ) from exc
-    assert made is not None
-    return made
-
-
-async def change(conn: Connection, user: User, **values: Any) -> User:
-    """The user with these columns changed."""
-    names = ", ".join(f"{name} = %s" for name in values)
-    query = f"UPDATE internal.core_auth_users SET {names} WHERE project_id = %s AND user_id = %s RETURNING {_COLUMNS}"
-    given = [Jsonb(value) if isinstance(value, dict) else value for value in values.values()]
-    async with conn.cursor(row_factory=class_row(User)) as cursor:
-        changed = await (await cursor.execute(query.encode(), [*given, user.project_id, user.user_id])).fetchone()
-    assert changed is not None
-    return changed
-
-
-async def verify(conn: Connection, user: User) -> User:
-    """The user with a proven address, and without the password that was set before the proof."""
-    return await change(conn, user, email_verified_at=datetime.now(UTC), password_hash=None)
+            400,
+            "invalid_request",
+            f"`data` must be a JSON object of at most {MAX_DATA_BYTES} bytes, without null characters.",
+            field="data",
+        )
+    return data

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from run402_cli.core.callers.auth import bearer_of, key_holder, presented_key, verify_token
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Gateway
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.users.sessions import Session, live
+from run402_cli.core.users.session_rows import Session, live
+from run402_cli.core.web.routing import Policy
 
 
 async def app_of(conn: Connection, request: Request) -> Project:
@@ -42,7 +43,7 @@ async def owner_of(conn: Connection, request: Request) -> Project:
     return project
 
 
-async def session_of(conn: Connection, gateway: Gateway, request: Request) -> Session:
+async def session_of(conn: Connection, request: Request) -> Session:
     """The live session of the user whose access token is the bearer. 401 authentication_required.
 
     The project's key in `apikey` may be left out: the token names the project.
@@ -50,7 +51,7 @@ async def session_of(conn: Connection, gateway: Gateway, request: Request) -> Se
     token = bearer_of(request)
     if token is None or token.count(".") != 2:
         raise _refused("Send the user's access token as `Authorization: Bearer <access_token>`.")
-    claims = verify_token(gateway.settings, token)
+    claims = verify_token(gateway_of(request).settings, token)
     project_id = claims.get("project_id", "")
     key = request.headers.get("apikey")
     if key is not None and (await app_of(conn, request)).project_id != project_id:
@@ -68,3 +69,14 @@ async def session_of(conn: Connection, gateway: Gateway, request: Request) -> Se
 
 def _refused(message: str) -> GatewayError:
     return GatewayError(401, "authentication_required", message, code="AUTHENTICATION_REQUIRED")
+
+
+# The project of the key is what `admitted(request, Project)` gives; of USER it is `admitted(request, Session)`.
+APP = Policy("application", "sends a key of the project.", app_of)
+APP_OWNER = Policy("owner of the application", "sends the service key of the project.", owner_of)
+USER = Policy("user", "sends the access token of a user whose session lives.", session_of)
+APP_OR_USER = Policy(
+    "application or user",
+    "sends a key of the project and a refresh token of a user, or the access token of one.",
+    within="session_of",
+)

@@ -24,31 +24,14 @@ from run402_cli.core.mail.letters import Letter
 from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
-from run402_cli.core.users import accounts, sessions
-from run402_cli.core.users.accounts import User
-from run402_cli.core.users.settings import DELIVERIES, AuthSettings, settings_of
-
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_auth_challenges (
-  challenge_id text PRIMARY KEY,
-  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
-  email text NOT NULL,
-  intent text NOT NULL,
-  delivery text NOT NULL,
-  client_state text,
-  trusted boolean NOT NULL,
-  token_sha256 text UNIQUE,
-  code_mac text,
-  attempts int NOT NULL DEFAULT 0,
-  created_at timestamptz NOT NULL DEFAULT now(),
-  expires_at timestamptz NOT NULL,
-  used_at timestamptz
-);
-CREATE INDEX IF NOT EXISTS core_auth_challenges_email ON internal.core_auth_challenges (project_id, email, created_at);
-"""
+from run402_cli.core.users import accounts, challenge_rows, session_rows, setting_rows, user_rows
+from run402_cli.core.users.challenge_rows import Challenge
+from run402_cli.core.users.setting_rows import AuthSettings
+from run402_cli.core.users.user_rows import User
 
 log = logging.getLogger("run402.core.users")
 
+DELIVERIES = ("link", "code", "both")
 INTENTS = ("signin", "invite", "claim", "recovery")
 LIFETIME = timedelta(minutes=15)
 MAILS_PER_HOUR = 5
@@ -119,24 +102,15 @@ async def send(conn: Connection, settings: Settings, project: Project, wish: Wis
     token = f"r402_link_{secrets.token_urlsafe(32)}" if wish.delivery != "code" else None
     code = f"{secrets.randbelow(10**6):06d}" if wish.delivery != "link" else None
     # A row is also written when nothing is mailed: the limit must not tell known addresses from others.
-    await conn.execute(
-        "INSERT INTO internal.core_auth_challenges (challenge_id, project_id, email, intent, delivery, client_state,"
-        " trusted, token_sha256, code_mac, expires_at, used_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, CASE WHEN %s THEN NULL ELSE now() END)",
-        (
-            *(
-                challenge_id,
-                project.project_id,
-                wish.email,
-                wish.intent,
-                wish.delivery,
-                wish.client_state,
-                wish.trusted,
-            ),
-            sessions.digest(token) if token else None,
-            _mac(settings, challenge_id, code) if code else None,
-            *(LIFETIME, allowed),
-        ),
+    await challenge_rows.insert(
+        conn,
+        project.project_id,
+        challenge_id,
+        Challenge(wish.email, wish.intent, wish.delivery, wish.client_state, wish.trusted),
+        token_sha256=session_rows.digest(token) if token else None,
+        code_mac=_mac(settings, challenge_id, code) if code else None,
+        lifetime=LIFETIME,
+        usable=allowed,
     )
     if allowed:
         link = _link(wish.redirect_url, token) if token and wish.redirect_url else None
@@ -147,28 +121,19 @@ async def send(conn: Connection, settings: Settings, project: Project, wish: Wis
 
 
 async def _may_sign_in(conn: Connection, project: Project, wish: Wish) -> bool:
-    user = await accounts.by_email(conn, project.project_id, wish.email)
+    user = await user_rows.by_email(conn, project.project_id, wish.email)
     if user is None and wish.intent == "recovery":
         return False
-    return (await settings_of(conn, project.project_id)).admits(wish.email, user)
+    return (await setting_rows.of_project(conn, project.project_id)).admits(wish.email, user)
 
 
 async def _check_rate(conn: Connection, project_id: str, email: str) -> None:
     # Two requests at once must not both be the fifth.
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"{project_id} {email}",))
-    await conn.execute(
-        "DELETE FROM internal.core_auth_challenges WHERE project_id = %s AND created_at < now() - interval '1 day'",
-        (project_id,),
-    )
-    cursor = await conn.execute(
-        "SELECT count(*), ceil(extract(epoch FROM min(created_at) + interval '1 hour' - now()))::int"
-        " FROM internal.core_auth_challenges"
-        " WHERE project_id = %s AND email = %s AND created_at > now() - interval '1 hour'",
-        (project_id, email),
-    )
-    row = await cursor.fetchone()
-    if row is not None and row[0] >= MAILS_PER_HOUR:
-        wait = max(1, row[1])
+    await challenge_rows.lock(conn, project_id, email)
+    await challenge_rows.forget_old(conn, project_id)
+    sent, seconds = await challenge_rows.within_an_hour(conn, project_id, email)
+    if sent >= MAILS_PER_HOUR:
+        wait = max(1, seconds or 1)
         raise GatewayError(
             429,
             "rate_limited",
@@ -217,68 +182,46 @@ def _letter(project: Project, wish: Wish, link: str | None, code: str | None) ->
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A challenge that was just used up."""
+    """A challenge that was just used up, and what proved that its mail was read: link or email_code."""
 
-    email: str
-    intent: str
-    delivery: str
-    client_state: str | None
-    trusted: bool
+    challenge: Challenge
     verified_with: str
 
     def view(self) -> dict[str, Any]:
         """`magic_link` of a session."""
+        asked = self.challenge
         return {
-            "intent": self.intent,
-            "client_state": self.client_state,
-            "state_source": "service_key" if self.trusted else "anonymous",
-            "state_trusted": self.trusted,
-            "delivery": self.delivery,
+            "intent": asked.intent,
+            "client_state": asked.client_state,
+            "state_source": "service_key" if asked.trusted else "anonymous",
+            "state_trusted": asked.trusted,
+            "delivery": asked.delivery,
             "verified_with": self.verified_with,
         }
 
 
-_USE = (
-    "UPDATE internal.core_auth_challenges SET used_at = now()"
-    " WHERE project_id = %s AND {} AND used_at IS NULL AND expires_at > now()"
-    " RETURNING email, intent, delivery, client_state, trusted"
-)
-
-
 async def use_token(conn: Connection, project_id: str, token: Any) -> Proof:
     """Take a link's token. 401 invalid_token when it is unknown, used, or older than 15 minutes."""
-    digest = sessions.digest(token) if isinstance(token, str) else ""
-    row = await (await conn.execute(_USE.format("token_sha256 = %s").encode(), (project_id, digest))).fetchone()
-    if row is None:
+    digest = session_rows.digest(token) if isinstance(token, str) else ""
+    challenge = await challenge_rows.use_token(conn, project_id, digest)
+    if challenge is None:
         raise _invalid("link")
-    return _proof(row, "link")
+    return Proof(challenge, "link")
 
 
 async def use_code(conn: Connection, settings: Settings, project_id: str, challenge_id: Any, code: Any) -> Proof:
     """Take a mailed code. 401 invalid_code; after five wrong ones the challenge is over. Not inside a transaction."""
     if not isinstance(challenge_id, str) or not isinstance(code, str) or "\0" in challenge_id:
         raise _bad("challenge_id and code", "texts: the id of the challenge, and the six digits of the mail")
-    row = await (
-        await conn.execute(
-            "UPDATE internal.core_auth_challenges SET attempts = attempts + 1 WHERE project_id = %s"
-            " AND challenge_id = %s AND code_mac IS NOT NULL AND used_at IS NULL AND expires_at > now()"
-            " AND attempts < %s RETURNING code_mac",
-            (project_id, challenge_id.lower(), MAX_ATTEMPTS),
-        )
-    ).fetchone()
-    given = _mac(settings, challenge_id.lower(), code if code.isascii() else "")
-    if row is None or not hmac.compare_digest(row[0], given):
+    challenge_id = challenge_id.lower()
+    mac = await challenge_rows.try_code(conn, project_id, challenge_id, MAX_ATTEMPTS)
+    given = _mac(settings, challenge_id, code if code.isascii() else "")
+    if mac is None or not hmac.compare_digest(mac, given):
         raise _invalid("code")
-    query = _USE.format("challenge_id = %s").encode()
-    row = await (await conn.execute(query, (project_id, challenge_id.lower()))).fetchone()
-    if row is None:
+    challenge = await challenge_rows.use(conn, project_id, challenge_id)
+    if challenge is None:
         raise _invalid("code")
-    return _proof(row, "email_code")
-
-
-def _proof(row: tuple[Any, ...], verified_with: str) -> Proof:
-    email, intent, delivery, state, trusted = row
-    return Proof(email, intent, delivery, state, trusted, verified_with)
+    return Proof(challenge, "email_code")
 
 
 def _invalid(what: str) -> GatewayError:
@@ -293,16 +236,17 @@ def _invalid(what: str) -> GatewayError:
 
 async def admit(conn: Connection, project_id: str, proof: Proof) -> User:
     """The user whose address was proven, made or verified now. 403 signup_not_allowed. Inside a transaction."""
-    user = await accounts.by_email(conn, project_id, proof.email)
-    settings = await settings_of(conn, project_id)
-    if not proof.trusted and not settings.admits(proof.email, user):
-        raise signup_refused(settings, proof.email)
+    challenge = proof.challenge
+    user = await user_rows.by_email(conn, project_id, challenge.email)
+    settings = await setting_rows.of_project(conn, project_id)
+    if not challenge.trusted and not settings.admits(challenge.email, user):
+        raise signup_refused(settings, challenge.email)
     if user is None:
-        user = await accounts.add(conn, project_id, proof.email)
+        user = await user_rows.add(conn, project_id, challenge.email)
     if user.email_verified_at is None:
         # Whoever set a password before may be a stranger who only knew the address.
-        await sessions.end(conn, project_id, user.user_id, "email_verified")
-        user = await accounts.verify(conn, user)
+        await session_rows.end(conn, project_id, user.user_id, "email_verified")
+        user = await user_rows.verify(conn, user)
     return user
 
 

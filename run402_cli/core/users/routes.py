@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.callers.auth import require_service_key
+from run402_cli.core.callers.auth import SERVICE_KEY
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.users import accounts, links, passwords, sessions, settings
-from run402_cli.core.users.callers import app_of, is_owner, owner_of, session_of
+from run402_cli.core.users import accounts, links, passwords, session_rows, sessions, setting_rows, settings, user_rows
+from run402_cli.core.users.callers import APP, APP_OR_USER, APP_OWNER, USER, app_of, is_owner, owner_of, session_of
+from run402_cli.core.users.session_rows import Session
 from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.routing import Route, admitted
 
 # A password may be reset without the old one this long after a sign-in by mail.
 RESET_WINDOW = timedelta(minutes=15)
@@ -29,33 +29,19 @@ async def sign_up(request: Request) -> Response:
 
     400 invalid_email, weak_password; 403 signup_not_allowed; 409 user_exists.
     """
+    project = admitted(request, Project)
     body = await read_object(request)
+    email, data = accounts.checked_email(body.get("email")), accounts.checked_data(body.get("data", {}))
+    hashed = await passwords.hashed(passwords.checked(body.get("password")))
     async with gateway_of(request).connection() as conn:
-        project = await app_of(conn, request)
-        email, password, data = accounts.checked_email(body.get("email")), body.get("password"), _data(body)
-        hashed = await passwords.hashed(passwords.checked(password))
-        rules = await settings.settings_of(conn, project.project_id)
+        rules = await setting_rows.of_project(conn, project.project_id)
         if not await is_owner(conn, request, project) and not rules.admits(email, None):
             raise links.signup_refused(rules, email)
         async with conn.transaction():
-            user = await accounts.add(conn, project.project_id, email)
+            user = await user_rows.add(conn, project.project_id, email)
             now = datetime.now(UTC)
-            user = await accounts.change(conn, user, password_hash=hashed, password_set_at=now, data=data)
+            user = await user_rows.change(conn, user, password_hash=hashed, password_set_at=now, data=data)
     return reply(user.view(), 201)
-
-
-def _data(body: dict[str, Any]) -> dict[str, Any]:
-    data = body.get("data", {})
-    text = json.dumps(data, ensure_ascii=False)
-    # PostgreSQL takes no null characters.
-    if not isinstance(data, dict) or len(text.encode()) > accounts.MAX_DATA_BYTES or "\\u0000" in text:
-        raise GatewayError(
-            400,
-            "invalid_request",
-            f"`data` must be a JSON object of at most {accounts.MAX_DATA_BYTES} bytes, without null characters.",
-            field="data",
-        )
-    return data
 
 
 async def token(request: Request) -> Response:
@@ -78,14 +64,13 @@ async def token(request: Request) -> Response:
         )
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        project = await app_of(conn, request)
-        answer = await exchange(conn, gateway, project, body)
+        answer = await exchange(conn, gateway, admitted(request, Project), body)
     return _private(answer)
 
 
 async def _by_password(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
     email = accounts.checked_email(body.get("email"))
-    user = await accounts.by_email(conn, project.project_id, email)
+    user = await user_rows.by_email(conn, project.project_id, email)
     if not await passwords.matches(body.get("password"), user.password_hash if user else None) or user is None:
         raise _wrong_password("The e-mail address or the password is wrong.", 401)
     async with conn.transaction():
@@ -130,16 +115,15 @@ async def sign_out(request: Request) -> Response:
     `?scope=global` ends all sessions of the user. Signing out twice is fine.
     """
     body = await read_object(request)
-    gateway = gateway_of(request)
     given = body.get("refresh_token")
-    async with gateway.connection() as conn:
+    async with gateway_of(request).connection() as conn:
         if isinstance(given, str):
             project = await app_of(conn, request)
-            ended = await sessions.end_by_refresh_token(conn, project.project_id, given)
+            ended = await session_rows.end_by_refresh_token(conn, project.project_id, given)
         else:
-            session = await session_of(conn, gateway, request)
+            session = await session_of(conn, request)
             everywhere = request.query_params.get("scope") == "global"
-            ended = await sessions.end(
+            ended = await session_rows.end(
                 conn,
                 session.user.project_id,
                 session.user.user_id,
@@ -151,10 +135,7 @@ async def sign_out(request: Request) -> Response:
 
 async def read_user(request: Request) -> Response:
     """GET /auth/v1/user (access token as bearer): the user as it is now."""
-    gateway = gateway_of(request)
-    async with gateway.connection() as conn:
-        session = await session_of(conn, gateway, request)
-    return _private(session.user.view())
+    return _private(admitted(request, Session).user.view())
 
 
 async def change_user(request: Request) -> Response:
@@ -170,10 +151,9 @@ async def change_user(request: Request) -> Response:
             "A user may change `data` here; a password has POST /auth/v1/user/password, and an address cannot be changed.",
             field="data",
         )
-    gateway = gateway_of(request)
-    async with gateway.connection() as conn:
-        session = await session_of(conn, gateway, request)
-        user = await accounts.change(conn, session.user, data=_data(body))
+    data = accounts.checked_data(body.get("data", {}))
+    async with gateway_of(request).connection() as conn:
+        user = await user_rows.change(conn, admitted(request, Session).user, data=data)
     return _private(user.view())
 
 
@@ -184,20 +164,19 @@ async def set_password(request: Request) -> Response:
     allow_password_set is on. Ends the user's other sessions. 403 invalid_credentials, current_password_required,
     password_set_disabled; 400 weak_password.
     """
+    session = admitted(request, Session)
     body = await read_object(request)
-    gateway = gateway_of(request)
-    async with gateway.connection() as conn:
-        session = await session_of(conn, gateway, request)
-        new = passwords.checked(body.get("new_password"), "new_password")
+    new = passwords.checked(body.get("new_password"), "new_password")
+    async with gateway_of(request).connection() as conn:
         mode = await _password_mode(conn, session, body.get("current_password"))
         hashed = await passwords.hashed(new)
         async with conn.transaction():
-            user = await accounts.change(conn, session.user, password_hash=hashed, password_set_at=datetime.now(UTC))
-            await sessions.end(conn, user.project_id, user.user_id, "password_changed", but=session.session_id)
+            user = await user_rows.change(conn, session.user, password_hash=hashed, password_set_at=datetime.now(UTC))
+            await session_rows.end(conn, user.project_id, user.user_id, "password_changed", but=session.session_id)
     return _private({"project_id": user.project_id, "password_set": True, "mode": mode})
 
 
-async def _password_mode(conn: Connection, session: sessions.Session, current: Any) -> str:
+async def _password_mode(conn: Connection, session: Session, current: Any) -> str:
     user = session.user
     if current is not None:
         if not await passwords.matches(current, user.password_hash):
@@ -214,7 +193,7 @@ async def _password_mode(conn: Connection, session: sessions.Session, current: A
             code="R402_AUTH_CURRENT_PASSWORD_REQUIRED",
             field="current_password",
         )
-    if not (await settings.settings_of(conn, user.project_id)).allow_password_set:
+    if not (await setting_rows.of_project(conn, user.project_id)).allow_password_set:
         raise GatewayError(
             403,
             "password_set_disabled",
@@ -240,10 +219,10 @@ async def magic_link(request: Request) -> Response:
     the service key as bearer.
     400 invalid_email, invalid_request; 401 authentication_required; 429 rate_limited.
     """
-    body = await read_object(request)
     gateway = gateway_of(request)
+    project = admitted(request, Project)
+    body = await read_object(request)
     async with gateway.connection() as conn:
-        project = await app_of(conn, request)
         trusted = await is_owner(conn, request, project)
         wish = links.wish_of(body, trusted=trusted)
         if wish.intent == "invite" and not trusted:
@@ -261,47 +240,46 @@ async def add_user(request: Request) -> Response:
     201 `{id, email, is_admin, email_verified_at, created, invite_sent}`, 200 when it was there. `is_admin` changes the role
     of one that is there. 400 invalid_email, invalid_request; 429 rate_limited.
     """
+    project = admitted(request, Project)
     body = await read_object(request)
     is_admin, invite = body.get("is_admin"), body.get("send_invite", False)
     if not isinstance(is_admin, bool | None) or not isinstance(invite, bool):
         raise GatewayError(400, "invalid_request", "`is_admin` and `send_invite` must be true or false.")
     gateway = gateway_of(request)
-    async with gateway.connection() as conn:
-        project = await owner_of(conn, request)
-        email = accounts.checked_email(body.get("email"))
-        wish = links.wish_of({**body, "delivery": "link"}, trusted=True, intent="invite") if invite else None
-        async with conn.transaction():
-            found = await accounts.by_email(conn, project.project_id, email)
-            user = found or await accounts.add(conn, project.project_id, email)
-            if is_admin is not None:
-                user = await accounts.change(conn, user, role=accounts.ADMIN if is_admin else accounts.USER)
-            if wish is not None:
-                user = await accounts.change(conn, user, invited_at=datetime.now(UTC))
-                await links.send(conn, gateway.settings, project, wish)
+    email = accounts.checked_email(body.get("email"))
+    wish = links.wish_of({**body, "delivery": "link"}, trusted=True, intent="invite") if invite else None
+    async with gateway.connection() as conn, conn.transaction():
+        found = await user_rows.by_email(conn, project.project_id, email)
+        user = found or await user_rows.add(conn, project.project_id, email)
+        if is_admin is not None:
+            user = await user_rows.change(conn, user, role=user_rows.ADMIN if is_admin else user_rows.USER)
+        if wish is not None:
+            user = await user_rows.change(conn, user, invited_at=datetime.now(UTC))
+            await links.send(conn, gateway.settings, project, wish)
     answer = {**user.view(), "created": found is None, "invite_sent": wish is not None}
     return reply(answer, 201 if found is None else 200)
 
 
 async def promote_user(request: Request) -> Response:
     """POST /projects/v1/admin/{project_id}/promote-user `{email}` (service key): the user gets the role project_admin."""
-    return await _set_role(request, accounts.ADMIN)
+    return await _set_role(request, user_rows.ADMIN)
 
 
 async def demote_user(request: Request) -> Response:
     """POST /projects/v1/admin/{project_id}/demote-user `{email}` (service key): the user is an ordinary user again."""
-    return await _set_role(request, accounts.USER)
+    return await _set_role(request, user_rows.USER)
 
 
 async def _set_role(request: Request, role: str) -> Response:
+    project = admitted(request, Project)
+    email = (await read_object(request)).get("email")
+    if not isinstance(email, str) or not email.strip() or "\0" in email:
+        raise GatewayError(400, "invalid_request", "email is required: the user's e-mail address.", field="email")
     async with gateway_of(request).connection() as conn:
-        project = await require_service_key(conn, request, request.path_params["project_id"])
-        email = (await read_object(request)).get("email")
-        if not isinstance(email, str) or not email.strip() or "\0" in email:
-            raise GatewayError(400, "invalid_request", "email is required: the user's e-mail address.", field="email")
-        user = await accounts.by_email(conn, project.project_id, email.strip())
+        user = await user_rows.by_email(conn, project.project_id, email.strip())
         if user is None:
             raise _no_such_user(project, email.strip())
-        user = await accounts.change(conn, user, role=role)
+        user = await user_rows.change(conn, user, role=role)
     return reply(
         {"status": "ok", "project_id": project.project_id, "user_id": user.user_id, "email": user.email, "role": role}
     )
@@ -322,15 +300,15 @@ def _private(body: dict[str, Any]) -> Response:
 
 
 ROUTES = [
-    Route("/auth/v1/signup", sign_up, methods=["POST"]),
-    Route("/auth/v1/token", token, methods=["POST"]),
-    Route("/auth/v1/logout", sign_out, methods=["POST"]),
-    Route("/auth/v1/user", read_user, methods=["GET"]),
-    Route("/auth/v1/user", change_user, methods=["PATCH", "PUT"]),
-    Route("/auth/v1/user/password", set_password, methods=["POST", "PUT"]),
-    Route("/auth/v1/magic-link", magic_link, methods=["POST"]),
-    Route("/auth/v1/admin/users", add_user, methods=["POST"]),
+    Route("/auth/v1/signup", sign_up, methods=["POST"], who=APP),
+    Route("/auth/v1/token", token, methods=["POST"], who=APP),
+    Route("/auth/v1/logout", sign_out, methods=["POST"], who=APP_OR_USER),
+    Route("/auth/v1/user", read_user, methods=["GET"], who=USER),
+    Route("/auth/v1/user", change_user, methods=["PATCH", "PUT"], who=USER),
+    Route("/auth/v1/user/password", set_password, methods=["POST", "PUT"], who=USER),
+    Route("/auth/v1/magic-link", magic_link, methods=["POST"], who=APP),
+    Route("/auth/v1/admin/users", add_user, methods=["POST"], who=APP_OWNER),
     *settings.ROUTES,
-    Route("/projects/v1/admin/{project_id}/promote-user", promote_user, methods=["POST"]),
-    Route("/projects/v1/admin/{project_id}/demote-user", demote_user, methods=["POST"]),
+    Route("/projects/v1/admin/{project_id}/promote-user", promote_user, methods=["POST"], who=SERVICE_KEY),
+    Route("/projects/v1/admin/{project_id}/demote-user", demote_user, methods=["POST"], who=SERVICE_KEY),
 ]

@@ -3,71 +3,32 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from psycopg.rows import class_row
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.users.accounts import User
-from run402_cli.core.users.callers import app_of, owner_of
+from run402_cli.core.projects.rows import Project
+from run402_cli.core.users import setting_rows
+from run402_cli.core.users.callers import APP, APP_OWNER
+from run402_cli.core.users.links import DELIVERIES
+from run402_cli.core.users.setting_rows import AuthSettings
 from run402_cli.core.web.http import read_object, reply
-
-DDL = """
-CREATE TABLE IF NOT EXISTS internal.core_auth_settings (
-  project_id text PRIMARY KEY REFERENCES internal.core_projects ON DELETE CASCADE,
-  allow_password_set boolean NOT NULL,
-  preferred_sign_in_method text,
-  public_signup text NOT NULL,
-  require_passkey_for_project_admin boolean NOT NULL,
-  allowed_email_domains text[] NOT NULL
-);
-"""
+from run402_cli.core.web.routing import Route, admitted
 
 METHODS = ("password", "magic_link", "oauth_google", "passkey")
 SIGNUP = ("open", "known_email", "invite_only")
-DELIVERIES = ("link", "code", "both")
 _LOCAL_METHODS = ("password", "magic_link")
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]{2,}")
-_COLUMNS = (
-    "allow_password_set, preferred_sign_in_method, public_signup, require_passkey_for_project_admin,"
-    " allowed_email_domains"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class AuthSettings:
-    allow_password_set: bool = False
-    preferred_sign_in_method: str | None = None
-    public_signup: str = "open"
-    require_passkey_for_project_admin: bool = False
-    allowed_email_domains: tuple[str, ...] | list[str] = ()
-
-    def admits(self, email: str, user: User | None) -> bool:
-        """May this address sign in without an invitation of the owner? `user`: who has the address already."""
-        if user is not None:
-            known = user.email_verified_at is not None or user.invited_at is not None
-            return known or self.public_signup != "invite_only"
-        domain = email.rpartition("@")[2]
-        return self.public_signup == "open" and (not self.allowed_email_domains or domain in self.allowed_email_domains)
-
-
-async def settings_of(conn: Connection, project_id: str) -> AuthSettings:
-    query = f"SELECT {_COLUMNS} FROM internal.core_auth_settings WHERE project_id = %s"
-    async with conn.cursor(row_factory=class_row(AuthSettings)) as cursor:
-        return await (await cursor.execute(query, (project_id,))).fetchone() or AuthSettings()
 
 
 async def read_settings(request: Request) -> Response:
     """GET /auth/v1/settings (service key): the five settings."""
     async with gateway_of(request).connection() as conn:
-        project = await owner_of(conn, request)
-        return reply(_view(await settings_of(conn, project.project_id)))
+        return reply(_view(await setting_rows.of_project(conn, admitted(request, Project).project_id)))
 
 
 async def change_settings(request: Request) -> Response:
@@ -75,6 +36,7 @@ async def change_settings(request: Request) -> Response:
 
     400 invalid_request; 422 unsupported_capability for a method that a local gateway does not have.
     """
+    project = admitted(request, Project)
     body = await read_object(request)
     changes = {name: check(body[name], name) for name, check in _CHECKS.items() if name in body}
     unknown = sorted(set(body) - set(_CHECKS))
@@ -82,22 +44,10 @@ async def change_settings(request: Request) -> Response:
         said = f"{', '.join(map(repr, unknown))} is no setting" if unknown else "No setting was given"
         raise GatewayError(400, "invalid_request", f"{said}. There are: {', '.join(_CHECKS)}.")
     async with gateway_of(request).connection() as conn, conn.transaction():
-        project = await owner_of(conn, request)
-        before = await settings_of(conn, project.project_id)
+        before = await setting_rows.of_project(conn, project.project_id)
         after = AuthSettings(**{**asdict(before), **changes})
-        await _save(conn, project.project_id, after)
+        await setting_rows.save(conn, project.project_id, after)
     return reply(_view(after))
-
-
-async def _save(conn: Connection, project_id: str, settings: AuthSettings) -> None:
-    values = asdict(settings) | {"allowed_email_domains": list(settings.allowed_email_domains)}
-    names = ", ".join(values)
-    await conn.execute(
-        f"INSERT INTO internal.core_auth_settings (project_id, {names})"
-        f" VALUES (%(project_id)s, {', '.join(f'%({name})s' for name in values)}) ON CONFLICT (project_id)"
-        f" DO UPDATE SET ({names}) = ROW({', '.join(f'excluded.{name}' for name in values)})".encode(),
-        {"project_id": project_id, **values},
-    )
 
 
 def _view(settings: AuthSettings) -> dict[str, Any]:
@@ -166,8 +116,7 @@ def _no_passkeys(what: str) -> GatewayError:
 async def providers(request: Request) -> Response:
     """GET /auth/v1/providers (a project key): which sign-in methods work, `{magic_link, password, google, passkey, ...}`."""
     async with gateway_of(request).connection() as conn:
-        project = await app_of(conn, request)
-        settings = await settings_of(conn, project.project_id)
+        settings = await setting_rows.of_project(conn, admitted(request, Project).project_id)
     return reply(
         {
             "magic_link": {"enabled": True, "delivery_modes": list(DELIVERIES)},
@@ -181,7 +130,7 @@ async def providers(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/auth/v1/settings", read_settings, methods=["GET"]),
-    Route("/auth/v1/settings", change_settings, methods=["PATCH"]),
-    Route("/auth/v1/providers", providers, methods=["GET"]),
+    Route("/auth/v1/settings", read_settings, methods=["GET"], who=APP_OWNER),
+    Route("/auth/v1/settings", change_settings, methods=["PATCH"], who=APP_OWNER),
+    Route("/auth/v1/providers", providers, methods=["GET"], who=APP),
 ]

@@ -300,3 +300,18 @@ def test_a_branch_knows_the_users_but_not_their_sessions(
     assert token(client, headers, "refresh_token", refresh_token=session["refresh_token"]).status_code == 401
     there = token(client, headers, email=EMAIL, password=PASSWORD).json()
     assert there["user"]["id"] == session["user"]["id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "signup"),
+        ("POST", "magic-link"),
+        ("POST", "user/password"),
+        ("PATCH", "settings"),
+        ("POST", "admin/users"),
+    ],
+)
+def test_who_may_not_call_learns_nothing_about_the_body(client: httpx.Client, method: str, path: str) -> None:
+    answer = client.request(method, f"/auth/v1/{path}", content=b"no JSON")
+    assert (answer.status_code, answer.json()["error"]) == (401, "authentication_required")

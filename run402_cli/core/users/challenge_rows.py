@@ -1,0 +1,115 @@
+"""The table of challenges: sign-in mails that were sent, and what proves that they were read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from run402_cli.core.db import Connection
+
+DDL = """
+CREATE TABLE IF NOT EXISTS internal.core_auth_challenges (
+  challenge_id text PRIMARY KEY,
+  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
+  email text NOT NULL,
+  intent text NOT NULL,
+  delivery text NOT NULL,
+  client_state text,
+  trusted boolean NOT NULL,
+  token_sha256 text UNIQUE,
+  code_mac text,
+  attempts int NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  expires_at timestamptz NOT NULL,
+  used_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS core_auth_challenges_email ON internal.core_auth_challenges (project_id, email, created_at);
+"""
+_USE = (
+    "UPDATE internal.core_auth_challenges SET used_at = now()"
+    " WHERE project_id = %s AND {} AND used_at IS NULL AND expires_at > now()"
+    " RETURNING email, intent, delivery, client_state, trusted"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Whom a sign-in mail goes to, and what for."""
+
+    email: str
+    intent: str
+    delivery: str
+    client_state: str | None
+    trusted: bool
+
+
+async def insert(
+    conn: Connection,
+    project_id: str,
+    challenge_id: str,
+    challenge: Challenge,
+    *,
+    token_sha256: str | None,
+    code_mac: str | None,
+    lifetime: timedelta,
+    usable: bool,
+) -> None:
+    """A challenge; one that is not usable is as good as used."""
+    await conn.execute(
+        "INSERT INTO internal.core_auth_challenges (challenge_id, project_id, email, intent, delivery, client_state,"
+        " trusted, token_sha256, code_mac, expires_at, used_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, CASE WHEN %s THEN NULL ELSE now() END)",
+        (
+            *(challenge_id, project_id, challenge.email, challenge.intent, challenge.delivery),
+            *(challenge.client_state, challenge.trusted, token_sha256, code_mac, lifetime, usable),
+        ),
+    )
+
+
+async def lock(conn: Connection, project_id: str, email: str) -> None:
+    """Until the end of the transaction nobody else sends to this address."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"{project_id} {email}",))
+
+
+async def forget_old(conn: Connection, project_id: str) -> None:
+    await conn.execute(
+        "DELETE FROM internal.core_auth_challenges WHERE project_id = %s AND created_at < now() - interval '1 day'",
+        (project_id,),
+    )
+
+
+async def within_an_hour(conn: Connection, project_id: str, email: str) -> tuple[int, int | None]:
+    """How many challenges an address had within the last hour, and in how many seconds the first of them is older."""
+    cursor = await conn.execute(
+        "SELECT count(*), ceil(extract(epoch FROM min(created_at) + interval '1 hour' - now()))::int"
+        " FROM internal.core_auth_challenges"
+        " WHERE project_id = %s AND email = %s AND created_at > now() - interval '1 hour'",
+        (project_id, email),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+async def use_token(conn: Connection, project_id: str, token_sha256: str) -> Challenge | None:
+    """None for a token that is unknown, used or too old."""
+    row = await (await conn.execute(_USE.format("token_sha256 = %s").encode(), (project_id, token_sha256))).fetchone()
+    return None if row is None else Challenge(*row)
+
+
+async def try_code(conn: Connection, project_id: str, challenge_id: str, attempts: int) -> str | None:
+    """The MAC of a challenge's code, for one more attempt; None when it has none, is over, or was tried so often."""
+    cursor = await conn.execute(
+        "UPDATE internal.core_auth_challenges SET attempts = attempts + 1 WHERE project_id = %s"
+        " AND challenge_id = %s AND code_mac IS NOT NULL AND used_at IS NULL AND expires_at > now()"
+        " AND attempts < %s RETURNING code_mac",
+        (project_id, challenge_id, attempts),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def use(conn: Connection, project_id: str, challenge_id: str) -> Challenge | None:
+    """None when it is used or too old."""
+    row = await (await conn.execute(_USE.format("challenge_id = %s").encode(), (project_id, challenge_id))).fetchone()
+    return None if row is None else Challenge(*row)
