@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # A test run starts thousands of processes: none compiles what another has compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test lint bench docs dist clean
+.PHONY: quickstart test lint bench docs schema dist clean
 
 ## The guestbook example on a local gateway: installs, starts, deploys, prints JSON and the URL.
 ## stdout is that one JSON document; each step says on stderr what it does.
@@ -31,6 +31,10 @@ bench: $(VENV)/.bench
 ## Regenerate docs/reference and llms-cli.txt from the command tree.
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+
+## What `run402 schema` prints, as files in build/schema: the index and one per group.
+schema: $(VENV)/.dev
+	$(BIN)/python docs/generate.py --schema build/schema
 
 ## Wheel and source archive in dist/, checked.
 dist: $(VENV)/.dev

@@ -1,7 +1,7 @@
-"""Write what is made from the command tree: docs/reference, docs/schema, llms-cli.txt two data files of the package
-and the manual page; and from the services: the namespaces of the Python API.
+"""Write what is made from the command tree: docs/reference, llms-cli.txt, data files of the package and the manual page;
+and from the services: the namespaces of the Python API.
 
-`make docs`; a test checks that they are fresh.
+`make docs`; a test checks that they are fresh. `make schema` builds the manifest of the command tree, which is not committed.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def tree() -> str:
 
 
 def schema(name: str | None) -> str:
-    """A page of docs/schema: the index, or one group as `run402 schema GROUP` prints it."""
+    """The index, or one group, as `run402 schema [GROUP]` prints it."""
     document = command_schemas.index() if name is None else command_schemas.detailed(command_schemas.chosen([name]))
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -189,18 +189,23 @@ def pages() -> dict[Path, str]:
     out[ROOT / "run402_cli" / "completion.json"] = completion()
     out[ROOT / "run402_cli" / "unlisted_flags.json"] = unlisted_flags()
     out[SCHEMAS / "_commands.json"] = tree()
-    out[DOCS / "schema" / "index.json"] = schema(None)
-    out |= {DOCS / "schema" / f"{name}.json": schema(name) for name in GROUPS}
     return out | generate_man.pages() | generate_sdk.pages()
 
 
+def schema_files(folder: Path) -> dict[Path, str]:
+    """The manifest of the command tree as files: the index and one file per group. Built, never committed."""
+    return {folder / f"{name or 'index'}.json": schema(name) for name in (None, *GROUPS)}
+
+
 def main() -> None:
-    # The pages of docs/schema read this file.
+    """`generate.py` writes what is committed; `generate.py --schema FOLDER` the manifest of the command tree."""
+    # The reference reads this file.
     (SCHEMAS / "_commands.json").write_text(tree(), encoding="utf-8")
-    for path, content in pages().items():
-        path.parent.mkdir(exist_ok=True)
+    made = schema_files(Path(sys.argv[2])) if sys.argv[1:2] == ["--schema"] else pages()
+    for path, content in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    sys.stdout.write(f"{len(pages())} files written\n")
+    sys.stdout.write(f"{len(made)} files written\n")
 
 
 if __name__ == "__main__":

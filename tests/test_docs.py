@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -15,11 +16,12 @@ from starlette.routing import Route
 from run402_cli import __version__, invocation
 from run402_cli.command_schemas import detailed, names
 from run402_cli.core.app import ROUTES
+from run402_cli.main import _guarded
+from run402_cli.registry import GROUPS
 from run402_cli.services import docs
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-SCHEMA_DATA = ROOT / "docs" / "schema" / "README.md"
 # What people read; the reference shows single commands.
 PAGES = [
     README,
@@ -43,6 +45,17 @@ def test_generated_pages_are_fresh() -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != content
     ]
     assert not stale, f"run `make docs`: {stale}"
+
+
+def test_the_schema_files_are_what_the_command_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = generator().schema_files(tmp_path)
+    assert {path.stem for path in files} == {"index", *GROUPS}
+    documents = {path.stem: json.loads(content) for path, content in files.items()}
+    assert sum(len(document["commands"]) for name, document in documents.items() if name != "index") == len(
+        documents["index"]["commands"]
+    )
+    assert _guarded(["schema", "secrets"]) == 0
+    assert json.loads(capsys.readouterr().out) == documents["secrets"]
 
 
 def test_every_docs_page_named_in_the_code_exists() -> None:
@@ -107,7 +120,7 @@ def test_the_manual_page_has_every_command_option_and_variable_and_no_stray_requ
 def test_the_front_page_links_every_page() -> None:
     front = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", front)}
-    assert {page for page in PAGES if page not in linked} <= {README, ROOT / "docs" / "index.md", SCHEMA_DATA}
+    assert {page for page in PAGES if page not in linked} <= {README, ROOT / "docs" / "index.md"}
 
 
 def shell_blocks(page: Path) -> list[str]:
