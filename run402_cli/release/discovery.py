@@ -5,6 +5,7 @@ See docs/protocol/releases.md, "Manifest files".
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,8 +120,10 @@ def discover(workspace: Path) -> Path:
                 ],
             },
         )
-    above = next((name for name in CANDIDATES if (workspace.parent / name).is_file()), None)
-    there = f" The directory above has {above}: leave {workspace.name} out to deploy that." if above else ""
+    above = _above(workspace)
+    there = (
+        f" {above} is above it: deploy that with `{advice.command(*_in(above.parent, workspace))}`." if above else ""
+    )
     raise ReleaseError(
         f"No manifest in {workspace}. Create run402.deploy.json there; {', '.join(CANDIDATES)} are looked for.{there}",
         code="UP_MANIFEST_REQUIRED",
@@ -128,7 +131,9 @@ def discover(workspace: Path) -> Path:
             "dir": str(workspace),
             "candidates": list(CANDIDATES),
             "executable_candidates": list(_EXECUTABLE_CANDIDATES),
+            **({"manifest_above": str(above)} if above else {}),
             "next_actions": [
+                *([advice.action("retry", *_in(above.parent, workspace), why=f"Deploys {above}.")] if above else []),
                 {
                     "type": "create_manifest",
                     "why": "A manifest says what to deploy; this one deploys the directory site/.",
@@ -139,6 +144,26 @@ def discover(workspace: Path) -> Path:
             ],
         },
     )
+
+
+def _above(workspace: Path) -> Path | None:
+    """The manifest of the nearest directory above; app.json, which other tools have too, only in the one right above."""
+    for folder in workspace.parents:
+        names = CANDIDATES if folder == workspace.parent else CANDIDATES[:2]
+        with contextlib.suppress(OSError):
+            if (found := next((folder / name for name in names if (folder / name).is_file()), None)) is not None:
+                return found
+    return None
+
+
+def _in(folder: Path, workspace: Path) -> list[str]:
+    """The command as typed for `folder` instead of `workspace`."""
+    words = list(as_typed.words()) or ["up"]
+    for place, word in enumerate(words[1:], 1):
+        name, equals, value = word.partition("=")
+        if Path(value if equals else word).absolute() == workspace:
+            return [*words[:place], f"{name}={folder}" if equals else str(folder), *words[place + 1 :]]
+    return [*words, "--dir", str(folder)]
 
 
 def _again(workspace: Path, *more: str) -> tuple[str, ...]:

@@ -39,16 +39,20 @@ def test_restore_brings_rows_tables_and_migrations_back(
     client: httpx.Client, project: dict[str, Any], path: str
 ) -> None:
     first = migration("001", "create table t (n int)")
-    deploy(client, {"project": project["project_id"], "database": {"migrations": [first], "expose": EXPOSE}})
+    then = deploy(client, {"project": project["project_id"], "database": {"migrations": [first], "expose": EXPOSE}})
     sql(client, project, "insert into t values (1)")
     taken = client.post(f"{path}/snapshots", json={})
     assert (taken.status_code, taken.json()["status"]) == (201, "ready")
     second = migration("002", "alter table t add m int; create table later (n int)")
-    deploy(client, {"project": project["project_id"], "database": {"migrations": [first, second]}})
+    now = deploy(client, {"project": project["project_id"], "database": {"migrations": [first, second]}})
     sql(client, project, "insert into t values (2, 2)")
     done = restore(client, path, taken.json()["snapshot_id"])
     assert (done["status"], done["migration_registry_rows"]) == ("ready", 1)
     assert done["old_schema_slot"] != done["new_schema_slot"]
+    releases = {"snapshot_live_release_id": then["release_id"], "current_live_release_id": now["release_id"]}
+    assert done["release"] == releases
+    assert [action["argv"][1:3] for action in done["next_actions"]] == [["snapshots", "restore"], ["deploy", "promote"]]
+    assert f"{now['release_id']} stays live" in done["next_actions"][1]["message"]
     assert sql(client, project, "select * from t") == [{"n": 1}]
     seen = client.get("/rest/v1/t", headers={"apikey": project["anon_key"]})
     assert seen.json() == [{"n": 1}]
@@ -75,6 +79,7 @@ def test_what_a_restore_replaced_can_be_restored_too(client: httpx.Client, proje
     sql(client, project, "insert into t values (2)")
     done = restore(client, path, before["snapshot_id"])
     assert sql(client, project, "select total()::int as n") == [{"n": 1}]
+    assert len(done["next_actions"]) == 1, "no release is live: nothing to promote"
     restore(client, path, done["pre_restore_snapshot_id"])
     assert sql(client, project, "select total()::int as n") == [{"n": 3}]
     now = client.get(path).json()

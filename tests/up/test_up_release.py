@@ -36,6 +36,25 @@ def test_without_a_manifest_the_error_says_how_to_write_one(workspace: Workspace
     assert done.steps == [("app.source.resolve", "succeeded"), ("deploy.discover", "failed")]
 
 
+@pytest.mark.parametrize(
+    "typed", [("up", "--check"), ("up", "verify"), ("up", "a b/web", "--check"), ("up", "--dir=a b/web")]
+)
+def test_in_a_directory_below_the_manifest_the_error_says_where_it_is_and_the_command(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, typed: tuple[str, ...]
+) -> None:
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    below = workspace.path / "a b" / "web"
+    below.mkdir(parents=True)
+    if not any("web" in word for word in typed):
+        monkeypatch.chdir(below)
+    envelope = workspace.run(*typed).envelope
+    assert envelope["code"] == "UP_MANIFEST_REQUIRED"
+    assert str(workspace.path / "run402.deploy.json") in envelope["message"]
+    action = envelope["next_actions"][0]
+    assert action["command"] in envelope["message"]
+    assert "UP_MANIFEST_REQUIRED" not in workspace.run(*action["argv"][1:]).err
+
+
 def test_check_sends_nothing_and_names_a_placeholder_project(workspace: Workspace) -> None:
     workspace.manifest()
     done = workspace.run("up", "--check").json

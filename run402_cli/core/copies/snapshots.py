@@ -81,6 +81,9 @@ async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot
         rows = await adopt_records(conn, replace(project, schema_slot=slot), snapshot.snapshot_id)
         await snapshot_rows.mark_restored(conn, snapshot.snapshot_id)
     undo = advice.command("snapshots", "restore", "--project", project.project_id, old_id)
+    then, now = snapshot.live_release_id, project.active_release_id
+    promote = advice.command("deploy", "promote", str(then), "--project", project.project_id)
+    why = f"The data is as it was while {then} was live; {now} stays live. This makes {then} live again."
     return {
         "operation_id": operation_id,
         "project_id": project.project_id,
@@ -90,7 +93,11 @@ async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot
         "new_schema_slot": slot,
         "migration_registry_rows": rows,
         "status": "ready",
-        "next_actions": [advice.entry("restore_snapshot", undo, message="Go back to before this restore.")],
+        "release": {"snapshot_live_release_id": then, "current_live_release_id": now},
+        "next_actions": [
+            advice.entry("restore_snapshot", undo, message="Go back to before this restore."),
+            *([advice.entry("run_command", promote, message=why)] if then and then != now else []),
+        ],
     }
 
 
