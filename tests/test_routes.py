@@ -16,8 +16,6 @@ CORE = Path(__file__).resolve().parent.parent / "run402_cli" / "core"
 NO_POLICY_YET = {
     "archives/exporting.py",
     "archives/importing.py",
-    "ci/bindings.py",
-    "ci/sessions.py",
     "rest/handler.py",
     "sites/subdomains.py",
 }

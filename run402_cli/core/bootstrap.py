@@ -7,7 +7,7 @@ from typing import Any
 from run402_cli.core import expose
 from run402_cli.core.archives import records as archives_records
 from run402_cli.core.callers import credential_rows, payment_rows, wallet_rows
-from run402_cli.core.ci import bindings as ci_bindings
+from run402_cli.core.ci import binding_rows
 from run402_cli.core.content import rows as content
 from run402_cli.core.copies import branch_rows, snapshot_rows
 from run402_cli.core.daemon import datadir
@@ -62,7 +62,7 @@ TABLES: tuple[str, ...] = (
     site_rows.DDL,
     wallet_rows.DDL,
     payment_rows.DDL,
-    ci_bindings.DDL,
+    binding_rows.DDL,
     archives_records.DDL,
 )
 

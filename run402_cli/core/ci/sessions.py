@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from run402_cli import advice
 from run402_cli.core.callers.auth import bearer_of, project_by_id
-from run402_cli.core.ci import bindings, oidc
-from run402_cli.core.ci.bindings import Binding
+from run402_cli.core.ci import binding_rows, oidc
+from run402_cli.core.ci.binding_rows import Binding
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -69,11 +69,8 @@ async def exchange(request: Request) -> Response:
     claims = await asyncio.to_thread(oidc.claims, token)
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        binding = _matching(await bindings.of_project(conn, project_id.replace("\0", "")), claims)
-        await conn.execute(
-            "UPDATE internal.core_ci_bindings SET last_used_at = now(), use_count = use_count + 1 WHERE binding_id = %s",
-            (binding.binding_id,),
-        )
+        binding = _matching(await binding_rows.of_project(conn, project_id.replace("\0", "")), claims)
+        await binding_rows.note_use(conn, binding.binding_id)
     issued = PREFIX + jwt.encode(
         {"iss": _ISSUER, "sub": binding.binding_id, "exp": int(time.time()) + SESSION_SECONDS},
         _secret(gateway.settings),
@@ -134,7 +131,7 @@ class Sessions:
 async def _as_project(scope: Scope, token: str) -> Scope:
     gateway = gateway_of(Request(scope))
     async with gateway.connection() as conn:
-        binding = await bindings.fetch(conn, _binding_of(gateway.settings, token))
+        binding = await binding_rows.fetch(conn, _binding_of(gateway.settings, token))
         if binding.revoked_at is not None or binding.expired:
             raise _denied(
                 "binding_revoked", f"{binding.binding_id} was revoked or has expired; its sessions end with it."
