@@ -26,6 +26,7 @@ sys.path.insert(0, str(DOCS))
 
 import command_tree  # noqa: E402
 import generate_man  # noqa: E402
+import generate_routes  # noqa: E402
 import generate_sdk  # noqa: E402
 from command_tree import examples, find, text, usage  # noqa: E402
 
@@ -189,7 +190,7 @@ def pages() -> dict[Path, str]:
     out[ROOT / "run402_cli" / "completion.json"] = completion()
     out[ROOT / "run402_cli" / "unlisted_flags.json"] = unlisted_flags()
     out[SCHEMAS / "_commands.json"] = tree()
-    return out | generate_man.pages() | generate_sdk.pages()
+    return out | generate_man.pages() | generate_routes.pages() | generate_sdk.pages()
 
 
 def schema_files(folder: Path) -> dict[Path, str]:

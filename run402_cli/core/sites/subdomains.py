@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli import advice
 from run402_cli.core.callers.auth import key_owner
@@ -18,8 +17,10 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import rows as releases
+from run402_cli.core.sites import rows
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
+from run402_cli.core.web.routing import Policy, Route, admitted
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 # What `localhost` and this gateway use themselves.
@@ -32,6 +33,7 @@ async def claim_subdomain(request: Request) -> Response:
     A name always shows the active release, so `deployment_id` is that or left out. 400 invalid_subdomain, 404
     release_not_found, 409 SUBDOMAIN_TAKEN, DEPLOYMENT_NOT_ACTIVE or NO_DEPLOYMENT. docs/local-gateway.md
     """
+    project = admitted(request, Project)
     body = await read_object(request)
     name, deployment_id = body.get("name"), body.get("deployment_id")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name in RESERVED:
@@ -43,15 +45,9 @@ async def claim_subdomain(request: Request) -> Response:
             code="INVALID_SUBDOMAIN",
         )
     async with gateway_of(request).connection() as conn:
-        project = await _key_owner(conn, request)
         await _check_deployment(conn, project, deployment_id)
         async with conn.transaction():
-            await conn.execute(
-                "INSERT INTO internal.core_subdomains (name, project_id, origin) VALUES (%s, %s, 'claim')"
-                " ON CONFLICT (name) DO UPDATE SET updated_at = now(), origin = 'claim'"
-                " WHERE core_subdomains.project_id = excluded.project_id",
-                (name, project.project_id),
-            )
+            await rows.claim(conn, project.project_id, name)
             await releases.check_subdomains(conn, project.project_id, [name])
         (entry,) = await _entries(conn, request, project, name)
     return reply(entry, 201)
@@ -93,8 +89,7 @@ async def _check_deployment(conn: Connection, project: Project, deployment_id: o
 async def list_subdomains(request: Request) -> Response:
     """GET /subdomains/v1, service key: {subdomains}, by name, those of the active release included."""
     async with gateway_of(request).connection() as conn:
-        project = await _key_owner(conn, request)
-        return reply({"subdomains": await _entries(conn, request, project)})
+        return reply({"subdomains": await _entries(conn, request, admitted(request, Project))})
 
 
 async def release_subdomain(request: Request) -> Response:
@@ -102,13 +97,10 @@ async def release_subdomain(request: Request) -> Response:
 
     A name that the release declares comes back with the next deploy, unless the manifest removes it too.
     """
-    name = request.path_params["name"]
+    name, project = request.path_params["name"], admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        project = await _key_owner(conn, request)
-        cur = await conn.execute(
-            "DELETE FROM internal.core_subdomains WHERE name = %s AND project_id = %s", (name, project.project_id)
-        )
-    if cur.rowcount == 0:
+        found = await rows.let_go(conn, project.project_id, name)
+    if not found:
         raise GatewayError(
             404,
             "subdomain_not_found",
@@ -133,14 +125,12 @@ async def _key_owner(conn: Connection, request: Request) -> Project:
     return await key_owner(conn, request, problem)
 
 
+KEY_OWNER = Policy("service key", "holds a service key, whose project it is about.", _key_owner)
+
+
 async def _entries(
     conn: Connection, request: Request, project: Project, name: str | None = None
 ) -> Sequence[dict[str, Any]]:
-    cur = await conn.execute(
-        "SELECT name, claimed_at, updated_at FROM internal.core_subdomains"
-        " WHERE project_id = %(project)s AND (%(name)s::text IS NULL OR name = %(name)s) ORDER BY name",
-        {"project": project.project_id, "name": name},
-    )
     base = public_base(request)
     return [
         {
@@ -152,12 +142,12 @@ async def _entries(
             "created_at": iso(claimed),
             "updated_at": iso(updated),
         }
-        for label, claimed, updated in await cur.fetchall()
+        for label, claimed, updated in await rows.names_of(conn, project.project_id, name)
     ]
 
 
 ROUTES = [
-    Route("/subdomains/v1", claim_subdomain, methods=["POST"]),
-    Route("/subdomains/v1", list_subdomains, methods=["GET"]),
-    Route("/subdomains/v1/{name}", release_subdomain, methods=["DELETE"]),
+    Route("/subdomains/v1", claim_subdomain, methods=["POST"], who=KEY_OWNER),
+    Route("/subdomains/v1", list_subdomains, methods=["GET"], who=KEY_OWNER),
+    Route("/subdomains/v1/{name}", release_subdomain, methods=["DELETE"], who=KEY_OWNER),
 ]
