@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
 
 from run402_cli.core.callers.auth import bearer_of, key_holder, key_owner, project_by_id, same_secret, verify_token
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.execute import Role
-from run402_cli.core.settings import Settings
 from run402_cli.core.users.session_rows import live
 from run402_cli.core.users.user_rows import ADMIN
+from run402_cli.core.web.routing import Policy
 
-Caller = tuple[Project, Role, dict[str, str]]
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose rows a request sees: `role` and `claims` are what PostgreSQL is told."""
+
+    project: Project
+    role: Role
+    claims: dict[str, str]
 
 
-async def caller(conn: Connection, settings: Settings, request: Request) -> Caller:
+async def caller(conn: Connection, request: Request) -> Caller:
     """`/rest/v1`: the anon key in `apikey`, and optionally a user's token as bearer; or only the token, in `apikey`.
 
     401 authentication_required; 403 admin_required for a service key, project_token_mismatch, role_forbidden.
     """
+    settings = gateway_of(request).settings
     key = request.headers.get("apikey", "")
     if key.count(".") == 2:
         claims = verify_token(settings, key)
@@ -36,14 +47,14 @@ async def caller(conn: Connection, settings: Settings, request: Request) -> Call
         raise _admin_required()
     anonymous = _claims(project, "anon")
     if "authorization" not in request.headers:
-        return project, "anon", anonymous
+        return Caller(project, "anon", anonymous)
     token = bearer_of(request)
     if token is None:
         raise _unauthenticated(
             "The Authorization header is not `Bearer <token>`. Send a user's token, or no such header."
         )
     if same_secret(token, key):
-        return project, "anon", anonymous
+        return Caller(project, "anon", anonymous)
     if token.count(".") != 2:
         return await _key_as_bearer(conn, project, token)
     return await _user(conn, project, verify_token(settings, token))
@@ -57,7 +68,7 @@ async def _key_as_bearer(conn: Connection, project: Project, token: str) -> Call
         raise _admin_required()
     if holder[0].project_id != project.project_id:
         raise _mismatch(project)
-    return project, "anon", _claims(project, "anon")
+    return Caller(project, "anon", _claims(project, "anon"))
 
 
 async def _user(conn: Connection, project: Project, claims: dict[str, str]) -> Caller:
@@ -65,9 +76,9 @@ async def _user(conn: Connection, project: Project, claims: dict[str, str]) -> C
         raise _mismatch(project)
     role = claims.get("role")
     if role == "anon":
-        return project, "anon", claims
+        return Caller(project, "anon", claims)
     if role == "authenticated":
-        return project, "authenticated", claims
+        return Caller(project, "authenticated", claims)
     if role == ADMIN:
         return await _admin(conn, project, claims)
     raise GatewayError(
@@ -85,14 +96,23 @@ async def _admin(conn: Connection, project: Project, claims: dict[str, str]) -> 
     if session is None or session.user.user_id != claims.get("sub"):
         raise _unauthenticated("The session of this admin's token has ended. Sign in again.")
     if session.user.role == ADMIN:
-        return project, "project_admin", claims
-    return project, "authenticated", {**claims, "role": session.user.role}
+        return Caller(project, "project_admin", claims)
+    return Caller(project, "authenticated", {**claims, "role": session.user.role})
 
 
 async def service_caller(conn: Connection, request: Request) -> Caller:
     """`/admin/v1/rest`: the service key, which row-level security does not bind. 401 for anything else."""
     project = await key_owner(conn, request, "/admin/v1/rest needs the project's service key in the apikey header.")
-    return project, "service_role", {**_claims(project, "service_role"), "sub": "service"}
+    return Caller(project, "service_role", {**_claims(project, "service_role"), "sub": "service"})
+
+
+# What `admitted(request, Caller)` gives is whose rows the request sees.
+ANON_OR_USER = Policy(
+    "anon key or user", "sends the project's anon key, a user's token, or both; row-level security decides.", caller
+)
+SERVICE = Policy(
+    "service key of a project", "holds a project's service key; row-level security does not bind it.", service_caller
+)
 
 
 def _claims(project: Project, role: Role) -> dict[str, str]:

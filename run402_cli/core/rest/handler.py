@@ -1,4 +1,4 @@
-"""The REST routes: authenticate, dispatch by path and method. See docs/rest.md."""
+"""The REST routes: dispatch by path and method. See docs/rest.md."""
 
 from __future__ import annotations
 
@@ -6,83 +6,62 @@ import psycopg
 from psycopg.sql import SQL
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.projects.rows import Project
-from run402_cli.core.rest.access import caller, service_caller
+from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
 from run402_cli.core.rest.body import read_body
 from run402_cli.core.rest.calling import Call
 from run402_cli.core.rest.catalog import Catalog, Relation, load_catalog
 from run402_cli.core.rest.compile import Parameters, ReadCompiler
 from run402_cli.core.rest.errors import RestError, from_database, unknown_relation
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
-from run402_cli.core.rest.execute import Role, leave_role, row_body, run
+from run402_cli.core.rest.execute import leave_role, row_body, run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.writing import Write
-from run402_cli.core.settings import Settings
+from run402_cli.core.web.routing import OPEN, Route, admitted
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 async def rest(request: Request) -> Response:
-    """ANY /rest/v1/{table} and /rest/v1/rpc/{function}: as anon, or as the user of the bearer token."""
-    return await _route(request, admin=False)
+    """ANY /rest/v1/{table} and /rest/v1/rpc/{function}: as anon, or as the user of the bearer token.
 
-
-async def admin_rest(request: Request) -> Response:
-    """ANY /admin/v1/rest/...: the same with the service key, which row-level security does not bind."""
-    return await _route(request, admin=True)
-
-
-async def _route(request: Request, *, admin: bool) -> Response:
-    if request.method == "OPTIONS":
-        return Response(status_code=200, headers={"Allow": ", ".join(METHODS), **PRIVATE})
-    gateway = gateway_of(request)
+    The same at /admin/v1/rest/... with the service key, which row-level security does not bind.
+    """
+    gateway, caller = gateway_of(request), admitted(request, Caller)
     try:
         # Before a connection is taken: a slow sender must not hold one.
         body = await read_body(request)
     except RestError as error:
         return error_response(error, request)
     async with gateway.connection() as conn:
-        if admin:
-            project, role, claims = await service_caller(conn, request)
-        else:
-            project, role, claims = await caller(conn, gateway.settings, request)
-        return await serve(
-            conn, gateway.settings, project=project, role=role, claims=claims, request=request, body=body
-        )
+        return await serve(conn, caller, request, body)
 
 
-async def serve(
-    conn: Connection,
-    settings: Settings,
-    *,
-    project: Project,
-    role: Role,
-    claims: dict[str, str],
-    request: Request,
-    body: bytes | None = None,
-) -> Response:
-    """Answer one request in one transaction as `role`; `body` when it was read already.
+async def options(request: Request) -> Response:
+    """OPTIONS of the same addresses: what may be sent there, for everybody."""
+    return Response(status_code=200, headers={"Allow": ", ".join([*METHODS, "OPTIONS"]), **PRIVATE})
+
+
+async def serve(conn: Connection, caller: Caller, request: Request, body: bytes) -> Response:
+    """Answer one request in one transaction as the caller's role.
 
     Errors are answers in PostgREST's form. Raises psycopg.Error only when the database itself is away.
     """
     try:
-        raw = await read_body(request) if body is None else body
-        exchange = Exchange(conn, project, role, claims, request, raw)
+        exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, body)
         try:
             async with conn.transaction():
                 return await _answer(exchange)
         finally:
             await leave_role(conn)
     except RestError as error:
-        return error_response(error, request, project)
+        return error_response(error, request, caller.project)
     except psycopg.Error as error:
         if conn.closed:
             raise
-        return error_response(from_database(error, role), request, project)
+        return error_response(from_database(error, caller.role), request, caller.project)
 
 
 async def _answer(exchange: Exchange) -> Response:
@@ -125,8 +104,12 @@ async def _select(exchange: Exchange, catalog: Catalog, relation: Relation) -> R
 
 
 ROUTES = [
-    Route("/rest/v1", rest, methods=METHODS),
-    Route("/rest/v1/{path:path}", rest, methods=METHODS),
-    Route("/admin/v1/rest", admin_rest, methods=METHODS),
-    Route("/admin/v1/rest/{path:path}", admin_rest, methods=METHODS),
+    Route("/rest/v1", rest, methods=METHODS, who=ANON_OR_USER),
+    Route("/rest/v1/{path:path}", rest, methods=METHODS, who=ANON_OR_USER),
+    Route("/admin/v1/rest", rest, methods=METHODS, who=SERVICE),
+    Route("/admin/v1/rest/{path:path}", rest, methods=METHODS, who=SERVICE),
+    *(
+        Route(path, options, methods=["OPTIONS"], who=OPEN)
+        for path in ("/rest/v1", "/rest/v1/{path:path}", "/admin/v1/rest", "/admin/v1/rest/{path:path}")
+    ),
 ]
