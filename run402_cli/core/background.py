@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from run402_cli.core.functions.build import Builder
 from run402_cli.core.functions.bundle_rows import Bundle
 from run402_cli.core.functions.vault import Vault
-from run402_cli.core.functions.workers import Program, Workers
+from run402_cli.core.functions.worker import Program
+from run402_cli.core.functions.workers import Workers
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import Site
 

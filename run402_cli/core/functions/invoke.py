@@ -19,7 +19,7 @@ from run402_cli.core.diagnostics.redaction import redact
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.gates import Caller
 from run402_cli.core.functions.logs import CallLog
-from run402_cli.core.functions.workers import CallFailed, Reply
+from run402_cli.core.functions.worker import CallFailed, Reply
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
 

@@ -21,7 +21,8 @@ from run402_cli.core.functions.dispatch import Dispatcher
 from run402_cli.core.functions.logs import LogStore
 from run402_cli.core.functions.schedules import Scheduler
 from run402_cli.core.functions.vault import Vault
-from run402_cli.core.functions.workers import Program, Workers
+from run402_cli.core.functions.worker import Program
+from run402_cli.core.functions.workers import Workers
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import Site
