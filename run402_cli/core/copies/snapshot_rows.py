@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from run402_cli.core.db import Connection
+from run402_cli.core.db import Connection, check_cursor
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.projects.rows import Project
 
@@ -128,6 +128,8 @@ async def fetch(conn: Connection, project_id: str, snapshot_id: str) -> Snapshot
 
 async def page(conn: Connection, project_id: str, *, kind: str | None, after: str | None, limit: int) -> list[Snapshot]:
     """The snapshots of a project, newest first, beyond the snapshot `after`."""
+    if after is not None:
+        await check_cursor(conn, "after", after, "core_snapshots", snapshot_id=after, project_id=project_id)
     cur = await conn.execute(
         f"SELECT {_COLUMNS} FROM internal.core_snapshots WHERE project_id = %(project)s"
         " AND (expires_at IS NULL OR expires_at > now()) AND (%(kind)s::text IS NULL OR kind = %(kind)s)"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from run402_cli.core.db import Connection
+from run402_cli.core.db import Connection, check_cursor
 from run402_cli.core.errors import GatewayError
 
 DDL = """
@@ -100,6 +100,8 @@ async def page(
     conn: Connection, column: str, value: str, *, direction: str | None, after: str | None, limit: int
 ) -> list[Row]:
     """Messages whose `column` (mailbox_id, project_id) has a value, newest first, beyond the message `after`."""
+    if after is not None:
+        await check_cursor(conn, "after", after, "core_email_messages", message_id=after, **{column: value})
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             f"SELECT {_COLUMNS} FROM internal.core_email_messages WHERE {column} = %(value)s"

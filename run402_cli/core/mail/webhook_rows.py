@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from run402_cli.core.db import Connection
+from run402_cli.core.db import Connection, check_cursor
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.mail.mailbox_rows import Mailbox
 
@@ -160,6 +160,9 @@ async def deliveries(
     conn: Connection, mailbox: Mailbox, *, status: str | None, after: str | None, limit: int
 ) -> list[Row]:
     """The deliveries of a mailbox, newest first, beyond the delivery `after`."""
+    if after is not None:
+        key = {"delivery_id": after, "mailbox_id": mailbox.mailbox_id}
+        await check_cursor(conn, "after", after, "core_webhook_deliveries", **key)
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "SELECT * FROM internal.core_webhook_deliveries WHERE mailbox_id = %(mailbox)s"

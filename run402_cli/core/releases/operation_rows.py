@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from run402_cli.core.db import Connection
+from run402_cli.core.db import Connection, check_cursor
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.instants import iso
@@ -153,6 +153,8 @@ async def begin_promotion(conn: Connection, operation_id: str, project: Project,
 
 async def newest(conn: Connection, project_id: str, *, limit: int, after: str | None) -> list[Operation]:
     """The deploys of a project, newest first, from the one after the operation `after` on."""
+    if after is not None:
+        await check_cursor(conn, "cursor", after, "core_operations", operation_id=after, project_id=project_id)
     cur = await conn.execute(
         f"SELECT {COLUMNS} FROM internal.core_operations WHERE project_id = %(project)s AND kind = 'deploy'"
         " AND (%(cursor)s::text IS NULL"
