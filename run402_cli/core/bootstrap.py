@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from run402_cli.core import expose
-from run402_cli.core.archives import records as archives_records
+from run402_cli.core.archives import rows as archives
 from run402_cli.core.callers import credential_rows, payment_rows, wallet_rows
 from run402_cli.core.ci import binding_rows
 from run402_cli.core.content import rows as content
@@ -63,7 +63,7 @@ TABLES: tuple[str, ...] = (
     wallet_rows.DDL,
     payment_rows.DDL,
     binding_rows.DDL,
-    archives_records.DDL,
+    archives.DDL,
 )
 
 # Roles belong to the whole cluster, so another gateway may be creating the same ones right now.

@@ -14,7 +14,7 @@ from typing import Final
 
 from psycopg import sql
 
-from run402_cli.core.archives import records as archives
+from run402_cli.core.archives import files as archives
 from run402_cli.core.content.store import SHA256, ContentStore
 from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.db import Connection

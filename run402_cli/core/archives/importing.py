@@ -6,15 +6,10 @@ import asyncio
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-
-from psycopg.types.json import Jsonb
-from starlette.requests import Request
-from starlette.responses import Response
+from typing import Any
 
 from run402_cli import advice
 from run402_cli.archive.diagnostics import ArchiveFault, Diagnostic, diagnostic
@@ -22,28 +17,27 @@ from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.source import Entry
 from run402_cli.archive.verify import Verification, verify
 from run402_cli.core import expose
+from run402_cli.core.archives import rows
 from run402_cli.core.archives.contents import Contents, read_contents, refused
 from run402_cli.core.archives.loading import check_scripts, load_database
 from run402_cli.core.archives.release import ImportedRelease, release_of
 from run402_cli.core.content.store import sync_file
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
+from run402_cli.core.expose import rows as expose_rows
 from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.tables import surfaces
 from run402_cli.core.functions import bundle_rows
-from run402_cli.core.functions.secrets import check_secret, save_secret
-from run402_cli.core.gateway import Gateway, gateway_of
+from run402_cli.core.functions.secrets import save_secret
+from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects import rows as project_rows
 from run402_cli.core.projects.rows import Project, insert_project
+from run402_cli.core.releases import migrations
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.storage import images, object_rows
 from run402_cli.core.storage.spec import Put, read
-from run402_cli.core.web.http import read_object, reply
-
-DEFAULT_NAME: Final = "imported-project"
-MAX_NAME: Final = 120
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,54 +53,6 @@ class Wish:
 
 class _DryRunDone(Exception):
     """Rolls the transaction of a dry run back."""
-
-
-async def import_route(request: Request) -> Response:
-    """POST /archives/v1/import {archive_path, name?, dry_run?, require_runnable?, secret_values?}: the import result.
-
-    201 imported, 200 dry_run, 422 blocked or failed; 422 {error: <archive code>, message, details} for an archive that
-    verifies but cannot become a project; 400 invalid_request. No key is in the result. docs/archives.md
-    """
-    wish = read_wish(await read_object(request))
-    status, result = await import_archive(gateway_of(request), wish)
-    return reply(result, status)
-
-
-def read_wish(body: Mapping[str, Any]) -> Wish:
-    """Check a request body; camelCase names are read too. 400 invalid_request, 422 unsupported_capability."""
-
-    def given(snake: str, *others: str) -> Any:
-        return next((body[key] for key in (snake, *others) if body.get(key) is not None), None)
-
-    if given("target") is not None:
-        raise GatewayError(
-            422,
-            "unsupported_capability",
-            "An archive is imported as a new project; merging it into an existing one is not possible. Leave target out.",
-            capability="archives.import.existing-project-merge",
-            code="UNSUPPORTED_CAPABILITY",
-        )
-    path, name = given("archive_path", "archivePath"), given("name", "project_name", "projectName")
-    if not isinstance(path, str) or not Path(path).is_absolute() or "\0" in path:
-        raise _invalid("archive_path must be the absolute path of an archive on the gateway's machine.")
-    if name is not None and (not isinstance(name, str) or len(name.strip()) > MAX_NAME or _CONTROL.search(name)):
-        raise _invalid(f"name must be text of at most {MAX_NAME} characters.")
-    flags = {key: given(key, other) for key, other in (("dry_run", "dryRun"), ("require_runnable", "requireRunnable"))}
-    for key, value in flags.items():
-        if value is not None and not isinstance(value, bool):
-            raise _invalid(f"{key} must be true or false.")
-    secrets = given("secret_values", "secretValues")
-    secrets = {} if secrets is None else secrets
-    if not isinstance(secrets, dict):
-        raise _invalid("secret_values must be an object of names and values.")
-    for key, value in secrets.items():
-        check_secret(key, value)
-    name = (name or "").strip() or DEFAULT_NAME
-    return Wish(Path(path), name, flags["dry_run"] is True, flags["require_runnable"] is True, secrets)
-
-
-def _invalid(message: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
 
 
 async def import_archive(gateway: Gateway, wish: Wish) -> tuple[int, dict[str, Any]]:
@@ -172,11 +118,8 @@ class _Import:
             self.gateway.store.forget(self.project.project_id)
 
     async def _claim_name(self, conn: Connection) -> None:
-        await conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('run402-import:' || %s, 0))", (self.wish.name,)
-        )
-        cur = await conn.execute("SELECT 1 FROM internal.core_projects WHERE name = %s LIMIT 1", (self.wish.name,))
-        if await cur.fetchone():
+        await rows.lock_name(conn, self.wish.name)
+        if await project_rows.has_name(conn, self.wish.name):
             raise refused(
                 "PROJECT_ALREADY_EXISTS",
                 f"This gateway has a project named {self.wish.name!r} already. Choose another --name.",
@@ -190,12 +133,7 @@ class _Import:
         self.release = release_of(self.contents, project.project_id)
         for name, value in self.wish.secrets.items():
             await save_secret(self.gateway, conn, project.project_id, name, value)
-        for subject, references in self.contents.subjects:
-            await conn.execute(
-                "INSERT INTO internal.core_auth_subject_stubs (project_id, subject_id, subject_references)"
-                " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                (project.project_id, subject, Jsonb(references)),
-            )
+        await rows.add_subjects(conn, project.project_id, self.contents.subjects)
         if self.release is None:
             return problems
         await self._copy_content(project, self.release.content)
@@ -210,13 +148,14 @@ class _Import:
         manifest = self.contents.expose
         if isinstance(manifest, dict) and manifest.get("version") == "1":
             # Without known surfaces all that it declares is made again, whatever the archive's SQL made.
-            await _remember(conn, project, manifest, {})
+            await expose_rows.put(conn, project.project_id, manifest, {})
             return await _expose(conn, project, manifest)
         # Its expressions name the schema, which another export or restore would call otherwise.
         text = json.dumps(await introspect(conn, project.schema_slot))
         manifest = json.loads(text.replace(f"{project.schema_slot}.", ""))
         tables, views = ([item["name"] for item in manifest[kind]] for kind in ("tables", "views"))
-        await _remember(conn, project, manifest, await surfaces(conn, project.schema_slot, tables, views))
+        made = await surfaces(conn, project.schema_slot, tables, views)
+        await expose_rows.put(conn, project.project_id, manifest, made)
         await expose.reapply(conn, project)
         return []
 
@@ -276,32 +215,15 @@ class _Import:
     async def _activate(self, conn: Connection, project: Project, release: ImportedRelease) -> None:
         project_id = project.project_id
         operation = await operations.record(conn, "import", project_id, f"Imported {release.release_id}")
-        await conn.execute(
-            "UPDATE internal.core_operations SET release_id = %s WHERE operation_id = %s",
-            (release.release_id, operation),
+        await operations.set_release(conn, operation, release.release_id)
+        await releases.insert_first(
+            conn, project_id, release.release_id, release.state, release.digest, operation_id=operation
         )
-        await conn.execute(
-            "INSERT INTO internal.core_releases (project_id, release_id, digest, state, operation_id, generation)"
-            " VALUES (%s, %s, %s, %s, %s, 1)",
-            (project_id, release.release_id, release.digest, Jsonb(release.state), operation),
-        )
-        for entry in release.state["migrations"]:
-            await conn.execute(
-                "INSERT INTO internal.core_applied_migrations (project_id, migration_id, checksum_hex)"
-                " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                (project_id, entry["migration_id"], entry["checksum_hex"]),
-            )
+        await migrations.record_applied(conn, project_id, release.state["migrations"])
         await bundle_rows.save(conn, project_id, release.release_id, release.bundles)
         await releases.point_at(conn, project_id, release.release_id, [])
         for part in SECTIONS:
             await part.switched(self.gateway, conn, project_id, release.state)
-
-
-async def _remember(conn: Connection, project: Project, manifest: Any, made: Mapping[str, str]) -> None:
-    await conn.execute(
-        "INSERT INTO internal.core_expose (project_id, manifest, surfaces) VALUES (%s, %s, %s)",
-        (project.project_id, Jsonb(manifest), Jsonb(dict(made))),
-    )
 
 
 async def _expose(conn: Connection, project: Project, manifest: Mapping[str, Any]) -> list[Diagnostic]:

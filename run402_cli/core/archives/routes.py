@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from starlette.routing import Route
-
-from run402_cli.core.archives.exporting import create_archive, download_archive, get_archive
-from run402_cli.core.archives.importing import import_route
+from run402_cli.core.archives.export_routes import create_archive, download_archive, get_archive
+from run402_cli.core.archives.import_routes import import_route
+from run402_cli.core.callers.auth import OWNER
+from run402_cli.core.web.routing import LOCAL, Route
 
 ROUTES = [
-    Route("/archives/v1/import", import_route, methods=["POST"]),
-    Route("/projects/v1/{project_id}/archives", create_archive, methods=["POST"]),
-    Route("/projects/v1/{project_id}/archives/{archive_id}", get_archive, methods=["GET"]),
-    Route("/projects/v1/{project_id}/archives/{archive_id}/download", download_archive, methods=["GET"]),
+    Route("/archives/v1/import", import_route, methods=["POST"], who=LOCAL),
+    Route("/projects/v1/{project_id}/archives", create_archive, methods=["POST"], who=OWNER),
+    Route("/projects/v1/{project_id}/archives/{archive_id}", get_archive, methods=["GET"], who=OWNER),
+    Route("/projects/v1/{project_id}/archives/{archive_id}/download", download_archive, methods=["GET"], who=OWNER),
 ]

@@ -13,7 +13,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.archives import records as archives
+from run402_cli.core.archives import files as archives
 from run402_cli.core.callers import payments, siwx
 from run402_cli.core.callers.auth import OWNER, SERVICE_KEY, project_by_id
 from run402_cli.core.db import Connection

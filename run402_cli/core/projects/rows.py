@@ -130,6 +130,12 @@ async def find(conn: Connection, project_id: str) -> Project | None:
     return None if row is None else project_from_row(row)
 
 
+async def has_name(conn: Connection, name: str) -> bool:
+    """Is a project called this?"""
+    cursor = await conn.execute("SELECT 1 FROM internal.core_projects WHERE name = %s LIMIT 1", (name,))
+    return await cursor.fetchone() is not None
+
+
 async def find_by_key(conn: Connection, key: str) -> Project | None:
     """The project whose own anon or service key this is."""
     cursor = await conn.execute(

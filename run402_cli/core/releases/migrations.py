@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -193,6 +193,16 @@ async def _remember(conn: Connection, project: Project, migration: Migration, st
         " SET checksum_hex = excluded.checksum_hex, state = excluded.state, applied_at = now()",
         (project.project_id, migration.id, migration.checksum, state),
     )
+
+
+async def record_applied(conn: Connection, project_id: str, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Migrations of a release state whose tables are there already: they came with an archive."""
+    for entry in entries:
+        await conn.execute(
+            "INSERT INTO internal.core_applied_migrations (project_id, migration_id, checksum_hex)"
+            " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (project_id, entry["migration_id"], entry["checksum_hex"]),
+        )
 
 
 def _parsed(sql: str) -> list[list[Token]] | None:

@@ -143,6 +143,13 @@ async def record(
     return operation_id
 
 
+async def set_release(conn: Connection, operation_id: str, release_id: str) -> None:
+    """The release that an operation made."""
+    await conn.execute(
+        "UPDATE internal.core_operations SET release_id = %s WHERE operation_id = %s", (release_id, operation_id)
+    )
+
+
 async def begin_promotion(conn: Connection, operation_id: str, project: Project, release_id: str) -> None:
     await conn.execute(
         "INSERT INTO internal.core_operations (operation_id, project_id, status, base_release_id,"

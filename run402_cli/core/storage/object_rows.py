@@ -126,6 +126,14 @@ async def find_many(conn: Connection, project_id: str, keys: Sequence[str]) -> d
     return {row[0]: StoredObject(*row) for row in await cursor.fetchall()}
 
 
+async def of_project(conn: Connection, project_id: str) -> list[StoredObject]:
+    """All objects, by key."""
+    cursor = await conn.execute(
+        f"SELECT {COLUMNS} FROM internal.core_storage_objects WHERE project_id = %s ORDER BY key", (project_id,)
+    )
+    return [StoredObject(*row) for row in await cursor.fetchall()]
+
+
 async def keys_below(conn: Connection, project_id: str, prefix: str) -> list[str]:
     """Every key that begins with the prefix, in byte order."""
     cursor = await conn.execute(

@@ -1,22 +1,17 @@
-"""Tables of archives and of the users that came with them, and what the API shows of an archive."""
+"""The tables of archives, and of the users that came with one."""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
-from run402_cli.archive.format import VERSION
 from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError, run_command
-from run402_cli.core.gateway import Gateway
-from run402_cli.core.web.instants import iso
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.projects.rows import Project
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_archives (
@@ -60,7 +55,7 @@ $do$;
 """
 
 LIFETIME: Final = timedelta(days=7)
-COLUMNS: Final = (
+_COLUMNS: Final = (
     "archive_id, project_id, operation_id, status, scope, auth_export, consistency_mode, active_release_id, facts,"
     " error, byte_count, sha256, expires_at, started_at, completed_at, created_at, updated_at"
 )
@@ -88,71 +83,40 @@ class ArchiveRecord:
     created_at: datetime
     updated_at: datetime
 
-    def view(self) -> dict[str, Any]:
-        """The API's archive object; sizes in bytes."""
-        ready = self.status == "ready"
-        return {
-            "archive_id": self.archive_id,
-            "operation_id": self.operation_id,
-            "project_id": self.project_id,
-            "status": self.status,
-            "format_version": VERSION,
-            "scope": self.scope,
-            "auth_export": self.auth_export,
-            "consistency_mode": self.consistency_mode,
-            "active_release_id": self.active_release_id,
-            "consistency": self.facts.get("consistency", {}),
-            "export_report": self.facts.get("export_report", {}),
-            "portability_report": self.facts.get("portability_report", {"entries": []}),
-            "error": self.error,
-            "byte_count": self.byte_count,
-            "sha256": self.sha256,
-            "content_type": "application/x-tar" if ready else None,
-            "download_url": f"/projects/v1/{self.project_id}/archives/{self.archive_id}/download" if ready else None,
-            "download_authorized_until": iso(self.expires_at) if ready else None,
-            "expires_at": iso(self.expires_at),
-            "started_at": iso(self.started_at),
-            "completed_at": iso(self.completed_at),
-            "created_at": iso(self.created_at),
-            "updated_at": iso(self.updated_at),
-            "next_action": self._next_action(),
-        }
 
-    def _next_action(self) -> dict[str, Any]:
-        name = (self.archive_id, "--project", self.project_id)
-        match self.status:
-            case "ready":
-                return run_command("cloud", "archives", "download", *name, "--output", f"{self.archive_id}.r402ar")
-            case "running":
-                return run_command("cloud", "archives", "status", *name)
-            case _:
-                return run_command("cloud", "archives", "create", "--project", self.project_id, "--wait")
+async def lock_key(conn: Connection, key: str) -> None:
+    """Until the end of the transaction no other export starts with this idempotency key."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run402-export:' || %s, 0))", (key,))
 
 
-def file_of(gateway: Gateway, archive_id: str) -> Path:
-    """Where the archive's bytes are."""
-    return gateway.settings.data_dir / "archives" / f"{archive_id}.r402ar"
-
-
-async def sweep(gateway: Gateway, conn: Connection) -> None:
-    """Remove the files of archives that have expired, failed, or gone with their project."""
+async def insert(
+    conn: Connection,
+    archive_id: str,
+    project: Project,
+    *,
+    operation_id: str,
+    key: str | None,
+    scope: str,
+    auth_export: str,
+    consistency: str,
+) -> ArchiveRecord:
     cur = await conn.execute(
-        "SELECT archive_id FROM internal.core_archives WHERE status IN ('running', 'ready') AND expires_at > now()"
+        "INSERT INTO internal.core_archives (archive_id, project_id, operation_id, idempotency_key, scope,"
+        " auth_export, consistency_mode, active_release_id, expires_at)"
+        f" VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now() + %s) RETURNING {_COLUMNS}",
+        (
+            *(archive_id, project.project_id, operation_id, key, scope, auth_export, consistency),
+            *(project.active_release_id, LIFETIME),
+        ),
     )
-    kept = {row[0] for row in await cur.fetchall()}
-    await asyncio.to_thread(_remove_others, gateway.settings.data_dir / "archives", kept)
-
-
-def _remove_others(folder: Path, kept: Collection[str]) -> None:
-    for path in folder.glob("*") if folder.exists() else ():
-        if path.stem not in kept:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    row: Any = await cur.fetchone()
+    return ArchiveRecord(*row)
 
 
 async def find_by_key(conn: Connection, project_id: str, key: str) -> ArchiveRecord | None:
     """The archive that an earlier request with this idempotency key started."""
     cur = await conn.execute(
-        f"SELECT {COLUMNS} FROM internal.core_archives WHERE project_id = %s AND idempotency_key = %s",
+        f"SELECT {_COLUMNS} FROM internal.core_archives WHERE project_id = %s AND idempotency_key = %s",
         (project_id, key),
     )
     row = await cur.fetchone()
@@ -167,7 +131,7 @@ async def fetch(conn: Connection, project_id: str, archive_id: str) -> ArchiveRe
         (archive_id,),
     )
     cur = await conn.execute(
-        f"SELECT {COLUMNS} FROM internal.core_archives WHERE project_id = %s AND archive_id = %s",
+        f"SELECT {_COLUMNS} FROM internal.core_archives WHERE project_id = %s AND archive_id = %s",
         (project_id, archive_id),
     )
     row = await cur.fetchone()
@@ -189,3 +153,49 @@ async def fail(conn: Connection, archive_id: str, error: dict[str, Any]) -> None
         " WHERE archive_id = %s AND status = 'running'",
         (Jsonb(error), archive_id),
     )
+
+
+async def finish(
+    conn: Connection, archive_id: str, *, facts: dict[str, Any], size: int, sha256: str, release_id: str | None
+) -> None:
+    """The archive is there; `size` in bytes, `release_id` the release in it."""
+    await conn.execute(
+        "UPDATE internal.core_archives SET status = 'ready', facts = %s, byte_count = %s, sha256 = %s,"
+        " active_release_id = %s, completed_at = now(), updated_at = now() WHERE archive_id = %s",
+        (Jsonb(facts), size, sha256, release_id, archive_id),
+    )
+
+
+async def wanted(conn: Connection) -> set[str]:
+    """The archives that are made or kept at this moment."""
+    cur = await conn.execute(
+        "SELECT archive_id FROM internal.core_archives WHERE status IN ('running', 'ready') AND expires_at > now()"
+    )
+    return {row[0] for row in await cur.fetchall()}
+
+
+async def add_subjects(conn: Connection, project_id: str, subjects: Iterable[tuple[str, list[str]]]) -> None:
+    """Users that came with an archive: (subject id, what refers to it)."""
+    for subject, references in subjects:
+        await conn.execute(
+            "INSERT INTO internal.core_auth_subject_stubs (project_id, subject_id, subject_references)"
+            " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (project_id, subject, Jsonb(references)),
+        )
+
+
+async def subjects(conn: Connection, project_id: str) -> list[tuple[str, list[str] | None]]:
+    """The users of a project by id, those that came with an archive and its own; references only of the former."""
+    cur = await conn.execute(
+        "SELECT subject_id, subject_references FROM internal.core_auth_subject_stubs WHERE project_id = %(project)s"
+        " UNION ALL SELECT user_id, NULL FROM internal.core_auth_users u WHERE project_id = %(project)s"
+        " AND NOT EXISTS (SELECT 1 FROM internal.core_auth_subject_stubs s"
+        " WHERE s.project_id = u.project_id AND s.subject_id = u.user_id) ORDER BY 1",
+        {"project": project_id},
+    )
+    return await cur.fetchall()
+
+
+async def lock_name(conn: Connection, name: str) -> None:
+    """Until the end of the transaction nothing else is imported under this name."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run402-import:' || %s, 0))", (name,))
