@@ -84,5 +84,5 @@ def _check_signature(request: Request) -> None:
 
 
 SIGNED_URL = Policy(
-    "signed URL", "has a URL that this gateway signed for one upload, for six hours.", alone=_check_signature
+    "signed upload URL", "has a URL that this gateway signed for one upload, for six hours.", alone=_check_signature
 )

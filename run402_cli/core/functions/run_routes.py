@@ -37,7 +37,9 @@ async def calling_project(conn: Connection, request: Request) -> Project:
     return await key_owner(conn, request, problem, code="AUTHENTICATION_REQUIRED")
 
 
-PROJECT_OF_KEY = Policy("service key of a project", "holds a service key; the project is the key's.", calling_project)
+PROJECT_OF_KEY = Policy(
+    "service key of a project", "holds the service key of a project, and speaks for that one.", calling_project
+)
 
 
 def function_name(request: Request) -> str:

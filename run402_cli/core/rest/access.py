@@ -111,7 +111,9 @@ ANON_OR_USER = Policy(
     "anon key or user", "sends the project's anon key, a user's token, or both; row-level security decides.", caller
 )
 SERVICE = Policy(
-    "service key of a project", "holds a project's service key; row-level security does not bind it.", service_caller
+    "service key past row security",
+    "holds a project's service key; row-level security does not bind it.",
+    service_caller,
 )
 
 

@@ -125,7 +125,9 @@ async def _key_owner(conn: Connection, request: Request) -> Project:
     return await key_owner(conn, request, problem)
 
 
-KEY_OWNER = Policy("service key", "holds a service key, whose project it is about.", _key_owner)
+KEY_OWNER = Policy(
+    "service key of a project", "holds the service key of a project, and speaks for that one.", _key_owner
+)
 
 
 async def _entries(
