@@ -226,7 +226,7 @@ class Source:
                     out.codes.add(node.value)
                 if node.value in self.variables and unit.module != _TABLE_OF_VARIABLES:
                     out.environment.add(node.value)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "SystemExit":
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Verdict":
                 out.verdicts |= {int(str(arg.value)) for arg in node.args if isinstance(arg, ast.Constant)}
             elif isinstance(node, ast.keyword) and node.arg == "exit_code" and isinstance(node.value, ast.Constant):
                 out.exits.add(int(str(node.value.value)))

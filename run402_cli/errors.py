@@ -459,6 +459,17 @@ class Interrupted(BaseException):
         return {**self.extra, **shape.envelope()}
 
 
+class Verdict(BaseException):
+    """The command ends with an exit code that is no error: its answer is on stdout, and it is no, or it ends as a child did.
+
+    Only main.py exits; no handler of errors on the way there catches this.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
 def no_allowance() -> CommandError:
     """The command must sign, and this wallet has no key."""
     return CommandError(

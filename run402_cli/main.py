@@ -92,7 +92,7 @@ def _plain(text: str) -> int:
 
 
 def _guarded(args: list[str]) -> int:
-    from run402_cli.errors import DryRun, Interrupted, OutputLost, Run402Error
+    from run402_cli.errors import DryRun, Interrupted, OutputLost, Run402Error, Verdict
 
     try:
         try:
@@ -109,7 +109,9 @@ def _guarded(args: list[str]) -> int:
 
         stop = exc if isinstance(exc, Interrupted) else Interrupted("SIGINT", 130)
         return _report(failures.interrupted(stop), stop.exit_code)
-    except SystemExit as exc:
+    except Verdict as exc:
+        return exc.exit_code
+    except SystemExit as exc:  # of a library
         return exc.code if isinstance(exc.code, int) else 1 if exc.code else 0
     except Exception as exc:
         if os.environ.get("RUN402_DEBUG"):

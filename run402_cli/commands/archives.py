@@ -11,7 +11,7 @@ from run402_cli.archive.format import DEFAULT_LIMITS, Limits
 from run402_cli.archive.verify import verify as verify_archive
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, no_more
-from run402_cli.errors import UsageError
+from run402_cli.errors import UsageError, Verdict
 
 app = CommandGroup()
 
@@ -39,7 +39,7 @@ def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
         found = [each for each in report["diagnostics"] if each["severity"] == "blocking"]
         new = advice.command("projects", "export", "--output", advice.Blank("file"))
         output.verdict(f"It is no whole and safe archive: {found[0]['message']}", new)
-        raise SystemExit(1)
+        raise Verdict(1)
 
 
 @app.command("inspect", example="run402 archives inspect backup.r402ar | jq .archive.required_secrets")

@@ -16,7 +16,7 @@ from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
-from run402_cli.errors import FlagError, UsageError
+from run402_cli.errors import FlagError, UsageError, Verdict
 from run402_cli.services import assets
 from run402_cli.services.terminal import TerminalClient
 
@@ -319,4 +319,4 @@ def diagnose(url: UrlWord = None, project: ProjectOpt = None) -> None:
         output.verdict(
             f"{address} serves {seen or 'nothing'}, not {expected or 'a known file'}.", advice.command(*wait)
         )
-        raise SystemExit(1)
+        raise Verdict(1)

@@ -11,7 +11,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, resolve_project
-from run402_cli.errors import FlagError, UsageError
+from run402_cli.errors import FlagError, UsageError, Verdict
 from run402_cli.services import cdn
 from run402_cli.services.terminal import TerminalClient
 
@@ -62,4 +62,4 @@ def wait_fresh(
         output.verdict(
             f"{given[0]} does not serve {sha.lower()}. {seen}", advice.command("assets", "diagnose", given[0])
         )
-        raise SystemExit(1)
+        raise Verdict(1)

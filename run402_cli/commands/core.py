@@ -14,7 +14,7 @@ import typer
 from run402_cli import advice, invocation, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, no_more
-from run402_cli.errors import CommandError, FlagError, UsageError
+from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
 
 app = CommandGroup()
 
@@ -188,7 +188,7 @@ def import_project(
         found = [each for each in result.get("diagnostics") or [] if isinstance(each, dict)]
         why = next((each["message"] for each in found if isinstance(each.get("message"), str)), "Nothing was imported.")
         output.verdict(why, advice.command("archives", "verify", words[0]))
-        raise SystemExit(1)
+        raise Verdict(1)
 
 
 def _secret(text: str) -> tuple[str, str]:

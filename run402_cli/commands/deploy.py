@@ -20,7 +20,7 @@ from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
 from run402_cli.commands._options import AllowWarningOpt, AllowWarningsOpt, ProjectOpt, QuietOpt, resolve_project
-from run402_cli.errors import CommandError, UsageError
+from run402_cli.errors import CommandError, UsageError, Verdict
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
@@ -151,7 +151,7 @@ def _run(client: Client, mode: Mode, normalized: Any, options: Any, emit: Any) -
         output.emit(result)
         if not result["ok"]:
             _tell_failed(result["rehearsal"], result["plan_id"])
-            raise SystemExit(1)
+            raise Verdict(1)
     else:
         output.emit(deploy.apply(client, normalized, options, emit))
 
@@ -401,7 +401,7 @@ def rehearse(
     output.emit({"ok": ok, "rehearsal": rehearsal, "commit_command": _rehearse.commit_command(plan_id)})
     if not ok:
         _tell_failed(rehearsal, plan_id)
-        raise SystemExit(1)
+        raise Verdict(1)
 
 
 def _tell_failed(rehearsal: Any, plan_id: str) -> None:
@@ -538,7 +538,7 @@ def verify(
         )
         again = ("deploy", "verify", chosen, "--project", project_id, "--wait")
         output.verdict(why, advice.command(*again))
-        raise SystemExit(2)
+        raise Verdict(2)
 
 
 _VERIFY_SECONDS = 60

@@ -9,7 +9,7 @@ import typer
 
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.errors import CommandError
+from run402_cli.errors import CommandError, Verdict
 from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
@@ -49,7 +49,7 @@ def doctor(
     if not report["ok"]:
         bad = [check for check in report["checks"] if check["status"] not in doctor_service.HARMLESS]
         output.verdict(f"Not well: {', '.join(check['name'] for check in bad)}.", _remedy(bad[0]))
-        raise SystemExit(1)
+        raise Verdict(1)
 
 
 def _refuse_buzz(buzz: bool, agent: str | None) -> None:

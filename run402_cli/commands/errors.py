@@ -13,7 +13,7 @@ from run402_cli.client import Client
 from run402_cli.commands import _errors_text as text
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, instant, integer, one_of, resolve_project
-from run402_cli.errors import FlagError, Run402Error, UsageError
+from run402_cli.errors import FlagError, Run402Error, UsageError, Verdict
 from run402_cli.services import errors as errors_service
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
@@ -183,7 +183,7 @@ def _gate(client: Client, project_id: str, query: dict[str, Any], watching: Watc
         _show(page, as_json, text.gate_failed(page, query["new_in"]))
         release = query["new_in"]
         output.verdict(f"{new} new error identities in {release}.", advice.command("errors", "--new-in", release))
-        raise SystemExit(1)
+        raise Verdict(1)
     watched = None if watching is None else (watching.window_s, polls)
     _show(page, as_json, text.gate_passed(page, query["new_in"], watched))
 

@@ -10,6 +10,7 @@ from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import ProjectOpt, integer, one_of
 from run402_cli.commands._room_options import OrgOpt, org_of
+from run402_cli.errors import Verdict
 from run402_cli.services import escalations
 from run402_cli.services.terminal import TerminalClient
 
@@ -68,7 +69,7 @@ def raise_(
     if wait and _field(answer, "status") == "open":
         look = advice.command("escalations", "get", _field(answer, "escalation_id"))
         output.verdict("Nobody has acknowledged it; it is still open. Silence is not consent.", look)
-        raise SystemExit(2)
+        raise Verdict(2)
 
 
 def _field(value: Any, *keys: str) -> Any:

@@ -10,7 +10,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import instant, integer, one_of
-from run402_cli.errors import CommandError, UsageError
+from run402_cli.errors import CommandError, UsageError, Verdict
 from run402_cli.services import notifications
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.suggest import closest, did_you_mean
@@ -142,7 +142,7 @@ def _action(context: typer.Context, words: list[str] | None, name: str, actions:
     output.emit_text(context.get_help())
     listing = advice.command("notifications", name, "list")
     output.verdict(f"notifications {name} needs an action: {', '.join(actions)}.", listing)
-    raise SystemExit(1)
+    raise Verdict(1)
 
 
 @app.command("channels connect", example="run402 notifications channels connect telegram --label phone")
@@ -166,7 +166,7 @@ def channels_connect(
         output.verdict(
             "Nobody tapped the link in time.", advice.command("notifications", "channels", "connect", "telegram")
         )
-        raise SystemExit(1)
+        raise Verdict(1)
 
 
 def _check_channel(words: list[str]) -> None:

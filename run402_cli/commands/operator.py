@@ -9,7 +9,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.errors import FlagError, ValidationError
+from run402_cli.errors import FlagError, ValidationError, Verdict
 from run402_cli.services import operator
 from run402_cli.services.terminal import TerminalClient
 
@@ -89,7 +89,7 @@ def whoami() -> None:
     output.emit(view, compact=True)
     if not view["logged_in"]:
         output.verdict("Nobody is signed in here.", advice.command("operator", "login"))
-        raise SystemExit(1)
+        raise Verdict(1)
 
 
 @app.command("logout", example="run402 operator logout")

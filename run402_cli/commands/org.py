@@ -9,7 +9,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer
-from run402_cli.errors import UsageError
+from run402_cli.errors import UsageError, Verdict
 from run402_cli.services import org
 from run402_cli.services.terminal import TerminalClient
 
@@ -157,7 +157,7 @@ def _action(context: typer.Context, words: list[str] | None, actions: tuple[str,
     name = context.command_path.removeprefix("run402 ")
     listing = advice.command(*name.split(), "list", advice.Blank("org_id"))
     output.verdict(f"{name} needs an action: {', '.join(actions)}.", listing)
-    raise SystemExit(1)
+    raise Verdict(1)
 
 
 @app.command("member list", example="run402 org member list ORG_ID")

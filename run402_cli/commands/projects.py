@@ -25,7 +25,7 @@ from run402_cli.commands._options import (
     regular_file,
     take_project,
 )
-from run402_cli.errors import CommandError, FlagError, UsageError, no_allowance
+from run402_cli.errors import CommandError, FlagError, UsageError, Verdict, no_allowance
 from run402_cli.services import expose, projects
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
@@ -649,7 +649,7 @@ def export(
     if not document["ok"]:
         look = ("cloud", "archives", "status", document["archive_id"], "--project", document["project_id"])
         output.verdict(f"The archive is {document['archive_status']}, not ready.", advice.command(*look))
-        raise SystemExit(1)
+        raise Verdict(1)
 
 
 def _output_path(name: str | None) -> Path | None:

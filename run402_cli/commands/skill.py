@@ -9,6 +9,7 @@ import typer
 
 from run402_cli import advice, as_typed, output
 from run402_cli.commands._command import CommandGroup
+from run402_cli.errors import Verdict
 from run402_cli.services import skill
 
 app = CommandGroup()
@@ -57,4 +58,4 @@ def _finish(result: dict[str, Any], complete: bool) -> None:
     if not complete:
         left = ", ".join(each["path"] for each in result["skills"] if each["status"] == "edited")
         output.verdict(f"Changed by somebody and left alone: {left}.", advice.command(*as_typed.again("--force")))
-        raise SystemExit(2)
+        raise Verdict(2)

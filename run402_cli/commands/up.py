@@ -12,7 +12,7 @@ import typer
 from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
-from run402_cli.errors import CommandError, FlagError, UsageError
+from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.up import UpOptions
 from run402_cli.up import up as run_up
@@ -155,7 +155,7 @@ def up(
             "deploy", "verify", deploy["operation_id"], "--project", result["result"]["project_id"], "--wait"
         )
         output.verdict("Deployed, but not every edge serves the release yet.", again)
-        raise SystemExit(2)
+        raise Verdict(2)
 
 
 @app.command("verify", example="run402 up verify --project prj_123")
@@ -317,4 +317,4 @@ def _exit_by_checks(result: dict[str, Any]) -> None:
         failed = [warning["message"] for warning in outcome["verify"]["warnings"]]
         actions = outcome.get("next_actions") or outcome["app_result"]["next_actions"]
         output.verdict(" ".join(failed), actions[0]["command"])
-        raise SystemExit(1)
+        raise Verdict(1)
