@@ -13,6 +13,7 @@ from run402_cli.release.entries import is_directory_marker
 from run402_cli.release.errors import invalid_spec
 from run402_cli.release.fields import SPEC
 from run402_cli.release.manifest import MIGRATION_NAME
+from run402_cli.release.paths import check_path
 from run402_cli.release.routes import check_routes
 from run402_cli.release.sections import check_assets, check_i18n_keys, check_site
 
@@ -40,8 +41,6 @@ _TRIGGER_HINTS: Final = {"delivery": "Remove delivery: runs are delivered by the
 _SECRET_KEY: Final = re.compile("[A-Z_][A-Z0-9_]{0,127}")
 _LOCALE: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DETECTOR: Final = re.compile(r"accept-language|cookie:[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_ADAPTER_FILE: Final = "run402/adapter.json"
-_ADAPTER_TREE: Final = "run402/server/"
 
 
 def validate_spec(spec: Mapping[str, Any]) -> None:
@@ -75,40 +74,6 @@ def validate_spec(spec: Mapping[str, Any]) -> None:
         check_assets(spec["assets"], SPEC, ("metadata", "exif_policy"))
     _check_one_subdomain(spec.get("subdomains") or {})
     _require_content(spec)
-
-
-def site_path_problem(path: str) -> str | None:
-    """Why `path` cannot be the place of a file in a release, or None.
-
-    A gateway refuses these too; refusing them here names the entry before anything is sent.
-    """
-    if not path:
-        return "is empty"
-    if path.startswith("/"):
-        return "starts with /; paths in a release are relative"
-    if "\\" in path or "\0" in path:
-        return "has a backslash or NUL in it"
-    if ".." in path.split("/"):
-        return "has a .. segment"
-    return None
-
-
-def check_release_path(path: str, where: str) -> None:
-    """Refuse a site or function file path that leads out of the release, and an Astro server tree in a site.
-
-    Raises ReleaseError INVALID_SPEC (resource `<where>.<path>`) or ASTRO_ADAPTER_TREE_IN_SITE (resource `where`).
-    """
-    problem = site_path_problem(path)
-    if problem:
-        raise invalid_spec(f"The path {path!r} in {where} {problem}. Rename it.", f"{where}.{path}")
-    if where.startswith("site") and (path == _ADAPTER_FILE or path.startswith(_ADAPTER_TREE)):
-        raise invalid_spec(
-            f"{path!r} belongs to the server side of an Astro build and must not be public. "
-            "Deploy its client directory, dist/run402/client, as the site.",
-            where,
-            code="ASTRO_ADAPTER_TREE_IN_SITE",
-            fix={"action": "reroot_site_to_astro_client_dir", "path": path, "expected_dir": "dist/run402/client"},
-        )
 
 
 def _check_base(value: Any) -> None:
@@ -156,7 +121,7 @@ def _check_functions(value: Any) -> None:
 def _check_function(value: Any, where: str) -> None:
     function = SPEC.known(value, _FUNCTION_KEYS, where)
     for path in SPEC.mapping(function.get("files") or {}, f"{where}.files"):
-        check_release_path(path, f"{where}.files")
+        check_path(path, f"{where}.files", SPEC)
     config = SPEC.known(function.get("config") or {}, ("timeoutSeconds", "memoryMb"), f"{where}.config")
     for key, number in config.items():
         if number is not None:
@@ -222,7 +187,7 @@ def _check_site(value: Any) -> None:
     for where, files in maps.items():
         if files is not None and not is_directory_marker(files):
             for path in files:
-                check_release_path(path, where)
+                check_path(path, where, SPEC)
 
 
 def _check_string_lists(value: Any, keys: Sequence[str], where: str) -> Mapping[str, Any]:

@@ -15,10 +15,11 @@ from run402_cli.release.canonical import code_unit_key, compact_json, sha256_hex
 from run402_cli.release.content_types import OCTET_STREAM, PLAN_MANIFEST, SQL, content_type_for, is_binary
 from run402_cli.release.entries import FILE, is_directory_marker
 from run402_cli.release.errors import ReleaseError, invalid_spec
-from run402_cli.release.fields import ROLE_SPELLINGS, is_number, kind_of
+from run402_cli.release.fields import ROLE_SPELLINGS, SPEC, is_number, kind_of
+from run402_cli.release.paths import check_path
 from run402_cli.release.routes import STATIC_METHODS
 from run402_cli.release.sources import BytesSource, Source, hash_files, is_content_ref, utf8, walk
-from run402_cli.release.spec import check_release_path, validate_spec
+from run402_cli.release.spec import validate_spec
 from run402_cli.release.state import normal_trigger
 
 INLINE_PLAN_BYTES: Final = 5 * 1024 * 1024
@@ -214,7 +215,7 @@ class _Writer:
             own=self.own,
         )
         for file in found:
-            check_release_path(file.key, place)
+            check_path(file.key, place, SPEC)
             item = _Item(file.key, "release", content_type_for(file.key), file.path, follow=False)
             self.items[place, file.key] = item
         return [file.key for file in found]

@@ -15,6 +15,8 @@ from run402_cli.core.sites import i18n
 from run402_cli.core.storage import spec as assets
 from run402_cli.release.errors import INVALID_SPEC, ReleaseError
 from run402_cli.release.fields import Fields, is_integer
+from run402_cli.release.paths import check_path, path_problem
+from run402_cli.release.static_manifest import IMMUTABLE_CHANGED
 
 Dialect = Literal["core", "cloud"]
 
@@ -109,9 +111,9 @@ def unsupported(capability: str, resource: str, message: str) -> GatewayError:
 
 
 def release_failure(exc: ReleaseError, dialect: Dialect) -> GatewayError:
-    """A ReleaseError as an HTTP answer: 400 invalid_release_spec, or 409 for a changed immutable path."""
+    """A ReleaseError as an HTTP answer: 400, or 409 for a changed immutable path."""
     if exc.code != INVALID_SPEC:
-        status, error, code = 409, exc.code.lower(), exc.code
+        status, error, code = 409 if exc.code == IMMUTABLE_CHANGED else 400, exc.code.lower(), exc.code
     else:
         status, error = 400, "invalid_release_spec"
         code = "RUN402_CORE_INVALID_SPEC" if dialect == "core" else INVALID_SPEC
@@ -191,23 +193,8 @@ def _check_site(value: Any) -> None:
 
 def _check_files(value: Any, where: str) -> None:
     for path, ref in WIRE.mapping(value, where).items():
-        problem = site_path_problem(path)
-        if problem:
-            raise WIRE.error(
-                f"The site path {path!r} {problem}. Use a relative path such as docs/index.html.", f"{where}.{path}"
-            )
+        check_path(path, where, WIRE)
         _check_ref(ref, f"{where}.{path}")
-
-
-def site_path_problem(path: str) -> str | None:
-    """Why a path cannot be a file of a site, or None."""
-    if not path or path.startswith("/"):
-        return "is not relative"
-    if "\\" in path or _CONTROL.search(path):
-        return "has a backslash or control character in it"
-    if any(segment in ("", ".", "..") for segment in path.split("/")):
-        return "has an empty, . or .. segment"
-    return None
 
 
 def _check_ref(value: Any, where: str) -> None:
@@ -266,7 +253,7 @@ def _check_routes(value: Any) -> None:
 
 def _check_functions(value: Any) -> None:
     if value is not None:
-        functions.check_functions(value, _check_ref, site_path_problem)
+        functions.check_functions(value, _check_ref, path_problem)
 
 
 def _check_checks(value: Any) -> None:
