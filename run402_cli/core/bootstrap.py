@@ -17,6 +17,7 @@ from run402_cli.core.functions import bundle_rows as function_bundles
 from run402_cli.core.functions import log_rows as function_logs
 from run402_cli.core.functions import run_rows as function_runs
 from run402_cli.core.functions import schedule_rows as function_schedules
+from run402_cli.core.functions import secret_rows as function_secrets
 from run402_cli.core.jobs import rows as jobs
 from run402_cli.core.mail import mailbox_rows, message_rows, webhook_rows
 from run402_cli.core.projects import rows as projects
@@ -45,6 +46,7 @@ TABLES: tuple[str, ...] = (
     function_logs.DDL,
     function_runs.DDL,
     function_schedules.DDL,
+    function_secrets.DDL,
     expose.DDL,
     credential_rows.DDL,
     user_rows.DDL,

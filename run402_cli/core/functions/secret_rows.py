@@ -1,11 +1,24 @@
-"""The table of functions' secrets, sealed by vault.py. Made by releases: a plan without functions may require some too."""
+"""The table of functions' secrets, sealed by vault.py."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from run402_cli.core.db import Connection
 
+DDL = """
+CREATE TABLE IF NOT EXISTS internal.core_function_secrets (
+  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
+  name text NOT NULL,
+  scope text NOT NULL DEFAULT 'project',
+  function_name text NOT NULL DEFAULT '',
+  encrypted_value_ref text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (project_id, name, scope, function_name)
+);
+"""
 # Name, scope, function ('' for all of them), sealed value.
 Sealed = tuple[str, str, str, str]
 
@@ -27,6 +40,15 @@ async def of_project(conn: Connection, project_id: str) -> list[Sealed]:
         (project_id,),
     )
     return [(row[0], row[1], row[2], row[3]) for row in await cursor.fetchall()]
+
+
+async def set_among(conn: Connection, project_id: str, names: Sequence[str]) -> set[str]:
+    """Those of the names that have a value, in any scope."""
+    cursor = await conn.execute(
+        "SELECT DISTINCT name FROM internal.core_function_secrets WHERE project_id = %s AND name = ANY(%s)",
+        (project_id, list(names)),
+    )
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def add(conn: Connection, project_id: str, name: str, scope: str, owner: str, sealed: str) -> None:

@@ -14,6 +14,7 @@ from run402_cli.core import expose
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions import secret_rows
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
@@ -286,11 +287,7 @@ async def missing_secrets(conn: Connection, project_id: str, required: list[str]
     """Names in `required` that the project has no value for, in any scope."""
     if not required:
         return []
-    cur = await conn.execute(
-        "SELECT DISTINCT name FROM internal.core_function_secrets WHERE project_id = %s AND name = ANY(%s)",
-        (project_id, required),
-    )
-    there = {row[0] for row in await cur.fetchall()}
+    there = await secret_rows.set_among(conn, project_id, required)
     return [name for name in required if name not in there]
 
 

@@ -37,16 +37,6 @@ CREATE TABLE IF NOT EXISTS internal.core_apply_plans (
 ALTER TABLE internal.core_apply_plans ADD COLUMN IF NOT EXISTS remembered jsonb NOT NULL DEFAULT '{}';
 CREATE INDEX IF NOT EXISTS core_apply_plans_idempotency
   ON internal.core_apply_plans (project_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE TABLE IF NOT EXISTS internal.core_function_secrets (
-  project_id text NOT NULL REFERENCES internal.core_projects ON DELETE CASCADE,
-  name text NOT NULL,
-  scope text NOT NULL DEFAULT 'project',
-  function_name text NOT NULL DEFAULT '',
-  encrypted_value_ref text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT now(),
-  updated_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (project_id, name, scope, function_name)
-);
 """
 
 REVIEW_LIFETIME = timedelta(hours=24)
