@@ -1,4 +1,7 @@
-"""What an account is made of, checked: an e-mail address, and the application's own data. See docs/local-gateway-users.md."""
+"""An account as the API takes and shows it: address and data checked, nothing shown that opens it.
+
+See docs/local-gateway-users.md.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import re
 from typing import Any
 
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.users.user_rows import ADMIN, User
+from run402_cli.core.web.instants import iso
 
 MAX_EMAIL = 254
 MAX_DATA_BYTES = 16 * 1024
@@ -39,3 +44,18 @@ def checked_data(data: Any) -> dict[str, Any]:
             field="data",
         )
     return data
+
+
+def view(user: User) -> dict[str, Any]:
+    """The user as the API shows it: nothing that opens the account."""
+    return {
+        "id": user.user_id,
+        "email": user.email,
+        "role": user.role,
+        "is_admin": user.role == ADMIN,
+        "email_verified_at": iso(user.email_verified_at),
+        "has_password": user.password_hash is not None,
+        "last_sign_in_at": iso(user.last_sign_in_at),
+        "created_at": iso(user.created_at),
+        "data": user.data,
+    }

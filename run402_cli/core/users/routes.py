@@ -41,7 +41,7 @@ async def sign_up(request: Request) -> Response:
             user = await user_rows.add(conn, project.project_id, email)
             now = datetime.now(UTC)
             user = await user_rows.change(conn, user, password_hash=hashed, password_set_at=now, data=data)
-    return reply(user.view(), 201)
+    return reply(accounts.view(user), 201)
 
 
 async def token(request: Request) -> Response:
@@ -135,7 +135,7 @@ async def sign_out(request: Request) -> Response:
 
 async def read_user(request: Request) -> Response:
     """GET /auth/v1/user (access token as bearer): the user as it is now."""
-    return _private(admitted(request, Session).user.view())
+    return _private(accounts.view(admitted(request, Session).user))
 
 
 async def change_user(request: Request) -> Response:
@@ -154,7 +154,7 @@ async def change_user(request: Request) -> Response:
     data = accounts.checked_data(body.get("data", {}))
     async with gateway_of(request).connection() as conn:
         user = await user_rows.change(conn, admitted(request, Session).user, data=data)
-    return _private(user.view())
+    return _private(accounts.view(user))
 
 
 async def set_password(request: Request) -> Response:
@@ -256,7 +256,7 @@ async def add_user(request: Request) -> Response:
         if wish is not None:
             user = await user_rows.change(conn, user, invited_at=datetime.now(UTC))
             await links.send(conn, gateway.settings, project, wish)
-    answer = {**user.view(), "created": found is None, "invite_sent": wish is not None}
+    answer = {**accounts.view(user), "created": found is None, "invite_sent": wish is not None}
     return reply(answer, 201 if found is None else 200)
 
 

@@ -17,6 +17,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
 from run402_cli.core.users import session_rows, user_rows
+from run402_cli.core.users.accounts import view
 from run402_cli.core.users.session_rows import Session
 from run402_cli.core.users.user_rows import User
 
@@ -44,7 +45,7 @@ async def _tokens(conn: Connection, settings: Settings, session: Session) -> dic
         "refresh_token": refresh,
         "token_type": "bearer",
         "expires_in": ACCESS_SECONDS,
-        "user": session.user.view(),
+        "user": view(session.user),
     }
 
 

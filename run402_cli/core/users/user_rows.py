@@ -13,7 +13,6 @@ from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.web.instants import iso
 
 # The columns after created_at came later than the table; a data directory may have it without them.
 DDL = """
@@ -63,20 +62,6 @@ class User:
     password_set_at: datetime | None
     last_sign_in_at: datetime | None
     data: dict[str, Any]
-
-    def view(self) -> dict[str, Any]:
-        """The user as the API shows it: nothing that opens the account."""
-        return {
-            "id": self.user_id,
-            "email": self.email,
-            "role": self.role,
-            "is_admin": self.role == ADMIN,
-            "email_verified_at": iso(self.email_verified_at),
-            "has_password": self.password_hash is not None,
-            "last_sign_in_at": iso(self.last_sign_in_at),
-            "created_at": iso(self.created_at),
-            "data": self.data,
-        }
 
 
 async def by_email(conn: Connection, project_id: str, email: str) -> User | None:
