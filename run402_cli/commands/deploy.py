@@ -10,8 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +22,11 @@ from run402_cli.commands._options import AllowWarningOpt, AllowWarningsOpt, Proj
 from run402_cli.errors import CommandError, UsageError, Verdict
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
+
+if TYPE_CHECKING:
+    from run402_cli.deploy import ApplyOptions, Emit
+    from run402_cli.release.loading import Document, Source
+    from run402_cli.release.manifest import NormalizedManifest
 
 app = CommandGroup()
 
@@ -87,11 +91,11 @@ def _apply(
     _check_combinations(mode, commit=commit, fingerprint=plan_fingerprint, allows=bool(allow_warning) or allow_warnings)
     source = _source(_once("--manifest", manifest), _once("--spec", spec), _once("--dir", directory))
     workers = _count("--concurrency", concurrency, _MAX_WORKERS) or 8
-    document, base_dir = _read(source)
-    normalized, project_id = _normalize(document, base_dir, project, source.path)
+    document = _load(source)
+    normalized = _normalized(document, project)
     if mode.name == "check":
-        path = str(Path(source.path).absolute()) if source.path else None
-        output.emit({"ok": True, "mode": "check", "project_id": project_id, "manifest_path": path})
+        path = None if document.own is None else str(document.own)
+        output.emit({"ok": True, "mode": "check", "project_id": normalized.project, "manifest_path": path})
         return
     if mode.name == "printSpec":
         from run402_cli.release.manifest import printable
@@ -113,8 +117,8 @@ def _apply(
     if mode.name != "plan":
         from run402_cli.deploy import _scan
 
-        _scan.require_clean(document, base_dir, tree=source.directory)
-    with _deployer(project_id) as client:
+        _scan.require_clean(document.value, document.base_dir, tree=source.build)
+    with _deployer(normalized.project) as client:
         _run(client, mode, normalized, options, events(quiet or final_only))
 
 
@@ -141,7 +145,7 @@ def _deployer(project_id: str) -> Iterator[Client]:
         yield client
 
 
-def _run(client: Client, mode: Mode, normalized: Any, options: Any, emit: Any) -> None:
+def _run(client: Client, mode: Mode, normalized: NormalizedManifest, options: ApplyOptions, emit: Emit) -> None:
     from run402_cli import deploy
 
     if mode.name == "plan":
@@ -208,16 +212,6 @@ def _check_combinations(mode: Mode, *, commit: bool, fingerprint: str | None, al
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the manifest comes from: `kind` is manifest, spec, dir or stdin; `directory` is an Astro build to merge."""
-
-    kind: str
-    path: str | None = None
-    text: str | None = None
-    directory: str | None = None
-
-
 def _once(flag: str, values: list[str] | None) -> str | None:
     if values and len(values) > 1:
         raise UsageError(f"{flag} is given twice.", hint="Give it once.", details={"flag": flag})
@@ -225,6 +219,9 @@ def _once(flag: str, values: list[str] | None) -> str | None:
 
 
 def _source(manifest: str | None, spec: str | None, directory: str | None) -> Source:
+    """Where the manifest comes from; BAD_USAGE when the flags name none, or two that exclude each other."""
+    from run402_cli.release.loading import Source
+
     if manifest is not None and spec is not None:
         raise UsageError(
             "--manifest and --spec both name a manifest.",
@@ -232,19 +229,33 @@ def _source(manifest: str | None, spec: str | None, directory: str | None) -> So
             details={"sources": ["--manifest", "--spec"]},
         )
     if manifest is not None and manifest != "-":
-        return Source("manifest", path=manifest, directory=directory)
+        return _file(manifest, directory)
     if spec is not None:
-        return Source("spec", text=spec, directory=directory)
+        return Source("spec", text=spec, build=directory)
     if manifest is None and directory is not None:
-        return Source("dir", directory=directory)
+        return Source("dir", build=directory)
     if manifest == "-" or _stdin_is_a_document():
-        return Source("stdin", directory=directory)
+        data = standard_input.read("the manifest", "Or pass --manifest <file> or --spec '<json>'.")
+        return Source("stdin", text=data.decode("utf-8", "replace"), build=directory)
     raise UsageError(
         "There is no manifest to deploy.",
         hint="Give --manifest <file>, --spec '<json>', or pipe a manifest into the command.",
         details={},
         next_actions=[advice.run(*as_typed.again("--manifest", advice.Blank("file")))],
     )
+
+
+def _file(manifest: str, directory: str | None) -> Source:
+    from run402_cli.release.loading import Source
+
+    source = Source("manifest", path=manifest, build=directory)
+    if source.is_program and directory is not None:
+        raise UsageError(
+            "--dir cannot be combined with a configuration program.",
+            hint="Write the manifest as JSON, or put the build into the program.",
+            details={"flag": "--dir", "manifest": manifest},
+        )
+    return source
 
 
 def _stdin_is_a_document() -> bool:
@@ -256,82 +267,24 @@ def _stdin_is_a_document() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
-def _read(source: Source) -> tuple[Any, Path]:
-    """The manifest as written, checked for secrets and emptiness, and the directory its relative paths start from."""
-    from run402_cli.release import discovery
+def _load(source: Source) -> Document:
+    from run402_cli.release import loading
 
-    base_dir = Path.cwd() if source.path is None else Path(source.path).absolute().parent
     with command_errors():
-        program = source.kind == "manifest" and Path(str(source.path)).suffix.lower() in discovery.EXECUTABLE_EXTENSIONS
-        document = _program(source) if program else _data(source)
-        discovery.check_no_secret_values(document, _origin(source))
-        if source.directory is not None:
-            from run402_cli.release import programs
-
-            document = _said(programs.merge_astro(document, source.directory))
-        if not program:
-            discovery.require_content(document, _origin(source, absolute=True))
-    return document, base_dir
+        return loading.load(source, output.notice)
 
 
-def _data(source: Source) -> Any:
-    from run402_cli.release import discovery
-
-    if source.kind == "dir":
-        return {}
-    if source.path is not None:
-        return discovery.load_apply_manifest(source.path)
-    text = source.text if source.text is not None else _piped_manifest()
-    return discovery.load_manifest_text(text, _origin(source))
-
-
-def _piped_manifest() -> str:
-    data = standard_input.read("the manifest", "Or pass --manifest <file> or --spec '<json>'.")
-    return data.decode("utf-8-sig", "replace")
-
-
-def _program(source: Source) -> Any:
-    """The value of a configuration program; --dir has no place beside one."""
-    from run402_cli.release import programs
-
-    assert source.path is not None
-    if source.directory is not None:
-        raise UsageError(
-            "--dir cannot be combined with a configuration program.",
-            hint="Write the manifest as JSON, or put the build into the program.",
-            details={"flag": "--dir", "manifest": source.path},
-        )
-    return _said(programs.evaluate(Path(source.path)))
-
-
-def _said(evaluated: Any) -> Any:
-    """The document of a program; what the program printed goes to stderr."""
-    if evaluated.console:
-        output.notice(evaluated.console)
-    return evaluated.document
-
-
-def _origin(source: Source, *, absolute: bool = False) -> Any:
-    from run402_cli.release.discovery import Origin
-
-    path = str(Path(source.path).absolute()) if source.path and absolute else source.path
-    return Origin(source.kind, path)  # type: ignore[arg-type]
-
-
-def _normalize(document: Any, base_dir: Path, flag: str | None, path: str | None) -> tuple[Any, str]:
-    from run402_cli.release.manifest import manifest_project, normalize
-
+def _normalized(document: Document, flag: str | None) -> NormalizedManifest:
+    """The release for the project of --project, of the manifest, or of this machine."""
     with deploy_errors():
-        named = manifest_project(document)
+        named = document.project
         if named is not None and flag is not None and named != flag:
             raise UsageError(
                 f"The manifest is for project {named} and --project says {flag}.",
                 hint="Leave --project out, or change the manifest.",
                 details={"spec_project_id": named, "flag_project_id": flag},
             )
-        project_id = flag if flag is not None else named or _default_project()
-        own = Path(path).absolute() if path else None
-        return normalize(document, base_dir=base_dir, project=project_id, own=own), project_id
+        return document.normalized(flag if flag is not None else named or _default_project())
 
 
 def _default_project() -> str:

@@ -16,7 +16,8 @@ from run402_cli import advice, as_typed
 from run402_cli.release.errors import ReleaseError, os_failure
 from run402_cli.release.manifest import TOP_KEYS
 
-CANDIDATES: Final = ("run402.json", "run402.deploy.json", "app.json")
+APP_MANIFEST: Final = "run402.json"
+CANDIDATES: Final = (APP_MANIFEST, "run402.deploy.json", "app.json")
 EXECUTABLE_EXTENSIONS: Final = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs")
 MEANINGFUL_KEYS: Final = (
     *("database", "site", "functions", "secrets", "subdomains", "routes", "checks", "i18n", "assets"),
@@ -25,27 +26,36 @@ MEANINGFUL_KEYS: Final = (
 _EXECUTABLE_CANDIDATES: Final = tuple(f"run402.deploy{extension}" for extension in EXECUTABLE_EXTENSIONS)
 _APP_SCHEMA: Final = "https://run402.com/schemas/run402-app.v1.schema.json"
 _APP_KEYS: Final = ("spec_version", "app", "release", "resources", "build", "lifecycle")
+_MARK: Final = "\ufeff"
 _STARTER: Final = {"site": {"replace": {"__source": "local-dir", "path": "site"}}}
+
+
+SourceKind = Literal["manifest", "spec", "stdin", "dir"]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a manifest's text came from: `kind` as the error details name it, `path` as the user typed it."""
 
-    kind: Literal["manifest", "spec", "stdin", "dir"]
+    kind: SourceKind
     path: str | None = None
 
     def details(self, **more: Any) -> dict[str, Any]:
         return {"source": self.kind} | ({} if self.path is None else {"path": self.path}) | more
 
 
+def is_program(path: Path) -> bool:
+    """Whether a manifest of this name is a JavaScript or TypeScript program."""
+    return path.suffix.lower() in EXECUTABLE_EXTENSIONS
+
+
 def load_manifest_text(text: str, source: Origin, *, code: str = "BAD_USAGE") -> Any:
-    """The JSON value of a manifest's text.
+    """The JSON value of a manifest's text; a byte order mark in front is no part of it.
 
     Raises ReleaseError with `code` (details `{source, parse_error}`) for text that is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text.removeprefix(_MARK), parse_constant=_no_constant)
     except RecursionError:
         problem = "it is nested too deeply"
     except ValueError as error:
@@ -57,6 +67,11 @@ def load_manifest_text(text: str, source: Origin, *, code: str = "BAD_USAGE") ->
     )
 
 
+def _text(path: Path) -> str:
+    # Line ends stay as they are: a place in the text is the same for a file and for a pipe.
+    return path.read_bytes().decode("utf-8", "replace")
+
+
 def load_apply_manifest(path: str) -> Any:
     """The JSON file of `deploy apply --manifest`, read and parsed; its extension does not matter.
 
@@ -64,7 +79,7 @@ def load_apply_manifest(path: str) -> Any:
     `{source, parse_error}`).
     """
     try:
-        text = Path(path).read_text("utf-8-sig", errors="replace")
+        text = _text(Path(path))
     except (OSError, ValueError) as error:
         raise ReleaseError(
             f"Cannot read the manifest {path}: {getattr(error, 'strerror', None) or error}. Check the path.",
@@ -87,13 +102,13 @@ def load_up_manifest(path: Path) -> Any:
             details={"path": str(path), "extension": path.suffix},
         )
     try:
-        text = path.read_text("utf-8-sig", errors="replace")
+        text = _text(path)
     except OSError as error:
         raise os_failure(error, str(path), "the manifest") from error
     try:
         return load_manifest_text(text, Origin("manifest", str(path)), code="LOCAL_ERROR")
     except ReleaseError as error:
-        if path.name == CANDIDATES[0]:
+        if path.name == APP_MANIFEST:
             error.code, error.details = "APP_SPEC_INVALID", {"path": str(path)}
         raise
 

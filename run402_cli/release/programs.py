@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release import node
-from run402_cli.release.discovery import EXECUTABLE_EXTENSIONS
+from run402_cli.release.discovery import EXECUTABLE_EXTENSIONS, is_program
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.node import Node, Ran, Version
 
@@ -35,11 +35,6 @@ class Evaluated:
 
     document: Any
     console: str
-
-
-def is_program(path: Path) -> bool:
-    """Whether a manifest of this name is a JavaScript or TypeScript program."""
-    return path.suffix.lower() in EXECUTABLE_EXTENSIONS
 
 
 def evaluate(path: Path) -> Evaluated:

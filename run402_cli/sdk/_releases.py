@@ -254,29 +254,18 @@ def _read(
 ) -> NormalizedManifest:
     """The checked manifest. Raises ReleaseError, which callers see as one of this program's errors."""
     from run402_cli.deploy import _scan
-    from run402_cli.release import discovery, programs
-    from run402_cli.release.manifest import manifest_project, normalize
+    from run402_cli.release.loading import Source, load
 
+    folder = None if base_dir is None else Path(base_dir).absolute()
     if isinstance(manifest, Mapping):
-        document: Any = manifest
-        path = None
-        origin = discovery.Origin("spec")
-        folder = Path.cwd()
+        document = load(Source("spec", value=manifest, base_dir=folder))
     else:
-        path = Path(manifest).absolute()
-        program = programs.is_program(path)
-        document = programs.evaluate(path).document if program else discovery.load_apply_manifest(str(path))
-        origin = discovery.Origin("manifest", str(path))
-        folder = path.parent
-    folder = folder if base_dir is None else Path(base_dir).absolute()
-    discovery.check_no_secret_values(document, origin)
-    discovery.require_content(document, origin)
-    project = project_id or manifest_project(document) or os.environ.get("RUN402_PROJECT_ID")
-    project = project or client.profile.active.get()
+        document = load(Source("manifest", path=str(Path(manifest).absolute()), base_dir=folder))
+    project = project_id or document.project or os.environ.get("RUN402_PROJECT_ID") or client.profile.active.get()
     if not project:
         raise project_required()
-    normalized = normalize(document, base_dir=folder, project=project, own=path)
-    _scan.require_clean(document, folder)
+    normalized = document.normalized(project)
+    _scan.require_clean(document.value, document.base_dir)
     return normalized
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from run402_cli.deploy._errors import from_release
-from run402_cli.release import discovery, programs
+from run402_cli.release import discovery
 from run402_cli.release.errors import ReleaseError
-from run402_cli.release.manifest import PLACEHOLDER_PROJECT, NormalizedManifest, manifest_project, normalize
+from run402_cli.release.loading import Document, Source, load
+from run402_cli.release.manifest import PLACEHOLDER_PROJECT, NormalizedManifest
 from run402_cli.up._options import Run
-from run402_cli.up._steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,17 @@ class Found:
 
     def normalized(self, project: str) -> NormalizedManifest:
         """The ReleaseSpec for a project. Raises ValidationError or DeployError, MANIFEST_EMPTY included."""
-        try:
-            manifest = normalize(self.document, base_dir=self.path.parent, project=project, own=self.path)
-            discovery.require_deployable(manifest.spec, str(self.path))
-        except ReleaseError as exc:
-            raise from_release(exc) from exc
-        return manifest
+        document = Document(self.document, self.path.parent, self.path, workspace=True)
+        with _our_errors():
+            return document.normalized(project)
+
+
+@contextlib.contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except ReleaseError as exc:
+        raise from_release(exc) from exc
 
 
 def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
@@ -42,15 +48,13 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
     """
     given = run.options.manifest
     step = run.log.start("deploy.discover", dir=str(run.workspace), manifest=given)
-    path, document = _read(run, step)
-    if path.name == discovery.CANDIDATES[0] and discovery.is_app_manifest(document):
-        step.to("succeeded", manifest_kind="app", manifest_path=str(path))
-        return Found(path, document, None, is_app=True), None
-    try:
-        discovery.check_no_secret_values(document, discovery.Origin("manifest", str(path)))
-        found = Found(path, document, manifest_project(document))
-    except ReleaseError as exc:
-        raise from_release(exc) from exc
+    with _our_errors():
+        path = discovery.discover(run.workspace) if given is None else Path(os.path.abspath(run.workspace / given))  # noqa: PTH100
+        document = load(Source("manifest", path=str(path), workspace=True), lambda printed: step.note(console=printed))
+        if document.is_app:
+            step.to("succeeded", manifest_kind="app", manifest_path=str(path))
+            return Found(path, document.value, None, is_app=True), None
+        found = Found(path, document.value, document.project)
     manifest = found.normalized(run.options.project or found.project or PLACEHOLDER_PROJECT)
     step.to(
         "succeeded",
@@ -60,18 +64,3 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
         idempotency_key=manifest.idempotency_key,
     )
     return found, manifest
-
-
-def _read(run: Run, step: Step) -> tuple[Path, Any]:
-    """The manifest's absolute path and its document; what a configuration program prints is an event of the step."""
-    given = run.options.manifest
-    try:
-        path = discovery.discover(run.workspace) if given is None else Path(os.path.abspath(run.workspace / given))  # noqa: PTH100
-        if not programs.is_program(path):
-            return path, discovery.load_up_manifest(path)
-        evaluated = programs.evaluate(path)
-    except ReleaseError as exc:
-        raise from_release(exc) from exc
-    if evaluated.console:
-        step.note(console=evaluated.console)
-    return path, evaluated.document

@@ -73,14 +73,11 @@ _SECTIONS = tuple(param.name for param in _SPEC)
 
 
 def _deploy(call: Call) -> Reply:
-    from run402_cli.release.discovery import Origin, require_content
-    from run402_cli.release.manifest import normalize
+    from run402_cli.release.loading import Source, load
 
     again = "the same call of deploy"
     with continued_by_rerun(again):
-        document = call.given(*_SECTIONS)
-        require_content(document, Origin("spec", None))
-        manifest = normalize(document, base_dir=Path.cwd(), project=call.project)
+        manifest = load(Source("spec", value=call.given(*_SECTIONS))).normalized(call.project)
         options = deploy.ApplyOptions(
             allow_warnings=call["allow_warnings"],
             allow_warning_codes=tuple(call["allow_warning_codes"] or ()),
