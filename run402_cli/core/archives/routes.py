@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from run402_cli.core.archives.export_routes import create_archive, download_archive, get_archive
 from run402_cli.core.archives.import_routes import import_route
-from run402_cli.core.callers.auth import OWNER
+from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.web.routing import LOCAL, Route
 
 ROUTES = [

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers import payment_rows, payments, siwx, tiers, wallet_rows
-from run402_cli.core.callers.auth import OWNER
+from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects import rows as project_rows

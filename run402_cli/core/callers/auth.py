@@ -20,7 +20,7 @@ from run402_cli.core.projects import rows
 from run402_cli.core.projects.rows import PROJECT_ID, Project
 from run402_cli.core.settings import Settings
 from run402_cli.core.web.http import read_object, reply
-from run402_cli.core.web.routing import LOCAL, Policy, Route
+from run402_cli.core.web.routing import LOCAL, Route
 
 DEV_TOKEN_ROLES = ("anon", "authenticated", "service_role")
 _DEFAULT_SUBJECT = {"service_role": "service", "authenticated": "user"}
@@ -93,40 +93,19 @@ async def require_service_key(conn: Connection, request: Request, project_id: st
     )
 
 
-async def _project_of_path(conn: Connection, request: Request) -> Project:
-    return await project_by_id(conn, request.path_params["project_id"])
-
-
-async def _service_key_of_path(conn: Connection, request: Request) -> Project:
-    return await require_service_key(conn, request, request.path_params["project_id"])
-
-
-# The project of the path is what `admitted(request, Project)` gives.
-OWNER = Policy(
-    "owner",
-    "is a program on this machine; a signed wallet must own the project of the path.",
-    _project_of_path,
-)
-SERVICE_KEY = Policy("service key", "holds the service key of the project of the path.", _service_key_of_path)
-OWNER_OF_WHAT_IT_NAMES = Policy(
-    "owner of what it names",
-    "is a program on this machine; a signed wallet must own the project that the body or the row names.",
-    within="project_by_id",
-)
-KEY_OR_NAME = Policy(
-    "key or name",
-    "sends a key of the project, or is a program on this machine that names the project.",
-    within="caller_project",
-)
-
-
-async def key_owner(conn: Connection, request: Request, problem: str, **fields: str) -> Project:
-    """The project whose service key the request holds; 401 authentication_required with `problem` and `fields` otherwise."""
-    key = presented_key(request)
-    holder = await key_holder(conn, key) if key else None
-    if holder is None or holder[1] != "service":
-        raise GatewayError(401, "authentication_required", problem, **fields)
-    return holder[0]
+async def key_owner(conn: Connection, request: Request) -> Project:
+    """The project whose service key the request holds, in either header. 401 authentication_required."""
+    for key in (request.headers.get("apikey"), bearer_of(request)):
+        holder = await key_holder(conn, key) if key else None
+        if holder is not None and holder[1] == "service":
+            return holder[0]
+    raise GatewayError(
+        401,
+        "authentication_required",
+        "This route needs the service key of the project, as `Authorization: Bearer <service_key>` or `apikey`. "
+        "`run402 credentials project-keys status` shows where the keys are.",
+        code="AUTHENTICATION_REQUIRED",
+    )
 
 
 def presented_key(request: Request) -> str | None:

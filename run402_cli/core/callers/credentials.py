@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from run402_cli import advice
 from run402_cli.core.callers import credential_rows
-from run402_cli.core.callers.auth import OWNER
 from run402_cli.core.callers.credential_rows import Kind
+from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from run402_cli.core.callers.auth import OWNER_OF_WHAT_IT_NAMES
+from run402_cli.core.callers.policies import OWNER_OF_WHAT_IT_NAMES
 from run402_cli.core.ci import bindings, sessions
 from run402_cli.core.ci.callers import BINDING_OWNER, PROJECT_OWNER, WORKFLOW
 from run402_cli.core.web.routing import Route

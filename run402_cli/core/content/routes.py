@@ -13,7 +13,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import KEY_OR_NAME, OWNER, caller_project
+from run402_cli.core.callers.auth import caller_project
+from run402_cli.core.callers.policies import KEY_OR_NAME, OWNER
 from run402_cli.core.content.receiving import (
     digest_mismatch,
     finish_multipart,

@@ -9,7 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import OWNER, project_by_id
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.copies import branch_rows, branches, snapshot_rows
 from run402_cli.core.copies.branches import DEFAULT_TTL_DAYS
 from run402_cli.core.copies.views import branch_view

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import OWNER, project_by_id
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.copies import snapshot_rows, snapshots
 from run402_cli.core.copies.snapshot_rows import AUTOMATIC_LIFETIME, Snapshot
 from run402_cli.core.copies.views import snapshot_view

@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import OWNER, key_holder, presented_key, project_by_id
+from run402_cli.core.callers.policies import OWNER, SERVICE_KEY_NO_OTHER
 from run402_cli.core.db import Connection
 from run402_cli.core.diagnostics import event_rows, events, fault_rows, function_errors
 from run402_cli.core.diagnostics.fault_rows import Window
@@ -44,28 +44,6 @@ _TYPE = re.compile(r"[a-z][a-z0-9_]{2,63}")
 _CURSOR = re.compile(r"erc_(\d{1,20})_(fp_[0-9a-f]{24})")
 
 
-async def service_project(conn: Connection, request: Request) -> Project:
-    """The project of the path, if the caller holds its service key. 401, 403 FORBIDDEN for a key of another project."""
-    project = await project_by_id(conn, request.path_params["project_id"])
-    key = presented_key(request)
-    holder = await key_holder(conn, key) if key else None
-    if holder is None:
-        raise GatewayError(
-            401,
-            "authentication_required",
-            f"Send the service key of {project.project_id} in the apikey header or as bearer token.",
-            code="AUTHENTICATION_REQUIRED",
-        )
-    if holder[1] != "service" or holder[0].project_id != project.project_id:
-        raise GatewayError(
-            403,
-            "forbidden",
-            f"The key sent is not the service key of {project.project_id}.",
-            code="FORBIDDEN",
-        )
-    return project
-
-
 def _org_of_path(request: Request) -> None:
     if request.path_params["org_id"] != LOCAL_ORG_ID:
         raise GatewayError(
@@ -73,11 +51,6 @@ def _org_of_path(request: Request) -> None:
         )
 
 
-SERVICE_KEY_NO_OTHER = Policy(
-    "service key, no other key",
-    "holds the service key of the project of the path; 403 for another key.",
-    service_project,
-)
 ORG = Policy("organization", "is a program on this machine that names its one organization.", alone=_org_of_path)
 
 

@@ -10,7 +10,7 @@ import psycopg
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import SERVICE_KEY
+from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose.applying import apply, current, validate, validate_alone
 from run402_cli.core.expose.model import ExposeReport

@@ -7,7 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import SERVICE_KEY
+from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.bundle_rows import require_deployed
 from run402_cli.core.functions.logs import DEFAULT_TAIL, read

@@ -10,7 +10,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import OWNER, SERVICE_KEY, project_by_id
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.policies import OWNER, SERVICE_KEY
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundle_rows

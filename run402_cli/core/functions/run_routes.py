@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import key_owner
+from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs, run_rows
@@ -23,23 +23,12 @@ from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import instant_of, read_object, reply
-from run402_cli.core.web.routing import OPEN, Policy, Route, admitted
+from run402_cli.core.web.routing import OPEN, Route, admitted
 
 STATUSES: Final = (*run_rows.WAITING, "running", *run_rows.TERMINAL)
 RUN_ID = re.compile(r"fnrun_[A-Za-z0-9_-]{4,128}")
 ATTEMPT_ID = re.compile(r"fnatt_[A-Za-z0-9_-]{4,128}")
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
-
-
-async def calling_project(conn: Connection, request: Request) -> Project:
-    """The project whose service key the request carries. 401 authentication_required."""
-    problem = "Function runs need the project's service key: `Authorization: Bearer <service_key>` or `apikey`."
-    return await key_owner(conn, request, problem, code="AUTHENTICATION_REQUIRED")
-
-
-PROJECT_OF_KEY = Policy(
-    "service key of a project", "holds the service key of a project, and speaks for that one.", calling_project
-)
 
 
 def function_name(request: Request) -> str:
@@ -217,12 +206,12 @@ async def no_such_route(request: Request) -> Response:
 
 _ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 ROUTES = [
-    Route("/functions/v1/runs/{run_id}", get_run, methods=["GET"], who=PROJECT_OF_KEY),
-    Route("/functions/v1/runs/{run_id}/logs", run_logs, methods=["GET"], who=PROJECT_OF_KEY),
-    Route("/functions/v1/runs/{run_id}/cancel", cancel_run, methods=["POST"], who=PROJECT_OF_KEY),
-    Route("/functions/v1/runs/{run_id}/redrive", redrive_run, methods=["POST"], who=PROJECT_OF_KEY),
+    Route("/functions/v1/runs/{run_id}", get_run, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/functions/v1/runs/{run_id}/logs", run_logs, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/functions/v1/runs/{run_id}/cancel", cancel_run, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/functions/v1/runs/{run_id}/redrive", redrive_run, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
     Route("/functions/v1/runs", no_such_route, methods=_ANY, who=OPEN),
     Route("/functions/v1/runs/{rest:path}", no_such_route, methods=_ANY, who=OPEN),
-    Route("/functions/v1/{name}/runs", create_run, methods=["POST"], who=PROJECT_OF_KEY),
-    Route("/functions/v1/{name}/runs", list_runs, methods=["GET"], who=PROJECT_OF_KEY),
+    Route("/functions/v1/{name}/runs", create_run, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/functions/v1/{name}/runs", list_runs, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
 ]

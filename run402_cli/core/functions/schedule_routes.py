@@ -7,8 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import presented_key, require_service_key
-from run402_cli.core.db import Connection
+from run402_cli.core.callers.policies import SERVICE_KEY_NO_OTHER
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import runs, schedule_rows
 from run402_cli.core.functions.run_routes import function_name
@@ -16,24 +15,7 @@ from run402_cli.core.functions.schedules import enqueue, metas
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply
-from run402_cli.core.web.routing import Policy, Route, admitted
-
-
-async def _service_key_no_other(conn: Connection, request: Request) -> Project:
-    project_id: str = request.path_params["project_id"]
-    try:
-        return await require_service_key(conn, request, project_id)
-    except GatewayError as exc:
-        if exc.status != 401 or presented_key(request) is None:
-            raise
-        raise GatewayError(403, "forbidden", f"The key sent is not the service key of {project_id}.") from exc
-
-
-SERVICE_KEY_NO_OTHER = Policy(
-    "service key, no other key",
-    "holds the service key of the project of the path; 403 for another key.",
-    _service_key_no_other,
-)
+from run402_cli.core.web.routing import Route, admitted
 
 
 async def _trigger(request: Request, trigger_id: str | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.log_routes import tail_of
@@ -17,7 +18,6 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.jobs import rows
 from run402_cli.core.jobs.types import TYPES
 from run402_cli.core.jobs.views import view
-from run402_cli.core.mail.callers import PROJECT_SERVICE_KEY
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import instant_of, read_object, reply
 from run402_cli.core.web.instants import iso
@@ -171,10 +171,10 @@ async def artifact(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/jobs/v1/runs", submit, methods=["POST"], who=PROJECT_SERVICE_KEY),
-    Route("/jobs/v1/runs", purge, methods=["DELETE"], who=PROJECT_SERVICE_KEY),
-    Route("/jobs/v1/runs/{job_id}", get_job, methods=["GET"], who=PROJECT_SERVICE_KEY),
-    Route("/jobs/v1/runs/{job_id}", cancel, methods=["DELETE"], who=PROJECT_SERVICE_KEY),
-    Route("/jobs/v1/runs/{job_id}/logs", job_logs, methods=["GET"], who=PROJECT_SERVICE_KEY),
-    Route("/jobs/v1/runs/{job_id}/artifacts/{file}", artifact, methods=["GET"], who=PROJECT_SERVICE_KEY),
+    Route("/jobs/v1/runs", submit, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/jobs/v1/runs", purge, methods=["DELETE"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/jobs/v1/runs/{job_id}", get_job, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/jobs/v1/runs/{job_id}", cancel, methods=["DELETE"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/jobs/v1/runs/{job_id}/logs", job_logs, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/jobs/v1/runs/{job_id}/artifacts/{file}", artifact, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
 ]

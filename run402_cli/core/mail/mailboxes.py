@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
+from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import mailbox_rows, message_rows
-from run402_cli.core.mail.callers import MAILBOX_OWNER, PROJECT_SERVICE_KEY, MailboxOwner
+from run402_cli.core.mail.callers import MAILBOX_OWNER, MailboxOwner
 from run402_cli.core.mail.mailbox_rows import ROLES, Mailbox
 from run402_cli.core.mail.messages import PROVIDER
 from run402_cli.core.projects.rows import Project
@@ -180,9 +181,9 @@ async def delete_mailbox(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/mailboxes/v1", list_mailboxes, methods=["GET"], who=PROJECT_SERVICE_KEY),
-    Route("/mailboxes/v1", create_mailbox, methods=["POST"], who=PROJECT_SERVICE_KEY),
-    Route("/mailboxes/v1/settings", change_roles, methods=["PATCH"], who=PROJECT_SERVICE_KEY),
+    Route("/mailboxes/v1", list_mailboxes, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/mailboxes/v1", create_mailbox, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/mailboxes/v1/settings", change_roles, methods=["PATCH"], who=SERVICE_KEY_OF_A_PROJECT),
     Route("/mailboxes/v1/{mailbox_id}", get_mailbox, methods=["GET"], who=MAILBOX_OWNER),
     Route("/mailboxes/v1/{mailbox_id}", change_mailbox, methods=["PATCH"], who=MAILBOX_OWNER),
     Route("/mailboxes/v1/{mailbox_id}", delete_mailbox, methods=["DELETE"], who=MAILBOX_OWNER),

@@ -14,10 +14,10 @@ import htpy as h
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import message_rows
-from run402_cli.core.mail.callers import PROJECT_SERVICE_KEY
 from run402_cli.core.mail.paging import messages_page
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply
@@ -121,5 +121,5 @@ def _links(row: dict[str, Any]) -> list[str]:
 ROUTES = [
     Route("/_run402/mail", mail_page, methods=["GET"], who=LOCAL),
     Route("/_run402/mail/{message_id}", message_page, methods=["GET"], who=LOCAL),
-    Route("/mailboxes/v1/outbox", outbox, methods=["GET"], who=PROJECT_SERVICE_KEY),
+    Route("/mailboxes/v1/outbox", outbox, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
 ]

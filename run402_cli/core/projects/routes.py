@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from run402_cli.core.archives import files as archives
 from run402_cli.core.callers import payments, siwx
-from run402_cli.core.callers.auth import OWNER, SERVICE_KEY, project_by_id
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.policies import OWNER, SERVICE_KEY
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of

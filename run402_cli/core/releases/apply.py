@@ -12,7 +12,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import OWNER_OF_WHAT_IT_NAMES, project_by_id
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.policies import OWNER_OF_WHAT_IT_NAMES
 from run402_cli.core.ci import sessions as ci_sessions
 from run402_cli.core.content.store import SHA256
 from run402_cli.core.db import Connection

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import KEY_OR_NAME, caller_project
+from run402_cli.core.callers.auth import caller_project
+from run402_cli.core.callers.policies import KEY_OR_NAME
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import OWNER_OF_WHAT_IT_NAMES, project_by_id
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.policies import OWNER_OF_WHAT_IT_NAMES
 from run402_cli.core.copies import branches
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command

@@ -9,7 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import KEY_OR_NAME, caller_project
+from run402_cli.core.callers.auth import caller_project
+from run402_cli.core.callers.policies import KEY_OR_NAME
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError

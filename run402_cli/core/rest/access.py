@@ -102,7 +102,7 @@ async def _admin(conn: Connection, project: Project, claims: dict[str, str]) -> 
 
 async def service_caller(conn: Connection, request: Request) -> Caller:
     """`/admin/v1/rest`: the service key, which row-level security does not bind. 401 for anything else."""
-    project = await key_owner(conn, request, "/admin/v1/rest needs the project's service key in the apikey header.")
+    project = await key_owner(conn, request)
     return Caller(project, "service_role", {**_claims(project, "service_role"), "sub": "service"})
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import OWNER
+from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply

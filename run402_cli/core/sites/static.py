@@ -14,7 +14,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match
 from starlette.types import Scope
 
-from run402_cli.core.callers.auth import SERVICE_KEY, project_by_id
+from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.callers.surfaces import CONTROL_PLANE, site_label
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.routes import call_route

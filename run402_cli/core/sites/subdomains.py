@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import key_owner
+from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -20,7 +20,7 @@ from run402_cli.core.releases import rows as releases
 from run402_cli.core.sites import rows
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
-from run402_cli.core.web.routing import Policy, Route, admitted
+from run402_cli.core.web.routing import Route, admitted
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 # What `localhost` and this gateway use themselves.
@@ -117,19 +117,6 @@ async def release_subdomain(request: Request) -> Response:
     )
 
 
-async def _key_owner(conn: Connection, request: Request) -> Project:
-    problem = (
-        "This route needs the service key of the project: `Authorization: Bearer <service_key>`. "
-        "`run402 credentials project-keys status` shows where the keys are."
-    )
-    return await key_owner(conn, request, problem)
-
-
-KEY_OWNER = Policy(
-    "service key of a project", "holds the service key of a project, and speaks for that one.", _key_owner
-)
-
-
 async def _entries(
     conn: Connection, request: Request, project: Project, name: str | None = None
 ) -> Sequence[dict[str, Any]]:
@@ -149,7 +136,7 @@ async def _entries(
 
 
 ROUTES = [
-    Route("/subdomains/v1", claim_subdomain, methods=["POST"], who=KEY_OWNER),
-    Route("/subdomains/v1", list_subdomains, methods=["GET"], who=KEY_OWNER),
-    Route("/subdomains/v1/{name}", release_subdomain, methods=["DELETE"], who=KEY_OWNER),
+    Route("/subdomains/v1", claim_subdomain, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/subdomains/v1", list_subdomains, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/subdomains/v1/{name}", release_subdomain, methods=["DELETE"], who=SERVICE_KEY_OF_A_PROJECT),
 ]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from run402_cli.core.callers.auth import SERVICE_KEY
+from run402_cli.core.callers.policies import SERVICE_KEY, SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.sites.static import HostRoute
 from run402_cli.core.storage import blobs, handed, reads, uploads
-from run402_cli.core.storage.callers import PROJECT_OF_KEY, PUBLIC_OR_SIGNED, SIGNED_URL
+from run402_cli.core.storage.callers import PUBLIC_OR_SIGNED, SIGNED_URL
 from run402_cli.core.web.routing import OPEN, Route
 
 _PROJECT = "/projects/v1/{project_id}/storage"
 
 ROUTES = [
-    Route("/storage/v1/blobs", blobs.list_blobs, methods=["GET"], who=PROJECT_OF_KEY),
-    Route("/storage/v1/blobs/diagnose", blobs.diagnose, methods=["GET"], who=PROJECT_OF_KEY),
-    Route("/storage/v1/blob/{key:path}/sign", blobs.sign_blob, methods=["POST"], who=PROJECT_OF_KEY),
-    Route("/storage/v1/blob/{key:path}", blobs.get_blob, methods=["GET"], who=PROJECT_OF_KEY),
-    Route("/storage/v1/blob/{key:path}", blobs.delete_blob, methods=["DELETE"], who=PROJECT_OF_KEY),
-    Route("/apply/v1/service-asset-put", handed.service_asset_put, methods=["POST"], who=PROJECT_OF_KEY),
+    Route("/storage/v1/blobs", blobs.list_blobs, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/storage/v1/blobs/diagnose", blobs.diagnose, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/storage/v1/blob/{key:path}/sign", blobs.sign_blob, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/storage/v1/blob/{key:path}", blobs.get_blob, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/storage/v1/blob/{key:path}", blobs.delete_blob, methods=["DELETE"], who=SERVICE_KEY_OF_A_PROJECT),
+    Route("/apply/v1/service-asset-put", handed.service_asset_put, methods=["POST"], who=SERVICE_KEY_OF_A_PROJECT),
     Route(f"{_PROJECT}/uploads", uploads.create, methods=["POST"], who=SERVICE_KEY),
     Route(f"{_PROJECT}/uploads/{{upload_id}}", uploads.show, methods=["GET"], who=SERVICE_KEY),
     Route(f"{_PROJECT}/uploads/{{upload_id}}/bytes", uploads.receive, methods=["PUT"], who=SERVICE_KEY),
