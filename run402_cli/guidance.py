@@ -3,9 +3,9 @@
 An error that brings next_actions of its own keeps them. For the others the first action is, in this order: the command with
 the wrong word mended or left blank; the command with what the hint's command has on top; the commands of the hint or the
 message, on the project and wallet that were typed; the command with the wrong value left blank; the same command once more
-where that may help; the command that reads the corrected text again; its help. Answers of a gateway keep what the gateway
-said; a bare refusal gets a look at the request. An action that agrees to something has `confirms`. See
-docs/protocol/errors.md, "Next actions".
+where that may help; the command that reads the corrected text again; its help. A command that has written and must not be
+repeated is in none of these. Answers of a gateway keep what the gateway said; a bare refusal gets a look at the request.
+An action that agrees to something has `confirms`. See docs/protocol/errors.md, "Next actions".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from run402_cli import advice, as_typed, secrecy
+from run402_cli import advice, as_typed, invocation, secrecy
 from run402_cli.advice import Blank
 
 Envelope = dict[str, Any]
@@ -67,6 +67,8 @@ def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
     if not actions and envelope.get("retryable") and told.words:
         actions = [advice.action("retry", *told.words)]
     actions = actions or _corrected(envelope, known, told) or _looked_at(envelope, told)
+    if _has_written(envelope):
+        actions = [action for action in actions if not _repeats(action, told)] or _shape_of(known, told)
     hint = envelope.get("hint") or envelope.get("fix")
     if not actions:
         shown = (*told.path, "--help")
@@ -75,6 +77,25 @@ def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
             envelope if hint else {**envelope, "hint": f"What it takes, with an example: {advice.command(*shown)}"}
         )
     return {**envelope, "next_actions": actions} if actions else envelope
+
+
+def _has_written(envelope: Envelope) -> bool:
+    """Whether the command did something before it failed that a second run would do again."""
+    done = invocation.current.wrote or bool(invocation.current.payments)
+    return done and envelope.get("safe_to_retry") is False
+
+
+def _repeats(action: Envelope, told: secrecy.CommandLine) -> bool:
+    words = as_typed.line_of(action)
+    return words is not None and words.path == told.path and not {"--help", "--check", "--dry-run"} & {*words.given}
+
+
+def _shape_of(details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    """For a result that could not be shown as asked for, and stands in the details: what its fields are."""
+    if "result" not in details or not told.path:
+        return []
+    why = "The result is in details.result; this lists its fields. Nothing has to be sent again."
+    return [advice.action("show_schema", "schema", *told.path, why=why)]
 
 
 def _with_project(told: secrecy.CommandLine) -> list[Envelope]:
@@ -252,10 +273,10 @@ def _refilled(wanted: secrecy.CommandLine, told: secrecy.CommandLine, loose: lis
 
 
 def _same_place(wanted: secrecy.CommandLine, told: secrecy.CommandLine) -> list[str]:
-    """The project and the wallet that were typed, for another command that takes them: it must act on the same thing."""
+    """Project, wallet and data directory as typed, for another command that takes them: it must act on the same thing."""
     if wanted.path[:1] == ["wallets"] or wanted.path == told.path or "--help" in wanted.words:
         return []  # the same command without its project: that was what is wrong
-    typed = [(flag, told.given.get(flag)) for flag in ("--project", "--wallet") if wanted.flags.get(flag)]
+    typed = [(flag, told.given.get(flag)) for flag in ("--project", "--wallet", "--data-dir") if wanted.flags.get(flag)]
     known = [*wanted.given, *wanted.bare, *wanted.given.values()]
     return [word for flag, value in typed if value and not {flag, value} & {*known} for word in (flag, value)]
 

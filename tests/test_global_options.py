@@ -98,6 +98,19 @@ def test_a_jq_failure_keeps_the_result(gateway: list[str], capsys: pytest.Captur
     assert error["details"]["result"]["projects"][0]["project_id"] == "prj_a"
 
 
+@pytest.mark.parametrize("asked", [("--fields", "projectz"), ("--fields", "zzzzzz"), ("--jq", "error")])
+@pytest.mark.parametrize("words", [("projects", "sql", "select 1"), ("projects", "rename", "--name", "x")])
+def test_what_has_written_is_in_no_next_action(
+    words: tuple[str, ...], asked: tuple[str, str], gateway: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _service_key("prj_a")
+    assert _guarded([*words, "--project", "prj_a", *asked]) == 1
+    error = json.loads(capsys.readouterr().err)
+    assert error["safe_to_retry"] is False and error["details"]["result"]
+    assert [action["command"] for action in error["next_actions"]] == [f"run402 schema {words[0]} {words[1]}"]
+    assert len(gateway) == 1
+
+
 @pytest.mark.parametrize("flag", ["-r", "--raw"])
 def test_raw_prints_strings_bare_and_other_values_as_before(
     flag: str, gateway: list[str], capsys: pytest.CaptureFixture[str]
