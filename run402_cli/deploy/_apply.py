@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Any
 
 from run402_cli.client import Client
 from run402_cli.deploy import _plans, _staging, _steps
 from run402_cli.deploy._errors import continued_by_rerun
 from run402_cli.deploy._options import ApplyOptions, Emit, silent
+from run402_cli.deploy._retry import Failure, announcing, retrying
 from run402_cli.deploy._steps import Apply
 from run402_cli.errors import DeployError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3
 _FIRST_DELAY_MS = 250
-_MAX_DELAY_MS = 2000
 _JITTER_MS = 100
 
 
@@ -35,22 +34,11 @@ def start(client: Client, manifest: NormalizedManifest, options: ApplyOptions, e
 def carry_out(state: Apply) -> dict[str, Any]:
     """The whole deploy; afterwards `state` has the plan and the release that became live."""
     with continued_by_rerun(state.options.command):
-        attempt = 1
-        while True:
-            try:
-                return _attempt(state)
-            except DeployError as exc:
-                if not _base_moved(exc, state.manifest.spec.get("base")):
-                    raise
-                if attempt == _ATTEMPTS:
-                    exc.fields |= {
-                        "attempts": _ATTEMPTS,
-                        "max_retries": _ATTEMPTS - 1,
-                        "last_retry_code": exc.code,
-                    }
-                    raise
-                _announce_and_wait(state, exc, attempt)
-                attempt += 1
+        return retrying(
+            lambda: _attempt(state),
+            lambda exc, attempt: _until_planned_anew(state, exc, attempt),
+            announcing(state.emit, attempts=_ATTEMPTS),
+        )
 
 
 def reviewed_plan(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
@@ -95,29 +83,19 @@ def _announce_plan(state: Apply) -> None:
         state.emit({"type": "payment.required", **payment})
 
 
+def _until_planned_anew(state: Apply, exc: Failure, attempt: int) -> float | None:
+    """Seconds until a plan on the base that is live by then; None for another failure, and for the last, which says so."""
+    if not (isinstance(exc, DeployError) and _base_moved(exc, state.manifest.spec.get("base"))):
+        return None
+    if attempt == _ATTEMPTS:
+        exc.fields |= {"attempts": _ATTEMPTS, "max_retries": _ATTEMPTS - 1, "last_retry_code": exc.code}
+        return None
+    return (_FIRST_DELAY_MS * 2.0 ** (attempt - 1) + random.randint(0, _JITTER_MS)) / 1000
+
+
 def _base_moved(exc: DeployError, base: Any) -> bool:
     return (
         exc.code.upper() == "BASE_RELEASE_CONFLICT"
         and exc.fields.get("safe_to_retry") is True
         and base in (None, {"release": "current"})
     )
-
-
-def _announce_and_wait(state: Apply, exc: DeployError, attempt: int) -> None:
-    delay_ms = min(_FIRST_DELAY_MS * 2 ** (attempt - 1), _MAX_DELAY_MS) + random.randint(0, _JITTER_MS)
-    state.emit(
-        {
-            "type": "deploy.retry",
-            "attempt": attempt,
-            "nextAttempt": attempt + 1,
-            "maxAttempts": _ATTEMPTS,
-            "delayMs": delay_ms,
-            "code": exc.code,
-            "phase": exc.fields.get("phase"),
-            "resource": exc.fields.get("resource"),
-            "operationId": exc.fields.get("operation_id"),
-            "planId": exc.fields.get("plan_id"),
-            "message": exc.message,
-        }
-    )
-    time.sleep(delay_ms / 1000)

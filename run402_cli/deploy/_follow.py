@@ -12,7 +12,7 @@ from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy._errors import curable, left_behind, passes
 from run402_cli.deploy._options import Emit
-from run402_cli.deploy._patience import patiently
+from run402_cli.deploy._retry import patiently
 from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError, Run402Error
 from run402_cli.services import apply as apply_service
 from run402_cli.services._deploy_errors import from_snapshot

@@ -19,9 +19,9 @@ from run402_cli.client._transport import reason
 from run402_cli.deploy._bytes import Body, Content, Meter
 from run402_cli.deploy._options import ByteWatcher, Emit
 from run402_cli.deploy._parts import send_parts
-from run402_cli.deploy._patience import LONGEST_SECONDS, patiently, wait_asked
+from run402_cli.deploy._retry import LONGEST_SECONDS, Failure, Note, patiently, retrying, wait_asked
 from run402_cli.deploy._workers import run_jobs
-from run402_cli.errors import ApiError, DeployError
+from run402_cli.errors import DeployError
 from run402_cli.services import content as content_service
 
 if TYPE_CHECKING:
@@ -220,18 +220,18 @@ class _Progress:
 
 def _send_session(http: httpx.Client, session: Session, content: Content) -> None:
     """One object, up to three attempts, each from its first byte."""
-    for delay in (*_RETRY_SECONDS, None):
-        try:
-            _attempt(http, session, content)
-            return
-        except AddressExpired:
-            raise
-        except DeployError as exc:
-            if delay is None or not exc.retryable:
-                raise
-            content.rewind()
-            asked = min(exc.retry_after or 0.0, LONGEST_SECONDS)
-        content.wait(max(delay, asked))
+    retrying(lambda: _attempt(http, session, content), _until_sent_anew, _rewinding(content), pause=content.wait)
+
+
+def _until_sent_anew(exc: Failure, attempt: int) -> float | None:
+    """Seconds before an object is sent again: those of ours, or the more that the store asks for."""
+    if isinstance(exc, AddressExpired) or not exc.retryable or attempt > len(_RETRY_SECONDS):
+        return None
+    return max(_RETRY_SECONDS[attempt - 1], min(exc.retry_after or 0.0, LONGEST_SECONDS))
+
+
+def _rewinding(content: Content) -> Note:
+    return lambda _exc, _attempt, _seconds: content.rewind()
 
 
 def _attempt(http: httpx.Client, session: Session, content: Content) -> None:
@@ -295,25 +295,14 @@ def stage_all(
 
 
 def _stage(client: Client, project_id: str, content: Content) -> None:
-    item, attempt = content.item, 1
-    while True:
-        try:
-            content_service.stage(
-                client,
-                project_id,
-                content.sending,
-                sha256=item.sha256,
-                size=item.size,
-                content_type=item.content_type,
-            )
-            return
-        except ApiError as exc:
-            seconds = wait_asked(exc, attempt)
-            if seconds is None:
-                raise
-        content.rewind()
-        content.wait(seconds)
-        attempt += 1
+    item = content.item
+
+    def send() -> None:
+        content_service.stage(
+            client, project_id, content.sending, sha256=item.sha256, size=item.size, content_type=item.content_type
+        )
+
+    retrying(send, wait_asked, _rewinding(content), pause=content.wait)
 
 
 def _named(sha256: str, contents: Contents) -> dict[str, str]:
