@@ -23,7 +23,10 @@ def render(value: Any, options: Invocation, dumps: Dumps, notice: Callable[[str]
         elif options.format == "text":
             yield from _texts(item, options, notice)
         elif options.format == "jsonl":
-            yield from (row if options.raw and isinstance(row, str) else dumps(row, compact=True) for row in rows(item))
+            listed, note = _listed(item, options)
+            yield from (row if options.raw and isinstance(row, str) else dumps(row, compact=True) for row in listed)
+            if note:
+                notice(note)
         else:
             yield dumps(item, compact=options.jq is not None)
 
@@ -105,6 +108,15 @@ def rows(value: Any) -> list[Any]:
         if len(lists) == 1:
             return lists[0]
     return [value]
+
+
+def _listed(value: Any, options: Invocation) -> tuple[list[Any], str | None]:
+    """The lines of --format jsonl, and what is to be said beside them."""
+    from run402_cli import text_format
+
+    # What --jq or --fields left is no longer the document of the command.
+    payload = text_format.payload(value, "" if options.jq else options.command)
+    return (rows(value), None) if payload is None else (value[payload], text_format.warned(value))
 
 
 def _filtered(value: Any, expression: str) -> list[Any]:

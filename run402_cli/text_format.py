@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-# Commands whose answer is one list, whatever stands around it: the list alone is shown.
+# Commands whose answer is one list, whatever stands around it: the list alone is shown, in --format jsonl too.
 PAYLOADS = {
     "projects sql": "rows",
     "functions logs": "logs",
@@ -42,9 +42,11 @@ _CONTROL = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def text(value: Any, command: str, *, width: int | None = None) -> tuple[str, str | None]:
-    """The text of a result, and a note for stderr when a list in it is empty. `width` of the terminal; None: a pipe."""
+    """The text of a result, and a note for stderr: an empty list, warnings beside one. `width` of a terminal; None: a pipe."""
     parts = list(_parts(value, command))
     notes = [f"{name or 'The list'} is empty." for name, records in parts if isinstance(records, list) and not records]
+    if payload(value, command) is not None and (said := warned(value)):
+        notes.append(said)
     shown = [(name, part) for name, part in parts if part]
     blocks: list[str] = []
     for name, part in shown:
@@ -53,6 +55,19 @@ def text(value: Any, command: str, *, width: int | None = None) -> tuple[str, st
         titled = blocks and isinstance(part, list) and name
         blocks.append("\n".join([f"{_escaped(name)}:", *lines] if titled else lines))
     return "\n\n".join(blocks), " ".join(notes) or None
+
+
+def payload(value: Any, command: str) -> str | None:
+    """The name of the list that is the whole answer of a command, for --format jsonl too; None when there is none."""
+    name = PAYLOADS.get(command)
+    return name if name is not None and isinstance(value, dict) and isinstance(value.get(name), list) else None
+
+
+def warned(value: Mapping[str, Any]) -> str | None:
+    """What the warnings of a document say: for stderr, where its list alone is shown."""
+    warnings = value.get("warnings")
+    said = [warning.get("message") for warning in warnings or () if isinstance(warning, dict)]
+    return " ".join(message for message in said if isinstance(message, str)) or None
 
 
 def terminal_width() -> int | None:
@@ -68,9 +83,9 @@ def _parts(value: Any, command: str) -> Iterator[tuple[str, list[Any] | dict[str
     if not isinstance(value, dict):
         yield "", [value]
         return
-    payload = PAYLOADS.get(command)
-    if payload is not None and isinstance(value.get(payload), list):
-        yield payload, value[payload]
+    alone = payload(value, command)
+    if alone is not None:
+        yield alone, value[alone]
         return
     lists = dict(_lists(value))
     rest = {name: item for name, item in _flat(value).items() if name not in lists}

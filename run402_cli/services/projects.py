@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -241,8 +242,9 @@ def costs(client: Client, project_id: str, *, window: str = "30d") -> Json:
 def sql(client: Client, project_id: str, text: str, params: list[Json] | None = None) -> Json:
     """POST /projects/v1/admin/{id}/sql: the statements as text, or {sql, params} with parameters for $1, $2, ...
 
-    Returns {status, schema, rows, row_count, fields: [{name, type}]}. Row-level security does not apply. A failing
-    statement is an ApiError with PostgreSQL's message, position and hint in its body.
+    Returns {status, schema, rows, row_count, fields: [{name, type}]}, and `warnings` [{code, message, columns}] when columns
+    share a name: a row holds the last of them alone. Row-level security does not apply. A failing statement is an ApiError
+    with PostgreSQL's message, position and hint in its body. docs/projects.md
     """
     auth = client.service_key(project_id)
     path, context = _admin(project_id, "sql"), "running SQL"
@@ -253,9 +255,24 @@ def sql(client: Client, project_id: str, text: str, params: list[Json] | None = 
     else:
         headers = {"Content-Type": "text/plain"}
         answer = client.request("POST", path, context=context, auth=auth, content=text, headers=headers, reveals=True)
-    if isinstance(answer, dict) and "rowCount" in answer and "row_count" not in answer:
-        return {"row_count" if key == "rowCount" else key: value for key, value in answer.items()}
-    return answer
+    if not isinstance(answer, dict):
+        return answer
+    if "rowCount" in answer and "row_count" not in answer:
+        answer = {"row_count" if key == "rowCount" else key: value for key, value in answer.items()}
+    return {**answer, **_covered_columns(answer.get("fields"))}
+
+
+def _covered_columns(fields: Json) -> dict[str, Json]:
+    """`warnings` when columns of the answer share a name, for rows are objects by name: every gateway keeps the last one."""
+    names = [field.get("name") for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if not repeated:
+        return {}
+    message = (
+        f"Several columns have the same name ({', '.join(map(str, repeated))}); each row holds only the last of them. "
+        "Give each a name of its own with AS, as in: select count(*) as total, count(note) as noted"
+    )
+    return {"warnings": [{"code": "REPEATED_COLUMN_NAME", "message": message, "columns": repeated}]}
 
 
 def rest_query(

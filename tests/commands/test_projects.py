@@ -57,6 +57,34 @@ def test_sql_is_sent_as_text_with_the_service_key(
     assert "sign-in-with-x" not in request.headers
 
 
+@pytest.mark.parametrize(
+    ("names", "repeated"),
+    [
+        (["count", "count"], ["count"]),
+        (["a", "b", "a", "b", "a", "c"], ["a", "b"]),
+        (["count", "count_2"], None),
+        ([], None),
+    ],
+)
+def test_columns_that_share_a_name_are_told(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, names: list[str], repeated: list[str] | None
+) -> None:
+    answer = {"rows": [dict.fromkeys(names, 1)], "fields": [{"name": name, "type": "int8"} for name in names]}
+    httpx_mock.add_response(method="POST", url=SQL, json=answer, is_reusable=True)
+    told = run("projects", "sql", "select 1").json
+    assert {key: told[key] for key in answer} == answer
+    assert [warning["columns"] for warning in told.get("warnings", [])] == ([repeated] if repeated else [])
+    for form in ("jsonl", "text"):
+        done = run("projects", "sql", "select 1", "--format", form)
+        assert ("AS" in done.err) is bool(repeated)
+
+
+def test_the_lines_of_jsonl_are_the_rows_of_sql(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    answer = {"rows": [{"a": 1}, {"a": 2}], "row_count": 2, "fields": [{"name": "a", "type": "int4"}]}
+    httpx_mock.add_response(method="POST", url=SQL, json=answer)
+    assert run("projects", "sql", "select a", "--jsonl").out == '{"a":1}\n{"a":2}\n'
+
+
 def test_sql_with_parameters_is_sent_as_json(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(method="POST", url=SQL, json={"rows": []})
     run("projects", "sql", "select $1", "--params", '[1, null, "é"]')

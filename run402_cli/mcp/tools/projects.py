@@ -69,6 +69,7 @@ def _rows(answer: dict[str, Any]) -> str:
     parts = [_text.heading("SQL result"), f"Schema: {answer.get('schema')}. Rows returned or affected: {count}."]
     if fields:
         parts.append("Columns: " + ", ".join(f"{field.get('name')} ({field.get('type')})" for field in fields))
+    parts += [f"Warning: {warning['message']}" for warning in answer.get("warnings", ())]
     if found:
         parts.append(_text.table(names, [[row.get(name) for name in names] for row in found]))
     return "\n\n".join(parts)

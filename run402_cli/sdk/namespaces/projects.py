@@ -132,8 +132,9 @@ class Projects(Namespace):
 
         POST /projects/v1/admin/{id}/sql: the statements as text, or {sql, params} with parameters for $1, $2, ...
 
-        Returns {status, schema, rows, row_count, fields: [{name, type}]}. Row-level security does not apply. A failing
-        statement is an ApiError with PostgreSQL's message, position and hint in its body.
+        Returns {status, schema, rows, row_count, fields: [{name, type}]}, and `warnings` [{code, message, columns}]
+        when columns share a name: a row holds the last of them alone. Row-level security does not apply. A failing
+        statement is an ApiError with PostgreSQL's message, position and hint in its body. docs/projects.md
         """
         return self._call(_projects.sql, project_id, text, params)
 
@@ -323,8 +324,9 @@ class ProjectProjects(Namespace):
 
         POST /projects/v1/admin/{id}/sql: the statements as text, or {sql, params} with parameters for $1, $2, ...
 
-        Returns {status, schema, rows, row_count, fields: [{name, type}]}. Row-level security does not apply. A failing
-        statement is an ApiError with PostgreSQL's message, position and hint in its body.
+        Returns {status, schema, rows, row_count, fields: [{name, type}]}, and `warnings` [{code, message, columns}]
+        when columns share a name: a row holds the last of them alone. Row-level security does not apply. A failing
+        statement is an ApiError with PostgreSQL's message, position and hint in its body. docs/projects.md
         """
         return self._call(_projects.sql, self._project_id, text, params)
 
