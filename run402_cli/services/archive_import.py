@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from run402_cli import advice, output, secrecy, standard_input
 from run402_cli.archive.diagnostics import ArchiveFault, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
+from run402_cli.archive.site_keys import files_with_keys
 from run402_cli.archive.unpack import unpack
 from run402_cli.archive.verify import Verification, verify
 from run402_cli.client import Client, segment
@@ -36,6 +37,8 @@ _SENSITIVE: Final = re.compile(r"secret|token|password|credential|private", re.I
 _DONE: Final = ("imported", "dry_run")
 _NO_VALUE: Final = "SECRET_VALUES_REQUIRED"
 _STUBS: Final = "AUTH_SUBJECT_STUBS_IMPORTED"
+_SITE_KEYS: Final = "SITE_NAMES_SOURCE_PROJECT"
+_SHOWN_FILES: Final = 20
 
 Json = Any
 Emit = Callable[[dict[str, Any]], None]
@@ -263,9 +266,12 @@ def _with_open_ends(result: dict[str, Json], verification: Verification, values:
     reported = [entry for entry in verification.diagnostics if entry["code"] not in (_NO_VALUE, _STUBS)]
     warnings = [_on_project(entry, project_id) for entry in reported]
     warnings += [_no_value(name, project_id) for name in names]
+    if files := files_with_keys(verification):
+        warnings.append(_site_keys(files, project_id))
     if verification.stubs:
         message = (
-            f"{verification.stubs} users came as disabled stubs: their rows keep their owners, and they cannot sign in."
+            f"{verification.stubs} users came as disabled stubs: their rows keep their owners, and "
+            "they cannot sign in with the accounts that they had."
         )
         warnings.append(diagnostic(_STUBS, message, "auth_subject", severity="info", next_action={"type": "none"}))
     if not warnings:
@@ -285,6 +291,24 @@ def _no_value(name: str, project_id: str) -> dict[str, Json]:
         severity="warning",
         next_action={"type": "set_secret", "env_var": name, **advice.shown(command)},
         retryable=True,
+    )
+
+
+def _site_keys(files: list[str], project_id: str) -> dict[str, Json]:
+    shown = [*files[:_SHOWN_FILES], *(["..."] if len(files) > _SHOWN_FILES else [])]
+    message = (
+        f"Files of the site name the project that was exported, by a key or its id ({', '.join(shown)}): on the same "
+        "gateway what they send, sign-ups and rows too, goes to that project, on another one it is refused. Put the "
+        "anon key of the new project into their sources, and deploy those to it."
+    )
+    command = advice.command("credentials", "project-keys", "export", "--project", project_id, "--reveal")
+    return diagnostic(
+        _SITE_KEYS,
+        message,
+        "site",
+        severity="warning",
+        next_action={"type": "run_command", **advice.shown(command), "why": "Prints the anon key of the new project."},
+        context={"files": files[:_SHOWN_FILES], "file_count": len(files)},
     )
 
 

@@ -230,6 +230,25 @@ def test_a_tar_is_unpacked_for_the_gateway_and_removed(
     assert (sent(httpx_mock)["dry_run"], sent(httpx_mock)["require_runnable"]) == (True, True)
 
 
+def test_an_import_names_the_pages_that_would_write_to_the_source_project(
+    run: Run, httpx_mock: HTTPXMock, tmp_path: Path
+) -> None:
+    page = b"<script>const ANON_KEY = 'r402_anon_0123456789abcdef0123456789abcdef'</script>"
+    content = kit.documents()
+    content["portable_release_state"]["site"]["paths"].append(
+        {"path": "old.html", "content_sha256": kit.sha(page), "size_bytes": len(page), "content_type": "text/html"}
+    )
+    tar = kit.write_tar(tmp_path / "keys.r402ar", content, blobs=(kit.PAGE, kit.CODE, kit.PICTURE, page))
+    httpx_mock.add_response(json=RESULT)
+    done = run("core", "projects", "import", str(tar), "--core-url", CORE, "--secret", "API_TOKEN=v")
+    found = {warning["code"]: warning for warning in done.json["import"]["warnings"]}["SITE_NAMES_SOURCE_PROJECT"]
+    assert found["context"] == {"files": ["old.html"], "file_count": 1}
+    command = "run402 credentials project-keys export --project prj_new --reveal"
+    assert found["next_action"]["command"] == command
+    assert command in [action["command"] for action in done.json["import"]["next_actions"]]
+    assert "0123456789abcdef" not in done.out + done.err
+
+
 def test_an_import_names_what_did_not_come_along_and_how_to_set_it_right(
     run: Run, httpx_mock: HTTPXMock, tar: Path
 ) -> None:
