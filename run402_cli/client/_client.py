@@ -282,20 +282,36 @@ class Client:
             raise NetworkError(
                 f"No answer from {where} while {context}: {reason(exc)}",
                 read=method.upper() in _READS,
-                remedy=self._start_gateway() if refused_directly(exc) else (),
+                remedy=self._local_remedy() if refused_directly(exc) else (),
             ) from exc
 
-    def _start_gateway(self) -> list[dict[str, str]]:
-        """How to start the gateway when it is this machine's own."""
+    def _local_remedy(self) -> list[dict[str, Any]]:
+        """How to reach the gateway when it is this machine's own: where it runs by now, else how to start it."""
         parts = urlsplit(self.api_base)
         if not self.is_core or not is_loopback(parts.hostname or ""):
             return []
+        from run402_cli.client import _local_gateway
+
+        if (url := _local_gateway.elsewhere(self.http, self.api_base)) is not None:
+            return [_moved(url, parts.netloc, self.profile.target.source)]
         port = parts.port or 80
         command = (
             advice.command("core", "start") if port == _CORE_PORT else advice.command("core", "start", "--port", port)
         )
         why = f"Nothing listens on {parts.netloc}: the local gateway is not running."
         return [advice.entry("run_command", command, why=why)]
+
+
+def _moved(url: str, named: str, source: str) -> dict[str, Any]:
+    """To the gateway that runs at `url`, while the target, from `source`, names another address."""
+    why = f"Nothing listens on {named}: the local gateway runs at {url}."
+    if source == "profile":
+        return advice.action("run_command", "core", "start", "--use", why=f"{why} This points the active wallet at it.")
+    return advice.action("run_command", "core", "status", why=f"{why} {_TOLD.get(source, 'Name that address')}.")
+
+
+# What to change where the address does not come from the wallet's target.
+_TOLD = {"env": "RUN402_API_BASE names the other one: unset or correct it"}
 
 
 def _read(response: httpx.Response) -> None:

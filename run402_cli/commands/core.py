@@ -60,7 +60,7 @@ def start(
     invocation.about_to_write(data_dir or "the gateway's data directory")
 
     def ready(state: dict[str, Any]) -> None:
-        output.emit({**state, "use": _point_at(state)} if use else state)
+        output.emit({**state, "use": _point_at(state)} if use else {**state, **_not_used(state, data_dir)})
 
     if use:
         _require_target_writable()
@@ -224,6 +224,19 @@ def _point_at(state: dict[str, Any]) -> dict[str, Any]:
         # In the foreground this runs inside the gateway's own loop, where a request to it would wait for itself.
         pointed = target.point_at(client, state["url"], known_healthy=state["healthy"])
     return {**pointed, "payment_required": bool(state.get("require_payment"))}
+
+
+def _not_used(state: dict[str, Any], data_dir: str | None) -> dict[str, Any]:
+    """{target, next_actions} when the requests of the active wallet go somewhere else than to this gateway."""
+    from run402_cli.services import target
+    from run402_cli.state.profile import current
+
+    chosen = target.elsewhere(current().dir, state["url"])
+    if chosen is None:
+        return {}
+    where = [] if data_dir is None else ["--data-dir", data_dir]
+    why = f"Requests go to {chosen['api_base']}; this points the active wallet at the gateway that was started."
+    return {"target": chosen, "next_actions": [advice.run("core", "start", "--use", *where, why=why)]}
 
 
 @contextlib.contextmanager

@@ -19,15 +19,12 @@ from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.site_keys import files_with_keys
 from run402_cli.archive.unpack import unpack
 from run402_cli.archive.verify import Verification, verify
-from run402_cli.client import Client, segment
+from run402_cli.client import Client, _local_gateway, segment
 from run402_cli.client._client import CLIENT_HEADER, parse_body
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import reason, refused_directly
 from run402_cli.errors import CommandError, NetworkError, Run402Error
-from run402_cli.local_gateway import default_data_dir
 from run402_cli.proxies import is_loopback
-from run402_cli.state.catalogue import GATEWAY
-from run402_cli.state.files import read_state
 from run402_cli.state.target import checked_base
 
 DEFAULT_CORE_URL: Final = "http://127.0.0.1:4020"
@@ -111,7 +108,7 @@ def destination(client: Client, flag: str | None) -> Destination:
 
     Raises EnvironmentFault for an address that is none and DamagedState for a file that should say it.
     """
-    running = _running()
+    running = _local_gateway.recorded()
     for name, value in (("--core-url", flag), *((name, os.environ.get(name)) for name in _VARIABLES)):
         if value and value.strip():
             client.uses_target = False
@@ -127,43 +124,11 @@ def _told(url: str, running: tuple[str, int] | None) -> Destination:
     return Destination(url, told=True, local=running is not None and running[0] == url)
 
 
-def _running() -> tuple[str, int] | None:
-    """(address, process id) in gateway.json of the data directory."""
-    state = read_state(default_data_dir() / GATEWAY.name, GATEWAY)
-    return None if state is None else (state["url"].rstrip("/"), state["pid"])
-
-
-def answers(client: Client, url: str, *, pid: int | None = None) -> bool:
-    """Whether a Run402 gateway answers there, and as the process `pid` when one is given."""
-    try:
-        response = client.http.get(f"{url}/health", timeout=httpx.Timeout(10.0))
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return False
-    body = parse_body(response)
-    health = body if isinstance(body, dict) else {}
-    if health.get("mode") != "core":
-        return False
-    return health.get("pid") == pid if pid is not None else not _is_strangers(health.get("pid"))
-
-
-def _is_strangers(pid: Json) -> bool:
-    """Whether a process is known to belong to another user of this machine."""
-    if os.name != "posix" or not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
-
-
 def _ours(client: Client, found: Destination) -> Destination:
     """An address that nobody named gets no archive and no secret unless a gateway of this user answers there."""
-    if found.told or answers(client, found.url, pid=found.pid):
+    if found.told or _local_gateway.answers(client.http, found.url, pid=found.pid):
         return found
-    if found is not _DEFAULT and answers(client, DEFAULT_CORE_URL):
+    if found is not _DEFAULT and _local_gateway.answers(client.http, DEFAULT_CORE_URL):
         return _DEFAULT
     raise not_found(
         found.url,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,9 @@ from run402_cli.client import Client
 from run402_cli.client._client import CLIENT_HEADER, parse_body
 from run402_cli.client._httpx import httpx
 from run402_cli.client._transport import reason
-from run402_cli.state.target import CLOUD_API_BASE, checked_base, load_target, save_target
+from run402_cli.errors import EnvironmentFault
+from run402_cli.state.files import DamagedState
+from run402_cli.state.target import CLOUD_API_BASE, checked_base, load_target, resolve_target, save_target
 
 _TIMEOUT = httpx.Timeout(10.0)
 _CREATE = advice.entry(
@@ -43,6 +46,20 @@ def point_at(client: Client, api_base: str, *, known_healthy: bool = False) -> d
         "next_actions": [_CREATE],
         "next_step": _CREATE["command"],
     }
+
+
+def elsewhere(folder: Path, url: str) -> dict[str, str] | None:
+    """{api_base, api_base_source} of the wallet's target when it is saved, or the default, and another gateway than `url`.
+
+    None for one that RUN402_API_BASE names, or that cannot be read: nothing that is saved would change that.
+    """
+    try:
+        target = resolve_target(folder)
+    except (EnvironmentFault, DamagedState):
+        return None
+    if target.source == "env" or _origin(target.api_base) == _origin(url):
+        return None
+    return {"api_base": target.api_base, "api_base_source": target.source}
 
 
 def _probe(client: Client, base: str) -> tuple[bool, dict[str, str]]:

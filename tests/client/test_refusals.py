@@ -119,6 +119,35 @@ def test_a_local_gateway_that_does_not_run_is_named_with_its_remedy(
     assert [action["command"] for action in caught.value.envelope()["next_actions"]] == [*commands, "again"]
 
 
+@pytest.mark.parametrize(
+    ("named", "pid", "command"),
+    [
+        (False, 7, "run402 core start --use"),
+        (True, 7, "run402 core status"),
+        (False, 8, "run402 core start --port 4999"),  # what answers there is another gateway
+    ],
+)
+def test_a_gateway_that_runs_on_another_port_is_named(
+    named: bool, pid: int, command: str, config_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.port == 4321:
+            return httpx.Response(200, json={"status": "ok", "mode": "core", "pid": pid})
+        raise httpx.ConnectError("refused", request=request) from ConnectionRefusedError()
+
+    monkeypatch.setenv("RUN402_CORE_DATA_DIR", str(tmp_path / "core"))
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "gateway.json").write_text(json.dumps({"pid": 7, "url": "http://127.0.0.1:4321"}))
+    saved = "http://127.0.0.1:4999"
+    if named:
+        monkeypatch.setenv("RUN402_API_BASE", saved)
+    with client_of(answer, saved, config_dir, "core", monkeypatch) as client, pytest.raises(NetworkError) as caught:
+        client.request("GET", "/x", context="looking")
+    first = caught.value.envelope()["next_actions"][0]
+    assert first["command"] == command
+    assert ("http://127.0.0.1:4321" in first["why"]) is (pid == 7)
+
+
 def test_the_default_port_is_not_spelled_out(config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request) from ConnectionRefusedError()

@@ -48,7 +48,8 @@ def test_start_prints_the_gateway_and_takes_its_options(
 ) -> None:
     url = "postgresql://bob:s3cret@h/x"
     code, out, err = run(capsys, "start", "--port", "4444", "--data-dir=d", "--database-url", url)
-    assert (code, json.loads(out)) == (0, STATE)
+    shown = json.loads(out)
+    assert (code, {key: shown[key] for key in STATE}) == (0, STATE)
     assert started == [process.StartOptions(port=4444, data_dir=Path("d"), database_url=url)]
     assert "s3cret" not in out + err
 
@@ -69,6 +70,65 @@ def test_without_use_the_wallet_stays_where_it_points(
 ) -> None:
     run(capsys, "start")
     assert not (config_dir / "target.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "named", "told"),
+    [
+        ("http://127.0.0.1:4555", None, "http://127.0.0.1:4555"),
+        (None, None, "https://api.run402.com"),
+        (STATE["url"], None, None),
+        ("http://127.0.0.1:4555", "http://127.0.0.1:4556", None),  # nothing that could be saved would change that
+    ],
+)
+def test_start_says_when_requests_go_to_another_gateway(
+    target: str | None,
+    named: str | None,
+    told: str | None,
+    started: list[process.StartOptions],
+    config_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("RUN402_API_BASE", raising=False)
+    if named:
+        monkeypatch.setenv("RUN402_API_BASE", named)
+    if target:
+        (config_dir / "target.json").write_text(json.dumps({"api_base": target, "target_kind": "core"}))
+    shown = json.loads(run(capsys, "start", "--data-dir", "d")[1])
+    commands = [action["command"] for action in shown.get("next_actions", [])]
+    assert shown.get("target", {}).get("api_base") == told
+    assert commands == (["run402 core start --use --data-dir d"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "state", "commands"),
+    [
+        (
+            {"port": 4555},
+            {"require_payment": True},
+            [
+                "run402 core start --use",
+                "run402 core stop",
+                "run402 core start --port 4555 --require-payment",
+            ],
+        ),
+        (
+            {"require_payment": True, "data_dir": Path("d")},
+            {"database": "external"},
+            [
+                "run402 core stop --data-dir d",
+                "run402 core start --data-dir d --database-url <url> --require-payment",
+            ],
+        ),
+    ],
+)
+def test_a_start_again_keeps_what_the_running_gateway_has(
+    options: dict[str, Any], state: dict[str, Any], commands: list[str]
+) -> None:
+    with pytest.raises(CoreProcessError) as caught:
+        process._check_as_asked(process.StartOptions(**options), {**STATE, **state})
+    assert [action["command"] for action in caught.value.next_actions] == commands
 
 
 @pytest.mark.parametrize(

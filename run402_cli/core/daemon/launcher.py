@@ -347,21 +347,43 @@ def _wait_for_running(data_dir: Path, options: StartOptions) -> dict[str, Any] |
 
 
 def _check_as_asked(options: StartOptions, state: dict[str, Any]) -> None:
+    usable = []
     if options.require_payment and not state.get("require_payment"):
-        words, what = ["--require-payment"], "does not charge"
+        what = "does not charge"
     elif options.database_url and state.get("database") != "external":
-        words, what = ["--database-url", advice.Blank("url")], "uses the embedded PostgreSQL"
+        what = "uses the embedded PostgreSQL"
     elif options.port and options.port != state["port"]:
-        words, what = ["--port", str(options.port)], f"has another port than {options.port}"
+        what = f"has another port than {options.port}"
+        usable = [
+            advice.run(*_START, "--use", *_directory(options), why="It points the active wallet at the running one.")
+        ]
     else:
         return
-    again = advice.action("run_command", "core", "start", *words)
+    stop = advice.run("core", "stop", *_directory(options))
+    again = advice.run(*_START, *_settings(options, state))
+    first = f"To use it as it is: {usable[0]['command']}. Otherwise run" if usable else "Run"
     raise CoreProcessError(
         "CORE_ALREADY_RUNNING",
         f"The gateway on {state['url']} is running and {what}; it was left as it is.",
-        hint=f"Run: {STOP['command']}. Then: {again['command']}",
-        next_actions=[STOP, again],
+        hint=f"{first}: {stop['command']}. Then: {again['command']}",
+        next_actions=[*usable, stop, again],
     )
+
+
+_START = ("core", "start")
+
+
+def _directory(options: StartOptions) -> list[str]:
+    return [] if options.data_dir is None else ["--data-dir", str(options.data_dir)]
+
+
+def _settings(options: StartOptions, state: dict[str, Any]) -> list[str]:
+    """The flags of a start as asked for, which keeps what the running gateway has besides."""
+    port = ["--port", str(options.port)] if options.port else []
+    charges = options.require_payment or state.get("require_payment")
+    external = options.database_url or state.get("database") == "external"
+    url = ["--database-url", advice.Blank("url")] if external else []
+    return [*_directory(options), *port, *url, *(["--require-payment"] if charges else [])]
 
 
 def _look_at(data_dir: Path, holder: run_lock.Holder) -> dict[str, Any]:
