@@ -34,6 +34,14 @@ def again(*more: str, project: str | None = None, without: Sequence[str] = ()) -
     return _inserted(typed, more)
 
 
+def less(*flags: str) -> tuple[str, ...]:
+    """The words of the running command without these flags and their values."""
+    line = CommandLine(words())
+    for flag in flags:
+        line = CommandLine(line.without_flag(flag))
+    return line.words
+
+
 def line_of(entry: Any) -> CommandLine | None:
     """The command of an action of any origin, `<name>` as Blank; None where it runs no command of ours."""
     argv = entry.get("argv") if isinstance(entry, dict) else None

@@ -20,6 +20,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
 from run402_cli.commands._options import AllowWarningOpt, AllowWarningsOpt, ProjectOpt, QuietOpt, resolve_project
 from run402_cli.errors import CommandError, UsageError, Verdict
+from run402_cli.secrecy import CommandLine
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
@@ -149,7 +150,8 @@ def _run(client: Client, mode: Mode, normalized: NormalizedManifest, options: Ap
     from run402_cli import deploy
 
     if mode.name == "plan":
-        output.emit(deploy.plan(client, normalized, options))
+        made = deploy.plan(client, normalized, options)
+        output.emit({**made, "next_actions": [_deploy_it(made)]} if made.get("plan_id") else made)
     elif mode.name == "rehearse":
         result = deploy.rehearse(client, normalized, options, emit)
         output.emit(result)
@@ -158,6 +160,17 @@ def _run(client: Client, mode: Mode, normalized: NormalizedManifest, options: Ap
             raise Verdict(1)
     else:
         output.emit(deploy.apply(client, normalized, options, emit))
+
+
+def _deploy_it(plan: dict[str, Any]) -> dict[str, Any]:
+    """The action that deploys a reviewed plan, from the same source as it was made from."""
+    from run402_cli import deploy
+
+    typed = as_typed.less("--plan", "--allow-warning", "--allow-warnings")
+    action = deploy.apply_reviewed(plan, *typed)
+    if not {"--manifest", "--spec", "--dir"} & {*CommandLine(typed).given} or "-" in typed:
+        action["why"] += " The manifest comes from standard input: pipe the same one into it again."
+    return action
 
 
 def _check_teardown(value: str | None) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "ApplyOptions",
     "Emit",
     "apply",
+    "apply_reviewed",
     "dry_run",
     "patch_functions",
     "plan",
@@ -44,13 +45,23 @@ def apply(client: Client, manifest: NormalizedManifest, options: ApplyOptions, e
 
 
 def plan(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit = silent) -> dict[str, Any]:
-    """A reviewed plan: stored by the gateway, nothing uploaded or committed.
+    """A reviewed plan: stored by the gateway, nothing committed, and nothing uploaded but SQL that it could not read.
 
     Returns the plan response with `diff`.
     """
     from run402_cli.deploy import _apply
 
     return _apply.reviewed_plan(client, manifest, options, emit)
+
+
+def apply_reviewed(plan: dict[str, Any], *words: str, kind: str = "run_command") -> dict[str, Any]:
+    """The action that deploys a reviewed plan: the command of `words` with the plan's id and fingerprint.
+
+    Naming a plan agrees to the warnings that it lists: with such warnings the action has `confirms`.
+    """
+    from run402_cli.deploy import _plans
+
+    return _plans.reviewed(plan, *words, kind=kind)
 
 
 def dry_run(client: Client, manifest: NormalizedManifest, options: ApplyOptions) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.client import Client
+from run402_cli.deploy._errors import left_behind
 from run402_cli.deploy._options import silent
 from run402_cli.deploy._upload import send_missing
-from run402_cli.deploy._warnings import unknown_removals
+from run402_cli.deploy._warnings import blocks, unknown_removals
 from run402_cli.errors import DeployError
 from run402_cli.release.ci_rules import oversized_in_ci
 from run402_cli.release.routes import readonly_wildcard_warning
-from run402_cli.release.wire import WireRelease, is_oversized, manifest_object, oversized_error
+from run402_cli.release.wire import ContentObject, WireRelease, is_oversized, manifest_object, oversized_error
 from run402_cli.services import apply as apply_service
 from run402_cli.services.ci_session import CiClient
 
@@ -36,7 +37,11 @@ def request(
     required_plan: Mapping[str, str] | None = None,
     dry_run: bool = False,
 ) -> Any:
-    """Send the plan request, by way of a stored manifest when the spec is too large for a request body."""
+    """Send the plan request, by way of a stored manifest when the spec is too large for a request body.
+
+    A gateway that could not read a migration, because it has the digest alone, is sent the SQL and asked again: the
+    warnings are part of the plan.
+    """
     body: dict[str, Any] = {"spec": release.spec}
     if idempotency_key is not None:
         body["idempotency_key"] = idempotency_key
@@ -56,7 +61,23 @@ def request(
             "spec": {"project_id": project_id},
             "manifest_ref": _store_manifest(client, project_id, release),
         }
+    answer = apply_service.plan(client, project_id, body, dry_run=dry_run)
+    sql = _unread_sql(answer, release)
+    if not sql:
+        return answer
+    with left_behind(phase="plan"):
+        send_missing(client, project_id, [item.entry() for item in sql.values()], sql, workers=1, emit=silent)
     return apply_service.plan(client, project_id, body, dry_run=dry_run)
+
+
+def _unread_sql(answer: Any, release: WireRelease) -> dict[str, ContentObject]:
+    """The SQL of the plan's `unread_migrations`, as far as its bytes are here."""
+    unread = answer.get("unread_migrations") if isinstance(answer, dict) else None
+    if not isinstance(unread, list):
+        return {}
+    entries = (release.spec.get("database") or {}).get("migrations") or []
+    digests = [entry["sql_ref"]["sha256"] for entry in entries if entry["id"] in unread and "sql_ref" in entry]
+    return {sha256: release.objects[sha256] for sha256 in digests if sha256 in release.objects}
 
 
 def _store_manifest(client: Client, project_id: str, release: WireRelease) -> dict[str, Any]:
@@ -93,6 +114,17 @@ def _same(warning: Any, other: Mapping[str, Any]) -> bool:
         and warning.get("code") == other["code"]
         and warning.get("affected") == other["affected"]
     )
+
+
+def reviewed(plan: Plan, *words: str, kind: str = "run_command") -> dict[str, Any]:
+    """The action that deploys a reviewed plan: `words` and its id. `confirms` when that agrees to warnings."""
+    fingerprint = plan.get("plan_fingerprint")
+    seen = ("--plan-fingerprint", fingerprint) if isinstance(fingerprint, str) and fingerprint else ()
+    codes = sorted({str(w.get("code")) for w in plan["warnings"] if isinstance(w, dict) and blocks(w)})
+    why = "Deploys exactly the plan that was reviewed"
+    agreed = {"confirms": True} if codes else {}
+    why += f", and agrees to its warnings: {', '.join(codes)}." if codes else "."
+    return advice.action(kind, *words, "--require-plan", plan["plan_id"], *seen, why=why, **agreed)
 
 
 # A plan that is not stored: this is another gateway than the one that is meant, or another version.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from run402_cli import advice, as_typed
 from run402_cli.errors import DeployError
+from run402_cli.secrecy import CommandLine
 
 MISSING_SECRET = "MISSING_REQUIRED_SECRET"
 REMOVALS_UNKNOWN = "REMOVALS_UNKNOWN"
@@ -17,6 +18,8 @@ SITE_REMOVALS = (
     "RUN402_CORE_ZERO_SITE_FILES_AFTER",
     REMOVALS_UNKNOWN,
 )
+# The refusals of a reviewed plan that a new review cures.
+STALE_PLAN = ("PLAN_STALE", "PLAN_MISMATCH", "PLAN_EXPIRED", "PLAN_NOT_FOUND", "PLAN_FINGERPRINT_MISMATCH")
 _UNNAMED = "DEPLOY_WARNING_REQUIRES_CONFIRMATION"
 
 Warning_ = Mapping[str, Any]
@@ -122,7 +125,7 @@ ROUTE_GUIDANCE: dict[str, Guidance] = {
 
 def gate(warnings: Sequence[Any], *, allow_all: bool, allowed: Sequence[str]) -> None:
     """Raise DeployError unless every blocking warning is acknowledged; nothing has been uploaded yet."""
-    blocking = [warning for warning in warnings if isinstance(warning, dict) and _blocks(warning)]
+    blocking = [warning for warning in warnings if isinstance(warning, dict) and blocks(warning)]
     left = [] if allow_all else [warning for warning in blocking if warning.get("code") not in allowed]
     if not left:
         return
@@ -185,12 +188,18 @@ def removing_sections(spec: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _blocks(warning: Warning_) -> bool:
+def blocks(warning: Warning_) -> bool:
+    """Whether a warning wants somebody's decision."""
     return warning.get("requires_confirmation") is True or warning.get("code") == MISSING_SECRET
 
 
 def add_guidance(error: DeployError) -> None:
     """Give an error about plan warnings or routes a hint and next actions, where it has none of its own."""
+    if error.code in STALE_PLAN and "--require-plan" in CommandLine(as_typed.words()).given:
+        words = as_typed.less("--require-plan", "--plan-fingerprint")
+        error.fields["next_actions"] = [advice.action("retry", *words, "--plan", why="Make a new plan, and read it.")]
+        error.fields.setdefault("hint", "Review a new plan: what this one was made from, or would do, has changed.")
+        return
     raw = error.fields.get("warnings")
     warnings = [warning for warning in raw if isinstance(warning, dict)] if isinstance(raw, list) else []
     codes = [str(warning.get("code")) for warning in warnings] if isinstance(raw, list) else [error.code]
@@ -232,7 +241,8 @@ def _general_actions(error: DeployError, warnings: Sequence[Warning_]) -> list[d
     ]
     if secrets and set(codes) == {MISSING_SECRET}:
         return [*secrets, mended]  # a release that requires a secret is refused until it is set, whatever is accepted
-    return [*secrets, mended, accept] if secrets else [accept, mended]
+    # Only a secret can be mended and the same command run again: other warnings are about what it does.
+    return [*secrets, mended, accept] if secrets else [accept]
 
 
 def _codes(warnings: Sequence[Warning_]) -> list[str]:

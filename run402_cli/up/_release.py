@@ -36,17 +36,20 @@ def require_keys(run: Run, project_id: str) -> None:
         )
 
 
-def plan(run: Run, step: Step, manifest: NormalizedManifest) -> Result:
+def plan(run: Run, step: Step, manifest: NormalizedManifest, choice: Choice) -> Result:
     """A reviewed plan, and the command line that deploys exactly it."""
     made = deploy.plan(run.client, manifest, _apply_options(run.options), _deploy_events(step))
     step.to("succeeded", plan_id=made.get("plan_id"))
     if not made.get("plan_id"):
         return made
-    words = ["up", "--manifest", step.details["manifest_path"], "--require-plan", made["plan_id"]]
-    if made.get("plan_fingerprint"):
-        words += ["--plan-fingerprint", made["plan_fingerprint"]]
-    why = "Deploys exactly the plan that was reviewed."
-    return {**made, "next_actions": [advice.action("retry", *words, why=why)]}
+    linked = run.link.project_id if run.link else None
+    found = linked == choice.project_id or choice.source == "manifest"
+    # What neither the link nor the manifest names is the project of this plan alone, and is linked by the deploy.
+    project = [] if found else ["--project", choice.project_id, "--yes"]
+    words = ["up", "--manifest", step.details["manifest_path"], *project]
+    action = deploy.apply_reviewed(made, *words, kind="retry")
+    agrees = {"confirms": True} if project and not run.options.yes else {}
+    return {**made, "next_actions": [{**action, **agrees}]}
 
 
 def apply(run: Run, step: Step, manifest: NormalizedManifest, choice: Choice) -> Result:

@@ -96,7 +96,7 @@ def _deploy(run: Run, emit: Emit) -> Result:
     _release.require_keys(run, choice.project_id)
     step.to("running")
     if run.options.mode == "plan":
-        result["plan"] = _release.plan(run, step, manifest)
+        result["plan"] = _release.plan(run, step, manifest, choice)
         return result
     result["deploy"] = _release.apply(run, step, manifest, choice)
     result |= _check_site(run, manifest, result["deploy"])

@@ -126,8 +126,9 @@ async def _settled(
     """The evaluation as stored: as a new plan, as the reviewed plan it must equal, or as the plan of an earlier try."""
     plan = evaluation.plan
     if body.get("required_plan") is not None:
-        required = await _required(conn, project, evaluation, body["required_plan"])
+        # Before the refusals: who is sent back to review again gets a plan that could read the SQL.
         await _stage_inline_sql(gateway, evaluation.plan)
+        required = await _required(conn, project, evaluation, body["required_plan"])
         return replace(evaluation, plan=required)
     if plan.idempotency_key is not None:
         earlier = await plans.repeated(
@@ -139,6 +140,7 @@ async def _settled(
             project.active_release_id,
         )
         if earlier is not None:
+            await plans.tell(conn, earlier.plan_id, plan.warned)
             return replace(evaluation, plan=earlier)
     if body.get("mode") == "reviewed_plan":
         plan = replace(plan, plan_fingerprint=fingerprint(evaluation), expires_at=plans.now() + plans.REVIEW_LIFETIME)
@@ -153,9 +155,11 @@ async def _required(conn: Connection, project: Project, evaluation: Evaluation, 
     check_required(plan, required)
     same = neutral_spec(plan.spec) == neutral_spec(evaluation.plan.spec)
     if plan.project_id != project.project_id or not same:
-        raise _stale("PLAN_MISMATCH", f"The manifest is not the one that {plan.plan_id} was made from.", plan)
+        raise plans.stale("PLAN_MISMATCH", f"The manifest is not the one that {plan.plan_id} was made from.", plan)
     if plan.status == "planned" and plan.base_release_id != project.active_release_id:
-        raise _stale("PLAN_STALE", f"Another release was activated after {plan.plan_id} was made.", plan)
+        raise plans.stale("PLAN_STALE", f"Another release was activated after {plan.plan_id} was made.", plan)
+    if plan.status == "planned":
+        plans.refuse_untold(plan, evaluation.plan.warned, "plan")
     return plan
 
 
@@ -171,25 +175,11 @@ def check_required(plan: Plan, required: Mapping[str, Any]) -> None:
     """409 when a reviewed plan is not the one that was reviewed, or when the review is too old."""
     wanted = required.get("plan_fingerprint")
     if required.get("plan_id") != plan.plan_id or (wanted is not None and wanted != plan.plan_fingerprint):
-        raise _stale(
+        raise plans.stale(
             "PLAN_FINGERPRINT_MISMATCH", f"{plan.plan_id} does not have the required id and fingerprint.", plan
         )
     if plan.expires_at is not None and plan.expires_at < plans.now() and plan.status == "planned":
-        raise _stale("PLAN_EXPIRED", f"The review of {plan.plan_id} ended at {iso(plan.expires_at)}.", plan)
-
-
-def _stale(code: str, problem: str, plan: Plan) -> GatewayError:
-    return GatewayError(
-        409,
-        code.lower(),
-        f"{problem} Review again: `run402 deploy apply --plan`, then --require-plan with the new id.",
-        code=code,
-        phase="plan",
-        resource="required_plan",
-        plan_id=plan.plan_id,
-        retryable=False,
-        safe_to_retry=False,
-    )
+        raise plans.stale("PLAN_EXPIRED", f"The review of {plan.plan_id} ended at {iso(plan.expires_at)}.", plan)
 
 
 async def commit_plan(request: Request) -> Response:

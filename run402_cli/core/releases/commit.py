@@ -22,6 +22,7 @@ from run402_cli.core.releases import migrations, plans
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.checks import refuse_failed, run_checks
+from run402_cli.core.releases.diffs import migration_warnings
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.releases.operation_rows import advance
 from run402_cli.core.releases.plans import Plan
@@ -149,7 +150,7 @@ class _Work:
             raise missing_secret_error(self.plan.project_id, missing[0])
 
     async def migrate(self) -> None:
-        """Verify every checksum and the expose manifest first; then run what is pending, in the order of the spec."""
+        """Verify every checksum, the expose manifest and what the plan said first; then run what is pending, in order."""
         self.phase = "migrate-gate"
         wire = self.plan.wire
         known = await migrations.recorded(self.conn, self.plan.project_id)
@@ -157,6 +158,7 @@ class _Work:
         texts = {m.id: await asyncio.to_thread(self._text, m) for m in pending}
         if wire.expose is not None:
             await check_expose(self.conn, self.project, wire.expose, list(texts.values()))
+        plans.refuse_untold(self.plan, migration_warnings([(m, texts[m.id]) for m in pending]), self.phase)
         await self._step("gating", "done", "Migrations and expose manifest checked", {"pending": list(texts)})
         self.phase = "migrate"
         self.restore_point = await restore_point(self.gateway, self.conn, self.project, texts.values())

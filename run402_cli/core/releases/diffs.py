@@ -169,7 +169,7 @@ def plan_warnings(
     if "totals" in diff["site"]:
         message = f"Only the first {CAP} entries of each site list are shown; `totals` counts them all."
         found.append(_warning("DIFF_TRUNCATED", "info", message, []))
-    found += _migration_warnings(list(pending))
+    found += migration_warnings(list(pending))
     return sorted(found, key=lambda warning: warning["code"])
 
 
@@ -260,7 +260,8 @@ def _is_explicit(state: State) -> bool:
     return (state["static_manifest"] or {}).get("public_path_mode") == "explicit"
 
 
-def _migration_warnings(pending: list[tuple[Migration, str | None]]) -> Iterable[dict[str, Any]]:
+def migration_warnings(pending: list[tuple[Migration, str | None]]) -> Iterable[dict[str, Any]]:
+    """Warnings about the SQL that would run; what is not there yet (None) cannot be read."""
     bare = [m.id for m, _ in pending if not m.transactional]
     if bare:
         message = "Runs outside a transaction: a failure leaves its first statements in place."

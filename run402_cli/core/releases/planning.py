@@ -35,6 +35,7 @@ from run402_cli.release.state import materialize, state_digest
 from run402_cli.release.wire import SNAKE
 
 SEMANTICS = "run402.release_planner.v1"
+MISSING_SECRET = "MISSING_REQUIRED_SECRET"
 EXPECTED_EVENTS = ["commit.phase.detail", "ready"]
 
 
@@ -102,6 +103,8 @@ async def evaluate(
         status="planned",
         created_at=plans.now(),
         remembered={key: value for part in planned for key, value in part.remember.items()},
+        # The commit refuses a missing secret by itself, and says how to set it.
+        warned=[w for w in warnings if w["requires_confirmation"] and w["code"] != MISSING_SECRET],
     )
     skipped = [m for m in wire.migrations if m not in pending]
     return Evaluation(plan, diff, texts, skipped, missing_content, warnings, expose_changes, planned)
@@ -140,7 +143,7 @@ async def _secret_warnings(conn: Connection, project: Project, wire: WireSpec) -
         return []
     return [
         {
-            "code": "MISSING_REQUIRED_SECRET",
+            "code": MISSING_SECRET,
             "severity": "high",
             "requires_confirmation": True,
             "message": f"Required secrets that are not set: {', '.join(missing)}. The commit will be refused.",
@@ -221,6 +224,7 @@ def core_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
         "missing_content": evaluation.missing_content,
         "warnings": evaluation.warnings,
         "diff": {**_difference(evaluation), "warnings": evaluation.warnings},
+        **_unread(evaluation),
         **_added(evaluation),
     }
 
@@ -241,6 +245,12 @@ def _difference(evaluation: Evaluation) -> dict[str, Any]:
         },
         **evaluation.diff,
     }
+
+
+def _unread(evaluation: Evaluation) -> dict[str, Any]:
+    """`unread_migrations`: those whose SQL is not here, so that the warnings say nothing of them. Send it, plan again."""
+    unread = [m.id for m, text in evaluation.pending if text is None]
+    return {"unread_migrations": unread} if unread else {}
 
 
 def _added(evaluation: Evaluation) -> dict[str, Any]:
@@ -267,19 +277,25 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
             "available": not dry_run,
             "rehearse_url": None if dry_run else f"/apply/v1/plans/{plan.plan_id}/rehearse",
         },
+        **_unread(evaluation),
         **_added(evaluation),
     }
     return answer | _review(plan) if plan.plan_fingerprint else answer
 
 
 def _review(plan: Plan) -> dict[str, Any]:
-    command = advice.command(
-        "deploy", "apply", "--require-plan", plan.plan_id, "--plan-fingerprint", plan.plan_fingerprint
-    )
+    reviewed = ("--require-plan", plan.plan_id, "--plan-fingerprint", plan.plan_fingerprint)
+    agreed = {"confirms": True} if plan.warned else {}
     return {
         "plan_fingerprint": plan.plan_fingerprint,
         "plan_expires_at": iso(plan.expires_at),
         "planner_semantics_version": SEMANTICS,
         "base_identity": {"release_id": plan.base_release_id},
-        "next_actions": [advice.entry("run_command", command, why="apply exactly this plan")],
+        "next_actions": [
+            advice.run(
+                *("deploy", "apply", "--manifest", advice.Blank("file"), *reviewed),
+                why="apply exactly this plan",
+                **agreed,
+            )
+        ],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS internal.core_apply_plans (
   committed_at timestamptz
 );
 ALTER TABLE internal.core_apply_plans ADD COLUMN IF NOT EXISTS remembered jsonb NOT NULL DEFAULT '{}';
+ALTER TABLE internal.core_apply_plans ADD COLUMN IF NOT EXISTS warned jsonb NOT NULL DEFAULT '[]';
 CREATE INDEX IF NOT EXISTS core_apply_plans_idempotency
   ON internal.core_apply_plans (project_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 """
@@ -43,13 +45,16 @@ REVIEW_LIFETIME = timedelta(hours=24)
 COLUMNS = (
     "plan_id, operation_id, project_id, dialect, spec, release_spec_digest, manifest_digest, base_release_id,"
     " target_release_id, target_release_digest, target_release, noop, idempotency_key, plan_fingerprint, expires_at,"
-    " status, created_at, remembered"
+    " status, created_at, remembered, warned"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A row of internal.core_apply_plans; `target_release` is the release state that a commit makes active."""
+    """A row of internal.core_apply_plans; `target_release` is the release state that a commit makes active.
+
+    `warned` are the warnings that its reader was told: a commit does nothing that deserves another one.
+    """
 
     plan_id: str
     operation_id: str
@@ -69,6 +74,7 @@ class Plan:
     status: str
     created_at: datetime
     remembered: dict[str, Any]
+    warned: list[dict[str, Any]]
 
     @property
     def wire(self) -> WireSpec:
@@ -85,7 +91,7 @@ async def insert(conn: Connection, plan: Plan) -> None:
     async with conn.transaction():
         await conn.execute(
             f"INSERT INTO internal.core_apply_plans ({COLUMNS})"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 plan.plan_id,
                 plan.operation_id,
@@ -105,6 +111,7 @@ async def insert(conn: Connection, plan: Plan) -> None:
                 plan.status,
                 plan.created_at,
                 Jsonb(plan.remembered),
+                Jsonb(plan.warned),
             ),
         )
         await conn.execute(
@@ -139,6 +146,50 @@ async def repeated(
         "project_id = %s AND idempotency_key = %s AND release_spec_digest = %s"
         " AND base_release_id IS NOT DISTINCT FROM %s AND (status = 'planned' OR target_release_id = %s)",
         (project_id, key, spec_digest, base_release_id, active),
+    )
+
+
+async def tell(conn: Connection, plan_id: str, warned: list[dict[str, Any]]) -> None:
+    """Note that the reader of an earlier plan is told these warnings now."""
+    await conn.execute("UPDATE internal.core_apply_plans SET warned = %s WHERE plan_id = %s", (Jsonb(warned), plan_id))
+
+
+def refuse_untold(plan: Plan, warnings: Iterable[Mapping[str, Any]], phase: str) -> None:
+    """409 PLAN_STALE when something that wants a confirmation is not among the warnings of the plan.
+
+    A plan that could not read its SQL yet, or was made before a restore, agrees to nothing that it did not show.
+    """
+    told = {(w["code"], name) for w in plan.warned for name in (None, *w.get("affected", ()))}
+    untold = [
+        dict(w)
+        for w in warnings
+        if w["requires_confirmation"] and not {(w["code"], name) for name in (None, *w.get("affected", ()))} <= told
+    ]
+    if untold:
+        texts = " ".join(str(w["message"]) for w in untold)
+        raise stale(
+            "PLAN_STALE",
+            f"{plan.plan_id} did not say what it would do now, and nothing was changed: {texts}",
+            plan,
+            phase=phase,
+            warnings=untold,
+            unacknowledged_warning_codes=sorted({w["code"] for w in untold}),
+        )
+
+
+def stale(code: str, problem: str, plan: Plan, *, phase: str = "plan", **fields: Any) -> GatewayError:
+    """The 409 of a plan that cannot be committed any more, or not as it was reviewed."""
+    return GatewayError(
+        409,
+        code.lower(),
+        f"{problem} Review again: `run402 deploy apply --manifest <file> --plan`, then --require-plan with the new id.",
+        code=code,
+        phase=phase,
+        resource="required_plan",
+        plan_id=plan.plan_id,
+        retryable=False,
+        safe_to_retry=False,
+        **fields,
     )
 
 
