@@ -238,7 +238,7 @@ class CommandLine:
 
     def values(self) -> list[str]:
         """Every value on the line but the ones that cannot be a secret."""
-        free = ("--project", "--wallet", "--profile", "--format", "--http-timeout")
+        free = ("--project", "--wallet", "--profile", "--format", "--http-timeout", "--env-file")
         return [value for _place, flag, value in self.places() if value and flag not in free and not _harmless(value)]
 
     def pattern(self, values: list[str]) -> re.Pattern[str] | None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from run402_cli import advice, invocation, output
+from run402_cli import advice, as_typed, invocation, output, secrecy
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, no_more
 from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
@@ -187,8 +187,15 @@ def import_project(
     if not done:
         found = [each for each in result.get("diagnostics") or [] if isinstance(each, dict)]
         why = next((each["message"] for each in found if isinstance(each.get("message"), str)), "Nothing was imported.")
-        output.verdict(why, advice.command("archives", "verify", words[0]))
+        output.verdict(why, _next(words[0], {each.get("code") for each in found}))
         raise Verdict(1)
+
+
+def _next(archive: str, codes: set[Any]) -> advice.Command:
+    if "PROJECT_ALREADY_EXISTS" not in codes:
+        return advice.command("archives", "verify", archive)
+    told = secrecy.CommandLine(as_typed.words())
+    return advice.command(*told.without_flag("--name"), "--name", advice.Blank("name"))
 
 
 def _secret(text: str) -> tuple[str, str]:

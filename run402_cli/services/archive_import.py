@@ -285,7 +285,8 @@ def _on_project(entry: dict[str, Json], project_id: str) -> dict[str, Json]:
     )
     name = entry.get("resource_id")
     if entry.get("resource_type") == "subdomain" and isinstance(name, str):
-        action = advice.action("run_command", "subdomains", "claim", name, "--project", project_id)
+        # On this gateway the source project may hold the name still.
+        action = advice.run("subdomains", "claim", advice.Blank("name"), "--project", project_id)
     return {**entry, "next_action": action}
 
 
@@ -421,7 +422,7 @@ def read_env_file(name: str) -> dict[str, str]:
             f"--env-file: cannot read {name!r}: {reason}.",
             code=code,
             hint="Check the path; it is relative to the current directory.",
-            details={"path": shown},
+            details={"flag": "--env-file", "path": shown},
         ) from exc
     try:
         text = data.decode("utf-8-sig")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, invocation
+from run402_cli import advice, as_typed, invocation
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
 from run402_cli.services._output_file import replaces
@@ -234,7 +234,7 @@ def fetch(client: Client, project_id: str, archive_id: str, output: Path) -> dic
         "replaced": replaced,
         "sha256": archive.get("sha256"),
         "verify_command": _verify_command(saved),
-        "import_command": _import_command(saved),
+        "import_command": _import_command(saved, archive),
         "archive": archive,
     }
 
@@ -243,9 +243,21 @@ def _verify_command(path: str) -> str:
     return f"{advice.command('archives', 'verify')} {_double_quoted(path)} --json"
 
 
-def _import_command(path: str) -> str:
+def _import_command(path: str, archive: Archive) -> str:
     verb = advice.command("core", "projects", "import")
-    return f"{verb} {_double_quoted(path)} --name imported-project --env-file ./required.env --json"
+    report = archive.get("export_report")
+    no_secrets = isinstance(report, dict) and report.get("omitted_sensitive_resource_count") == 0
+    values = "" if no_secrets else " --env-file ./required.env"
+    return f"{verb} {_double_quoted(path)} --name imported-project{values} --json"
+
+
+def _next_action(archive: Archive, saved: str | None) -> Any:
+    """What the gateway says; once the file is here, its download is no next step but its check."""
+    said = archive.get("next_action")
+    line = as_typed.line_of(said)
+    if saved is None or line is None or line.path != ["cloud", "archives", "download"]:
+        return said
+    return advice.run("archives", "verify", saved)
 
 
 def _double_quoted(path: str) -> str:
@@ -268,8 +280,8 @@ def _document(spec: Export, archive: Archive, written: int) -> dict[str, Any]:
         "byte_count": archive.get("byte_count"),
         "expires_at": archive.get("expires_at"),
         "verify_command": _verify_command(saved) if saved else None,
-        "import_command": _import_command(saved) if saved else None,
-        "next_action": archive.get("next_action"),
+        "import_command": _import_command(saved, archive) if saved else None,
+        "next_action": _next_action(archive, saved),
         "portability_report": archive.get("portability_report"),
         "export_report": archive.get("export_report"),
         "archive": archive,

@@ -145,6 +145,18 @@ def test_download_saves_a_ready_archive(run: Run, wallet: Path, httpx_mock: HTTP
     }
 
 
+@pytest.mark.parametrize(("secrets", "asked"), [(0, False), (2, True)])
+def test_the_import_command_asks_for_values_when_secrets_were_left_out(
+    secrets: int, asked: bool, run: Run, wallet: Path, httpx_mock: HTTPXMock
+) -> None:
+    report = {"omitted_sensitive_resource_count": secrets}
+    archive = {"archive_id": "arc_1", "status": "ready", "sha256": kit.sha(b"bytes"), "export_report": report}
+    httpx_mock.add_response(url=f"{ROOT}/arc_1", json=archive)
+    httpx_mock.add_response(url=f"{ROOT}/arc_1/download", content=b"bytes")
+    document = run("cloud", "archives", "download", "arc_1", "--output", "o.r402ar").json
+    assert ("--env-file" in document["import_command"]) is asked
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [("running", "ARCHIVE_NOT_READY"), ("failed", "ARCHIVE_NOT_READY"), ("expired", "ARCHIVE_EXPIRED")],
@@ -265,7 +277,7 @@ def test_an_import_names_what_did_not_come_along_and_how_to_set_it_right(
     given = run("core", "projects", "import", str(tar), "--core-url", CORE, "--secret", "API_TOKEN=v").json["import"]
     assert "API_TOKEN" not in json.dumps(given["warnings"])
     commands = [action.get("command") for action in given["next_actions"]]
-    assert commands[1:] == ["run402 subdomains claim shop --project prj_new"]
+    assert commands[1:] == ["run402 subdomains claim <name> --project prj_new"]
     assert "rm -rf" not in json.dumps(given)
 
 
@@ -325,6 +337,19 @@ def test_an_env_file_that_is_none_stops_before_anything_is_sent(
 def test_a_missing_env_file_has_the_systems_code(run: Run, folder: Path) -> None:
     done = run("core", "projects", "import", str(folder), "--core-url", CORE, "--env-file", "none")
     assert done.error["code"] == "ENOENT"
+    assert "cannot read 'none'" in done.error["message"]
+    assert done.error["next_actions"][0]["argv"][-2:] == ["--env-file", "<env_file>"]
+
+
+@pytest.mark.parametrize("named", [(), ("--name", "shop"), ("--name=shop",)])
+def test_onto_a_name_that_is_taken_the_same_import_with_another_name_is_next(
+    named: tuple[str, ...], run: Run, httpx_mock: HTTPXMock, folder: Path
+) -> None:
+    httpx_mock.add_response(status_code=422, json={"error": "PROJECT_ALREADY_EXISTS", "message": "Taken."})
+    done = run("core", "projects", "import", str(folder), "--core-url", CORE, *named, "--require-runnable")
+    assert done.exit == 1
+    command = f"run402 core projects import {folder} --core-url {CORE} --require-runnable --name <name>"
+    assert done.err.splitlines()[-1] == f"Taken. Next: {command}"
 
 
 def test_secret_values_can_come_from_stdin(run: Run, httpx_mock: HTTPXMock, folder: Path) -> None:

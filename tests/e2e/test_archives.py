@@ -75,6 +75,7 @@ def test_a_guestbook_moves_to_another_gateway(
         path.stat().st_size,
         True,
     )
+    assert document["next_action"]["command"] == f"run402 archives verify {path}"
     again = cli.ok("cloud", "archives", "download", document["archive_id"], "--output", str(tmp_path / "again.r402ar"))
     assert again["bytes_written"] == path.stat().st_size
     assert cli.ok("cloud", "archives", "status", document["archive_id"])["archive"]["status"] == "ready"

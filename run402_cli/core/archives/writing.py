@@ -196,7 +196,7 @@ def _portability(picture: Picture) -> list[dict[str, Any]]:
                 "subdomain",
                 resource_id=name,
                 severity="warning",
-                next_action=advice.action("run_command", "subdomains", "claim", name),
+                next_action=advice.run("subdomains", "claim", advice.Blank("name")),
             )
         )
     return entries

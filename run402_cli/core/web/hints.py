@@ -91,6 +91,7 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     (r"/projects/v1/(?:[^/]+/)?errors", "errors --help"),
     (r"/projects/v1/[^/]+/snapshots", "snapshots --help"),
     (r"/projects/v1/[^/]+/branches", "branches --help"),
+    (r"/archives/v1/import", "core projects import --help"),
     (r"/projects/v1/[^/]+/archives|/archives", "cloud archives create --help"),
     (r"/projects/v1/[^/]+/credentials", "credentials --help"),
     (r"/apply|/content", "deploy apply --help"),
