@@ -8,12 +8,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # A test run starts thousands of processes: none compiles what another has compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test lint bench docs schema dist clean
+.PHONY: quickstart check test lint bench docs schema dist clean
 
 ## The guestbook example on a local gateway: installs, starts, deploys, prints JSON and the URL.
 ## stdout is that one JSON document; each step says on stderr what it does.
 quickstart: $(VENV)/.core
 	@$(BIN)/python docs/examples/guestbook/quickstart.py --run402 $(BIN)/run402 --home .quickstart
+
+## The fast loop: lint, types and every test that needs no gateway, browser, Node or build. `make test` runs the rest too.
+check: lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not whole'
 
 ## Lint, types and all tests.
 test: lint

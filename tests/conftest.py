@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -10,14 +11,36 @@ import pytest
 from run402_cli import invocation
 from run402_cli.state import messaging, profile
 
+# Modules that start something big beside the test: a gateway, Node, a browser, a build, the recorded cases.
+WHOLE = {
+    *("test_howto", "test_packaging", "test_conformance", "test_mcp_session", "test_mcp_command", "test_programs"),
+    *("test_process", "test_pg_install", "test_recovery", "test_hammer"),
+}
+_numbers = itertools.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make check` leaves to `make test`: whatever needs more than this process."""
+    for item in items:
+        needs = "postgres_server" in getattr(item, "fixturenames", ())
+        if needs or item.path.parent.name in ("e2e", "bench") or item.path.stem in WHOLE:
+            item.add_marker("whole")
+
+
+@pytest.fixture(scope="session")
+def config_dirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("configs")
+
 
 @pytest.fixture(autouse=True)
-def config_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def config_dir(config_dirs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An isolated config directory; nothing of the user's is read or written."""
     for name in list(os.environ):
         if name.startswith("RUN402_"):
             monkeypatch.delenv(name)
-    folder = tmp_path_factory.mktemp("config")
+    # Numbered here: mktemp looks at all earlier ones for the next number, and there are thousands.
+    folder = config_dirs / str(next(_numbers))
+    folder.mkdir(mode=0o700)
     monkeypatch.setenv("RUN402_CONFIG_DIR", str(folder))
     monkeypatch.setattr(profile, "_current", None)
     monkeypatch.setattr(messaging, "_memory", None)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 from command_kit import PROSE, complaint, made, sources, texts
+from source_kit import tree
 
 from run402_cli import advice
 from run402_cli.core.web import hints
 
 
-def parsed(path: Path) -> ast.AST:
-    return ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def texts_of(path: Path) -> list[tuple[int, str]]:
+    return list(texts(tree(path)))
 
 
 def test_only_advice_puts_a_value_into_a_command() -> None:
     found = [
         (path.name, line, text)
         for path in sources()
-        for line, text in texts(parsed(path))
+        for line, text in texts_of(path)
         if re.search(r"(?<![\w./@-])run402 (?:[a-z][^`.;,:)\n\0]*)?\0", text) and not PROSE.search(text)
         if path.name != "main.py"
     ]
@@ -32,7 +34,7 @@ def test_the_commands_in_the_texts_exist() -> None:
     found = [
         (path.name, line, words, why)
         for path in sources()
-        for line, text in texts(parsed(path))
+        for line, text in texts_of(path)
         if not PROSE.search(text)
         for words in advice.commands_in(text.replace("\0", "<value>"))
         if (why := complaint(words))
@@ -44,7 +46,7 @@ def test_the_commands_that_advice_is_asked_for_exist() -> None:
     found = [
         (path.name, line, words, why)
         for path in sources()
-        for line, words in made(parsed(path))
+        for line, words in made(tree(path))
         if (why := complaint(words))
     ]
     assert found == []

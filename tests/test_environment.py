@@ -15,7 +15,7 @@ from run402_cli.main import _guarded
 PACKAGE = Path(environment.__file__).parent
 OURS = re.compile(r"(RUN402_[A-Z_]+|CORE_GATEWAY_URL|GITHUB_[A-Z_]+|GH_TOKEN|ACTIONS_ID_[A-Z_]+)")
 # Error codes and prefixes of names: not variables.
-CODES = re.compile(r".*(_CONFLICT|_REQUIRED|_LINK_[A-Z]+|_FAILED|_INVALID|_COLLISION|_)")
+CODES = re.compile(r".*(_CONFLICT|_REQUIRED|_LINK_[A-Z]+|_FAILED|_INVALID|_COLLISION|_INVALID_SPEC|_)")
 
 
 def reads() -> set[str]:
