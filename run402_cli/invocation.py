@@ -65,6 +65,8 @@ class Invocation:
         self.command = ""
         self.wrote = False
         self.payments: list[dict[str, Any]] = []
+        # The active project, when the command works on it because none was named.
+        self.active_project: str | None = None
 
     @property
     def reshapes(self) -> bool:

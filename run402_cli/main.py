@@ -13,6 +13,8 @@ from run402_cli import interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from run402_cli.errors import OutputLost
 
 _WALLET_FLAGS = ("--wallet", "--profile")
@@ -103,7 +105,7 @@ def _guarded(args: list[str]) -> int:
     except OutputLost as exc:
         return _unwritten(exc)
     except Run402Error as exc:
-        return _report(exc.envelope(), exc.exit_code)
+        return _report(_placed(exc.envelope()), exc.exit_code)
     except (Interrupted, KeyboardInterrupt) as exc:
         from run402_cli import failures
 
@@ -132,6 +134,17 @@ def _report(envelope: dict[str, object], exit_code: int) -> int:
 
     output.error(envelope)
     return exit_code
+
+
+def _placed(envelope: dict[str, Any]) -> dict[str, Any]:
+    """An error about the active project, which the command did not name, says so."""
+    from run402_cli import invocation
+
+    if invocation.current.active_project is None:
+        return envelope
+    from run402_cli.commands import _active_project
+
+    return _active_project.told(envelope, invocation.current.active_project)
 
 
 def _unwritten(lost: OutputLost) -> int:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 from click import get_current_context
 
-from run402_cli import standard_input
+from run402_cli import invocation, standard_input
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 
@@ -47,6 +47,7 @@ def resolve_project(profile: Profile, flag: str | None) -> str:
     project = profile.active.get()
     if not project:
         raise project_required()
+    invocation.current.active_project = project
     return project
 
 

@@ -1,0 +1,51 @@
+"""A refusal about a project that nobody typed: the error says that it is the active one, and where the directory points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from run402_cli import advice, as_typed, invocation, secrecy
+from run402_cli.errors import Run402Error
+from run402_cli.state.workspace import read_link
+from run402_cli.surface import READ, SURFACE
+
+# Refusals about what a project has: it may be another project's.
+_NOT_THERE = (403, 404)
+_NO_RELATION = ("42P01", "42703", "42883", "3F000", "PGRST202", "PGRST204", "PGRST205")
+
+
+def told(envelope: dict[str, Any], project_id: str) -> dict[str, Any]:
+    """The envelope with `note`; when this directory is linked to another project, with the command on that one too.
+
+    A command that only reads comes first among the next actions, one that writes last; one that deletes is not repeated.
+    """
+    if not _may_be_anothers(envelope):
+        return envelope
+    note = f"{project_id} is the active project; the command names none."
+    linked = _linked()
+    if linked is None or linked == project_id:
+        return {**envelope, "note": note}
+    note += f" This directory is linked to {linked}, which `run402 up` uses."
+    known = SURFACE.get(invocation.current.command)
+    told = secrecy.CommandLine(as_typed.words())
+    if known is None or known.effect == "destructive" or not told.flags.get("--project"):
+        return {**envelope, "note": note}
+    action = advice.run(*as_typed.again("--project", linked), why=f"This directory is linked to {linked}.")
+    listed = envelope.get("next_actions")
+    others = listed if isinstance(listed, list) else []
+    return {**envelope, "note": note, "next_actions": [action, *others] if known.effect == READ else [*others, action]}
+
+
+def _may_be_anothers(envelope: dict[str, Any]) -> bool:
+    body = envelope.get("body")
+    said = [envelope.get("code"), envelope.get("sqlstate"), body.get("sqlstate") if isinstance(body, dict) else None]
+    return envelope.get("http") in _NOT_THERE or any(code in _NO_RELATION for code in said)
+
+
+def _linked() -> str | None:
+    try:
+        link = read_link(Path.cwd())
+    except (Run402Error, OSError):
+        return None
+    return link.project_id if link else None
