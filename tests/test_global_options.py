@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from run402_cli import invocation, projection
+from run402_cli import invocation, projection, secrecy
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
 
@@ -187,6 +187,19 @@ def test_dry_run_shows_a_write_and_does_not_send_it(gateway: list[str], capsys: 
     assert document["requests"][0]["body"] == "DELETE FROM t"
     assert "r402_service" not in shown
     assert gateway == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ({"key": "logo.png", "sha256": "ab"}, {"key": "logo.png", "sha256": "ab"}),
+        ({"key": "hunter2", "name": "n"}, {"key": "[redacted]", "name": "n"}),
+        ({"key": f"r402_anon_{'0' * 48}", "sha256": "ab"}, {"key": "[redacted]", "sha256": "ab"}),
+        ({"api_key": "k", "sha256": "ab"}, {"api_key": "[redacted]", "sha256": "ab"}),
+    ],
+)
+def test_the_key_of_an_asset_is_no_secret_and_every_other_key_is(sent: dict[str, str], shown: dict[str, str]) -> None:
+    assert secrecy.redacted({"put": [sent]}) == {"put": [shown]}
 
 
 def test_dry_run_of_a_local_change_names_the_files_and_changes_nothing(

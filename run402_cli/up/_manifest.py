@@ -60,7 +60,7 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
         "succeeded",
         manifest_kind="release",
         manifest_path=str(path),
-        project_id=manifest.project,
+        project_id=None if manifest.project == PLACEHOLDER_PROJECT else manifest.project,
         idempotency_key=manifest.idempotency_key,
     )
     return found, manifest

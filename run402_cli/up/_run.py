@@ -89,7 +89,11 @@ def _deploy(run: Run, emit: Emit) -> Result:
     if (link := _project.link_workspace(run, choice)) is not None:
         result["workspace_link_path"] = link
     step = run.log.plan(
-        "deploy.apply", mutation=True, auto=False, project_id=choice.project_id, manifest_path=str(found.path)
+        "deploy.apply",
+        mutation=run.options.mode != "plan",
+        auto=False,
+        project_id=choice.project_id,
+        manifest_path=str(found.path),
     )
     if run.options.dry_run:
         return result

@@ -307,6 +307,7 @@ def test_plan_changes_nothing_and_says_how_to_deploy_it(workspace: Workspace, ga
         },
     )
     done = workspace.run("up", "--project", "prj_1", "--plan").json
+    assert [step["action"] for step in done["steps"] if step["mutation"]] == []
     action = done["result"]["plan"]["next_actions"][0]
     assert action["argv"][-4:] == ["--require-plan", "plan_7", "--plan-fingerprint", "fp_7"]
     assert gateway.sent() == ["POST /apply/v1/plans"]
@@ -326,6 +327,7 @@ def test_dry_run_shows_the_steps_and_changes_nothing(workspace: Workspace, gatew
     workspace.manifest()
     workspace.target("core")
     done = workspace.run("up", "--name", "shop", "--yes", "--dry-run").json
+    assert "placeholder" not in json.dumps(done)
     assert (done["mode"], done["dry_run"], done["result"]["project_id"]) == ("legacyDryRun", True, "prj_planned")
     assert [step["state"] for step in done["steps"][4:]] == ["planned", "planned", "planned"]
     assert gateway.sent() == []

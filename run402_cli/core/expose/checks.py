@@ -76,12 +76,17 @@ def _table(table: Table, known: dict[str, Relation], schema: Schema, report: Exp
 def _owner(table: Table, owner: str, relation: Relation, schema: Schema, report: ExposeReport) -> None:
     if _has_column(table.name, relation, owner, schema, report):
         kind = relation.columns.get(owner, "")
-        if table.expose and table.policy == "user_owns_rows" and kind not in ("", "uuid"):
+        if table.expose and table.policy == "user_owns_rows" and not _holds_ids(kind):
             report.warning(
                 "owner-column-type",
-                f"{table.name}.{owner} is {kind}, not uuid; it is compared with the user's id as text.",
-                "Nothing has to change. A uuid column works too: uuid default auth.uid()::uuid.",
+                f"{table.name}.{owner} is {kind}; it is compared as text with the user's id, which is a UUID.",
+                "Make it `text not null default auth.uid()`, or uuid with default auth.uid()::uuid.",
             )
+
+
+def _holds_ids(kind: str) -> bool:
+    """Whether a column of this type can hold the id of a user; an unknown type may."""
+    return kind in ("", "uuid", "citext") or kind.startswith(("text", "varchar", "character", "char"))
 
 
 def _has_column(name: str, relation: Relation, column: str, schema: Schema, report: ExposeReport) -> bool:
