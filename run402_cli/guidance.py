@@ -70,6 +70,8 @@ def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
     if _has_written(envelope):
         actions = [action for action in actions if not _repeats(action, told)] or _shape_of(known, told)
     hint = envelope.get("hint") or envelope.get("fix")
+    if isinstance(hint, str) and "--dry-run" in told.given:
+        envelope = {**envelope, ("hint" if envelope.get("hint") else "fix"): _still_dry(hint, told)}
     if not actions:
         shown = (*told.path, "--help")
         actions = [advice.action("show_help", *shown, why="It shows the arguments, the flags and an example.")]
@@ -77,6 +79,15 @@ def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
             envelope if hint else {**envelope, "hint": f"What it takes, with an example: {advice.command(*shown)}"}
         )
     return {**envelope, "next_actions": actions} if actions else envelope
+
+
+def _still_dry(hint: str, told: secrecy.CommandLine) -> str:
+    """The hint of a dry run: where it names the same command with more words, that is a dry run as well."""
+    for words in advice.commands_in(hint):
+        text = str(advice.command(*words))
+        if secrecy.CommandLine(words).path == told.path and not {"--help", "--dry-run"} & {*words}:
+            hint = hint.replace(text, f"{text} --dry-run")
+    return hint
 
 
 def _has_written(envelope: Envelope) -> bool:
@@ -122,7 +133,7 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
             (details[key] for key in ("flag", "subcommand", "command") if details.get(key) in told.words), None
         )
         right = str(near[0])
-    elif (flag := envelope.get("field") or details.get("flag") or details.get("field")) in told.given:
+    elif (flag := _flag_of(envelope, details, told)) in told.given:
         wrong, right = told.given[flag], _value(str(flag), details)
         if wrong is None and told.flags[flag]:
             return [advice.run(*as_typed.again(right))] if told.words[-1] == flag else []
@@ -134,6 +145,14 @@ def _mended(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) ->
         return []
     words = told.with_word(wrong, right)
     return [advice.run(*words)] if words else []
+
+
+def _flag_of(envelope: Envelope, details: Envelope, told: secrecy.CommandLine) -> Any:
+    """The flag that the error is about; where it names a field, the one that gave it its value (`run_at`: --run-at)."""
+    field = envelope.get("field") or details.get("flag") or details.get("field")
+    named = f"--{field}".replace("_", "-")
+    value = told.given.get(named)
+    return named if value is not None and value == details.get("value") else field
 
 
 # Flags that this program does not have any more, or only beside another one.

@@ -6,7 +6,7 @@ Loaded only to judge a field of --fields that the result does not have.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from run402_cli import command_schemas, suggest
@@ -46,8 +46,16 @@ def meant(command: str, value: Any, path: tuple[str, ...]) -> list[str]:
     for _ in range(_DEEPEST):
         level = [below for at in level for below in _below(*at)]
         found.update(dict.fromkeys(each[0] for each in level))
-    ends = next((each for each in found if each[-len(path) :] == path), None)
+    ends = next((each for each in found if each[-len(path) :] == path), None) or _longer(found, path)
     return [".".join(ends)] if ends else suggest.closest(".".join(path), map(".".join, found))
+
+
+def _longer(found: Iterable[tuple[str, ...]], path: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The field beside it whose name says of what: `projects.project_id` for `projects.id`; None when two fit alike."""
+    beside = [each for each in found if each[:-1] == path[:-1] and each[-1].endswith(f"_{path[-1]}")]
+    own = [each for each in beside if path[:-1] and path[-2].startswith(each[-1].removesuffix(f"_{path[-1]}"))]
+    fit = own or beside
+    return fit[0] if len(fit) == 1 else None
 
 
 def _below(before: tuple[str, ...], schemas: list[Document], values: list[Any]) -> Iterator[_Place]:

@@ -53,6 +53,16 @@ def first(words: list[str], error: Any) -> str:
             "run402 functions logs f --tail <tail>",
         ),
         (
+            ["functions", "update", "f", "--schedule", "x y", "--project", "prj_1"],
+            ValidationError("Five fields.", details={"field": "schedule", "value": "x y"}),
+            "run402 functions update f --schedule <schedule> --project prj_1",
+        ),
+        (
+            ["functions", "runs", "create", "f", "--run-at=never"],
+            ValidationError("An instant.", details={"field": "run_at", "value": "never"}),
+            "run402 functions runs create f --run-at <run_at>",
+        ),
+        (
             ["functions", "logs", "f", "--tail=0"],
             FlagError("At least 1.", details={"flag": "--tail", "value": 0, "min": 1}),
             "run402 functions logs f --tail 1",
@@ -272,3 +282,11 @@ def test_a_word_that_was_typed_takes_the_place_that_wants_it(
     with pytest.raises(SystemExit):
         main(words)
     assert json.loads(capfd.readouterr().err.splitlines()[-1])["next_actions"][0]["command"] == command
+
+
+@pytest.mark.parametrize("path", [["projects", "delete"], ["wallets", "rm"]])
+def test_the_hint_of_a_dry_run_is_a_dry_run(path: list[str]) -> None:
+    hint = f"run402 {' '.join(path)} x --confirm; or look first: run402 projects list"
+    error = CommandError("No.", code="CONFIRMATION_REQUIRED", hint=hint)
+    assert shown([*path, "x", "--dry-run"], error)["hint"] == hint.replace("--confirm", "--confirm --dry-run")
+    assert shown([*path, "x"], error)["hint"] == hint

@@ -60,6 +60,8 @@ def test_these_are_not(command: str, value: Any, path: str, known: str) -> None:
         ("escalations list", {"escalations": [], "scope": "all"}, "reason", "escalations.reason"),
         ("projects list", {"projects": [{"of_the": {"gateway": 1}}]}, "of_the.gateway", "projects.of_the.gateway"),
         ("projects list", {"projects": []}, "projcts", "projects"),
+        ("projects list", {"projects": []}, "projects.id", "projects.project_id"),
+        ("functions runs list", {"runs": []}, "runs.id", "runs.run_id"),
         ("projects list", {"projects": []}, "zzzzzz", None),
     ],
 )

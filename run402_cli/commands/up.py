@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import advice, as_typed, output, standard_input
+from run402_cli import advice, as_typed, output, secrecy, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import one_of
 from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
@@ -316,5 +316,8 @@ def _exit_by_checks(result: dict[str, Any]) -> None:
     if result["mode"] == "apply" and (unverified or outcome.get("verify", {}).get("status") == "failed"):
         failed = [warning["message"] for warning in outcome["verify"]["warnings"]]
         actions = outcome.get("next_actions") or outcome["app_result"]["next_actions"]
-        output.verdict(" ".join(failed), actions[0]["command"])
+        lines = [line for action in actions if (line := as_typed.line_of(action)) is not None]
+        told = secrecy.CommandLine(as_typed.words()).path
+        other = next((advice.command(*line.words) for line in lines if line.path != told), actions[0]["command"])
+        output.verdict(" ".join(failed), other)
         raise Verdict(1)

@@ -136,9 +136,7 @@ def discover(workspace: Path) -> Path:
             },
         )
     above = _above(workspace)
-    there = (
-        f" {above} is above it: deploy that with `{advice.command(*_in(above.parent, workspace))}`." if above else ""
-    )
+    there = f" {above} is above it: for that, run `{advice.command(*_in(above.parent, workspace))}`." if above else ""
     raise ReleaseError(
         f"No manifest in {workspace}. Create run402.deploy.json there; {', '.join(CANDIDATES)} are looked for.{there}",
         code="UP_MANIFEST_REQUIRED",
@@ -148,14 +146,14 @@ def discover(workspace: Path) -> Path:
             "executable_candidates": list(_EXECUTABLE_CANDIDATES),
             **({"manifest_above": str(above)} if above else {}),
             "next_actions": [
-                *([advice.action("retry", *_in(above.parent, workspace), why=f"Deploys {above}.")] if above else []),
+                *([advice.action("retry", *_in(above.parent, workspace), why=f"It takes {above}.")] if above else []),
                 {
                     "type": "create_manifest",
                     "why": "A manifest says what to deploy; this one deploys the directory site/.",
                     "path": "run402.deploy.json",
                     "content": json.dumps(_STARTER, indent=2),
                 },
-                advice.action("retry", *_again(workspace, "--yes"), why="Deploy what the manifest describes."),
+                advice.action("retry", *_deploys(workspace), why="Deploy what the manifest describes."),
             ],
         },
     )
@@ -186,6 +184,12 @@ def _again(workspace: Path, *more: str) -> tuple[str, ...]:
     if not as_typed.words():
         return ("up", *more) if "--manifest" in more else ("up", str(workspace), *more)
     return as_typed.again(*(() if more == ("--yes",) and "-y" in as_typed.words() else more))
+
+
+def _deploys(workspace: Path) -> tuple[str, ...]:
+    """The command as typed, agreed to; of `up verify`, which deploys nothing, the `up` with the same words."""
+    words = _again(workspace, "--yes")
+    return words if words[:2] != ("up", "verify") else ("up", *words[2:])
 
 
 def is_app_manifest(document: Any) -> bool:

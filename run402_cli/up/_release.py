@@ -126,7 +126,19 @@ def run_checks(
     results, rollup = verifier.run(checks)
     step.to("succeeded" if rollup["status"] == "verified" else rollup["status"])
     found = {"verification": {"http": results}, "verify": rollup}
-    return {**found, "next_actions": [_check_again(run, project_id)]} if rollup["status"] == "failed" else found
+    if rollup["status"] != "failed":
+        return found
+    return {**found, "next_actions": [_check_again(run, project_id), *_seen(results, project_id)]}
+
+
+def _seen(results: list[Any], project_id: str) -> list[Result]:
+    """How the first page that failed its check is answered; a page at the project's own address, by what is deployed."""
+    url = next((each["url"] for each in results if each["status"] == "failed" and each.get("url")), None)
+    if url is None:
+        return []
+    own = f"/projects/v1/{project_id}/" in url
+    words = ("deploy", "release", "active") if own else ("deploy", "diagnose", url)
+    return [advice.run(*words, "--project", project_id, why="It shows what the release has for that page.")]
 
 
 def _check_again(run: Run, project_id: str) -> Result:

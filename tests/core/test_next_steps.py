@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,6 +18,8 @@ from starlette.routing import Route
 from run402_cli import advice
 from run402_cli.core.app import ROUTES
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.bundle_rows import function_not_found
+from run402_cli.core.users import links
 from run402_cli.core.web import hints
 
 CORE = Path(hints.__file__).parent.parent
@@ -81,6 +84,29 @@ def test_every_kind_of_refusal_has_its_next_step(status: int, word: str) -> None
         body = hints.body(GatewayError(status, word, "It is refused."), path)
         assert without(body, path) is None, (path, body)
         assert advice.commands_in(body["hint"]) or (path.startswith("/apply") and word in hints._IN_MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [
+        ("PGRST204", "projects schema --project prj_1"),
+        ("42703", "projects schema --project prj_1"),
+        ("42P01", "projects get-expose --project prj_1"),
+    ],
+)
+def test_a_wrong_column_leads_to_the_schema_and_a_dark_table_to_what_is_exposed(code: str, command: str) -> None:
+    for hint in ("Perhaps you meant 'score'.", None):
+        body = hints.rest({"code": code, "message": "No.", "hint": hint}, "prj_1")
+        assert body["next_actions"][0]["command"] == f"run402 {command}"
+        assert body["hint"].startswith("Perhaps you meant 'score'. " if hint else ("The", "What"))
+        assert ".." not in body["hint"]
+
+
+def test_a_link_that_is_spent_and_a_project_without_functions_name_whole_commands() -> None:
+    spent = hints.body(links._invalid("link"), "/auth/v1/token")
+    assert spent["next_actions"][0]["command"] == "run402 auth magic-link --email <address> --redirect <url>"
+    none = hints.body(function_not_found(SimpleNamespace(project_id="prj_1"), "f", []), "/functions/v1/f")  # type: ignore[arg-type]
+    assert none["next_actions"][0]["command"] == "run402 functions deploy f --file <file> --project prj_1"
 
 
 def filled(route: Route, project_id: str) -> str:

@@ -178,6 +178,14 @@ def test_rename_changes_the_name(client: httpx.Client, project: dict[str, Any]) 
     assert client.get(path).json()["name"] == "Shop"
 
 
+def test_a_name_that_is_taken_asks_for_another(client: httpx.Client, project: dict[str, Any]) -> None:
+    other = client.post("/projects/v1", json={"name": "taken by another"}).json()["project_id"]
+    refused = client.patch(f"/projects/v1/{project['project_id']}", json={"name": "taken by another"})
+    assert (refused.status_code, refused.json()["project_id"]) == (409, other)
+    command = f"run402 projects rename --name <name> --project {project['project_id']}"
+    assert [action["command"] for action in refused.json()["next_actions"]] == [command]
+
+
 def test_unknown_and_malformed_ids(client: httpx.Client) -> None:
     missing = client.get("/projects/v1/prj_0000000000000000")
     assert missing.status_code == 404

@@ -55,6 +55,12 @@ def test_in_a_directory_below_the_manifest_the_error_says_where_it_is_and_the_co
     assert "UP_MANIFEST_REQUIRED" not in workspace.run(*action["argv"][1:]).err
 
 
+def test_a_check_without_a_manifest_is_followed_by_the_deploy(workspace: Workspace) -> None:
+    for typed in (("up", "verify", "--project", "prj_1"), ("up", "--project", "prj_1")):
+        retry = workspace.run(*typed).envelope["next_actions"][-1]
+        assert retry["command"] == "run402 up --project prj_1 --yes"
+
+
 def test_check_sends_nothing_and_names_a_placeholder_project(workspace: Workspace) -> None:
     workspace.manifest()
     done = workspace.run("up", "--check").json

@@ -59,7 +59,10 @@ def test_a_failed_check_says_why_and_what_to_run_whatever_is_shown(
     assert done.code == 1
     assert done.err == f"{PAGE} answered 200, not 204. Next: run402 up verify --project prj_1\n"
     again = workspace.run("up", "verify", "--project", "prj_1", "--quiet")
-    assert (again.code, again.json["result"]["next_actions"][0]["argv"][:3]) == (1, ["run402", "up", "verify"])
+    first, seen = again.json["result"]["next_actions"]
+    assert (again.code, first["argv"][:3]) == (1, ["run402", "up", "verify"])
+    assert seen["command"] == "run402 deploy release active --project prj_1"  # PAGE is below the project's own address
+    assert again.err.endswith(f"Next: {seen['command']}\n")
 
 
 def test_a_failing_check_is_tried_as_often_as_it_says(

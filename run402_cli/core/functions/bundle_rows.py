@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from run402_cli import advice
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects.rows import Project
@@ -128,7 +129,9 @@ async def require_deployed(conn: Connection, project: Project, name: str) -> Non
 
 
 def function_not_found(project: Project, name: str, known: list[str]) -> GatewayError:
-    there = f"It has: {', '.join(known[:20])}." if known else "It has none; `run402 functions deploy` makes one."
+    words = ("functions", "deploy", name, "--file", advice.Blank("file"), "--project", project.project_id)
+    makes = advice.command(*words)
+    there = f"It has: {', '.join(known[:20])}." if known else f"It has none; `{makes}` makes one."
     return GatewayError(
         404,
         "function_not_found",

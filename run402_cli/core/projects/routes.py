@@ -13,6 +13,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli import advice
 from run402_cli.core.archives import files as archives
 from run402_cli.core.callers import payments, siwx
 from run402_cli.core.callers.auth import project_by_id
@@ -201,6 +202,7 @@ async def rename_project(request: Request) -> Response:
     async with gateway_of(request).connection() as conn, conn.transaction():
         await rows.lock_name(conn, name)
         if taken := await rows.called(conn, siwx.caller.get(), name, but=project.project_id):
+            words = ("projects", "rename", "--name", advice.Blank("name"), "--project", project.project_id)
             raise GatewayError(
                 409,
                 "project_name_taken",
@@ -208,6 +210,7 @@ async def rename_project(request: Request) -> Response:
                 code="PROJECT_NAME_TAKEN",
                 project_id=taken.project_id,
                 field="name",
+                next_actions=[advice.run(*words)],
             )
         await rows.rename(conn, project.project_id, name)
     return reply({"project_id": project.project_id, "name": name})

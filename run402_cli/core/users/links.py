@@ -229,7 +229,7 @@ def _invalid(what: str) -> GatewayError:
     return GatewayError(
         401,
         error,
-        f"This {what} is wrong, was used already, or is older than 15 minutes. Ask for a new one: POST /auth/v1/magic-link.",
+        f"This {what} is wrong, was used already, or is older than 15 minutes. Ask for a new one.",
         code=f"R402_AUTH_{error.upper()}",
     )
 

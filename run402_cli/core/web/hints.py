@@ -72,6 +72,8 @@ _BY_ERROR: dict[str, str] = {
     "upload_url_expired": "deploy apply --project {project}",
     "upload_url_invalid": "deploy apply --project {project}",
     "user_exists": "auth magic-link --email <address> --project {project}",
+    "invalid_token": "auth magic-link --email <address> --redirect <url>",
+    "invalid_code": "auth magic-link --email <address> --delivery code",
     "signup_not_allowed": "auth settings --public-signup open --project {project}",
     "password_set_disabled": "auth settings --allow-password-set true --project {project}",
     "invalid_expose_manifest": "projects get-expose --project {project}",
@@ -132,7 +134,9 @@ _IN_MANIFEST: dict[str, str] = {
     "idempotency_key_mismatch": "Give the idempotency key of the plan, or make a new plan",
 }
 # Codes of REST by which a table, column or function is not there for the caller: unknown, or not exposed.
-_DARK = ("PGRST205", "PGRST202", "PGRST204", "PGRST200", "42501", "42P01", "42703")
+_DARK = ("PGRST205", "PGRST202", "PGRST200", "42501", "42P01")
+# A column that the table does not have. Which it has says the schema.
+_COLUMN = ("PGRST204", "42703")
 _SCHEMA_STATES = ("42P01", "42703", "42883", "42704", "3F000")
 
 
@@ -195,7 +199,7 @@ def _project(error: GatewayError, path: str) -> str | None:
 def rest(body: dict[str, Any], project_id: str | None) -> dict[str, Any]:
     """A refusal of the REST dialect with its next step; what a function raised with a hint of its own stays as it is."""
     hint, code = body.get("hint"), str(body["code"])
-    if hint and (code not in _DARK or advice.commands_in(hint)):
+    if hint and (code not in (*_DARK, *_COLUMN) or advice.commands_in(hint)):
         return body
     project = ("--project", project_id) if project_id else ()
     see = advice.command("projects", "get-expose", *project)
@@ -206,7 +210,7 @@ def rest(body: dict[str, Any], project_id: str | None) -> dict[str, Any]:
     else:
         text, first = f"The tables and columns: `{schema}`", schema
     action = advice.entry("run_command", first)
-    return {**body, "hint": f"{hint}. {text}" if hint else text, "next_actions": [action]}
+    return {**body, "hint": f"{hint.rstrip('.')}. {text}" if hint else text, "next_actions": [action]}
 
 
 def sql(text: str, position: int | None, state: str | None, said: str | None, project_id: str) -> dict[str, str]:
