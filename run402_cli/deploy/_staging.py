@@ -37,7 +37,7 @@ def finish(state: Apply, plan_id: str) -> dict[str, Any]:
     slices = {"slice_kinds": state.release.slice_kinds} if state.release.slice_kinds else {}
     state.emit({"type": "ready", "releaseId": answer["release_id"], "urls": urls, **slices})
     return _follow.result(
-        {"release_id": answer["release_id"], "urls": urls},
+        {**answer, "urls": urls},
         operation_id=f"core:{plan_id}",
         diff=state.plan["diff"],
         warnings=state.plan["warnings"],

@@ -104,7 +104,7 @@ class TestPromote:
         done = client.post(url, json={**body, "allow_warning_codes": GOING_BACK}).json()
         assert (done["status"], done["release_id"], done["previous_release_id"]) == ("ok", first, second)
         assert done["diff"]["migrations"]["only_in_current"] == ["m1"]
-        assert done["diff"]["site_paths"] == {"added_in_current": 1, "removed_in_current": 0}
+        assert done["diff"]["site_paths"] == {"added_in_current": 1, "removed_in_current": 0, "changed": 1}
         assert client.get(f"/projects/v1/{project['project_id']}/static/").content == A
         report = client.get(f"/apply/v1/operations/{done['operation_id']}/edge-coherence", headers=keys).json()
         assert report["coherent"] is True

@@ -51,7 +51,10 @@ def test_restore_brings_rows_tables_and_migrations_back(
     assert done["old_schema_slot"] != done["new_schema_slot"]
     releases = {"snapshot_live_release_id": then["release_id"], "current_live_release_id": now["release_id"]}
     assert done["release"] == releases
-    assert [action["argv"][1:3] for action in done["next_actions"]] == [["snapshots", "restore"], ["deploy", "promote"]]
+    wanted = [["snapshots", "restore"], ["deploy", "promote"], ["deploy", "apply"]]
+    assert [action["argv"][1:3] for action in done["next_actions"]] == wanted
+    assert done["migrations_taken_out"] == ["002"]
+    assert "002" in done["next_actions"][2]["message"]
     assert f"{now['release_id']} stays live" in done["next_actions"][1]["message"]
     assert sql(client, project, "select * from t") == [{"n": 1}]
     seen = client.get("/rest/v1/t", headers={"apikey": project["anon_key"]})

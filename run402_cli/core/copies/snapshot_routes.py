@@ -22,6 +22,7 @@ from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases import migrations
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route, admitted
@@ -143,6 +144,7 @@ async def _restore_plan(conn: Connection, project: Project, snapshot: Snapshot) 
             "snapshot_live_release_id": snapshot.live_release_id,
             "current_live_release_id": project.active_release_id,
         },
+        "migrations_taken_out": await _taken_out(conn, snapshot),
         "target": {
             "current_schema_slot": project.schema_slot,
             "behavior": "The project moves to a copy of the snapshot in one transaction; the snapshot stays.",
@@ -154,6 +156,11 @@ async def _restore_plan(conn: Connection, project: Project, snapshot: Snapshot) 
             )
         ],
     }
+
+
+async def _taken_out(conn: Connection, snapshot: Snapshot) -> list[str]:
+    there = {entry["migration_id"] for entry in snapshot.migrations if entry["state"] == "applied"}
+    return sorted(migrations.applied(await migrations.recorded(conn, snapshot.project_id)) - there)
 
 
 def _check_token(snapshot: Snapshot, token: object) -> None:

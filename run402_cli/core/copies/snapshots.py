@@ -23,6 +23,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import rows as project_rows
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases import migrations
 from run402_cli.core.releases import operation_rows as operations
 
 
@@ -67,6 +68,7 @@ async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot
     operation_id = await operations.record(
         conn, "restore", project.project_id, f"Restored {snapshot.snapshot_id}; before that: {old_id}"
     )
+    before = migrations.applied(await migrations.recorded(conn, project.project_id))
     async with copying(conn):
         await copy_schema(gateway, conn, snapshot.schema_slot, slot, former_names=snapshot.former_slots)
         await open_schema(conn, slot)
@@ -80,6 +82,7 @@ async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot
         await project_rows.set_schema(conn, project.project_id, slot)
         rows = await adopt_records(conn, replace(project, schema_slot=slot), snapshot.snapshot_id)
         await snapshot_rows.mark_restored(conn, snapshot.snapshot_id)
+    gone = sorted(before - migrations.applied(await migrations.recorded(conn, project.project_id)))
     undo = advice.command("snapshots", "restore", "--project", project.project_id, old_id)
     then, now = snapshot.live_release_id, project.active_release_id
     promote = advice.command("deploy", "promote", str(then), "--project", project.project_id)
@@ -92,13 +95,24 @@ async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot
         "old_schema_slot": project.schema_slot,
         "new_schema_slot": slot,
         "migration_registry_rows": rows,
+        "migrations_taken_out": gone,
         "status": "ready",
         "release": {"snapshot_live_release_id": then, "current_live_release_id": now},
         "next_actions": [
             advice.entry("restore_snapshot", undo, message="Go back to before this restore."),
             *([advice.entry("run_command", promote, message=why)] if then and then != now else []),
+            *([_runs_again(project, gone)] if gone else []),
         ],
     }
+
+
+def _runs_again(project: Project, gone: list[str]) -> dict[str, Any]:
+    words = ("deploy", "apply", "--project", project.project_id, "--manifest", advice.Blank("file"), "--plan")
+    message = (
+        f"The restore took out what these migrations did: {', '.join(gone[:10])}. The next up or deploy apply of a manifest "
+        "that has them runs them again; this shows what it would do."
+    )
+    return advice.run(*words, message=message)
 
 
 async def adopt_records(conn: Connection, project: Project, snapshot_id: str) -> int:

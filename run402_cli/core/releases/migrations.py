@@ -93,6 +93,11 @@ async def recorded(conn: Connection, project_id: str) -> dict[str, Recorded]:
     return {row[0]: Recorded(*row[1:]) for row in await cur.fetchall()}
 
 
+def applied(known: Mapping[str, Recorded]) -> set[str]:
+    """Ids of those whose work is in the database."""
+    return {name for name, record in known.items() if record.state == "applied"}
+
+
 def pending(migrations: Sequence[Migration], known: Mapping[str, Recorded]) -> list[Migration]:
     """Those that still have to run. 409 MIGRATION_CHECKSUM_MISMATCH when a known id comes with other SQL."""
     for migration in migrations:

@@ -14,7 +14,7 @@ from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases import operation_rows
+from run402_cli.core.releases import migrations, operation_rows
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.diffs import removals
 from run402_cli.core.releases.operation_rows import advance
@@ -45,7 +45,8 @@ async def promote(request: Request) -> Response:
         project = await project_by_id(conn, named.project_id)
         target = await _target(conn, project, release_id)
         current = await releases.find(conn, project.project_id, project.active_release_id or "")
-        difference, warnings = compare(current.state if current else None, target.state)
+        there = migrations.applied(await migrations.recorded(conn, project.project_id))
+        difference, warnings = compare(current.state if current else None, target.state, there)
         _acknowledged(release_id, warnings, allowed)
         operation_id = await _move(gateway, conn, project, target)
     return reply(
@@ -79,9 +80,15 @@ async def _target(conn: Connection, project: Project, release_id: str) -> Releas
     return release
 
 
-def compare(current: dict[str, Any] | None, target: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the promotion changes, and the warnings about it."""
+def compare(
+    current: dict[str, Any] | None, target: dict[str, Any], there: set[str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the promotion changes, and the warnings about it.
+
+    `there` are the migrations that the database has: after a restore they are not those of the release that is live.
+    """
     now, then = _names(current), _names(target)
+    files = {e["path"]: e["content_sha256"] for e in (current or {}).get("site", {}).get("paths", [])}
     codes = {e["name"]: e["code_hash"] for e in (current or {}).get("functions", [])}
     difference: dict[str, Any] = {
         "functions": {
@@ -90,12 +97,15 @@ def compare(current: dict[str, Any] | None, target: dict[str, Any]) -> tuple[dic
             "changed": sorted(e["name"] for e in target["functions"] if codes.get(e["name"], "") != e["code_hash"]),
         },
         "migrations": {
-            "only_in_current": sorted(now["migrations"] - then["migrations"]),
-            "only_in_target": sorted(then["migrations"] - now["migrations"]),
+            "only_in_current": sorted(there - then["migrations"]),
+            "only_in_target": sorted(then["migrations"] - there),
         },
         "site_paths": {
             "added_in_current": len(now["paths"] - then["paths"]),
             "removed_in_current": len(then["paths"] - now["paths"]),
+            "changed": sum(
+                files.get(e["path"], e["content_sha256"]) != e["content_sha256"] for e in target["site"]["paths"]
+            ),
         },
     }
     newer = difference["migrations"]["only_in_current"]
