@@ -11,10 +11,10 @@ from typing import Any
 import click
 from static_scan import facts
 
-from run402_cli.command_schemas import names
+from run402_cli.command_schemas import names, output_schema
 from run402_cli.commands._command import words_of
 from run402_cli.registry import GROUPS
-from run402_cli.surface import NEEDED
+from run402_cli.surface import NEEDED, SURFACE
 
 Document = dict[str, Any]
 
@@ -33,6 +33,27 @@ _PLACEHOLDERS = {
     "URL": {"type": "string", "format": "uri"},
     "TIME": {"type": "string", "format": "date-time"},
 }
+
+
+def missing_rows() -> Iterator[str]:
+    """Where one table knows a command and another does not: the file, and the row that it lacks or has too many."""
+    known = list(names())
+    for name, group in GROUPS.items():
+        path = f"run402_cli/commands/{group.module}.py"
+        app = importlib.import_module(f"run402_cli.commands.{group.module}").app
+        written = {info.name for info in app.registered_commands if not info.hidden}
+        listed = set(group.commands or {name, *group.words})
+        # Groups of one command share a module with others.
+        unlisted = sorted(written - listed) if group.commands else []
+        yield from (f"run402_cli/registry.py: no row for '{name} {each}', which {path} has" for each in unlisted)
+        unwritten = sorted(listed - written)
+        yield from (f"{path}: no command '{name} {each}', which run402_cli/registry.py has" for each in unwritten)
+    yield from (f"run402_cli/surface.py: no row of _ROWS names {each!r}" for each in known if each not in SURFACE)
+    strange = [each for each in SURFACE if each not in known]
+    yield from (f"run402_cli/surface.py: _ROWS names {each!r}, which is no command" for each in strange)
+    for each in known:
+        if output_schema(each) is None:
+            yield f"run402_cli/schemas/{each.split()[0]}.json: no entry {each!r} in `commands`"
 
 
 def find(name: str) -> click.Command:

@@ -29,6 +29,7 @@ import generate_man  # noqa: E402
 import generate_routes  # noqa: E402
 import generate_sdk  # noqa: E402
 from command_tree import examples, find, text, usage  # noqa: E402
+from missing import Missing  # noqa: E402
 
 
 def commands(name: str) -> dict[str, click.Command]:
@@ -200,6 +201,8 @@ def schema_files(folder: Path) -> dict[Path, str]:
 
 def main() -> None:
     """`generate.py` writes what is committed; `generate.py --schema FOLDER` the manifest of the command tree."""
+    for line in command_tree.missing_rows():
+        raise Missing(line)
     # The reference reads this file.
     (SCHEMAS / "_commands.json").write_text(tree(), encoding="utf-8")
     made = schema_files(Path(sys.argv[2])) if sys.argv[1:2] == ["--schema"] else pages()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sdk_commands
+from missing import Missing
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "run402_cli"
@@ -286,6 +287,11 @@ class Method:
     summary: str | None = None
 
     @property
+    def where(self) -> str:
+        """The function to edit, for a message."""
+        return f"run402_cli/{self.module.name.replace('.', '/')}.py: {self.source.name}"
+
+    @property
     def takes_project(self) -> bool:
         names = [arg.arg for arg in (*self.source.args.args, *self.source.args.kwonlyargs)]
         return "project_id" in names and (self.module.name, self.source.name) not in FILTERS
@@ -374,7 +380,8 @@ class Writer:
         return "self._project_id" if bound and arg.arg == "project_id" and method.takes_project else None
 
     def _parameter(self, method: Method, arg: ast.arg, default: ast.expr | None) -> str:
-        assert arg.annotation is not None, f"{method.source.name}: {arg.arg} has no type"
+        if arg.annotation is None:
+            raise Missing(f"{method.where}: its parameter {arg.arg} has no type")
         text = f"{arg.arg}: {self.types.text(method.module, arg.annotation)}"
         return text if default is None else f"{text} = {self._default(method.module, default)}"
 
@@ -418,14 +425,15 @@ def _wrapped(head: str, items: list[str], tail: str) -> list[str]:
 def told(method: Method) -> str:
     """What the command of a method does, or what the function says that it does; then the route; then the rest."""
     text = ast.get_docstring(method.source)
-    assert text, f"{method.module.name}.{method.source.name} has no docstring"
+    if not text:
+        raise Missing(f"{method.where} has no docstring")
     first, _, rest = text.partition("\n\n")
     route = _ROUTE.match(first)
     parts = [first, rest]
     if method.summary and not first.startswith(method.summary):
         parts = [method.summary, first, rest]
-    elif route:
-        assert method.summary, f"{method.module.name}.{method.source.name} has no command: say first what it does"
+    elif route and not method.summary:
+        raise Missing(f"{method.where} is behind no command: begin its docstring with what it does")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -612,7 +620,8 @@ def _check_complete() -> None:
     used = {source.module for _, sources in (*NAMESPACES.values(), GENERAL) for source in sources}
     services = {path.stem for path in (PACKAGE / "services").glob("[a-z]*.py")}
     missing = sorted(name for name in services if f"services.{name}" not in used and name not in INTERNAL)
-    assert not missing, f"no namespace has {missing}: add them to NAMESPACES or INTERNAL in docs/generate_sdk.py"
+    if missing:
+        raise Missing(f"docs/generate_sdk.py: neither NAMESPACES nor INTERNAL has the services {', '.join(missing)}")
 
 
 def pages() -> dict[Path, str]:

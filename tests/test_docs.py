@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -13,12 +16,13 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from run402_cli import __version__, invocation
+from run402_cli import __version__, command_schemas, invocation
 from run402_cli.command_schemas import detailed, names
 from run402_cli.core.app import ROUTES
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
 from run402_cli.services import docs
+from run402_cli.surface import SURFACE
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -56,6 +60,59 @@ def test_the_schema_files_are_what_the_command_prints(tmp_path: Path, capsys: py
     )
     assert _guarded(["schema", "secrets"]) == 0
     assert json.loads(capsys.readouterr().out) == documents["secrets"]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            lambda patch: patch.delitem(SURFACE, "secrets list"),
+            "run402_cli/surface.py: no row of _ROWS names 'secrets list'",
+        ),
+        (
+            lambda patch: patch.setitem(SURFACE, "secrets ping", SURFACE["secrets list"]),
+            "run402_cli/surface.py: _ROWS names 'secrets ping', which is no command",
+        ),
+        (
+            lambda patch: patch.delitem(GROUPS["secrets"].commands, "set"),
+            "run402_cli/registry.py: no row for 'secrets set', which run402_cli/commands/secrets.py has",
+        ),
+        (
+            lambda patch: patch.setitem(GROUPS["secrets"].commands, "ping", "Ping."),
+            "run402_cli/commands/secrets.py: no command 'secrets ping', which run402_cli/registry.py has",
+        ),
+        (
+            lambda patch: patch.setitem(GROUPS["up"].words, "ping", "Ping."),
+            "run402_cli/commands/up.py: no command 'up ping', which run402_cli/registry.py has",
+        ),
+        (
+            lambda patch: patch.delitem(command_schemas._schemas("secrets")["commands"], "secrets list"),
+            "run402_cli/schemas/secrets.json: no entry 'secrets list' in `commands`",
+        ),
+    ],
+)
+def test_make_docs_ends_with_the_file_and_the_row_that_is_missing(
+    change: Callable[[pytest.MonkeyPatch], None], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs_ = generator()
+    monkeypatch.setattr(sys, "argv", ["generate.py"])
+    change(monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        docs_.main()
+    assert ended.value.code == line
+
+
+def test_make_docs_names_the_function_that_says_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    docs_ = generator()
+    sources = docs_.generate_sdk
+    title, (source,) = sources.NAMESPACES["secrets"]
+    renamed = replace(source, rename={**source.rename, "list_secrets": "all"})
+    monkeypatch.setitem(sources.NAMESPACES, "secrets", (title, (renamed,)))
+    with pytest.raises(SystemExit, match=r"^run402_cli/services/secrets\.py: list_secrets is behind no command: "):
+        docs_.pages()
+    monkeypatch.setitem(sources.NAMESPACES, "secrets", (title, ()))
+    with pytest.raises(SystemExit, match=r"^docs/generate_sdk\.py: neither NAMESPACES nor INTERNAL .* secrets$"):
+        docs_.pages()
 
 
 def test_every_docs_page_named_in_the_code_exists() -> None:
