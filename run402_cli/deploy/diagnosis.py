@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, UsageError
 
@@ -32,15 +33,15 @@ _STEPS = {
     "redeploy_static_asset": "Deploy the file again: run402 deploy apply",
     "retry_after_cas_finalization": "Wait a moment and run this again.",
     "inspect_cas_object": "See resolution.cas_object for the stored size and digest.",
-    "check_domain_binding": "Check that the host is bound to this project.",
+    "check_domain_binding": "Check that the host is bound to this project: run402 subdomains list",
     "check_dns": "Check that the host's DNS points at the platform.",
     "check_active_release": "See what is live: run402 deploy release active",
     "deploy_release": "Deploy a release: run402 deploy apply",
     "redeploy_static_site": "Deploy the site again: run402 deploy apply",
     "inspect_release": "Look at the release: run402 deploy release get <release_id>",
     "check_public_path": "Use a plain absolute path, without `..` or encoded slashes.",
-    "check_static_path": "Check that the site has a file for this path.",
-    "check_spa_fallback": "A path without an extension falls back to index.html only where the site has one.",
+    "check_static_path": "Check that the site has a file for this path: run402 deploy release active",
+    "check_spa_fallback": "Only a site with an SPA fallback answers such a path: see resolution.fallback_state.",
     "restore_spa_fallback": "Put index.html back into the site and deploy it.",
     "check_route_methods": "Add the method to the route, or use one that it allows.",
     "inspect_route": "See the route table: run402 deploy release active",
@@ -185,8 +186,21 @@ def report(project_id: str, address: Address, resolution: Mapping[str, Any]) -> 
         "warnings": _warnings(address, edge),
         "edge_propagation": edge,
         "resolution": dict(resolution),
-        "next_steps": [{"code": code, "message": _STEPS[code]} for code in _steps(resolution, failure, edge)],
+        "next_steps": [
+            {"code": code, "message": _in_project(_STEPS[code], project_id)}
+            for code in _steps(resolution, failure, edge)
+            # Nobody looks up a name below localhost.
+            if code != "check_dns" or not address.host.endswith(".localhost")
+        ],
     }
+
+
+def _in_project(text: str, project_id: str) -> str:
+    """The text with the command at its end on the project that was asked about."""
+    for words in advice.commands_in(text):
+        if "--project" not in words:
+            return f"{text} {advice.line('--project', project_id)}"
+    return text
 
 
 def cas_failure(resolution: Mapping[str, Any]) -> str | None:

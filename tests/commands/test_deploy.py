@@ -425,6 +425,18 @@ def test_diagnose_says_whether_and_why(cloud: Path, run: Run, httpx_mock: HTTPXM
         "check_static_path",
         "check_spa_fallback",
     ]
+    assert out["next_steps"][2]["message"].endswith("run402 deploy release active --project prj_1")
+
+
+@pytest.mark.parametrize(("host", "asks_dns"), [("nosuch.localhost", False), ("nosuch.test", True)])
+def test_diagnose_of_an_unknown_host_names_the_hosts_of_the_project(
+    host: str, asks_dns: bool, cloud: Path, run: Run, httpx_mock: HTTPXMock
+) -> None:
+    resolution = {"match": "host_missing", "result": 404, "authorized": False}
+    answer(httpx_mock, "GET", f"/apply/v1/resolve?host={host}&path=%2F&method=GET", resolution)
+    steps = {step["code"]: step["message"] for step in run("deploy", "diagnose", f"http://{host}/").json["next_steps"]}
+    assert steps["check_domain_binding"].endswith("run402 subdomains list --project prj_1")
+    assert ("check_dns" in steps) is asks_dns
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match
 from starlette.types import Scope
 
+from run402_cli import advice
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.callers.surfaces import CONTROL_PLANE, site_label
@@ -87,7 +88,7 @@ async def serve(request: Request, site: Site | None, path: str, owner: str, proj
             404,
             "static_not_found",
             f"The active release {site.release_id} has nothing at {found.path}. "
-            "`run402 deploy release active` lists its public paths.",
+            f"`{advice.command('deploy', 'release', 'active', '--project', site.project_id)}` lists its public paths.",
             code="STATIC_NOT_FOUND",
         )
     if found.kind == "static_index" and not path.endswith("/"):
