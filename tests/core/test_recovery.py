@@ -246,7 +246,7 @@ def test_without_descriptors_nothing_is_concluded_removed_or_ended(start: Start,
     script = """
 import resource, sys
 from pathlib import Path
-from run402_cli.core import datadir, postgres, run_lock
+from run402_cli.core.daemon import datadir, postgres, run_lock
 from run402_cli.core.errors import CannotLook
 import psutil, psycopg
 data_dir = Path(sys.argv[1])
