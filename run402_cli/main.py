@@ -137,14 +137,15 @@ def _report(envelope: dict[str, object], exit_code: int) -> int:
 
 
 def _placed(envelope: dict[str, Any]) -> dict[str, Any]:
-    """An error about the active project, which the command did not name, says so."""
+    """An error about the active project, which the command did not name, says so; one about a name repeats it with the id."""
     from run402_cli import invocation
 
-    if invocation.current.active_project is None:
+    active, named = invocation.current.active_project, envelope.get("code") == "INVALID_PROJECT_ID"
+    if active is None and not named:
         return envelope
     from run402_cli.commands import _active_project
 
-    return _active_project.told(envelope, invocation.current.active_project)
+    return _active_project.told(envelope, active) if active else _active_project.by_id(envelope)
 
 
 def _unwritten(lost: OutputLost) -> int:

@@ -37,6 +37,22 @@ def told(envelope: dict[str, Any], project_id: str) -> dict[str, Any]:
     return {**envelope, "note": note, "next_actions": [action, *others] if known.effect == READ else [*others, action]}
 
 
+def by_id(envelope: dict[str, Any]) -> dict[str, Any]:
+    """Of a refused project id that is the name of a project: the command as typed with the id comes first.
+
+    A command that deletes is left as it is, and looks at the list of projects.
+    """
+    project_id, known = envelope.get("project_id"), SURFACE.get(invocation.current.command)
+    if not isinstance(project_id, str) or known is None or known.effect == "destructive":
+        return envelope
+    typed = secrecy.CommandLine(as_typed.words())
+    wrong = typed.given.get("--project") or next(iter(typed.bare), "")
+    words = typed.with_word(wrong, project_id) if wrong and wrong != project_id else []
+    if not words:
+        return envelope
+    return {**envelope, "next_actions": [advice.run(*words, why=f"{wrong} is the name of {project_id}.")]}
+
+
 def _may_be_anothers(envelope: dict[str, Any]) -> bool:
     body = envelope.get("body")
     said = [envelope.get("code"), envelope.get("sqlstate"), body.get("sqlstate") if isinstance(body, dict) else None]

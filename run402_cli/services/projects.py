@@ -126,11 +126,15 @@ def _remember(client: Client, answer: dict[str, Json]) -> dict[str, str]:
 
 
 def use(client: Client, project_id: str) -> dict[str, Json]:
-    """GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id}. A refusal changes nothing."""
+    """GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id, name?}.
+
+    `name` where the gateway says it. A refusal changes nothing.
+    """
     client.profile.active.ensure_writable()
-    get(client, project_id)
+    found = get(client, project_id)
     client.profile.active.set(project_id)
-    return {"active_project_id": project_id, "set": True, "project_id": project_id}
+    name = found.get("name") if isinstance(found, dict) else None
+    return {"active_project_id": project_id, "set": True, "project_id": project_id, **({"name": name} if name else {})}
 
 
 def list_projects(

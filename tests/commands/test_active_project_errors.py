@@ -65,3 +65,29 @@ def test_what_writes_comes_last_and_what_deletes_is_not_repeated(run: Run, walle
 @pytest.mark.usefixtures("linked")
 def test_an_error_that_is_the_same_on_every_project_has_no_note(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     assert "note" not in refused(run, httpx_mock, NO_SYNTAX, "projects", "sql", "selec 1", status=400)
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        (("projects", "use", "shop"), "run402 projects use prj_2"),
+        (("projects", "get", "--project=shop"), "run402 projects get --project prj_2"),
+    ],
+)
+def test_a_name_in_place_of_an_id_brings_the_command_with_the_id(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, typed: tuple[str, ...], wanted: str
+) -> None:
+    answer = {"error": "invalid_project_id", "code": "INVALID_PROJECT_ID", "message": "no id", "project_id": "prj_2"}
+    error = refused(run, httpx_mock, answer, *typed, status=400)
+    assert [action["command"] for action in error["next_actions"]] == [wanted]
+
+
+def test_a_name_is_never_replaced_in_a_command_that_deletes(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    answer = {"error": "invalid_project_id", "code": "INVALID_PROJECT_ID", "message": "no id", "project_id": "prj_2"}
+    error = refused(run, httpx_mock, answer, "branches", "delete", "shop", status=400)
+    assert "prj_2" not in json.dumps(error.get("next_actions", []))
+
+
+def test_use_says_the_name(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(json={"project_id": "prj_2", "name": "shop"})
+    assert run("projects", "use", "prj_2").json["name"] == "shop"

@@ -72,7 +72,8 @@ def test_an_idempotency_key_makes_one_project(client: httpx.Client) -> None:
     first = client.post("/projects/v1", json={"name": "shop", "tier": "prototype"}, headers=headers)
     again = client.post("/projects/v1", json={"tier": "prototype", "name": "shop"}, headers=headers)
     assert (first.status_code, again.status_code) == (201, 201)
-    assert again.json() == first.json()
+    assert "existing" not in first.json()
+    assert again.json() == {**first.json(), "existing": True}
     other = client.post("/projects/v1", json={"name": "another"}, headers=headers)
     assert (other.status_code, other.json()["error"]) == (409, "idempotency_key_conflict")
     assert len(client.get("/projects/v1").json()["projects"]) == 1
@@ -184,6 +185,15 @@ def test_a_name_that_is_taken_asks_for_another(client: httpx.Client, project: di
     assert (refused.status_code, refused.json()["project_id"]) == (409, other)
     command = f"run402 projects rename --name <name> --project {project['project_id']}"
     assert [action["command"] for action in refused.json()["next_actions"]] == [command]
+
+
+def test_a_name_in_place_of_an_id_is_told_its_id(client: httpx.Client) -> None:
+    alpha = named(client, "alpha")
+    refused = client.get("/projects/v1/alpha")
+    assert (refused.status_code, refused.json()["project_id"]) == (400, alpha["project_id"])
+    assert f"run402 projects use {alpha['project_id']}" in refused.json()["message"]
+    client.post("/projects/v1", json={"name": "alpha"})
+    assert "project_id" not in client.get("/projects/v1/alpha").json()
 
 
 def test_unknown_and_malformed_ids(client: httpx.Client) -> None:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers.credential_rows import find_credential
-from run402_cli.core.callers.siwx import check_owner
+from run402_cli.core.callers.siwx import caller, check_owner
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -39,12 +39,7 @@ async def project_by_id(conn: Connection, project_id: str) -> Project:
 
 async def _project(conn: Connection, project_id: str) -> Project:
     if not PROJECT_ID.fullmatch(project_id):
-        raise GatewayError(
-            400,
-            "invalid_project_id",
-            f"{project_id!r} is not a project id. Ids begin with prj_; `run402 projects list` prints yours.",
-            code="INVALID_PROJECT_ID",
-        )
+        raise await _no_id(conn, project_id)
     project = await rows.find(conn, project_id)
     if project is None:
         raise GatewayError(
@@ -55,6 +50,17 @@ async def _project(conn: Connection, project_id: str) -> Project:
             project_id=project_id,
         )
     return project
+
+
+async def _no_id(conn: Connection, text: str) -> GatewayError:
+    """400 invalid_project_id; with `project_id` when the text is the name of one project that the caller may see."""
+    named = [project.project_id for project in await rows.visible(conn, caller.get()) if project.name == text]
+    told = "Ids begin with prj_; `run402 projects list` prints yours."
+    if len(named) == 1:
+        told = f"It is the name of {named[0]}: `run402 projects use {named[0]}` makes that the active one."
+    more = {"project_id": named[0]} if len(named) == 1 else {}
+    message = f"{text!r} is not a project id. {told}"
+    return GatewayError(400, "invalid_project_id", message, code="INVALID_PROJECT_ID", **more)
 
 
 async def key_holder(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:

@@ -71,7 +71,8 @@ async def create_project(request: Request) -> Response:
             await rows.remember_key(conn, key, digest, project.project_id)
         counts = payment is not None and await payments.counted(conn, payment)
     receipt = payment.receipt(first=earlier is None) if payment is not None and counts else None
-    return reply(core_view(gateway, project), 201, receipt)
+    existing = {} if earlier is None else {"existing": True}
+    return reply({**core_view(gateway, project), **existing}, 201, receipt)
 
 
 async def _paid_insert(conn: Connection, request: Request, payment: payments.Payment | None, name: str) -> Project:

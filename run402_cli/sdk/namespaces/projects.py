@@ -63,8 +63,9 @@ class Projects(Namespace):
     def use(self, project_id: str) -> dict[str, Any]:
         """Check a project, given its id, on the server and make it the active one.
 
-        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id}. A refusal changes
-        nothing.
+        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id, name?}.
+
+        `name` where the gateway says it. A refusal changes nothing.
         """
         return self._call(_projects.use, project_id)
 
@@ -278,8 +279,9 @@ class ProjectProjects(Namespace):
     def use(self) -> dict[str, Any]:
         """Check a project, given its id, on the server and make it the active one.
 
-        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id}. A refusal changes
-        nothing.
+        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id, name?}.
+
+        `name` where the gateway says it. A refusal changes nothing.
         """
         return self._call(_projects.use, self._project_id)
 
