@@ -13,8 +13,8 @@ from static_scan import facts
 
 from run402_cli.command_schemas import names, output_schema
 from run402_cli.commands._command import words_of
+from run402_cli.effects import NEEDED, SURFACE
 from run402_cli.registry import GROUPS
-from run402_cli.surface import NEEDED, SURFACE
 
 Document = dict[str, Any]
 

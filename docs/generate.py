@@ -16,8 +16,8 @@ import click
 
 from run402_cli import command_schemas, environment, exits
 from run402_cli.command_schemas import names
+from run402_cli.effects import NEEDED
 from run402_cli.registry import GROUPS
-from run402_cli.surface import NEEDED
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent

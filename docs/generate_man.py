@@ -10,8 +10,8 @@ import command_tree
 from run402_cli import __version__
 from run402_cli.command_schemas import names
 from run402_cli.exits import MEANINGS
+from run402_cli.global_options import OPTIONS
 from run402_cli.helptext import areas
-from run402_cli.invocation import OPTIONS
 
 DOCS = Path(__file__).resolve().parent
 _VARIABLES = re.compile(r"^\| ((?:`[A-Z0-9_]+`(?:, )?)+) \| (.+) \|$", re.MULTILINE)

@@ -196,6 +196,9 @@ INTERNAL = {
     *(
         "app_installs",
         "approvals",
+        "deploy_errors",
+        "download",
+        "instants",
         "ci_session",
         "ci_workflow",
         "console",

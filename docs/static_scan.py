@@ -51,7 +51,7 @@ _EDGE = (
     "commands._command:Command._checked",
     "commands._command:run",
     "commands._command:unknown_flag",
-    "invocation:take",
+    "global_options:take",
     "projection:render",
     "errors:Interrupted",
     "errors:Interrupted.envelope",

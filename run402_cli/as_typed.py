@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from run402_cli import advice, invocation, secrecy
+from run402_cli import advice, global_options, secrecy
 from run402_cli.secrecy import CommandLine
 
 
@@ -18,7 +18,7 @@ def words() -> tuple[str, ...]:
 
     A word that may be a secret is `Blank("secret")`.
     """
-    typed = invocation.typed()
+    typed = global_options.typed()
     return tuple(secrecy.repeatable(typed)) if typed else ()
 
 

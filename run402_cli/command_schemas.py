@@ -1,6 +1,6 @@
 """What `run402 schema` prints: the command tree as data. See docs/how-to/schema.md.
 
-Names come from the registry, effect and credentials from surface.py, output schemas from schemas/<group>.json, and the rest
+Names come from the registry, effect and credentials from effects.py, output schemas from schemas/<group>.json, and the rest
 from schemas/_commands.json, which `make docs` makes from the commands and their source. No command module is imported.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from run402_cli import exits, invocation
+from run402_cli import exits, global_options
 from run402_cli._version import __version__
+from run402_cli.effects import AUTH_CLASSES, SURFACE
 from run402_cli.registry import GROUPS, Group
-from run402_cli.surface import AUTH_CLASSES, SURFACE
 
 FORMAT = "run402.schema.v1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -154,10 +154,10 @@ def _globals() -> Document:
 
 def _global_options() -> Iterator[Document]:
     yield _WALLET_OPTION
-    for flag, (value, help_) in invocation.OPTIONS.items():
+    for flag, (value, help_) in global_options.OPTIONS.items():
         kind: Document = {"type": "boolean" if value is None else "number" if value == "SECONDS" else "string"}
         if flag == "--format":
-            kind |= {"values": list(invocation.FORMATS), "default": invocation.FORMATS[0]}
+            kind |= {"values": list(global_options.FORMATS), "default": global_options.FORMATS[0]}
         yield {"flags": [flag], **kind, **({"value": value} if value else {}), "help": help_}
 
 

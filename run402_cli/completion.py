@@ -127,7 +127,7 @@ class _Place:
 
     def flags(self) -> dict[str, list[Any]]:
         """Every flag that may stand here, with the kind of its value (None without one) and its meaning."""
-        from run402_cli.invocation import FORMATS, OPTIONS
+        from run402_cli.global_options import FORMATS, OPTIONS
 
         if self.group and self.group not in self._groups:
             return {}

@@ -9,13 +9,13 @@ import errno
 import os
 from typing import Any
 
-from run402_cli import invocation
+from run402_cli import global_options
 from run402_cli.errors import EnvironmentFault, Interrupted, OutputLost
 
 
 def unwritten(lost: OutputLost) -> dict[str, Any]:
     """The command was done, and nobody has its result: says so, what was paid, and whether it may be repeated."""
-    run = invocation.current
+    run = global_options.current
     changed = _changes() and not run.dry_run
     safe = not changed and not run.payments
     details: dict[str, Any] = {"stream": "stdout", "errno": errno.errorcode.get(lost.cause.errno or 0)}
@@ -33,10 +33,10 @@ def unwritten(lost: OutputLost) -> dict[str, Any]:
 
 def _changes() -> bool:
     """Whether the running command may change something; no command, as for help, changes nothing."""
+    from run402_cli.effects import READ, SURFACE
     from run402_cli.registry import GROUPS
-    from run402_cli.surface import READ, SURFACE
 
-    name, _, path = invocation.current.command.partition(" ")
+    name, _, path = global_options.current.command.partition(" ")
     if not name:
         return False
     path = GROUPS[name].aliases.get(path, path)
@@ -47,7 +47,7 @@ def _changes() -> bool:
 def interrupted(stop: Interrupted) -> dict[str, Any]:
     """The envelope of a signal. What was sent may have been done: only what can be resumed is safe to repeat then."""
     envelope = stop.envelope()
-    if stop.resume is None and invocation.current.wrote and _changes():
+    if stop.resume is None and global_options.current.wrote and _changes():
         hint = "The request had been sent: look at what it did before you repeat it."
         envelope |= {"retryable": False, "safe_to_retry": False, "hint": hint}
     return envelope
@@ -55,7 +55,7 @@ def interrupted(stop: Interrupted) -> dict[str, Any]:
 
 def unexpected(exc: Exception) -> dict[str, Any]:
     """Envelope for a failure that nobody planned; an exception's text may hold a secret, so only OS errors show it."""
-    safe = not (invocation.current.wrote and _changes())
+    safe = not (global_options.current.wrote and _changes())
     message, hint = _explained(exc) or _defect(exc)
     if not safe:
         hint = f"The request had been sent: look at what it did before you repeat it. {hint}"

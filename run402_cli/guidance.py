@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from run402_cli import advice, as_typed, invocation, secrecy
+from run402_cli import advice, as_typed, global_options, secrecy
 from run402_cli.advice import Blank
 
 Envelope = dict[str, Any]
@@ -92,7 +92,7 @@ def _still_dry(hint: str, told: secrecy.CommandLine) -> str:
 
 def _has_written(envelope: Envelope) -> bool:
     """Whether the command did something before it failed that a second run would do again."""
-    done = invocation.current.wrote or bool(invocation.current.payments)
+    done = global_options.current.wrote or bool(global_options.current.payments)
     return done and envelope.get("safe_to_retry") is False
 
 
@@ -219,7 +219,7 @@ def _flagged(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
 
 def _looked_at(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
     """For a read whose answer made no sense or could not be shaped: once more, to see it."""
-    from run402_cli.surface import READ, SURFACE
+    from run402_cli.effects import READ, SURFACE
 
     known = SURFACE.get(" ".join(told.path))
     if known is None or known.effect != READ:

@@ -51,7 +51,7 @@ def width() -> int:
 def root_help() -> str:
     """Help of the whole program."""
     from run402_cli._version import __version__
-    from run402_cli.invocation import OPTIONS
+    from run402_cli.global_options import OPTIONS
     from run402_cli.registry import GROUPS
 
     column = max(map(len, GROUPS)) + 2

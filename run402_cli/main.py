@@ -138,9 +138,9 @@ def _report(envelope: dict[str, object], exit_code: int) -> int:
 
 def _placed(envelope: dict[str, Any]) -> dict[str, Any]:
     """An error about the active project, which the command did not name, says so; one about a name repeats it with the id."""
-    from run402_cli import invocation
+    from run402_cli import global_options
 
-    active, named = invocation.current.active_project, envelope.get("code") == "INVALID_PROJECT_ID"
+    active, named = global_options.current.active_project, envelope.get("code") == "INVALID_PROJECT_ID"
     if active is None and not named:
         return envelope
     from run402_cli.commands import _active_project
@@ -161,11 +161,11 @@ def _unwritten(lost: OutputLost) -> int:
 
 
 def _dispatch(args: list[str]) -> None:
-    from run402_cli import invocation, output
+    from run402_cli import global_options, output
     from run402_cli.registry import GROUPS
 
-    invocation.reset()
-    invocation.remember(args)
+    global_options.reset()
+    global_options.remember(args)
     _check_text(args)
     args, wallet_flag, wallet_error = _take_wallet_flag(args)
     args = _command_first(args)
@@ -207,11 +207,11 @@ def _dispatch(args: list[str]) -> None:
 def _run(module: str, name: str, path: str, rest: list[str]) -> None:
     import importlib
 
-    from run402_cli import invocation, signals
+    from run402_cli import global_options, signals
     from run402_cli.commands import _command
 
     signals.install(watch=_own_process)
-    invocation.current.command = name if path == name else f"{name} {path}"
+    global_options.current.command = name if path == name else f"{name} {path}"
     app = importlib.import_module(f"run402_cli.commands.{module}").app
     prog = f"run402 {name}" if path == name else f"run402 {name} {path}"
     _command.run(app.find(path), rest, prog=prog)
@@ -234,20 +234,20 @@ def _check_text(args: list[str]) -> None:
 
 def _command_first(args: list[str]) -> list[str]:
     """The words with the global options that stand before or inside the command path moved behind it."""
-    from run402_cli import invocation
+    from run402_cli import global_options
 
     words: list[str] = []
     moved: list[str] = []
     rest = list(args)
     while rest and len(words) < _DEEPEST:
         name, equals, _ = rest[0].partition("=")
-        flag = invocation.option(name)
+        flag = global_options.option(name)
         if flag is None and name != "--json":
-            if invocation.looks_like_flag(rest[0]):
+            if global_options.looks_like_flag(rest[0]):
                 break
             words.append(rest.pop(0))
             continue
-        length = 2 if flag is not None and invocation.OPTIONS[flag][0] and not equals else 1
+        length = 2 if flag is not None and global_options.OPTIONS[flag][0] and not equals else 1
         moved += rest[:length]
         del rest[:length]
     if not words and moved and not rest:
@@ -259,7 +259,7 @@ def _take_wallet_flag(
     args: list[str],
 ) -> tuple[list[str], tuple[str, str] | None, Exception | None]:
     """Remove every `--wallet`/`--profile` wherever it stands; the last one wins. A missing value is reported later."""
-    from run402_cli import invocation
+    from run402_cli import global_options
     from run402_cli.errors import FlagError
 
     kept: list[str] = []
@@ -273,7 +273,7 @@ def _take_wallet_flag(
             kept.append(args[i - 1])
             continue
         if not equals:
-            value = args[i] if i < len(args) and not invocation.looks_like_flag(args[i]) else ""
+            value = args[i] if i < len(args) and not global_options.looks_like_flag(args[i]) else ""
             i += 1 if value else 0
         if value:
             chosen = (flag, value)
@@ -335,11 +335,11 @@ def _print_provenance(active: object) -> None:
 
 
 def _unknown_command(word: str) -> Exception:
-    from run402_cli import invocation, suggest
+    from run402_cli import global_options, suggest
     from run402_cli.errors import CommandError
     from run402_cli.registry import GROUPS
 
-    if invocation.looks_like_flag(word):
+    if global_options.looks_like_flag(word):
         from run402_cli.commands._command import unknown_flag
 
         return unknown_flag(word.partition("=")[0], ("--version",))

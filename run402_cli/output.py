@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 
-from run402_cli import invocation
+from run402_cli import global_options
 from run402_cli.errors import OutputLost
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # root help must not pay for typing
 
 def emit(value: Any, *, compact: bool = False) -> None:
     """Print the command's result on stdout: one JSON document, two-space indent unless `compact`."""
-    if invocation.current.reshapes:
+    if global_options.current.reshapes:
         _reshaped(value)
     else:
         _write(sys.stdout, dumps(value, compact=compact))
@@ -26,7 +26,7 @@ def emit(value: Any, *, compact: bool = False) -> None:
 
 def emit_line(value: Any) -> None:
     """Print one NDJSON line on stdout (streaming commands) and flush it."""
-    if invocation.current.reshapes:
+    if global_options.current.reshapes:
         _reshaped(value, lines=True)
     else:
         _write(sys.stdout, dumps(value, compact=True))
@@ -36,9 +36,9 @@ def _reshaped(value: Any, *, lines: bool = False) -> None:
     from run402_cli import projection
 
     if not lines:  # the lines of a stream differ from each other
-        projection.check_fields(value, invocation.current)
+        projection.check_fields(value, global_options.current)
     style = (lambda item, compact: dumps(item, compact=True)) if lines else dumps
-    for text in projection.render(value, invocation.current, style, notice):
+    for text in projection.render(value, global_options.current, style, notice):
         _write(sys.stdout, text)
 
 
@@ -56,7 +56,7 @@ class _Events:
 
     def __call__(self, event: Any) -> None:
         """Print or draw one event, without secrets."""
-        if invocation.current.quiet:
+        if global_options.current.quiet:
             return
         from run402_cli import secrecy
 
@@ -71,7 +71,7 @@ class _Events:
 
     def bytes_sent(self, sent: int, total: int, files_done: int, files_total: int) -> None:
         """Draw how far an upload is; lines of JSON say it file by file."""
-        if not invocation.current.quiet and (display := self._drawn()) is not None:
+        if not global_options.current.quiet and (display := self._drawn()) is not None:
             with contextlib.suppress(OSError):
                 display.bytes_sent(sent, total, files_done, files_total)
 
@@ -99,7 +99,7 @@ event = _Events()
 
 def notice(text: str) -> None:
     """Print one plain line on stderr, unless --quiet: warnings and one-time-secret notes. Never a secret."""
-    if not invocation.current.quiet:
+    if not global_options.current.quiet:
         _write(sys.stderr, text)
 
 

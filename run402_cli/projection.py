@@ -7,7 +7,7 @@ from typing import Any
 
 from run402_cli import suggest
 from run402_cli.errors import CommandError, FlagError
-from run402_cli.invocation import Invocation
+from run402_cli.global_options import Invocation
 
 Dumps = Callable[..., str]
 

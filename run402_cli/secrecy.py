@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from run402_cli import advice, invocation
+from run402_cli import advice, global_options
 from run402_cli.advice import Blank
 
 HIDDEN = "<secret>"
@@ -124,7 +124,7 @@ def sounds_secret(name: str) -> bool:
 
 def masked(envelope: dict[str, Any]) -> dict[str, Any]:
     """The envelope without secrets: by shape everywhere, and by the words typed where the command takes a secret."""
-    words = invocation.typed()
+    words = global_options.typed()
     told = CommandLine(words)
     strict = told.pattern(told.values()) if told.takes_secret else None
     actions = told.pattern(told.secrets()) if told.takes_secret else None
@@ -313,7 +313,7 @@ def _path(words: Sequence[str]) -> list[str]:
 def _flags(path: str) -> dict[str, bool]:
     """Flag: whether it takes a value; of the command and of all commands."""
     from run402_cli import completion
-    from run402_cli.invocation import OPTIONS, SHORT
+    from run402_cli.global_options import OPTIONS, SHORT
 
     known = {flag: value is not None for flag, (value, _text) in OPTIONS.items()}
     known |= {short: known[flag] for short, flag in SHORT.items()}

@@ -155,7 +155,7 @@ def command(word: str, before: Sequence[str], known: Iterable[str]) -> list[str]
 
 def _allowed(path: Sequence[str], asked: str) -> bool:
     """Whether the command (of a group: its mildest) does no more than what was asked for."""
-    from run402_cli.surface import SURFACE
+    from run402_cli.effects import SURFACE
 
     name = " ".join(path)
     effects = [_STRENGTH.index(row.effect) for key, row in SURFACE.items() if f"{key} ".startswith(f"{name} ")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli import invocation
+from run402_cli import global_options
 from run402_cli.state import messaging, profile
 
 # Modules that start something big beside the test: a gateway, Node, a browser, a build, the recorded cases.
@@ -44,5 +44,5 @@ def config_dir(config_dirs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RUN402_CONFIG_DIR", str(folder))
     monkeypatch.setattr(profile, "_current", None)
     monkeypatch.setattr(messaging, "_memory", None)
-    invocation.reset()
+    global_options.reset()
     return folder

@@ -21,13 +21,29 @@ def graph(package: Path, by_name: Mapping[str, str]) -> Graph:
 
     `by_name` has the modules that import what they are told: the beginning of the names that each may be told.
     """
-    files = {_name(path, package): path for path in package.rglob("*.py")}
+    files = modules(package)
     found = {}
     for name, path in files.items():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         arrows = {_module(each, files) for each in _imported(tree, name, files, by_name.get(name))}
         found[name] = {each for each in arrows if each} - {name}
     return found
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """The files of a package by the full names of their modules."""
+    return {_name(path, package): path for path in package.rglob("*.py")}
+
+
+def imported(path: Path, files: Mapping[str, Path]) -> set[str]:
+    """The modules of the package that a file names in import statements."""
+    named = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            named |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {module for name in named if (module := _module(name, files))}
 
 
 def _name(path: Path, package: Path) -> str:

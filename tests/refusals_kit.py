@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from run402_cli import Run402, command_schemas, main
-from run402_cli.client import Client, _browser
+from run402_cli.client import Client, browser
 
 Refusal = tuple[str, str]  # code and message
 Refused = Callable[[list[str]], Refusal | None]
@@ -30,7 +30,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     def send(*_args: object, **_kwargs: object) -> None:
         raise Sent
 
-    for owner, name in ((Client, "send"), (Client, "stream"), (_browser.Callback, "wait")):
+    for owner, name in ((Client, "send"), (Client, "stream"), (browser.Callback, "wait")):
         monkeypatch.setattr(owner, name, send)
     monkeypatch.chdir(folder)
     with Run402() as run402:

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from run402_cli import advice, as_typed, invocation
+from run402_cli import advice, as_typed, global_options
 
 HOSTILE = ("a b", "'", '"', "$(touch x)", "`touch x`", "; touch x", "a\nb", "", "ü", "-x", "--", "*", "~", "\\")
 
@@ -25,9 +25,9 @@ def test_only_a_blank_is_left_open() -> None:
 
 
 def test_again_repeats_what_was_typed() -> None:
-    invocation.remember(["deploy", "promote", "rel 1"])
+    global_options.remember(["deploy", "promote", "rel 1"])
     assert advice.command(*as_typed.again("--yes")) == "run402 deploy promote 'rel 1' --yes"
-    invocation.reset()
+    global_options.reset()
     assert as_typed.words() == ()
 
 
@@ -38,7 +38,7 @@ def test_a_made_line_is_read_back_whatever_was_quoted_into_it(value: str) -> Non
 
 
 def test_a_flag_comes_again_with_another_value_and_not_with_the_same() -> None:
-    invocation.remember(["deploy", "promote", "rel_1", "--allow-warning", "A", "--yes"])
+    global_options.remember(["deploy", "promote", "rel_1", "--allow-warning", "A", "--yes"])
     assert as_typed.again("--allow-warning", "B", "--yes")[3:] == (
         "--allow-warning",
         "A",

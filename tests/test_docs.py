@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from run402_cli import __version__, command_schemas, invocation
+from run402_cli import __version__, command_schemas, global_options
 from run402_cli.command_schemas import detailed, names
 from run402_cli.core.app import ROUTES
+from run402_cli.effects import SURFACE
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
 from run402_cli.services import docs
-from run402_cli.surface import SURFACE
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -170,7 +170,7 @@ def test_the_manual_page_has_every_command_option_and_variable_and_no_stray_requ
     requests = {line.split()[0] for line in lines if line.startswith((".", "'"))}
     assert requests == {'.\\"', ".TH", ".SH", ".SS", ".TP", ".PP", ".nf", ".fi"}
     shown = [line.replace("\\fB", "").replace("\\fR", "").replace("\\-", "-") for line in lines]
-    for name in (*names(), *invocation.OPTIONS, "RUN402_API_BASE", "RUN402_DEBUG", "130", "143"):
+    for name in (*names(), *global_options.OPTIONS, "RUN402_API_BASE", "RUN402_DEBUG", "130", "143"):
         assert any(line == name or line.startswith(f"{name} ") for line in shown), name
 
 

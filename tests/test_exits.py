@@ -12,8 +12,8 @@ import pytest
 
 from run402_cli import command_schemas, exits
 from run402_cli.commands._command import Command
+from run402_cli.effects import SURFACE
 from run402_cli.registry import GROUPS
-from run402_cli.surface import SURFACE
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = list(command_schemas.names())

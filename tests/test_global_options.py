@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from run402_cli import invocation, projection, secrecy
+from run402_cli import global_options, projection, secrecy
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
 
@@ -73,7 +73,7 @@ def test_no_command_option_gives_a_global_name_another_meaning() -> None:
         for path in group.commands or [name, *group.words]:
             for param in app.find(path).params:
                 if isinstance(param, click.Option):
-                    clashes |= {opt for opt in param.opts if opt in invocation.OPTIONS}
+                    clashes |= {opt for opt in param.opts if opt in global_options.OPTIONS}
     assert clashes <= SAME_MEANING
 
 
@@ -243,11 +243,11 @@ def test_a_timeout_that_is_no_duration_is_refused(value: str, capsys: pytest.Cap
 def test_quiet_silences_notes_but_not_errors(capsys: pytest.CaptureFixture[str]) -> None:
     from run402_cli import output
 
-    invocation.reset()
-    invocation.take("--quiet", None)
+    global_options.reset()
+    global_options.take("--quiet", None)
     output.event({"type": "x"})
     output.notice("x")
     output.error({"code": "X", "hint": "Wait."})
-    invocation.reset()
+    global_options.reset()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('{"code":"X","hint":"Wait."')

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli import advice, guidance, invocation
+from run402_cli import advice, global_options, guidance
 from run402_cli.errors import ApiError, CommandError, FlagError, UsageError, ValidationError, project_required
 from run402_cli.main import main
 
@@ -16,11 +16,11 @@ HEX = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 
 
 def shown(words: list[str], error: Any) -> dict[str, Any]:
-    invocation.remember(words)
+    global_options.remember(words)
     try:
         return guidance.finished(error.envelope())
     finally:
-        invocation.reset()
+        global_options.reset()
 
 
 def first(words: list[str], error: Any) -> str:
@@ -234,7 +234,7 @@ def test_a_word_that_is_read_as_a_flag_is_told_its_other_spelling(
 
 
 def acted(words: list[str], envelope: dict[str, Any]) -> list[dict[str, Any]]:
-    invocation.remember(words)
+    global_options.remember(words)
     return list(guidance.finished({"status": "error", "code": "X", "message": "?", **envelope})["next_actions"])
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import click
 import pytest
 
-from run402_cli import helptext, invocation
+from run402_cli import global_options, helptext
 from run402_cli.commands._command import Command, words_of
+from run402_cli.effects import NEEDED
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
-from run402_cli.surface import NEEDED
 
 COMMANDS = [(name, path) for name, group in GROUPS.items() for path in (group.commands or {name: "", **group.words})]
 TOP_WORDS = 940  # of the top help before its groups had areas; words and marks stand for tokens
@@ -79,7 +79,7 @@ def test_each_command_page_ends_with_the_global_options(name: str, path: str) ->
     command = find(name, path)
     page = command.get_help(click.Context(command, info_name=f"run402 {full(name, path)}"))
     last = " ".join(page.partition("On every command: ")[2].split())
-    assert all(flag in last for flag in (*invocation.OPTIONS, "--wallet"))
+    assert all(flag in last for flag in (*global_options.OPTIONS, "--wallet"))
     assert last.endswith("run402 --help explains them.")
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from run402_cli import invocation, projection
+from run402_cli import global_options, projection
 from run402_cli.errors import FlagError
-from run402_cli.invocation import Invocation
+from run402_cli.global_options import Invocation
 
 
 def options(command: str, *paths: str) -> Invocation:
@@ -66,8 +66,8 @@ def test_these_are_not(command: str, value: Any, path: str, known: str) -> None:
     ],
 )
 def test_a_field_below_the_key_of_a_list_is_offered(command: str, value: Any, path: str, meant: str | None) -> None:
-    invocation.reset()
-    invocation.remember([*command.split(), "--fields", path])
+    global_options.reset()
+    global_options.remember([*command.split(), "--fields", path])
     with pytest.raises(FlagError) as caught:
         projection.check_fields(value, options(command, path))
     envelope = caught.value.envelope()
@@ -78,12 +78,12 @@ def test_a_field_below_the_key_of_a_list_is_offered(command: str, value: Any, pa
 
 
 def test_the_other_fields_stay_in_the_command_that_is_offered() -> None:
-    invocation.remember(["projects", "list", "--fields=projects.project_id,name"])
+    global_options.remember(["projects", "list", "--fields=projects.project_id,name"])
     with pytest.raises(FlagError) as caught:
         projection.check_fields({"projects": []}, options("projects list", "projects.project_id", "name"))
     action = caught.value.envelope()["next_actions"][0]
     assert action["argv"] == ["run402", "projects", "list", "--fields", "projects.project_id,projects.name"]
-    invocation.reset()
+    global_options.reset()
 
 
 def test_after_a_write_the_result_is_kept_and_no_retry_advised() -> None:

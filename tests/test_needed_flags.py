@@ -1,4 +1,4 @@
-"""The flags without which a command stops: the table of surface.py against what the commands do."""
+"""The flags without which a command stops: the table of effects.py against what the commands do."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import refusals_kit
 from refusals_kit import Refusal, Refused, examples
 
 from run402_cli import command_schemas
+from run402_cli.effects import NEEDED
 from run402_cli.secrecy import CommandLine
-from run402_cli.surface import NEEDED
 
 # They start programs, wait for a person, or remove what the other tests need.
 LEFT_OUT = ("core ", "mcp", "dev", "open", "up", "init", "operator log")

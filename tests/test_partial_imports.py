@@ -44,7 +44,7 @@ def test_a_module_for_later_loads_at_its_first_use_and_leaves_no_trace() -> None
 def test_what_stands_instead_is_gone_afterwards() -> None:
     run(
         """
-        from run402_cli.client._httpx import httpx
+        from run402_cli.client.http import httpx
         assert "urllib.request" not in sys.modules and "http.cookiejar" not in sys.modules
         import http.cookiejar, urllib.request, email.message
         assert urllib.request.Request.__module__ == "urllib.request"
@@ -57,7 +57,7 @@ def test_what_stands_instead_is_gone_afterwards() -> None:
 def test_cookies_are_neither_kept_nor_sent() -> None:
     run(
         """
-        from run402_cli.client._httpx import httpx
+        from run402_cli.client.http import httpx
         seen = []
         def answer(request):
             seen.append(request.headers.get("cookie"))
@@ -88,7 +88,7 @@ def test_an_httpx_that_wants_more_gets_everything() -> None:
                 spec.loader = Newer(name, spec.origin)
                 return spec
         sys.meta_path.insert(0, Finder())
-        from run402_cli.client._httpx import httpx
+        from run402_cli.client.http import httpx
         print(httpx.Cookies().jar.__class__.__module__)
         """
     )

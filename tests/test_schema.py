@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from schema_kit import command_of, problems
 
-from run402_cli import command_schemas, invocation
+from run402_cli import command_schemas, global_options
+from run402_cli.effects import AUTH_CLASSES, SURFACE
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
-from run402_cli.surface import AUTH_CLASSES, SURFACE
 
 NAMES = list(command_schemas.names())
 
@@ -50,7 +50,7 @@ def test_index_lists_every_command_with_effect_and_credentials(capsys: pytest.Ca
     assert {"UNKNOWN_FLAG", "INTERRUPTED"} <= set(document["error_codes"]["every_command"])
     assert {"API_ERROR", "NETWORK_ERROR", "PAYMENT_LIMIT_EXCEEDED"} <= set(document["error_codes"]["calls_gateway"])
     flags = {option["flags"][0] for option in document["global_options"]}
-    assert flags == {"--wallet", *invocation.OPTIONS}
+    assert flags == {"--wallet", *global_options.OPTIONS}
 
 
 def test_no_command_module_is_imported_for_it() -> None:

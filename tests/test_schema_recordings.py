@@ -11,7 +11,7 @@ import pytest
 from schema_kit import chosen, command_of, validate
 
 from run402_cli import command_schemas
-from run402_cli.surface import READ, SURFACE
+from run402_cli.effects import READ, SURFACE
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "conformance"
 pytestmark = [

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli.surface import READ, SURFACE
+from run402_cli.effects import READ, SURFACE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX streams")
 
@@ -130,23 +130,23 @@ def test_a_reader_who_left_is_told_only_what_was_changed(env: dict[str, str]) ->
 
 
 def test_every_command_whose_effect_is_no_read_counts_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    from run402_cli import failures, invocation
+    from run402_cli import failures, global_options
     from run402_cli.errors import OutputLost
 
     for name, surface in SURFACE.items():
-        invocation.reset()
-        invocation.current.command = name
+        global_options.reset()
+        global_options.current.command = name
         envelope = failures.unwritten(OutputLost(OSError(28, "No space left on device")))
         assert envelope["safe_to_retry"] is (surface.effect == READ), name
-    invocation.reset()
-    invocation.current.command = "core projects apply"  # an older spelling of core projects import
+    global_options.reset()
+    global_options.current.command = "core projects apply"  # an older spelling of core projects import
     assert failures.unwritten(OutputLost(OSError(28, "No space")))["safe_to_retry"] is False
-    invocation.reset()
-    invocation.current.command = "wallets list"
-    invocation.current.payments.append({"amount_usd_micros": 30000})
+    global_options.reset()
+    global_options.current.command = "wallets list"
+    global_options.current.payments.append({"amount_usd_micros": 30000})
     envelope = failures.unwritten(OutputLost(OSError(28, "No space")))
     assert (envelope["safe_to_retry"], envelope["details"]["payments"]) == (False, [{"amount_usd_micros": 30000}])
-    invocation.reset()
+    global_options.reset()
 
 
 # -- streams that are closed ------------------------------------------------------------------------------------------------

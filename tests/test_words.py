@@ -11,10 +11,10 @@ import sys
 import click
 import pytest
 
-from run402_cli import invocation, main, suggest
+from run402_cli import global_options, main, suggest
 from run402_cli.commands._command import Command
+from run402_cli.effects import SURFACE
 from run402_cli.registry import GROUPS
-from run402_cli.surface import SURFACE
 
 COMMANDS = [(name, path) for name, group in GROUPS.items() for path in (group.commands or {name: "", **group.words})]
 STRENGTH = ("read", "write", "destructive")
@@ -33,13 +33,13 @@ def parsed(name: str, path: str, *words: str) -> dict[str, object]:
     """The parameters of a command as its parser reads the words."""
     command = importlib.import_module(f"run402_cli.commands.{GROUPS[name].module}").app.find(path)
     assert isinstance(command, Command)
-    invocation.reset()
+    global_options.reset()
     return command.make_context(f"run402 {name} {path}", list(words)).params
 
 
 @pytest.mark.parametrize("word", ["-x", "-Z", "--a", "--lower-case", "--a1=x", "--file=a b", "--x=", "--"])
 def test_these_are_flags(word: str) -> None:
-    assert invocation.looks_like_flag(word)
+    assert global_options.looks_like_flag(word)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_these_are_flags(word: str) -> None:
     ],
 )  # fmt: skip
 def test_these_are_values(word: str) -> None:
-    assert not invocation.looks_like_flag(word)
+    assert not global_options.looks_like_flag(word)
 
 
 @pytest.mark.parametrize("sql", ["-- how many\nselect 1 as x", "--tight\nselect 1 as x", "-1"])
@@ -79,7 +79,7 @@ def test_every_option_takes_any_text_behind_its_equals_sign(
         context = click.Context(command, info_name=f"run402 {name} {path}")
         monkeypatch.setattr(command, "_check_count", lambda *_: None)
         for text in TEXTS:
-            invocation.reset()
+            global_options.reset()
             assert command._checked(context, [f"{flag}={text}"])[0] == f"{flag}={text}"
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from run402_cli import advice, invocation, output, secrecy
-from run402_cli.client import _auth, _reading
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import LazyTransport, reason, refused_directly
-from run402_cli.client._urls import origin
+from run402_cli import advice, global_options, output, secrecy
+from run402_cli.client import credentials, response_hints
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import LazyTransport, reason, refused_directly
+from run402_cli.client.urls import origin
 from run402_cli.errors import ApiError, EnvironmentFault, NetworkError, no_allowance
 from run402_cli.proxies import is_loopback
 from run402_cli.state import sessions
@@ -63,7 +63,7 @@ class Client:
         if self._http is None:
             if self.checks_files:
                 self.profile.require_readable(signs=not self.delegate_token(), target=self.uses_target)
-            limit = invocation.current.http_timeout
+            limit = global_options.current.http_timeout
             self._http = httpx.Client(
                 transport=self._transport or LazyTransport(),
                 trust_env=False,
@@ -94,17 +94,17 @@ class Client:
         `capability` and `target` name the write that a human's approval must cover when the session is used.
         """
         if token := self.delegate_token():
-            return _auth.Bearer(token)
+            return credentials.Bearer(token)
         if self.profile.allowance is not None:
-            return _auth.Siwx(self.profile.allowance)
+            return credentials.Siwx(self.profile.allowance)
         with acting(self.profile.scope):  # worker threads too read the files of this client's own directory
             session = sessions.control_plane_session()
             if session is None:
                 return None
             if not capability or not target:
-                return _auth.Bearer(session.token)
+                return credentials.Bearer(session.token)
             approval = sessions.write_auth_token(session, api_origin=self.origin, action=capability, target=target)
-            return _auth.Operator(session.token, write_auth=approval, capability=capability, target=target)
+            return credentials.Operator(session.token, write_auth=approval, capability=capability, target=target)
 
     def operator_session(self) -> sessions.Session | None:
         """The signed-in human's session for reading all of their wallets, or None."""
@@ -125,14 +125,14 @@ class Client:
         key = self.profile.keys.require(project_id).get("service_key")
         if not isinstance(key, str) or not key:
             raise self.profile.keys.not_found(project_id)
-        return _auth.service_key(key, apikey=apikey)
+        return credentials.service_key(key, apikey=apikey)
 
     def anon_key(self, project_id: str, *, bearer: bool = False) -> httpx.Auth:
         """The project's cached anon key as `apikey` (and bearer). Raises PROJECT_CREDENTIAL_NOT_FOUND without one."""
         key = self.profile.keys.require(project_id).get("anon_key")
         if not isinstance(key, str) or not key:
             raise self.profile.keys.not_found(project_id)
-        return _auth.anon_key(key, bearer=bearer)
+        return credentials.anon_key(key, bearer=bearer)
 
     def deploy_reader(self, project_id: str | None) -> httpx.Auth | None:
         """Credential of deploy reads: the principal, plus the project's anon key when cached and no delegate acts."""
@@ -140,7 +140,7 @@ class Client:
         if self.delegate_token() or project_id is None:
             return principal
         key = (self.profile.keys.get(project_id) or {}).get("anon_key")
-        return _auth.anon_key(key, principal=principal) if isinstance(key, str) and key else principal
+        return credentials.anon_key(key, principal=principal) if isinstance(key, str) and key else principal
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Client:
             merged.setdefault("Content-Type", "application/json")
         try:
             request = self.http.build_request(
-                method, url, content=content, headers=merged, extensions={_auth.SIGNED_URI: url}
+                method, url, content=content, headers=merged, extensions={credentials.SIGNED_URI: url}
             )
         except httpx.InvalidURL as exc:
             raise NetworkError(f"Cannot call {url}: {exc}", read=True) from exc
@@ -207,12 +207,12 @@ class Client:
 
     def _approved(self, refusal: ApiError, auth: httpx.Auth | None) -> httpx.Auth | None:
         """The credential to repeat the call with, once a human has approved it; else None."""
-        if refusal.http != 403 or not isinstance(auth, _auth.Operator) or auth.final:
+        if refusal.http != 403 or not isinstance(auth, credentials.Operator) or auth.final:
             return None
         with acting(self.profile.scope):
             return self.approval(refusal, auth)
 
-    def approval(self, refusal: ApiError, auth: _auth.Operator) -> _auth.Operator | None:
+    def approval(self, refusal: ApiError, auth: credentials.Operator) -> credentials.Operator | None:
         """The credential that has what the gateway missed: from a human who is asked here, or None where nobody is.
 
         services/terminal.py asks the human at this terminal. The credential is `final`: nobody is asked twice.
@@ -223,18 +223,18 @@ class Client:
         self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str
     ) -> httpx.Response:
         """The answer after paying, or the 402 itself when it asks for no payment or nobody pays here."""
-        from run402_cli.client import _paywall
+        from run402_cli.client.payments import challenge
 
-        response = _paywall.read_402(response)
+        response = challenge.read_402(response)
         payer = self.payer() if isinstance(request.stream, httpx.ByteStream) else None
-        if payer is None or not _paywall.carries_challenge(response):
+        if payer is None or not challenge.carries_challenge(response):
             return response
-        from run402_cli.client import _payment_errors, _payments
+        from run402_cli.client.payments import errors, gateway
 
         if payer.rail == "mpp":
-            raise _payment_errors.rail_unsupported({})
-        unpaid = _payments.Unpaid(request, response, asked_at, purpose)
-        return _payments.settle(_payments.Payment(self.http, self.profile, payer, unpaid))
+            raise errors.rail_unsupported({})
+        unpaid = gateway.Unpaid(request, response, asked_at, purpose)
+        return gateway.settle(gateway.Payment(self.http, self.profile, payer, unpaid))
 
     def payer(self) -> Allowance | None:
         """The wallet that pays a 402; None without a usable one, for a delegate, and where `pays` is off."""
@@ -258,7 +258,7 @@ class Client:
         """Like `send`, but the body is not read yet. A connection that breaks inside the block is a NetworkError."""
         url = self.api_base + path
         merged = {"Run402-Client": self.client_header, **(headers or {})}
-        request = self.http.build_request(method, url, headers=merged, extensions={_auth.SIGNED_URI: url})
+        request = self.http.build_request(method, url, headers=merged, extensions={credentials.SIGNED_URI: url})
         with self._network_errors(method, context):
             response = self.http.send(request, auth=auth or _NO_AUTH, stream=True)
             with contextlib.closing(response):
@@ -290,9 +290,9 @@ class Client:
         parts = urlsplit(self.api_base)
         if not self.is_core or not is_loopback(parts.hostname or ""):
             return []
-        from run402_cli.client import _local_gateway
+        from run402_cli.client import running_gateway
 
-        if (url := _local_gateway.elsewhere(self.http, self.api_base)) is not None:
+        if (url := running_gateway.elsewhere(self.http, self.api_base)) is not None:
             return [_moved(url, parts.netloc, self.profile.target.source)]
         port = parts.port or 80
         command = (
@@ -326,19 +326,19 @@ _NO_AUTH = httpx.Auth()
 
 
 def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None) -> ApiError:
-    hint = _reading.clock_hint(response)
+    hint = response_hints.clock_hint(response)
     body = secrecy.public(parse_body(response))
     if response.headers.get("x-run402-answered-by") == "function":
         body = _of_a_function(body)
     error = ApiError(response.status_code, body, context=context, extra={"hint": hint} if hint else None)
     if response.status_code == 403:
-        from run402_cli.client import _write_auth
+        from run402_cli.client import write_auth
 
-        error.extra |= _write_auth.guidance(error, auth)
+        error.extra |= write_auth.guidance(error, auth)
     if error.code in ("SIWX_EXPIRED", "SIWX_INVALID") and isinstance(body, dict):
         # The gateway's hint is for those who write the header themselves; here the program does.
         error.body = {**body, "hint": hint or _SIGNED_ANEW, "next_actions": _status_actions()}
-    error.retry_after = _reading.retry_after(response)
+    error.retry_after = response_hints.retry_after(response)
     return error
 
 
@@ -378,18 +378,18 @@ def parse_body(response: httpx.Response) -> Json:
 
 
 def _hooks() -> dict[str, list[Any]]:
-    if not (invocation.current.dry_run or invocation.current.verbose):
-        return {"request": [_auth.keep_at_home, _sending]}
+    if not (global_options.current.dry_run or global_options.current.verbose):
+        return {"request": [credentials.keep_at_home, _sending]}
     from run402_cli.client import _trace
 
     hooks = _trace.hooks()
-    return {**hooks, "request": [_auth.keep_at_home, *hooks.get("request", []), _sending]}
+    return {**hooks, "request": [credentials.keep_at_home, *hooks.get("request", []), _sending]}
 
 
 def _sending(request: httpx.Request) -> None:
     # A failure that nobody planned must not call a repetition safe after this.
     if request.method not in _READS:
-        invocation.current.wrote = True
+        global_options.current.wrote = True
 
 
 def _reject(constant: str) -> Json:

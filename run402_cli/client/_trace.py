@@ -9,8 +9,8 @@ import time
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from run402_cli import invocation, output
-from run402_cli.client._httpx import httpx
+from run402_cli import global_options, output
+from run402_cli.client.http import httpx
 from run402_cli.errors import DryRun
 from run402_cli.secrecy import REDACTED, redacted, sounds_secret
 
@@ -27,7 +27,7 @@ _STARTED = "run402_started"
 
 def hooks() -> dict[str, list[Any]]:
     """Event hooks for this run; none when nothing looks at requests."""
-    options = invocation.current
+    options = global_options.current
     if not options.dry_run and not options.verbose:
         return {}
     return {"request": [_before], "response": [_after] if options.verbose else []}
@@ -36,7 +36,7 @@ def hooks() -> dict[str, list[Any]]:
 def _before(request: httpx.Request) -> None:
     request.extensions[_STARTED] = time.perf_counter()
     pays = "payment-signature" in request.headers or "x-payment" in request.headers
-    if invocation.current.dry_run and (pays or is_write(request)):
+    if global_options.current.dry_run and (pays or is_write(request)):
         raise DryRun(requests=[described(request)])
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, as_typed, invocation, secrecy
+from run402_cli import advice, as_typed, global_options, secrecy
+from run402_cli.effects import READ, SURFACE
 from run402_cli.errors import Run402Error
 from run402_cli.state.workspace import read_link
-from run402_cli.surface import READ, SURFACE
 
 # Refusals about what a project has: it may be another project's.
 _NOT_THERE = (403, 404)
@@ -27,7 +27,7 @@ def told(envelope: dict[str, Any], project_id: str) -> dict[str, Any]:
     if linked is None or linked == project_id:
         return {**envelope, "note": note}
     note += f" This directory is linked to {linked}, which `run402 up` uses."
-    known = SURFACE.get(invocation.current.command)
+    known = SURFACE.get(global_options.current.command)
     told = secrecy.CommandLine(as_typed.words())
     if known is None or known.effect == "destructive" or not told.flags.get("--project"):
         return {**envelope, "note": note}
@@ -42,7 +42,7 @@ def by_id(envelope: dict[str, Any]) -> dict[str, Any]:
 
     A command that deletes is left as it is, and looks at the list of projects.
     """
-    project_id, known = envelope.get("project_id"), SURFACE.get(invocation.current.command)
+    project_id, known = envelope.get("project_id"), SURFACE.get(global_options.current.command)
     if not isinstance(project_id, str) or known is None or known.effect == "destructive":
         return envelope
     typed = secrecy.CommandLine(as_typed.words())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from run402_cli import advice, exits, helptext, invocation, output, suggest
+from run402_cli import advice, exits, global_options, helptext, output, suggest
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.partial_imports import later
 from run402_cli.suggest import did_you_mean
@@ -56,7 +56,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # `--value=--help` is a value: only a word of its own asks for help.
         if any(token in _HELP for token in args):
-            invocation.current.command = ""  # help is no part of the command: it changes nothing
+            global_options.current.command = ""  # help is no part of the command: it changes nothing
             output.emit_text(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, self._checked(ctx, args))
@@ -64,7 +64,7 @@ class Command(TyperCommand):
     def get_help(self, ctx: click.Context) -> str:
         """The help in the width of the terminal; its last lines tell the exit codes and name the global options."""
         ctx.terminal_width = ctx.max_content_width = helptext.width()
-        flags = " ".join((*invocation.OPTIONS, _WALLET_FLAGS[0]))
+        flags = " ".join((*global_options.OPTIONS, _WALLET_FLAGS[0]))
         last = helptext.wrapped(f"On every command: {flags}. run402 --help explains them.")
         outcomes = helptext.wrapped(exits.sentence(ctx.command_path.removeprefix("run402 ")))
         return "\n".join((super().get_help(ctx).rstrip(), "", *outcomes, *last))
@@ -88,7 +88,7 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The usage line: `[OPTIONS]` and each positional word as the schema says it; older forms are hidden."""
-        from run402_cli.surface import NEEDED
+        from run402_cli.effects import NEEDED
 
         shown = [
             param for param in self.params if isinstance(param, click.Argument) and not getattr(param, "hidden", False)
@@ -112,12 +112,12 @@ class Command(TyperCommand):
         seen: set[str | None] = set()
         rest = iter(tokens)
         for token in rest:
-            if not invocation.looks_like_flag(token):
+            if not global_options.looks_like_flag(token):
                 positionals.append(token)
                 continue
             name, equals, attached = token.partition("=")
             given = attached if equals else None
-            option = known.get(name) or known.get(invocation.SHORT.get(name, name))
+            option = known.get(name) or known.get(global_options.SHORT.get(name, name))
             if option is None:
                 self._take_global(ctx, name, given, rest)
                 continue
@@ -127,15 +127,15 @@ class Command(TyperCommand):
             seen.add(option.name)
             flags.append(option.opts[0] if value is None else f"{_long(option, name)}={value}")
         self._check_count(ctx, positionals)
-        invocation.settle()
+        global_options.settle()
         return [*flags, "--", *positionals]
 
     def _take_global(self, ctx: click.Context, name: str, given: str | None, rest: Iterator[str]) -> None:
         """Set the global option that `name` spells; UNKNOWN_FLAG when it spells none."""
-        option = invocation.option(name)
+        option = global_options.option(name)
         if option is not None:
-            wants = invocation.OPTIONS[option][0] is not None
-            invocation.take(option, self._value(ctx, name, given, rest, wanted=wants))
+            wants = global_options.OPTIONS[option][0] is not None
+            global_options.take(option, self._value(ctx, name, given, rest, wanted=wants))
         elif name != "--json":
             raise unknown_flag(
                 name, self._options(), as_data=self._as_data(ctx, next(rest, name) if name == "--" else name)
@@ -153,7 +153,7 @@ class Command(TyperCommand):
                 raise FlagError(f"{flag} takes no value.", hint=f"Write {flag} alone.", details={"flag": flag})
             return None
         value = given if given is not None else next(rest, None)
-        if value is None or (given is None and value.startswith("--") and invocation.looks_like_flag(value)):
+        if value is None or (given is None and value.startswith("--") and global_options.looks_like_flag(value)):
             raise FlagError(
                 f"{flag} needs a value.",
                 hint=f"Where the value begins with --, join it: {advice.command(*self._start(ctx))} {flag}=<value>",
@@ -219,7 +219,7 @@ def _long(option: click.Option, token: str) -> str:
 
 def unknown_flag(flag: str, known: Iterable[str], *, as_data: str = "") -> CommandError:
     """UNKNOWN_FLAG with the closest of the command's own and the global flags, and how to pass the word as data."""
-    near = suggest.flag(flag, [*known, *invocation.OPTIONS, *_WALLET_FLAGS, "--json", *_HELP])
+    near = suggest.flag(flag, [*known, *global_options.OPTIONS, *_WALLET_FLAGS, "--json", *_HELP])
     return CommandError(
         f"Unknown flag {flag}.{did_you_mean(near)}",
         code="UNKNOWN_FLAG",

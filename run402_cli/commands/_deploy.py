@@ -48,7 +48,7 @@ def command_errors() -> Iterator[None]:
 @contextlib.contextmanager
 def deploy_errors() -> Iterator[None]:
     """ReleaseErrors raised inside are reported in the shape of deploy errors."""
-    from run402_cli.deploy._errors import from_release
+    from run402_cli.deploy.errors import from_release
 
     try:
         yield

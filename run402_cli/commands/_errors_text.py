@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.services import _instants
+from run402_cli.services import instants
 
 _MESSAGE = 100
 _SHOWN = 10
@@ -199,7 +199,7 @@ def _plain(value: Any, missing: str = "?") -> str:
 
 
 def _moment(value: Any) -> int | None:
-    return _instants.epoch_ms(value) if isinstance(value, str) else None
+    return instants.epoch_ms(value) if isinstance(value, str) else None
 
 
 def _ago(value: Any) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 from click import get_current_context
 
-from run402_cli import invocation, standard_input
+from run402_cli import global_options, standard_input
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 
@@ -47,7 +47,7 @@ def resolve_project(profile: Profile, flag: str | None) -> str:
     project = profile.active.get()
     if not project:
         raise project_required()
-    invocation.current.active_project = project
+    global_options.current.active_project = project
     return project
 
 
@@ -222,9 +222,9 @@ def instant(flag: str, text: str | None, *, ahead: bool = False) -> str | None:
 
     UsageError for anything else than ISO with a zone, milliseconds or a span. See docs/protocol/conventions.md, "Values".
     """
-    from run402_cli.services import _instants
+    from run402_cli.services import instants
 
-    found = None if text is None else _instants.typed(text, ahead=ahead)
+    found = None if text is None else instants.typed(text, ahead=ahead)
     if text is not None and found is None:
         raise UsageError(
             f"{flag} {text!r} is not a time.",

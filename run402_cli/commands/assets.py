@@ -226,7 +226,7 @@ def get(
 
     The file gets its name only when it is complete and its SHA-256 is the announced one.
     """
-    from run402_cli.services._download import download
+    from run402_cli.services.download import download
 
     with TerminalClient() as client:
         project_id = _project(client, project)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from run402_cli import advice, as_typed, invocation, output, secrecy
+from run402_cli import advice, as_typed, global_options, output, secrecy
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import integer, no_more
 from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
@@ -57,7 +57,7 @@ def start(
 ) -> None:
     """Start the local gateway with its PostgreSQL; return when it is healthy. A second start reports the running one."""
     number = integer("--port", port, low=0, high=65535)
-    invocation.about_to_write(data_dir or "the gateway's data directory")
+    global_options.about_to_write(data_dir or "the gateway's data directory")
 
     def ready(state: dict[str, Any]) -> None:
         output.emit({**state, "use": _point_at(state)} if use else {**state, **_not_used(state, data_dir)})
@@ -85,7 +85,7 @@ def stop(data_dir: DataDirOpt = None) -> None:
     with _core_errors():
         from run402_cli.core.daemon import launcher
 
-        invocation.about_to_write(launcher.status(_path(data_dir))["data_dir"])
+        global_options.about_to_write(launcher.status(_path(data_dir))["data_dir"])
         output.emit(launcher.stop(_path(data_dir)))
 
 
@@ -132,7 +132,7 @@ def reset(
     with _core_errors():
         from run402_cli.core.daemon import launcher
 
-        invocation.about_to_write(launcher.status(_path(data_dir))["data_dir"])
+        global_options.about_to_write(launcher.status(_path(data_dir))["data_dir"])
         output.emit(launcher.reset(_path(data_dir)))
 
 

@@ -116,9 +116,9 @@ def _apply(
         command=this_command("run402 deploy apply"),
     )
     if mode.name != "plan":
-        from run402_cli.deploy import _scan
+        from run402_cli.deploy import scan
 
-        _scan.require_clean(document.value, document.base_dir, tree=source.build)
+        scan.require_clean(document.value, document.base_dir, tree=source.build)
     with _deployer(normalized.project) as client:
         _run(client, mode, normalized, options, events(quiet or final_only))
 
@@ -136,9 +136,9 @@ def _deployer(project_id: str) -> Iterator[Client]:
     from run402_cli.services import ci_session
 
     if ci_session.in_github_actions():
-        from run402_cli.deploy import _ci
+        from run402_cli.deploy import ci
 
-        with ci_session.CiClient(project_id) as client, _ci.guided(project_id):
+        with ci_session.CiClient(project_id) as client, ci.guided(project_id):
             yield client
         return
     with TerminalClient() as client:
@@ -356,15 +356,15 @@ def rehearse(
     ] = None,
 ) -> None:
     """Run a stored plan on a contained branch and report. The project is not touched."""
-    from run402_cli.deploy import _rehearse
+    from run402_cli.deploy import rehearsals
     from run402_cli.services import apply
 
     _check_teardown(teardown)
     with TerminalClient() as client:
         require_deployer(client, core=True, session=True)
         rehearsal = apply.rehearse(client, project, plan_id, {} if teardown is None else {"teardown": teardown})
-    ok = _rehearse.passed(rehearsal)
-    output.emit({"ok": ok, "rehearsal": rehearsal, "commit_command": _rehearse.commit_command(plan_id)})
+    ok = rehearsals.passed(rehearsal)
+    output.emit({"ok": ok, "rehearsal": rehearsal, "commit_command": rehearsals.commit_command(plan_id)})
     if not ok:
         _tell_failed(rehearsal, plan_id)
         raise Verdict(1)
@@ -412,7 +412,7 @@ def promote(
             hint="See the live one: run402 deploy release active",
             details={"release_id": release_id},
         )
-    from run402_cli.deploy._errors import continued_by_rerun
+    from run402_cli.deploy.errors import continued_by_rerun
 
     with TerminalClient() as client, continued_by_rerun(this_command("run402 deploy promote")):
         project_id = resolve_project(client.profile, project)
@@ -490,12 +490,12 @@ def verify(
     with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         from run402_cli.services.apply import require_operation_id
-        from run402_cli.up import _edge
+        from run402_cli.up import edge
 
         require_operation_id(chosen)
         require_deployer(client, saved_core=True)
         timeout_s = seconds if wait else None
-        result = _edge.coherence(client, project_id, chosen, timeout_s=timeout_s, emit=output.event)
+        result = edge.coherence(client, project_id, chosen, timeout_s=timeout_s, emit=output.event)
     output.emit(result)
     if not result["coherent"]:
         pending = (result["report"] or {}).get("pending_count")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from run402_cli import advice, invocation, output
+from run402_cli import advice, global_options, output
 from run402_cli.client import Client
 from run402_cli.commands import _errors_text as text
 from run402_cli.commands._command import CommandGroup
@@ -189,7 +189,7 @@ def _gate(client: Client, project_id: str, query: dict[str, Any], watching: Watc
 
 
 def _show(document: Any, as_json: bool, rendered: str) -> None:
-    if as_json or invocation.current.reshapes or invocation.current.format_given:
+    if as_json or global_options.current.reshapes or global_options.current.format_given:
         output.emit(document)
     else:
         output.emit_text(rendered)

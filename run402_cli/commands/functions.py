@@ -13,7 +13,7 @@ from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import this_command
 from run402_cli.commands._options import ProjectOpt, instant, integer, load_json, read_text_file, take_project
 from run402_cli.errors import CommandError, FlagError, Interrupted, UsageError
-from run402_cli.services import _instants, function_runs, functions
+from run402_cli.services import function_runs, functions, instants
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
@@ -365,7 +365,7 @@ def _typed(flag: str, text: str | None) -> str | None:
 
 def _since(text: str | None) -> int | None:
     moment = instant("--since", text)
-    return None if moment is None else _instants.epoch_ms(moment)
+    return None if moment is None else instants.epoch_ms(moment)
 
 
 # -- runs ---------------------------------------------------------------------------------------------------------------

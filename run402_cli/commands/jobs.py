@@ -19,7 +19,7 @@ from run402_cli.commands._options import (
     resolve_project,
 )
 from run402_cli.errors import CommandError, UsageError
-from run402_cli.services import _instants, jobs
+from run402_cli.services import instants, jobs
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
@@ -118,8 +118,8 @@ def logs(
 
 
 def _since(text: str | None) -> str | None:
-    moment = _instants.epoch_ms(instant("--since", text) or "")
-    return None if moment is None else _instants.iso(moment)
+    moment = instants.epoch_ms(instant("--since", text) or "")
+    return None if moment is None else instants.iso(moment)
 
 
 @app.command("cancel", example="run402 jobs cancel job_123")

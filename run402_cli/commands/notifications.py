@@ -181,13 +181,13 @@ def _check_channel(words: list[str]) -> None:
 
 
 def _tell_links(started: dict[str, Any]) -> None:
-    from run402_cli.client import _browser
+    from run402_cli.client import browser
 
     for key, what in (("connect_url", "Open in Telegram"), ("connect_group_url", "Or for a group")):
-        address = _browser.web_address(started.get(key))
+        address = browser.web_address(started.get(key))
         if address is not None:
             output.request(f"{what}: {address}")
-    output.notice(f"The link works until {_browser.printable(started.get('code_expires_at') or 'it is used')}.")
+    output.notice(f"The link works until {browser.printable(started.get('code_expires_at') or 'it is used')}.")
 
 
 @app.command("channels list", example="run402 notifications channels list | jq .telegram")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from run402_cli import output, standard_input
-from run402_cli.client._browser import hand_over
+from run402_cli.client.browser import hand_over
 from run402_cli.commands._command import CommandGroup
 from run402_cli.services import console
 from run402_cli.services.terminal import TerminalClient

@@ -54,25 +54,25 @@ def _browser_login(client: Client, *, may_open: bool, step_up: bool) -> None:
 
 
 def _device_login(client: Client, *, may_open: bool) -> None:
-    from run402_cli.client import _browser
+    from run402_cli.client import browser
 
     started = operator.start_device_login(client)
-    plain = _browser.web_address(started.get("verification_uri"))
-    address = _browser.web_address(started.get("verification_uri_complete")) or plain
+    plain = browser.web_address(started.get("verification_uri"))
+    address = browser.web_address(started.get("verification_uri_complete")) or plain
     if address is None:
         raise ValidationError("The gateway sent no address to sign in at.", code="INTERNAL_ERROR")
-    _browser.show(address, "Sign in at", may_open=may_open)
-    output.request(f"Code: {_browser.printable(started.get('user_code', ''))}")
+    browser.show(address, "Sign in at", may_open=may_open)
+    output.request(f"Code: {browser.printable(started.get('user_code', ''))}")
     output.notice("Waiting for the browser.")
     view = operator.read_session_view(operator.finish_device_login(client, started))
-    output.notice(f"Signed in as {_browser.printable(view['email'])}, {view['wallet_count']} wallet(s).")
+    output.notice(f"Signed in as {browser.printable(view['email'])}, {view['wallet_count']} wallet(s).")
     output.emit(view, compact=True)
 
 
 def _text(value: Any, key: str) -> str:
-    from run402_cli.client import _browser
+    from run402_cli.client import browser
 
-    return _browser.printable((value.get(key) if isinstance(value, dict) else None) or "")
+    return browser.printable((value.get(key) if isinstance(value, dict) else None) or "")
 
 
 @app.command("overview", example="run402 operator overview | jq .rollup")

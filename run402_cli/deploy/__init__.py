@@ -77,9 +77,9 @@ def rehearse(client: Client, manifest: NormalizedManifest, options: ApplyOptions
     Returns {ok, project_id, plan, rehearsal, commit_command | commit} or, not passed, {ok: false, project_id,
     plan_id, ...}.
     """
-    from run402_cli.deploy import _rehearse
+    from run402_cli.deploy import rehearsals
 
-    return _rehearse.run(client, manifest, options, emit)
+    return rehearsals.run(client, manifest, options, emit)
 
 
 def patch_functions(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli.client import Client
 from run402_cli.deploy import _plans, _staging, _steps
-from run402_cli.deploy._errors import continued_by_rerun
 from run402_cli.deploy._options import ApplyOptions, Emit, silent
 from run402_cli.deploy._retry import Failure, announcing, retrying
 from run402_cli.deploy._steps import Apply
+from run402_cli.deploy.errors import continued_by_rerun
 from run402_cli.errors import DeployError
 
 if TYPE_CHECKING:

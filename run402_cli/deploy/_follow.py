@@ -10,12 +10,12 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.client import Client
-from run402_cli.deploy._errors import curable, left_behind, passes
 from run402_cli.deploy._options import Emit
 from run402_cli.deploy._retry import patiently
+from run402_cli.deploy.errors import curable, left_behind, passes
 from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError, Run402Error
 from run402_cli.services import apply as apply_service
-from run402_cli.services._deploy_errors import from_snapshot
+from run402_cli.services.deploy_errors import from_snapshot
 
 PAGE = 100
 _MAX_PAGES = 10

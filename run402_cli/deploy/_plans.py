@@ -7,10 +7,10 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.client import Client
-from run402_cli.deploy._errors import left_behind
 from run402_cli.deploy._options import silent
 from run402_cli.deploy._upload import send_missing
 from run402_cli.deploy._warnings import blocks, unknown_removals
+from run402_cli.deploy.errors import left_behind
 from run402_cli.errors import DeployError
 from run402_cli.release.ci_rules import oversized_in_ci
 from run402_cli.release.routes import readonly_wildcard_warning

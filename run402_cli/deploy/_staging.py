@@ -6,9 +6,9 @@ from typing import Any
 
 from run402_cli.client import segment
 from run402_cli.deploy import _follow, _steps
-from run402_cli.deploy._errors import left_behind
 from run402_cli.deploy._steps import Apply
 from run402_cli.deploy._upload import missing_entries, stage_all
+from run402_cli.deploy.errors import left_behind
 from run402_cli.errors import DeployError, Run402Error
 from run402_cli.services import apply as apply_service
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy import _assets, _follow, _plans, _tier, _warnings
-from run402_cli.deploy._errors import curable, left_behind
 from run402_cli.deploy._options import ApplyOptions, Emit
 from run402_cli.deploy._retry import patiently
 from run402_cli.deploy._upload import missing_entries, send_missing
+from run402_cli.deploy.errors import curable, left_behind
 from run402_cli.errors import DeployError, NetworkError
 from run402_cli.release.ci_rules import check_ci_spec
 from run402_cli.release.spec import validate_spec

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from run402_cli.client import Client, _reading
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import reason
+from run402_cli.client import Client, response_hints
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import reason
 from run402_cli.deploy._bytes import Body, Content, Meter
 from run402_cli.deploy._options import ByteWatcher, Emit
 from run402_cli.deploy._parts import send_parts
@@ -267,7 +267,7 @@ def _put(http: httpx.Client, item: ContentObject, part: Part, content: Content, 
 def _refused(response: httpx.Response, where: str, item: ContentObject) -> DeployError:
     """Server errors, 403 and a 429 that names a time may pass; every other refusal is final."""
     expired = response.status_code == 403 and any(word in response.text for word in _EXPIRED)
-    asked = _reading.retry_after(response)
+    asked = response_hints.retry_after(response)
     error = (AddressExpired if expired else DeployError)(
         f"{where} refused the upload of {item.label} (HTTP {response.status_code}).",
         code="CONTENT_UPLOAD_FAILED",

@@ -8,8 +8,8 @@ from typing import Any
 from run402_cli import output, secrecy
 from run402_cli.errors import ApiError, Run402Error
 from run402_cli.mcp import _text
-from run402_cli.mcp._phrases import Phrases
 from run402_cli.mcp._tool import Tool
+from run402_cli.mcp._wording import Phrases
 from run402_cli.release.errors import ReleaseError
 
 _FIELDS = (

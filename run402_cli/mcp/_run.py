@@ -13,9 +13,9 @@ from typing import Any
 from run402_cli import advice, output, secrecy
 from run402_cli.errors import DryRun, EnvironmentFault, Run402Error
 from run402_cli.mcp import _failures, _text
-from run402_cli.mcp._phrases import Phrases
-from run402_cli.mcp._store import Store, windowed
+from run402_cli.mcp._long_results import Store, windowed
 from run402_cli.mcp._tool import Call, Image, Reply, Tool, ToolClient, open_client
+from run402_cli.mcp._wording import Phrases
 from run402_cli.release.errors import ReleaseError
 from run402_cli.state import messaging
 

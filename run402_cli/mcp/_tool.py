@@ -8,7 +8,7 @@ from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.errors import ValidationError, project_required
-from run402_cli.mcp._store import Store
+from run402_cli.mcp._long_results import Store
 from run402_cli.mcp._types import Schema, schema_of
 from run402_cli.state import sessions
 from run402_cli.state.profile import Profile, select

@@ -66,7 +66,7 @@ def get(
     Raises CommandError FILE_EXISTS unless `overwrite`, ValidationError CHECKSUM_MISMATCH, ApiError, NetworkError.
     docs/assets.md
     """
-    from run402_cli.services._download import download
+    from run402_cli.services.download import download
 
     return download(client, project_id, key, os.fspath(output), overwrite=overwrite)
 

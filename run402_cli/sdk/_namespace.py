@@ -36,7 +36,7 @@ class Namespace:
             try:
                 yield
             except ReleaseError as exc:
-                from run402_cli.deploy._errors import from_release
+                from run402_cli.deploy.errors import from_release
 
                 raise from_release(exc) from exc
 

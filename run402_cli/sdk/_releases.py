@@ -253,7 +253,7 @@ def _read(
     client: Client, manifest: Manifest, project_id: str | None, base_dir: str | PathLike[str] | None
 ) -> NormalizedManifest:
     """The checked manifest. Raises ReleaseError, which callers see as one of this program's errors."""
-    from run402_cli.deploy import _scan
+    from run402_cli.deploy import scan
     from run402_cli.release.loading import Source, load
 
     folder = None if base_dir is None else Path(base_dir).absolute()
@@ -265,7 +265,7 @@ def _read(
     if not project:
         raise project_required()
     normalized = document.normalized(project)
-    _scan.require_clean(document.value, document.base_dir)
+    scan.require_clean(document.value, document.base_dir)
     return normalized
 
 
@@ -279,9 +279,9 @@ def _deployer(client: Client, project_id: str) -> Iterator[Client]:
     from run402_cli.state import sessions
 
     if ci_session.in_github_actions() and client.profile.selection.source != "flag":
-        from run402_cli.deploy import _ci
+        from run402_cli.deploy import ci
 
-        with ci_session.CiClient(project_id) as session, _ci.guided(project_id):
+        with ci_session.CiClient(project_id) as session, ci.guided(project_id):
             yield session
         return
     if not (client.delegate_token() or client.is_core or sessions.control_plane_session() is not None):

@@ -15,7 +15,7 @@ from run402_cli.sdk.namespaces.projects import ProjectProjects
 from run402_cli.state import profile
 
 if TYPE_CHECKING:
-    from run402_cli.client._httpx import httpx
+    from run402_cli.client.http import httpx
 
 
 def _silent(_text: str) -> None:

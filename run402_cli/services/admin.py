@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from run402_cli.client import Client, _auth, segment
+from run402_cli.client import Client, credentials, segment
 
 Json = Any
 
@@ -30,4 +30,4 @@ def reactivate(client: Client, project_id: str) -> Json:
 
 
 def _post(client: Client, path: str, context: str, body: Json) -> Json:
-    return client.request("POST", path, context=context, auth=_auth.AdminMode(client.principal()), body=body)
+    return client.request("POST", path, context=context, auth=credentials.AdminMode(client.principal()), body=body)

@@ -16,21 +16,21 @@ def create(profile: Profile, *, rail: str = "x402") -> Allowance:
 
     Raises CommandError ALLOWANCE_EXISTS when the wallet has one.
     """
-    from run402_cli.client import _signing
+    from run402_cli.client import signing
 
     _require_none(profile)
-    key = _signing.new_private_key()
-    fields = new_allowance_fields(address=_signing.address_of(key), private_key=key, rail=rail)
+    key = signing.new_private_key()
+    fields = new_allowance_fields(address=signing.address_of(key), private_key=key, rail=rail)
     return _saved(profile, fields)
 
 
 def create_bare(profile: Profile) -> dict[str, Any]:
     """Like `create`, in the form of `allowance create`: address in lower case, no rail. Returns {address, path, created}."""
-    from run402_cli.client import _signing
+    from run402_cli.client import signing
 
     _require_none(profile)
-    key = _signing.new_private_key()
-    fields = new_allowance_fields(address=_signing.address_of(key).lower(), private_key=key, rail="x402")
+    key = signing.new_private_key()
+    fields = new_allowance_fields(address=signing.address_of(key).lower(), private_key=key, rail="x402")
     del fields["rail"]
     saved = _saved(profile, fields)
     return {"address": saved.address, "path": str(saved.path), "created": True}

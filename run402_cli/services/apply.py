@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from run402_cli.client import Client, segment, with_query
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 from run402_cli.errors import DeployError
-from run402_cli.services._deploy_errors import deploy_step
+from run402_cli.services.deploy_errors import deploy_step
 
 Body = Mapping[str, Any]
 NOT_REVERSIBLE = "MIGRATIONS_NOT_REVERSIBLE"

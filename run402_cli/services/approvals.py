@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from run402_cli import invocation, output
-from run402_cli.client import Client, _auth, _browser, _write_auth
-from run402_cli.client._urls import origin
+from run402_cli import global_options, output
+from run402_cli.client import Client, browser, credentials, write_auth
+from run402_cli.client.urls import origin
 from run402_cli.errors import ApiError, CommandError, Run402Error
 from run402_cli.state import sessions
 
 _CONTROL_PLANE = "/agent/v1/control-plane"
 
 
-def ask(client: Client, refusal: ApiError, auth: _auth.Operator) -> _auth.Operator | None:
+def ask(client: Client, refusal: ApiError, auth: credentials.Operator) -> credentials.Operator | None:
     """Ask the human at this terminal for what the gateway misses, and return the credential that has it.
 
     Once: the credential is `final`. None when nobody is there, when it cannot be given this way, or when it was not given;
     the caller then reports the refusal as it came.
     """
     steps_up = refusal.code == "STEP_UP_REQUIRED"
-    approvable = auth.capability in _write_auth.ACTIONS
+    approvable = auth.capability in write_auth.ACTIONS
     if not sys.stderr.isatty() or not (steps_up or (refusal.needs_operator_approval and approvable)):
         return None
     try:
@@ -37,7 +37,9 @@ def ask(client: Client, refusal: ApiError, auth: _auth.Operator) -> _auth.Operat
         output.notice(f"note: no approval was given: {exc.message}")
         return None
     token = entry["write_auth_token"] if entry is not None else None
-    return _auth.Operator(session.token, write_auth=token, capability=auth.capability, target=auth.target, final=True)
+    return credentials.Operator(
+        session.token, write_auth=token, capability=auth.capability, target=auth.target, final=True
+    )
 
 
 def sign_in(client: Client, *, may_open: bool = True) -> sessions.Session:
@@ -46,10 +48,10 @@ def sign_in(client: Client, *, may_open: bool = True) -> sessions.Session:
     Waits at most 300 seconds. Earlier approvals are forgotten. Raises CommandError OPERATOR_LOOPBACK_FAILED without a
     port, OPERATOR_LOGIN_FAILED when the browser brings no usable code; ApiError when the gateway does not take it.
     """
-    invocation.about_to_write(sessions.control_plane_path())
-    challenge = _browser.Challenge()
+    global_options.about_to_write(sessions.control_plane_path())
+    challenge = browser.Challenge()
     try:
-        with _browser.listening(challenge) as callback:
+        with browser.listening(challenge) as callback:
             redirect_uri = callback.redirect_uri
             query = {
                 "redirect_uri": redirect_uri,
@@ -59,12 +61,12 @@ def sign_in(client: Client, *, may_open: bool = True) -> sessions.Session:
                 "nonce": challenge.nonce,
             }
             address = f"{client.api_base}{_CONTROL_PLANE}/cli/authorize?{urlencode(query)}"
-            _browser.show(address, "Sign in with your passkey at", may_open=may_open)
-            output.notice(f"Waiting for the browser, {_browser.WAIT_S:.0f} seconds at most.")
+            browser.show(address, "Sign in with your passkey at", may_open=may_open)
+            output.notice(f"Waiting for the browser, {browser.WAIT_S:.0f} seconds at most.")
             code = callback.wait()
-    except _browser.ListenFailed as exc:
+    except browser.ListenFailed as exc:
         raise _failed("OPERATOR_LOOPBACK_FAILED", f"No port of 127.0.0.1 could be opened: {exc}.") from exc
-    except _browser.CallbackFailed as exc:
+    except browser.CallbackFailed as exc:
         raise _failed("OPERATOR_LOGIN_FAILED", f"Nobody was signed in: {exc}.") from exc
     proof = {"code": code, "code_verifier": challenge.verifier, "redirect_uri": redirect_uri, "state": challenge.state}
     answer = client.request(
@@ -83,18 +85,18 @@ def approve(
     Waits at most 300 seconds. Raises CommandError OPERATOR_APPROVE_BAD_CONFIRM_URL for an address of another origin than
     the API, OPERATOR_APPROVE_FAILED when the browser brings no usable code; ApiError when the gateway refuses.
     """
-    again = _write_auth.approve_command(action, target)
-    challenge = _browser.Challenge()
+    again = write_auth.approve_command(action, target)
+    challenge = browser.Challenge()
     try:
-        with _browser.listening(challenge) as callback:
+        with browser.listening(challenge) as callback:
             address = _confirm_url(client, session, action, target, challenge, callback.redirect_uri)
-            subject = _browser.printable(" ".join([action, *target.values()]))
-            _browser.show(address, f"Approve {subject} at", may_open=may_open)
-            output.notice(f"Waiting for the browser, {_browser.WAIT_S:.0f} seconds at most.")
+            subject = browser.printable(" ".join([action, *target.values()]))
+            browser.show(address, f"Approve {subject} at", may_open=may_open)
+            output.notice(f"Waiting for the browser, {browser.WAIT_S:.0f} seconds at most.")
             code = callback.wait()
-    except _browser.ListenFailed as exc:
+    except browser.ListenFailed as exc:
         raise _failed("OPERATOR_APPROVE_FAILED", f"No port of 127.0.0.1 could be opened: {exc}.", again) from exc
-    except _browser.CallbackFailed as exc:
+    except browser.CallbackFailed as exc:
         raise _failed("OPERATOR_APPROVE_FAILED", f"Nothing was approved: {exc}.", again) from exc
     proof = {"code": code, "code_verifier": challenge.verifier, "state": challenge.state}
     path = f"{_CONTROL_PLANE}/write-auth/cli/token"
@@ -122,8 +124,10 @@ def _confirm_url(
         **target,
     }
     path = f"{_CONTROL_PLANE}/write-auth/challenges"
-    answer = client.request("POST", path, context="asking for an approval", auth=_auth.Bearer(session.token), body=body)
-    address = _browser.web_address(answer.get("confirm_url") if isinstance(answer, dict) else None)
+    answer = client.request(
+        "POST", path, context="asking for an approval", auth=credentials.Bearer(session.token), body=body
+    )
+    address = browser.web_address(answer.get("confirm_url") if isinstance(answer, dict) else None)
     if address is None or origin(address) != client.origin:
         raise CommandError(
             f"The gateway sent no address of its own ({client.origin}) to approve at; it was not opened.",

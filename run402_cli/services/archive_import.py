@@ -19,10 +19,9 @@ from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.site_keys import files_with_keys
 from run402_cli.archive.unpack import unpack
 from run402_cli.archive.verify import Verification, verify
-from run402_cli.client import Client, _local_gateway, segment
-from run402_cli.client._client import CLIENT_HEADER, parse_body
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import reason, refused_directly
+from run402_cli.client import CLIENT_HEADER, Client, parse_body, running_gateway, segment
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import reason, refused_directly
 from run402_cli.errors import CommandError, NetworkError, Run402Error
 from run402_cli.proxies import is_loopback
 from run402_cli.state.target import checked_base
@@ -108,7 +107,7 @@ def destination(client: Client, flag: str | None) -> Destination:
 
     Raises EnvironmentFault for an address that is none and DamagedState for a file that should say it.
     """
-    running = _local_gateway.recorded()
+    running = running_gateway.recorded()
     for name, value in (("--core-url", flag), *((name, os.environ.get(name)) for name in _VARIABLES)):
         if value and value.strip():
             client.uses_target = False
@@ -126,9 +125,9 @@ def _told(url: str, running: tuple[str, int] | None) -> Destination:
 
 def _ours(client: Client, found: Destination) -> Destination:
     """An address that nobody named gets no archive and no secret unless a gateway of this user answers there."""
-    if found.told or _local_gateway.answers(client.http, found.url, pid=found.pid):
+    if found.told or running_gateway.answers(client.http, found.url, pid=found.pid):
         return found
-    if found is not _DEFAULT and _local_gateway.answers(client.http, DEFAULT_CORE_URL):
+    if found is not _DEFAULT and running_gateway.answers(client.http, DEFAULT_CORE_URL):
         return _DEFAULT
     raise not_found(
         found.url,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, as_typed, invocation
+from run402_cli import advice, as_typed, global_options
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
 from run402_cli.services._output_file import replaces
@@ -80,7 +80,7 @@ def download(client: Client, project_id: str, archive: Archive, output: Path) ->
     The file appears under its name only when it is complete and has the announced SHA-256: CommandError
     ARCHIVE_DIGEST_MISMATCH otherwise. Parent directories are made. EnvironmentFault when the disk refuses.
     """
-    invocation.about_to_write(output)
+    global_options.about_to_write(output)
     path = f"{_path(project_id, archive['archive_id'])}/download"
     chunks = client.download(path, context="downloading the archive", auth=_auth(client, project_id))
     scratch = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")

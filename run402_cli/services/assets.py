@@ -1,6 +1,6 @@
 """Assets: list, sign, delete, diagnose, and what `put` needs to know about a file. See docs/assets.md.
 
-Uploading is a deploy and lives in deploy/assets.py; downloading is in services/_download.py.
+Uploading is a deploy and lives in deploy/assets.py; downloading is in services/download.py.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from run402_cli.client import Client, _auth, segment
+from run402_cli.client import Client, credentials, segment
 from run402_cli.services._checks import email_address, http_url, refused
 
 Json = Any
@@ -32,16 +32,16 @@ def _key(client: Client, project_id: str, name: str) -> str:
     return key
 
 
-def _visitor(client: Client, project_id: str) -> _auth.ProjectKey:
-    return _auth.anon_key(_key(client, project_id, "anon_key"), bearer=True)
+def _visitor(client: Client, project_id: str) -> credentials.ProjectKey:
+    return credentials.anon_key(_key(client, project_id, "anon_key"), bearer=True)
 
 
-def _owner(client: Client, project_id: str) -> _auth.ProjectKey:
+def _owner(client: Client, project_id: str) -> credentials.ProjectKey:
     return _user(client, project_id, _key(client, project_id, "service_key"))
 
 
-def _user(client: Client, project_id: str, token: str) -> _auth.ProjectKey:
-    return _auth.anon_key(_key(client, project_id, "anon_key"), principal=_auth.Bearer(token))
+def _user(client: Client, project_id: str, token: str) -> credentials.ProjectKey:
+    return credentials.anon_key(_key(client, project_id, "anon_key"), principal=credentials.Bearer(token))
 
 
 def _given(**fields: Json) -> dict[str, Json]:

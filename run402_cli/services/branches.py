@@ -13,7 +13,7 @@ from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from run402_cli.client._httpx import httpx
+    from run402_cli.client.http import httpx
 
 EMAIL_MODES = ("sandbox", "off")
 

@@ -121,10 +121,10 @@ def signed(client: Client, delegation: Delegation) -> str:
     allowance = client.profile.allowance
     if allowance is None:
         raise no_allowance()
-    from run402_cli.client import _siwx  # the curve and hash libraries
+    from run402_cli.client import siwx
 
     origin = _origin(client.api_base)
-    return _siwx.header(
+    return siwx.header(
         allowance.private_key,
         allowance.address,
         domain=urlsplit(origin).hostname or "",

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from run402_cli.client import Client, parse_body
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import reason
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import reason
 from run402_cli.errors import NetworkError, ValidationError
 from run402_cli.release.ci_delegation import AUDIENCE
 

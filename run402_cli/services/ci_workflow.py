@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from run402_cli import advice, as_typed, invocation, secrecy
+from run402_cli import advice, as_typed, global_options, secrecy
 from run402_cli._version import __version__
 from run402_cli.errors import CommandError
 
@@ -80,7 +80,7 @@ def _other(path: Path) -> str:
 def write(path: str, content: str, *, binding_id: str, force: bool) -> None:
     """Write the workflow (mode 0644, parents created). CommandError WORKFLOW_NOT_WRITTEN: the binding exists anyway."""
     target = Path(path)
-    invocation.about_to_write(target)
+    global_options.about_to_write(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb" if force else "xb") as file:

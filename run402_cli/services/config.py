@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, environment, invocation
+from run402_cli import advice, environment, global_options
 from run402_cli.errors import Run402Error
 from run402_cli.proxies import Proxies, Proxy
 from run402_cli.state.limits import limits_path, load_limits
@@ -100,9 +100,9 @@ def _project(profile: Profile) -> Mapping[str, Any]:
 
 
 def _format() -> Setting:
-    given = "flag" if invocation.current.format_given else None
+    given = "flag" if global_options.current.format_given else None
     fields = {"source": given} if given else {}
-    return _row("format", invocation.FORMAT_VARIABLE, invocation.current.format, flag="--format", **fields)
+    return _row("format", global_options.FORMAT_VARIABLE, global_options.current.format, flag="--format", **fields)
 
 
 def _limit(profile: Profile, name: str) -> Mapping[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from run402_cli import advice
-from run402_cli.client import Client, _local_gateway, segment
-from run402_cli.client._httpx import httpx
+from run402_cli.client import Client, running_gateway, segment
+from run402_cli.client.http import httpx
 from run402_cli.errors import CommandError
 from run402_cli.local_gateway import CONSOLE
 from run402_cli.services.archive_import import destination, not_found
@@ -19,7 +19,7 @@ def address(client: Client, project_id: str | None = None) -> str:
     directory. CommandError CORE_NOT_FOUND when none answers, PROJECT_NOT_FOUND when it has no such project.
     """
     found = destination(client, None)
-    if not _local_gateway.answers(client.http, found.url, pid=found.pid):
+    if not running_gateway.answers(client.http, found.url, pid=found.pid):
         raise not_found(found.url, f"No local gateway answers at {found.url}. The Cloud has no such page.")
     url = found.url + CONSOLE + (f"projects/{segment(project_id)}" if project_id else "")
     if project_id and _is_missing(client, url):

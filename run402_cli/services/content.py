@@ -11,7 +11,7 @@ from typing import Any
 
 from run402_cli import output
 from run402_cli.client import Client, segment
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 from run402_cli.services.ci_session import CiClient
 
 CHECKSUM_HEADER = "x-amz-checksum-sha256"

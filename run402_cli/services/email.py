@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, invocation
+from run402_cli import advice, global_options
 from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError, ValidationError
 from run402_cli.services import mailboxes
@@ -184,7 +184,7 @@ def save_raw(
     EnvironmentFault when it cannot be written.
     """
     data = raw(client, project_id, message_id, mailbox=mailbox)
-    invocation.about_to_write(output)
+    global_options.about_to_write(output)
     try:
         replaced = replaces(Path(output), hashlib.sha256(data).hexdigest())
         Path(output).write_bytes(data)

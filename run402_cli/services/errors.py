@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from run402_cli.client import Client, _auth, segment, with_query
+from run402_cli.client import Client, credentials, segment, with_query
 from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error
 
 Json = Any
@@ -19,11 +19,11 @@ _FAILURES = 3
 _PASSING = (408, 429)
 
 
-def _auth_of(client: Client, project_id: str) -> _auth.ProjectKey:
+def _auth_of(client: Client, project_id: str) -> credentials.ProjectKey:
     key = client.profile.keys.require(project_id).get("service_key")
     if not isinstance(key, str) or not key:
         raise client.profile.keys.not_found(project_id)
-    return _auth.ProjectKey(key, bearer=False, apikey=True)
+    return credentials.ProjectKey(key, bearer=False, apikey=True)
 
 
 def page(client: Client, project_id: str, **filters: Json) -> Json:

@@ -12,7 +12,7 @@ from typing import Any
 from run402_cli import advice
 from run402_cli.client import Client, segment, with_query
 from run402_cli.errors import Envelope, Interrupted, Run402Error, ValidationError
-from run402_cli.services import _instants
+from run402_cli.services import instants
 
 Json = Any
 
@@ -93,7 +93,7 @@ class Schedule:
         start = now
         if self.run_at is not None:
             start = _date("--run-at", self.run_at)
-            out["run_at"] = _instants.iso(start)
+            out["run_at"] = instants.iso(start)
         if self.delay is not None:
             out["delay_seconds"] = _duration("--delay", self.delay)
             start = now + out["delay_seconds"] * 1000
@@ -104,15 +104,15 @@ class Schedule:
             if expiry <= start:
                 raise ValidationError(
                     "The run would expire before it starts. Move --expires-at or --expires-after behind its start.",
-                    details={"starts_at": _instants.iso(start), "expires_at": _instants.iso(expiry)},
+                    details={"starts_at": instants.iso(start), "expires_at": instants.iso(expiry)},
                     reason="EXPIRES_BEFORE_START",
                 )
-            out["expires_at"] = _instants.iso(expiry)
+            out["expires_at"] = instants.iso(expiry)
         return out
 
 
 def _date(flag: str, text: str) -> int:
-    value = _instants.any_date_ms(text)
+    value = instants.any_date_ms(text)
     if value is None:
         raise ValidationError(
             f"{flag} {text!r} is not a date. Write it like 2026-03-15T12:00:00Z.",
@@ -122,7 +122,7 @@ def _date(flag: str, text: str) -> int:
 
 
 def _duration(flag: str, text: str) -> int:
-    value = _instants.duration_seconds(text)
+    value = instants.duration_seconds(text)
     if value is None:
         raise ValidationError(
             f"{flag} {text!r} is not a duration. Write a number and a unit (ms, s, m, h, d), like 90s or 1.5h.",
@@ -152,7 +152,7 @@ def check_run_id(run_id: str) -> None:
 
 
 def _check_since(flag: str, text: str | None) -> None:
-    if text is not None and _instants.epoch_ms(text) is None:
+    if text is not None and instants.epoch_ms(text) is None:
         raise ValidationError(
             f"{flag} {text!r} is not a time. Write 2026-03-15T12:00:00Z, or milliseconds since 1970.",
             details={"field": flag, "value": text},

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import Client, _auth, parse_body, segment, with_query
+from run402_cli.client import Client, credentials, parse_body, segment, with_query
 from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error, ValidationError
-from run402_cli.services import _instants, function_runs
+from run402_cli.services import function_runs, instants
 from run402_cli.state.files import now_iso
 
 Json = Any
@@ -157,7 +157,9 @@ def invoke(
     duration_ms covers all of that. Raises ApiError for any non-2xx answer of the function, RunFailed and ValidationError
     from waiting.
     """
-    auth = _auth.ProjectKey(_service_key(client, project_id), bearer=False, apikey=True, principal=client.principal())
+    auth = credentials.ProjectKey(
+        _service_key(client, project_id), bearer=False, apikey=True, principal=client.principal()
+    )
     content = body.encode() if body is not None and method.upper() not in ("GET", "HEAD") else None
     headers = {"Content-Type": "application/json"} if content is not None else {}
     for header, value in (extra_headers or {}).items():
@@ -321,7 +323,7 @@ class _NewEntries:
 
 def log_time(entry: Mapping[str, Json]) -> int:
     """When a log entry was written, in milliseconds since 1970; 0 when it does not say so."""
-    return _instants.any_date_ms(str(entry.get("timestamp") or "")) or 0
+    return instants.any_date_ms(str(entry.get("timestamp") or "")) or 0
 
 
 def _identity(entry: Mapping[str, Json]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from run402_cli.client import Client, _chain
+from run402_cli.client import Client
+from run402_cli.client.payments import chain
 from run402_cli.errors import CommandError, Run402Error, UsageError, no_allowance
 from run402_cli.services import allowance as allowances
 from run402_cli.state.allowance import Allowance
@@ -53,9 +54,9 @@ def balance(client: Client) -> dict[str, Any]:
     """
     wallet = require(client.profile)
     http = client.http  # made once, before the threads share it
-    tokens = (_chain.USDC_MAINNET, _chain.USDC_SEPOLIA, _chain.PATH_USD)
+    tokens = (chain.USDC_MAINNET, chain.USDC_SEPOLIA, chain.PATH_USD)
     with ThreadPoolExecutor(len(tokens) + 1) as pool:
-        reads = [pool.submit(_chain.balance, http, token, wallet.address) for token in tokens]
+        reads = [pool.submit(chain.balance, http, token, wallet.address) for token in tokens]
         org = pool.submit(_quietly, lambda: allowances.lookup(client, wallet.address))
         mainnet, sepolia, tempo = (read.result() for read in reads)
         prepaid, _ = allowances.credit(org.result())
@@ -86,12 +87,12 @@ def fund(client: Client, *, polls: int = POLLS) -> tuple[dict[str, Any], bool]:
     wallet = require(client.profile)
     if wallet.rail == "mpp":
         return _fund_tempo(client, wallet), True
-    before = _chain.balance(client.http, _chain.USDC_SEPOLIA, wallet.address) or 0
+    before = chain.balance(client.http, chain.USDC_SEPOLIA, wallet.address) or 0
     answer = allowances.faucet(client, wallet.address)
     allowances.mark_funded(client.profile)
     for _ in range(polls):
         time.sleep(1)
-        now = _chain.balance(client.http, _chain.USDC_SEPOLIA, wallet.address) or 0
+        now = chain.balance(client.http, chain.USDC_SEPOLIA, wallet.address) or 0
         if now > before:
             return {"address": wallet.address, "rail": "x402", "onchain": {"base-sepolia_usd_micros": now}}, True
     fields = answer if isinstance(answer, dict) else {}
@@ -108,8 +109,8 @@ def fund(client: Client, *, polls: int = POLLS) -> tuple[dict[str, Any], bool]:
 
 
 def _fund_tempo(client: Client, wallet: Allowance) -> dict[str, Any]:
-    _chain.balance(client.http, _chain.PATH_USD, wallet.address)
-    answer = _chain.ask(client.http, _chain.PATH_USD.rpc_url, "tempo_fundAddress", [wallet.address])
+    chain.balance(client.http, chain.PATH_USD, wallet.address)
+    answer = chain.ask(client.http, chain.PATH_USD.rpc_url, "tempo_fundAddress", [wallet.address])
     if answer is None or answer.get("error") or not answer.get("result"):
         error = answer.get("error") if answer is not None else None
         reason = error.get("message") if isinstance(error, dict) else "the Tempo node did not answer"
@@ -120,7 +121,7 @@ def _fund_tempo(client: Client, wallet: Allowance) -> dict[str, Any]:
             details={"rail": "mpp"},
         )
     allowances.mark_funded(client.profile)
-    now = _chain.balance(client.http, _chain.PATH_USD, wallet.address) or 0
+    now = chain.balance(client.http, chain.PATH_USD, wallet.address) or 0
     return {"address": wallet.address, "rail": "mpp", "onchain": {"tempo-moderato_pathusd_micros": now}}
 
 

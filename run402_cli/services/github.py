@@ -7,9 +7,9 @@ import re
 import shutil
 import subprocess
 
-from run402_cli import invocation
-from run402_cli.client import Client, _transport, parse_body, segment
-from run402_cli.client._httpx import httpx
+from run402_cli import global_options
+from run402_cli.client import Client, parse_body, segment, transport
+from run402_cli.client.http import httpx
 from run402_cli.errors import CommandError
 
 API = "https://api.github.com"
@@ -63,13 +63,13 @@ def repository_id(client: Client, repository: str) -> str:
         response = client.http.get(
             f"{API}/repos/{segment(owner)}/{segment(name)}",
             headers=headers,
-            timeout=invocation.current.http_timeout or _LOOKUP_SECONDS,
+            timeout=global_options.current.http_timeout or _LOOKUP_SECONDS,
         )
     except httpx.LocalProtocolError:
         # Its text would repeat the token.
         raise _unknown_id(repository, "the GitHub token holds a character that HTTP cannot carry") from None
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise _unknown_id(repository, f"GitHub cannot be reached: {_transport.reason(exc)}") from exc
+        raise _unknown_id(repository, f"GitHub cannot be reached: {transport.reason(exc)}") from exc
     body = parse_body(response) if response.is_success else None
     number = body.get("id") if isinstance(body, dict) else None
     if isinstance(number, int) and not isinstance(number, bool):

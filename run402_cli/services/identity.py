@@ -10,12 +10,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from run402_cli.client import Client, _auth, segment
+from run402_cli.client import Client, credentials, segment
 from run402_cli.services import _identity_documents as documents
 from run402_cli.services import _nostr
 
 if TYPE_CHECKING:
-    from run402_cli.client._httpx import httpx
+    from run402_cli.client.http import httpx
 
 Json = Any
 
@@ -23,9 +23,9 @@ Json = Any
 def _wallet(client: Client) -> httpx.Auth | None:
     """The wallet, or a delegate; a signed-in person's session is no proof of a key."""
     if token := client.delegate_token():
-        return _auth.Bearer(token)
+        return credentials.Bearer(token)
     allowance = client.profile.allowance
-    return _auth.Siwx(allowance) if allowance is not None else None
+    return credentials.Siwx(allowance) if allowance is not None else None
 
 
 def begin(client: Client, pubkey: str, *, idempotency_key: str | None = None) -> dict[str, Json]:
@@ -66,7 +66,7 @@ def _signed(client: Client, key: str, text: Json) -> dict[str, str]:
             "EOA_SIGNER_MISMATCH",
             "The challenge is for another wallet than the active one. Choose it with --wallet <name> and begin again.",
         )
-    from run402_cli.client._signing import personal_sign
+    from run402_cli.client.signing import personal_sign
 
     signature = personal_sign(allowance.private_key, text)
     return {

@@ -9,9 +9,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, invocation
+from run402_cli import advice, global_options
 from run402_cli.client import Client, segment, with_query
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 from run402_cli.errors import CommandError
 from run402_cli.services._output_file import replaces
 
@@ -100,7 +100,7 @@ def fetch_artifact(client: Client, project_id: str, job_id: str, filename: str, 
     job has not completed or has no such file, CommandError EMPTY_BODY when nothing came, BAD_FILE when `target` cannot be
     written.
     """
-    invocation.about_to_write(target)
+    global_options.about_to_write(target)
     path = _run(job_id, f"/artifacts/{segment(filename)}")
     auth = client.service_key(project_id)
     with client.stream("GET", path, context="fetching the artifact", auth=auth) as response:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from run402_cli import advice, invocation
+from run402_cli import advice, global_options
 from run402_cli.client import Client, segment
 from run402_cli.errors import ApiError, CommandError
 from run402_cli.services._checks import refused
@@ -106,7 +106,7 @@ def _unknown(message: str, found: list[Mailbox], project_id: str) -> ApiError:
 
 def _remember(client: Client, project_id: str, found: list[Mailbox]) -> None:
     """Note the only mailbox in the project's cached entry. A convenience: failures, and --dry-run, leave it as it was."""
-    if len(found) != 1 or invocation.current.dry_run:
+    if len(found) != 1 or global_options.current.dry_run:
         return
     _note(client, project_id, found[0].get("mailbox_id"), found[0].get("address"))
 

@@ -10,11 +10,11 @@ import time
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import Client, _auth, _write_auth
+from run402_cli.client import Client, credentials, write_auth
 from run402_cli.errors import ApiError, CommandError, NetworkError, ValidationError
 from run402_cli.state import sessions
 
-ACTIONS = _write_auth.ACTIONS
+ACTIONS = write_auth.ACTIONS
 _DEVICE = "/agent/v1/operator/session/device"
 _CLAIM = "/agent/v1/operator/claim-wallet-org"
 _CLAIM_STATEMENT = "Claim wallet-owned org"
@@ -115,7 +115,7 @@ def browser_login(client: Client, *, may_open: bool = True) -> Fields:
     view = control_plane_view(session)
     try:
         path = "/agent/v1/control-plane/session"
-        answer = client.request("GET", path, context="reading memberships", auth=_auth.Bearer(session.token))
+        answer = client.request("GET", path, context="reading memberships", auth=credentials.Bearer(session.token))
     except (ApiError, NetworkError):
         return view
     memberships = answer.get("memberships") if isinstance(answer, dict) else None
@@ -213,7 +213,7 @@ def overview(client: Client) -> Json:
         raise _login_required("The overview needs a signed-in operator.", _LOGIN)
     try:
         path = "/agent/v1/operator/overview"
-        return client.request("GET", path, context="reading the overview", auth=_auth.Bearer(session.token))
+        return client.request("GET", path, context="reading the overview", auth=credentials.Bearer(session.token))
     except ApiError as exc:
         if exc.http not in (401, 403):
             raise
@@ -235,7 +235,7 @@ def logout(client: Client) -> Fields:
     if (session := sessions.operator_session()) is not None:
         path = "/agent/v1/operator/session/revoke"
         try:
-            client.request("POST", path, context="revoking the session", auth=_auth.Bearer(session.token))
+            client.request("POST", path, context="revoking the session", auth=credentials.Bearer(session.token))
             revoked = True
         except (ApiError, NetworkError):
             revoked = False
@@ -276,7 +276,7 @@ def claim_wallet_org(client: Client, *, org_id: str | None = None, name: str | N
             "The active wallet has no key to prove ownership with. Choose one: run402 wallets list",
             reason="NO_WALLET_KEY",
         )
-    auth = _auth.Bearer(session.token)
+    auth = credentials.Bearer(session.token)
     asked = {"wallet": allowance.address}
     challenge = client.request("POST", f"{_CLAIM}/challenge", context="asking for a challenge", auth=auth, body=asked)
     nonce = challenge.get("nonce") if isinstance(challenge, dict) else None
@@ -295,12 +295,12 @@ def claim_wallet_org(client: Client, *, org_id: str | None = None, name: str | N
 
 
 def _claim_proof(client: Client, nonce: str) -> str:
-    from run402_cli.client import _siwx
-    from run402_cli.client._httpx import httpx
+    from run402_cli.client import siwx
+    from run402_cli.client.http import httpx
 
     allowance = client.profile.allowance
     assert allowance is not None
-    return _siwx.header(
+    return siwx.header(
         allowance.private_key,
         allowance.address,
         domain=httpx.URL(client.api_base).host.lower(),

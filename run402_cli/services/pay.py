@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from run402_cli.client import Client
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import reason
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import reason
 from run402_cli.errors import ApiError, FlagError, NetworkError, UsageError
 from run402_cli.state.files import now_iso
 
@@ -59,12 +59,12 @@ def _parses(text: str) -> bool:
 
 
 def _first(client: Client, request: httpx.Request) -> httpx.Response:
-    from run402_cli.client import _paywall
+    from run402_cli.client.payments import challenge
 
     try:
         response = client.http.send(request, stream=True)
         if response.status_code == 402:
-            return _paywall.read_402(response)
+            return challenge.read_402(response)
         try:
             response.read()
         finally:
@@ -85,20 +85,20 @@ def _bought(
     max_usd_micros: int,
     require_receipt: bool,
 ) -> dict[str, Any]:
-    from run402_cli.client import _paywall
+    from run402_cli.client.payments import challenge
 
-    if not _paywall.carries_challenge(response):
+    if not challenge.carries_challenge(response):
         raise ApiError(402, _body(response), context=_CONTEXT)
-    from run402_cli.client import _buyer, _payment_errors, _payments
+    from run402_cli.client.payments import errors, gateway, purchase
 
     wallet = client.profile.allowance
     if wallet is None:
-        raise _buyer.unfunded("there is no wallet", challenge_networks=_networks(response))
+        raise purchase.unfunded("there is no wallet", challenge_networks=_networks(response))
     if wallet.rail == "mpp":
         details = {"funds_moved": False, "challenge_networks": _networks(response)}
-        raise _payment_errors.rail_unsupported(details)
-    unpaid = _payments.Unpaid(request, response, asked_at, "pay")
-    payment = _buyer.BuyerPayment(
+        raise errors.rail_unsupported(details)
+    unpaid = gateway.Unpaid(request, response, asked_at, "pay")
+    payment = purchase.BuyerPayment(
         client.http,
         client.profile,
         wallet,
@@ -106,21 +106,21 @@ def _bought(
         max_usd_micros=max_usd_micros,
         require_receipt=require_receipt,
     )
-    paid = _payments.settle(payment)
-    headers = _buyer.run402_headers(paid)
+    paid = gateway.settle(payment)
+    headers = purchase.run402_headers(paid)
     if payment.settled_before:
         return _result(paid, None, replay=True)
     return _result(paid, _evidence(payment, headers, str(request.url)), replay=_replayed(headers))
 
 
 def _networks(response: httpx.Response) -> list[str]:
-    from run402_cli.client import _paywall, _x402
+    from run402_cli.client.payments import challenge, x402
 
     try:
-        if _paywall.CHALLENGE in response.headers:
-            return _x402.parse_header(response.headers[_paywall.CHALLENGE], url_safe=True).networks
-        return _x402.parse_body(_paywall.v1_body(response)).networks
-    except _x402.ChallengeError:
+        if challenge.CHALLENGE in response.headers:
+            return x402.parse_header(response.headers[challenge.CHALLENGE], url_safe=True).networks
+        return x402.parse_body(challenge.v1_body(response)).networks
+    except x402.ChallengeError:
         return []
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import Client, _auth, parse_body, segment, with_query
+from run402_cli.client import Client, credentials, parse_body, segment, with_query
 from run402_cli.errors import CommandError, FlagError, Run402Error, UsageError, ValidationError, no_allowance
 from run402_cli.naming import name_key
 from run402_cli.state import sessions
@@ -152,7 +152,7 @@ def list_projects(
     """
     if everything:
         session = client.operator_session()
-        auth = _auth.Bearer(session.token) if session else client.principal()
+        auth = credentials.Bearer(session.token) if session else client.principal()
         path = with_query("/agent/v1/operator/projects", limit=limit, after=after)
         answer = client.request("GET", path, context="listing all projects", auth=auth)
     else:
@@ -236,7 +236,7 @@ def costs(client: Client, project_id: str, *, window: str = "30d") -> Json:
     if cookie and "=" not in cookie:
         cookie = f"run402_admin={cookie}"
     path = with_query(f"/admin/api/finance/project/{segment(project_id)}", window=window)
-    auth = _auth.AdminMode(client.principal(), cookie=cookie or None)
+    auth = credentials.AdminMode(client.principal(), cookie=cookie or None)
     return client.request("GET", path, context="reading project costs", auth=auth)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import Client, _chain
+from run402_cli.client import Client
+from run402_cli.client.payments import chain
 from run402_cli.errors import ApiError, CommandError, Run402Error
 from run402_cli.services import allowance as allowances
 from run402_cli.services import tiers
@@ -17,7 +18,7 @@ from run402_cli.state.profile import Profile
 
 Progress = Callable[[str, str], None]
 
-_TOKENS = {"x402": _chain.USDC_SEPOLIA, "mpp": _chain.PATH_USD}
+_TOKENS = {"x402": chain.USDC_SEPOLIA, "mpp": chain.PATH_USD}
 _POLLS = 30
 
 
@@ -99,20 +100,20 @@ def _short(address: str) -> str:
     return f"{address[:6]}...{address[-4:]}"
 
 
-def _funded_balance(client: Client, allowance: Allowance, token: _chain.Token, progress: Progress) -> int:
+def _funded_balance(client: Client, allowance: Allowance, token: chain.Token, progress: Progress) -> int:
     """The test balance, after asking the faucet when it is 0 and waiting up to 30 seconds for the funds."""
-    balance = _chain.balance(client.http, token, allowance.address) or 0
+    balance = chain.balance(client.http, token, allowance.address) or 0
     if balance == 0:
         balance = _ask_faucet(client, allowance, token, progress)
     progress("Balance", f"{balance / 1_000_000:.6f} {token.symbol}")
     return balance
 
 
-def _ask_faucet(client: Client, allowance: Allowance, token: _chain.Token, progress: Progress) -> int:
+def _ask_faucet(client: Client, allowance: Allowance, token: chain.Token, progress: Progress) -> int:
     progress("Faucet", "asking for test funds, up to 30 seconds")
     try:
-        if token is _chain.PATH_USD:
-            if not _chain.call(client.http, token.rpc_url, "tempo_fundAddress", [allowance.address]):
+        if token is chain.PATH_USD:
+            if not chain.call(client.http, token.rpc_url, "tempo_fundAddress", [allowance.address]):
                 progress("Faucet", "did not answer. Retry: run402 init mpp")
                 return 0
         else:
@@ -123,7 +124,7 @@ def _ask_faucet(client: Client, allowance: Allowance, token: _chain.Token, progr
     balance = 0
     for _ in range(_POLLS):
         time.sleep(1)
-        balance = _chain.balance(client.http, token, allowance.address) or 0
+        balance = chain.balance(client.http, token, allowance.address) or 0
         if balance:
             break
     allowances.mark_funded(client.profile)

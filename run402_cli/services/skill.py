@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, invocation
+from run402_cli import advice, global_options
 from run402_cli._version import __version__
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError
 from run402_cli.state.catalogue import SKILL_RECORD
@@ -143,7 +143,7 @@ def _bring(chosen: list[Place], *, force: bool) -> tuple[dict[str, Any], bool]:
     found = [(place, place.status()) for place in chosen]
     due = [place for place, status in found if status in ("absent", "outdated") or (status == "edited" and force)]
     if due:
-        invocation.about_to_write(*(place.path for place in due))
+        global_options.about_to_write(*(place.path for place in due))
     done = []
     for place, status in found:
         if place in due:

@@ -14,7 +14,7 @@ from run402_cli import advice
 from run402_cli.client import Client, segment, with_query
 
 if TYPE_CHECKING:
-    from run402_cli.client._httpx import httpx
+    from run402_cli.client.http import httpx
 
 KINDS = ("manual", "pre_migration", "pre_restore", "scheduled")
 

@@ -55,11 +55,11 @@ def status(client: Client) -> dict[str, Any]:
 
 def on_chain_balance(client: Client, allowance: Allowance) -> int | None:
     """USD micros of the rail's stablecoin: x402 adds up Base mainnet and Sepolia. None when no network answered."""
-    from run402_cli.client import _chain
+    from run402_cli.client.payments import chain
 
-    tokens = [_chain.PATH_USD] if allowance.rail == "mpp" else [_chain.USDC_MAINNET, _chain.USDC_SEPOLIA]
+    tokens = [chain.PATH_USD] if allowance.rail == "mpp" else [chain.USDC_MAINNET, chain.USDC_SEPOLIA]
     with ThreadPoolExecutor(len(tokens)) as pool:
-        found = list(pool.map(lambda token: _chain.balance(client.http, token, allowance.address), tokens))
+        found = list(pool.map(lambda token: chain.balance(client.http, token, allowance.address), tokens))
     known = [amount for amount in found if amount is not None]
     return sum(known) if known else None
 

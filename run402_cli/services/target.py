@@ -7,10 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli import advice
-from run402_cli.client import Client
-from run402_cli.client._client import CLIENT_HEADER, parse_body
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import reason
+from run402_cli.client import CLIENT_HEADER, Client, parse_body
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import reason
 from run402_cli.errors import EnvironmentFault
 from run402_cli.state.files import DamagedState
 from run402_cli.state.target import CLOUD_API_BASE, checked_base, load_target, resolve_target, save_target

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli._version import __version__
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import LazyTransport, reason
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import LazyTransport, reason
 from run402_cli.state.catalogue import UPDATE_CHECK
 from run402_cli.state.files import now_iso, read_state, rewritten, write_json
 

@@ -93,12 +93,12 @@ def new(name: str, *, mpp: bool = False) -> dict[str, Any]:
 
     Raises CommandError WALLET_EXISTS, EnvironmentFault when the directory cannot be written.
     """
-    from run402_cli.client import _signing
+    from run402_cli.client import signing
 
     if wallets.exists(name):
         raise wallets.already_exists(name)
-    key = _signing.new_private_key()
-    allowance = wallets.create(name, address=_signing.address_of(key), private_key=key, rail="mpp" if mpp else "x402")
+    key = signing.new_private_key()
+    allowance = wallets.create(name, address=signing.address_of(key), private_key=key, rail="mpp" if mpp else "x402")
     _push_label(allowance, name)
     return {
         "local_label": name,
@@ -114,17 +114,17 @@ def adopt(name: str, text: str) -> dict[str, Any]:
 
     Raises CommandError WALLET_EXISTS or BAD_PRIVATE_KEY; no error repeats the key.
     """
-    from run402_cli.client import _signing
+    from run402_cli.client import signing
 
     key = parse_private_key(text)
-    if key is None or not _signing.is_valid_key(key):
+    if key is None or not signing.is_valid_key(key):
         raise CommandError(
             "The input is not a private key: it must be 0x and 64 hex digits, and a valid secp256k1 scalar.",
             code="BAD_PRIVATE_KEY",
             hint="Put the key alone into a file readable by you only, and pass its path to --key.",
             details={"name": name},
         )
-    allowance = wallets.create(name, address=_signing.address_of(key), private_key=key, rail="x402")
+    allowance = wallets.create(name, address=signing.address_of(key), private_key=key, rail="x402")
     _push_label(allowance, name)
     return {"local_label": name, "address": allowance.address, "imported": True}
 
@@ -192,12 +192,12 @@ def _push_label(allowance: Allowance, label: str) -> None:
 
 def set_label(client: Client, allowance: Allowance, label: str) -> None:
     """POST /wallets/v1/{address}/label {label}: the display label of an address. Signed by the wallet itself."""
-    from run402_cli.client import _auth, segment
+    from run402_cli.client import credentials, segment
 
     client.request(
         "POST",
         f"/wallets/v1/{segment(allowance.address)}/label",
         context="setting the wallet label",
-        auth=_auth.Siwx(allowance),
+        auth=credentials.Siwx(allowance),
         body={"label": label},
     )

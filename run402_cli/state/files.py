@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, invocation, output
+from run402_cli import advice, global_options, output
 from run402_cli.errors import EnvironmentFault
 
 _LOCK_WAIT_S = 0.02
@@ -193,7 +193,7 @@ def write_json(path: Path, value: Any, *, temp: str, newline: bool = False, hous
     `housekeeping` is written: what every command does to old files, whatever it was asked for.
     """
     if not housekeeping:
-        invocation.about_to_write(path)
+        global_options.about_to_write(path)
     text = json.dumps(value, indent=2, ensure_ascii=False) + ("\n" if newline else "")
     scratch = path.parent / f"{temp}.{os.urandom(4).hex()}.tmp"
     try:

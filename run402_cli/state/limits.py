@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from run402_cli.invocation import about_to_write
+from run402_cli.global_options import about_to_write
 from run402_cli.state.catalogue import LIMITS
 from run402_cli.state.files import now_iso, read_state, rewritten, write_json
 

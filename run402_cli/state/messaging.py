@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from run402_cli import invocation
+from run402_cli import global_options
 from run402_cli.errors import CommandError
 from run402_cli.state.catalogue import MESSAGING
 from run402_cli.state.files import locked, read_state
@@ -53,7 +53,7 @@ def note_room(key: str, fields: Entry) -> None:
     known = read_room(key)
     if all(name in known and known[name] == value for name, value in fields.items()):
         return
-    invocation.about_to_write(path)
+    global_options.about_to_write(path)
     with contextlib.suppress(OSError, CommandError):
         path.parent.mkdir(exist_ok=True)
         with locked(path):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from run402_cli import invocation
+from run402_cli import global_options
 from run402_cli.state.catalogue import APPROVALS, CONTROL_PLANE_SESSION, OPERATOR_SESSION
 from run402_cli.state.files import StateFile, locked, read_state, rewritten, write_json
 from run402_cli.state.profile import base_dir
@@ -239,7 +239,7 @@ def save_approval(
 
 def forget(*paths: Path) -> None:
     """Delete session files; missing ones are fine."""
-    invocation.about_to_write(*(path for path in paths if path.exists()))
+    global_options.about_to_write(*(path for path in paths if path.exists()))
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

@@ -18,7 +18,7 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.errors import CommandError, EnvironmentFault
-from run402_cli.invocation import about_to_write
+from run402_cli.global_options import about_to_write
 from run402_cli.state.active import read_active
 from run402_cli.state.allowance import Allowance, new_allowance_fields, own_allowance_path, read_allowance
 from run402_cli.state.catalogue import BINDING, CONFIG, META

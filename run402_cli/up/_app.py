@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.deploy._errors import from_release
+from run402_cli.deploy.errors import from_release
 from run402_cli.errors import CommandError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
 from run402_cli.services import app_installs, email_webhooks, mailboxes, secrets

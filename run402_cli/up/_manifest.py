@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli.deploy._errors import from_release
+from run402_cli.deploy.errors import from_release
 from run402_cli.release import discovery
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.loading import Document, Source, load

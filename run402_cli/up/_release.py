@@ -10,7 +10,7 @@ from run402_cli.errors import Run402Error, ValidationError
 from run402_cli.release.manifest import NormalizedManifest
 from run402_cli.services import apply as deploys
 from run402_cli.state.workspace import link_path
-from run402_cli.up import _edge
+from run402_cli.up import edge
 from run402_cli.up._options import Run, UpOptions
 from run402_cli.up._project import Choice, missing_keys
 from run402_cli.up._steps import Emit, Step
@@ -182,6 +182,6 @@ def check_edge(run: Run, project_id: str, done: dict[str, Any], emit: Emit) -> R
     if not run.options.verify_edge or not operation_id or operation_id.startswith("core:"):
         return {}
     budget = run.options.propagation_budget_s
-    found = _edge.wait_coherent(run.client, project_id, operation_id, timeout_s=budget, emit=emit)
+    found = edge.wait_coherent(run.client, project_id, operation_id, timeout_s=budget, emit=emit)
     done["edge_coherence"] = found["report"]
     return {"edge_coherence": found}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from run402_cli.client import Client
-from run402_cli.deploy._errors import from_release
+from run402_cli.deploy.errors import from_release
 from run402_cli.errors import CommandError, Interrupted, Run402Error
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.manifest import NormalizedManifest, printable

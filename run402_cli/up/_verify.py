@@ -13,8 +13,8 @@ from urllib.parse import urljoin, urlsplit
 
 from run402_cli import advice
 from run402_cli.client import Client
-from run402_cli.client._httpx import httpx
-from run402_cli.client._transport import reason
+from run402_cli.client.http import httpx
+from run402_cli.client.transport import reason
 from run402_cli.errors import Run402Error
 from run402_cli.services import apply as deploys
 

@@ -41,7 +41,7 @@ URL = f"{BASE}/tiers/v1/prototype"
 @pytest.fixture
 def world(config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("RUN402_API_BASE", BASE)
-    monkeypatch.setattr("run402_cli.client._chain._BACKOFF_S", 0)
+    monkeypatch.setattr("run402_cli.client.payments.chain._BACKOFF_S", 0)
     (config_dir / "allowance.json").write_text(json.dumps({"address": ADDRESS, "privateKey": PRIVATE_KEY}))
     (config_dir / "allowance.json").chmod(0o600)
     return World(URL)
@@ -124,7 +124,11 @@ def test_nothing_of_payment_is_imported_or_written_without_a_challenge(
 ) -> None:
     import sys
 
-    for name in [name for name in sys.modules if name.startswith("run402_cli.client._pay") or "_x402" in name]:
+    for name in [
+        name
+        for name in sys.modules
+        if name in ("run402_cli.client.payments.gateway", "run402_cli.client.payments.x402")
+    ]:
         monkeypatch.delitem(sys.modules, name)
     world.unpaid = lambda _: httpx.Response(402, json={"code": "QUOTA", "message": "renew"})
     with pytest.raises(ApiError) as caught:
@@ -132,7 +136,7 @@ def test_nothing_of_payment_is_imported_or_written_without_a_challenge(
     assert (caught.value.http, caught.value.code) == (402, "QUOTA")
     assert len(world.seen) == 1
     assert not (current().dir / "payment-attempts").exists()
-    assert not {"run402_cli.client._payments", "run402_cli.client._x402"} & set(sys.modules)
+    assert not {"run402_cli.client.payments.gateway", "run402_cli.client.payments.x402"} & set(sys.modules)
 
 
 def test_one_request_and_no_chain_read_when_nothing_is_priced(world: World) -> None:
@@ -436,7 +440,7 @@ def test_an_unresolved_payment_is_not_replaced_while_the_chain_is_silent(
     world.paid = dropped
     refused(world)
     edit(records()[0], valid_before=int(time.time()) - 3600)
-    monkeypatch.setattr("run402_cli.client._chain.authorization_used", lambda *_, **__: None)
+    monkeypatch.setattr("run402_cli.client.payments.chain.authorization_used", lambda *_, **__: None)
     assert refused(world).code == "X402_PAYMENT_OUTCOME_AMBIGUOUS"
     assert len(world.payments) == 1
 

@@ -11,7 +11,7 @@ import pytest
 from payment_kit import ADDRESS, MAINNET, PRIVATE_KEY, SEPOLIA, TRANSACTION, World, challenge, encode, offer, receipt
 
 from run402_cli.client import Client
-from run402_cli.client._buyer import trusted_seller
+from run402_cli.client.payments.purchase import trusted_seller
 from run402_cli.errors import ApiError, NetworkError, PaymentError
 from run402_cli.services.pay import pay
 from run402_cli.state.attempts import Attempt, Journal
@@ -24,7 +24,7 @@ TENANT = "https://shop.run402.com/report"
 
 @pytest.fixture
 def world(config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("run402_cli.client._chain._BACKOFF_S", 0)
+    monkeypatch.setattr("run402_cli.client.payments.chain._BACKOFF_S", 0)
     (config_dir / "allowance.json").write_text(json.dumps({"address": ADDRESS, "privateKey": PRIVATE_KEY}))
     (config_dir / "allowance.json").chmod(0o600)
     return World(URL)

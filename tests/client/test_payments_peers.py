@@ -30,7 +30,8 @@ from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme
 from x402.mechanisms.evm.types import TransactionReceipt
 from x402.schemas import PaymentRequirements, ResourceInfo
 
-from run402_cli.client import Client, _x402
+from run402_cli.client import Client
+from run402_cli.client.payments import x402
 from run402_cli.errors import PaymentError
 from run402_cli.services import tiers
 from run402_cli.state.attempts import Journal
@@ -225,8 +226,8 @@ def test_signatures_equal_eth_accounts(
     except UnicodeEncodeError:
         return
     payer = Account.from_key(key).address
-    requirement = _x402.Requirement(raw, "exact", network, USDC[network], value, PAY_TO)
-    authorization = _x402.authorize(requirement, payer=payer, version=2, now=issued, nonce="0x" + nonce.hex())
+    requirement = x402.Requirement(raw, "exact", network, USDC[network], value, PAY_TO)
+    authorization = x402.authorize(requirement, payer=payer, version=2, now=issued, nonce="0x" + nonce.hex())
     fields = (
         "from:address",
         "to:address",
@@ -242,4 +243,4 @@ def test_signatures_equal_eth_accounts(
     domain = {"name": name, "version": version, "chainId": int(network[7:]), "verifyingContract": USDC[network]}
     signable = encode_typed_data(domain, {"TransferWithAuthorization": types}, message)
     expected = Account.sign_message(signable, key).signature.hex()
-    assert _x402.sign(key, requirement, authorization) == "0x" + expected.removeprefix("0x")
+    assert x402.sign(key, requirement, authorization) == "0x" + expected.removeprefix("0x")

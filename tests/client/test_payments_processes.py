@@ -19,7 +19,7 @@ RUN = [sys.executable, "-m", "run402_cli"]
 # Ends the process as a power cut would, when the signed request is about to leave it.
 DIE_BEFORE_SENDING = """
 import os
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 send = httpx.Client._send_single_request
 def cut(self, request):
     if "payment-signature" in request.headers:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli.client import _x402
+from run402_cli.client.payments import x402
 
 FILE = Path(__file__).resolve().parents[3] / "shared" / "contract" / "vectors" / "x402.json"
 DATA: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {"vectors": [], "receipts": []}
@@ -23,11 +23,11 @@ def test_there_are_vectors() -> None:
 @pytest.mark.parametrize("vector", DATA["vectors"], ids=lambda vector: vector["name"])
 def test_payload_equals_the_vector(vector: dict[str, Any]) -> None:
     if vector["x402_version"] == 2:
-        challenge = _x402.parse_header(vector["challenge_header"]["value"], url_safe=False)
+        challenge = x402.parse_header(vector["challenge_header"]["value"], url_safe=False)
     else:
-        challenge = _x402.parse_body(json.loads(vector["challenge_json"]))
+        challenge = x402.parse_body(json.loads(vector["challenge_json"]))
     requirement = challenge.requirements[vector["selected_accept_index"]]
-    authorization = _x402.authorize(
+    authorization = x402.authorize(
         requirement,
         payer=vector["address"],
         version=vector["x402_version"],
@@ -35,18 +35,18 @@ def test_payload_equals_the_vector(vector: dict[str, Any]) -> None:
         nonce=vector["nonce_bytes_hex"],
     )
     if "domain_separator" in vector:
-        assert "0x" + _x402.domain_separator(requirement).hex() == vector["domain_separator"]
-        assert "0x" + _x402.struct_hash(authorization).hex() == vector["struct_hash"]
-    signature = _x402.sign(vector["private_key"], requirement, authorization)
+        assert "0x" + x402.domain_separator(requirement).hex() == vector["domain_separator"]
+        assert "0x" + x402.struct_hash(authorization).hex() == vector["struct_hash"]
+    signature = x402.sign(vector["private_key"], requirement, authorization)
     assert signature == vector["signature"]
-    name, value = _x402.payment_header(challenge, requirement, authorization, signature)
+    name, value = x402.payment_header(challenge, requirement, authorization, signature)
     assert base64.b64decode(value).decode() == vector["payload_json"]
     assert (name, value) == (vector["payment_header"]["name"], vector["payment_header"]["value"])
 
 
 @pytest.mark.parametrize("entry", DATA["receipts"], ids=lambda entry: entry["header"])
 def test_receipt_equals_the_vector(entry: dict[str, Any]) -> None:
-    receipt = _x402.parse_receipt(entry["value"])
+    receipt = x402.parse_receipt(entry["value"])
     assert receipt is not None
     decoded = entry["decoded"]
     assert (receipt.success, receipt.transaction, receipt.network, receipt.payer) == (

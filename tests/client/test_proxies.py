@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from run402_cli.client._transport import LazyTransport, reason, refused_directly
+from run402_cli.client.transport import LazyTransport, reason, refused_directly
 from run402_cli.errors import EnvironmentFault
 from run402_cli.proxies import Proxies, is_loopback, is_loopback_address
 

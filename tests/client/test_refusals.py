@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from run402_cli.client import Client
-from run402_cli.client import _transport as transport_module
-from run402_cli.client._reading import clock_hint, retry_after
-from run402_cli.client._transport import LazyTransport
+from run402_cli.client import transport as transport_module
+from run402_cli.client.response_hints import clock_hint, retry_after
+from run402_cli.client.transport import LazyTransport
 from run402_cli.errors import ApiError, NetworkError
 from run402_cli.state import profile
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from siwe import SiweMessage
 
 from run402_cli import curve
-from run402_cli.client import _signing, _siwx
+from run402_cli.client import signing, siwx
 
 KEYS = st.integers(1, curve.ORDER - 1).map(lambda n: f"0x{n:064x}")
 
@@ -23,31 +23,31 @@ KEYS = st.integers(1, curve.ORDER - 1).map(lambda n: f"0x{n:064x}")
 @given(KEYS, st.text(max_size=200).filter(lambda text: text.isprintable()))
 def test_address_and_signature_equal_eth_account(key: str, text: str) -> None:
     account = Account.from_key(key)
-    assert _signing.address_of(key) == account.address
-    assert _signing.personal_sign(key, text) == "0x" + account.sign_message(encode_defunct(text=text)).signature.hex()
+    assert signing.address_of(key) == account.address
+    assert signing.personal_sign(key, text) == "0x" + account.sign_message(encode_defunct(text=text)).signature.hex()
 
 
 @given(st.binary(min_size=20, max_size=20))
 def test_checksum_ignores_the_case_of_its_input(raw: bytes) -> None:
     address = "0x" + raw.hex()
-    assert _signing.checksum_address(address.upper().replace("0X", "0x")) == _signing.checksum_address(address)
+    assert signing.checksum_address(address.upper().replace("0X", "0x")) == signing.checksum_address(address)
 
 
 @pytest.mark.parametrize(("key", "valid"), [("0x" + "0" * 64, False), (f"0x{curve.ORDER:064x}", False), ("0x1", True)])
 def test_only_scalars_of_the_curve_are_keys(key: str, valid: bool) -> None:
-    assert _signing.is_valid_key(key) is valid
+    assert signing.is_valid_key(key) is valid
 
 
 def test_a_new_key_is_a_valid_key_and_never_the_same() -> None:
-    keys = {_signing.new_private_key() for _ in range(20)}
+    keys = {signing.new_private_key() for _ in range(20)}
     assert len(keys) == 20
-    assert all(_signing.is_valid_key(key) and len(key) == 66 for key in keys)
+    assert all(signing.is_valid_key(key) and len(key) == 66 for key in keys)
 
 
 def _header(**changes: object) -> dict[str, object]:
     key = "0x" + "1".rjust(64, "0")
     arguments: dict[str, object] = {"domain": "api.run402.com", "uri": "https://api.run402.com/projects/v1", **changes}
-    value = _siwx.header(key, _signing.address_of(key), **arguments)  # type: ignore[arg-type]
+    value = siwx.header(key, signing.address_of(key), **arguments)  # type: ignore[arg-type]
     decoded = json.loads(base64.b64decode(value))
     assert isinstance(decoded, dict)
     return decoded
@@ -55,7 +55,7 @@ def _header(**changes: object) -> dict[str, object]:
 
 def test_siwe_accepts_the_signed_message() -> None:
     fields = _header()
-    text = _siwx.message(
+    text = siwx.message(
         domain=str(fields["domain"]),
         address=str(fields["address"]),
         statement=str(fields["statement"]),
@@ -86,4 +86,4 @@ def test_resources_and_missing_expiration_are_kept_as_given() -> None:
     fields = _header(resources=[], lifetime=None)
     assert fields["resources"] == []
     assert "expirationTime" not in fields
-    assert timedelta(minutes=5) == _siwx._LIFETIME
+    assert timedelta(minutes=5) == siwx._LIFETIME

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli.client import _siwx
+from run402_cli.client import siwx
 
 FILE = Path(__file__).resolve().parents[3] / "shared" / "contract" / "vectors" / "siwx.json"
 VECTORS = json.loads(FILE.read_text())["vectors"] if FILE.exists() else []
@@ -25,7 +25,7 @@ def test_header_equals_the_vector(vector: dict[str, Any]) -> None:
     given = vector["input"]
     issued = datetime.fromisoformat(given["issued_at"])
     expires = given.get("expiration_time")
-    value = _siwx.header(
+    value = siwx.header(
         vector["private_key"],
         vector["address"],
         domain=given["domain"],

@@ -13,7 +13,7 @@ from pytest_httpx import HTTPXMock
 
 from commands.conftest import Run
 from run402_cli import command_schemas, secrecy
-from run402_cli.surface import PASSES_ON, READ, REVEALS, SURFACE
+from run402_cli.effects import PASSES_ON, READ, REVEALS, SURFACE
 
 SERVICE, ANON = "r402_service_" + "5e" * 24, "r402_anon_" + "a0" * 24
 # Keys of the Cloud are of another form; only the name of the member says what they are.

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from run402_cli.client import _browser
+from run402_cli.client import browser
 from run402_cli.commands import open as command
 from tests.commands.conftest import BASE, Run
 
@@ -110,8 +110,8 @@ def test_the_desktop_takes_it_or_not_and_is_not_waited_for(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin" if script else str(tmp_path))
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setattr(_browser, "_OPENER_S", 1.0)
-    assert _browser.hand_over(CORE) is taken
+    monkeypatch.setattr(browser, "_OPENER_S", 1.0)
+    assert browser.hand_over(CORE) is taken
     assert seen.exists() is (script is not None and bool(display))
     if seen.exists():
         url, process = seen.read_text().split()

@@ -11,7 +11,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from commands.conftest import ADDRESS, BASE, Run
-from run402_cli.client import _browser
+from run402_cli.client import browser
 from run402_cli.services import operator
 
 DEVICE = f"{BASE}/agent/v1/operator/session/device"
@@ -158,7 +158,7 @@ def test_an_address_that_could_hurt_the_terminal_is_not_shown(run: Run, httpx_mo
 def test_a_browser_login_that_nobody_answers_ends_without_a_request(
     run: Run, config_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_browser, "WAIT_S", 0.05)
+    monkeypatch.setattr(browser, "WAIT_S", 0.05)
     put(config_dir, write_auth_session={"approvals": []})
     outcome = run("operator", "login", "--loopback", "--no-open")
     assert outcome.error["code"] == "OPERATOR_LOGIN_FAILED"
@@ -171,7 +171,7 @@ def test_a_machine_without_a_free_port_says_so(run: Run, monkeypatch: pytest.Mon
     def refuse(*_args: object) -> None:
         raise OSError(99, "Cannot assign requested address")
 
-    monkeypatch.setattr(_browser, "_Server", refuse)
+    monkeypatch.setattr(browser, "_Server", refuse)
     assert run("operator", "login", "--step-up").error["code"] == "OPERATOR_LOOPBACK_FAILED"
 
 
@@ -366,7 +366,7 @@ def test_an_approval_page_elsewhere_is_refused(
 def test_an_approval_that_nobody_gives_ends(
     run: Run, config_dir: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_browser, "WAIT_S", 0.05)
+    monkeypatch.setattr(browser, "WAIT_S", 0.05)
     put(config_dir, control_plane_session=WRITE)
     httpx_mock.add_response(json={"confirm_url": f"{BASE}/confirm/1"})
     outcome = run("operator", "approve", *DEPLOY, "--project", "p")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli import __version__, invocation
+from run402_cli import __version__, global_options
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
 from run402_cli.services import skill
@@ -211,7 +211,7 @@ def test_every_command_that_the_skill_teaches_exists_with_its_flags(line: str) -
     )
     assert path in group.commands or not group.commands
     command = importlib.import_module(f"run402_cli.commands.{group.module}").app.find(path)
-    known = {option for param in command.params for option in param.opts} | set(invocation.OPTIONS)
+    known = {option for param in command.params for option in param.opts} | set(global_options.OPTIONS)
     assert {word for word in words if word.startswith("--")} <= known
 
 

@@ -18,7 +18,7 @@ from deploy_kit import commit, plan, site, stage
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from run402_cli.client import _siwx
+from run402_cli.client import siwx
 from run402_cli.release.ci_delegation import Delegation, delegation
 
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -195,7 +195,7 @@ def test_a_delegation_makes_one_binding_only(client: httpx.Client, project: dict
 def sign_in(client: httpx.Client, path: str, key: str) -> dict[str, str]:
     address = Account.from_key(key).address
     uri = str(client.base_url).rstrip("/") + path
-    return {"SIGN-IN-WITH-X": _siwx.header(key, address, domain="127.0.0.1", uri=uri)}
+    return {"SIGN-IN-WITH-X": siwx.header(key, address, domain="127.0.0.1", uri=uri)}
 
 
 def test_only_the_wallet_that_owns_a_project_binds_it(client: httpx.Client, project: dict[str, Any]) -> None:

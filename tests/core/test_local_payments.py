@@ -24,7 +24,7 @@ from x402.http.utils import (
 from x402.mechanisms.evm.exact.register import register_exact_evm_client
 from x402.mechanisms.evm.signers import EthAccountSigner
 
-from run402_cli.client import _siwx
+from run402_cli.client import siwx
 
 KEY = "0x" + "33" * 32
 OTHER = "0x" + "44" * 32
@@ -165,7 +165,7 @@ def test_the_official_client_sdk_pays(charging: httpx.Client) -> None:
 
 def signed(client: httpx.Client, path: str, key: str = KEY) -> dict[str, str]:
     url = f"{str(client.base_url).rstrip('/')}{path}"
-    return {"SIGN-IN-WITH-X": _siwx.header(key, Account.from_key(key).address, domain="127.0.0.1", uri=url)}
+    return {"SIGN-IN-WITH-X": siwx.header(key, Account.from_key(key).address, domain="127.0.0.1", uri=url)}
 
 
 def set_tier(client: httpx.Client, tier: str, headers: dict[str, str] | None = None) -> httpx.Response:

@@ -16,7 +16,7 @@ from eth_account.messages import encode_defunct
 from gateway_kit import Live
 from siwe import SiweMessage
 
-from run402_cli.client import _siwx
+from run402_cli.client import siwx
 from run402_cli.core.callers.wallet_signatures import personal_digest, signer_of
 
 ALICE = "0x" + "11" * 32
@@ -30,7 +30,7 @@ def address(key: str) -> str:
 
 def header(key: str, uri: str, **changes: Any) -> str:
     domain = changes.pop("domain", httpx.URL(uri).host)
-    return _siwx.header(key, changes.pop("address", address(key)), domain=domain, uri=uri, **changes)
+    return siwx.header(key, changes.pop("address", address(key)), domain=domain, uri=uri, **changes)
 
 
 def decoded(value: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli.deploy._ci import guided
+from run402_cli.deploy.ci import guided
 from run402_cli.errors import ApiError, DeployError, Run402Error
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from run402_cli.surface import REVEALS
+from run402_cli.effects import REVEALS
 
 # Keys short enough to stand in a text by chance are no secrets worth looking for.
 SHORTEST = 12

@@ -22,7 +22,7 @@ PRICE = 100_000
 # Ends the process as a power cut would, when the signed request is about to leave it.
 DIE_BEFORE_SENDING = """
 import os, sys
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 send = httpx.Client._send_single_request
 def cut(self, request):
     if "payment-signature" in request.headers:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from run402_cli import advice, invocation
+from run402_cli import advice, global_options
 from run402_cli.mcp import profiles
-from run402_cli.mcp._phrases import Phrases
+from run402_cli.mcp._long_results import MAX_ENTRIES, TTL_S, Store, windowed
 from run402_cli.mcp._run import Content, Toolbox
-from run402_cli.mcp._store import MAX_ENTRIES, TTL_S, Store, windowed
+from run402_cli.mcp._wording import Phrases
 from run402_cli.mcp.tools import TOOLS
 from run402_cli.services import allowance
 from run402_cli.state.profile import Profile, select
@@ -141,7 +141,7 @@ def test_accepted_transfers_are_saved_with_their_keys_and_shown_without(
 def test_dry_run_shows_the_write_and_sends_reads_only(
     toolbox: Toolbox, wallet: str, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invocation.current, "dry_run", True)
+    monkeypatch.setattr(global_options.current, "dry_run", True)
     answer = run(toolbox, "rename_project", project_id=PROJECT, name="New")
     assert answer.structured is not None
     request = answer.structured["requests"][0]

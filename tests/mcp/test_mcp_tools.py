@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from run402_cli.effects import SURFACE
 from run402_cli.mcp import profiles
 from run402_cli.mcp._tool import DESTRUCTIVE, EFFECTS, LOCAL_READ, READ, Tool
 from run402_cli.mcp._types import schema_of
 from run402_cli.mcp.tools import TOOLS
 from run402_cli.registry import GROUPS
-from run402_cli.surface import SURFACE
 
 OTHER_TABLE = Path(__file__).resolve().parents[3] / "shared" / "contract" / "mcp-tools.yaml"
 LEFT_OUT = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli import invocation
+from run402_cli import global_options
 from run402_cli.release.discovery import (
     Origin,
     check_no_secret_values,
@@ -90,7 +90,7 @@ def test_no_manifest_offers_one_that_works(tmp_path: Path) -> None:
     assert caught.value.details is not None
     retry = caught.value.details["next_actions"][-1]
     assert retry["argv"] == ["run402", "up", str(tmp_path), "--yes"]
-    invocation.remember(["up", "--name", "brand new", "-y"])
+    global_options.remember(["up", "--name", "brand new", "-y"])
     with pytest.raises(ReleaseError) as again:
         discover(tmp_path)
     assert again.value.details is not None

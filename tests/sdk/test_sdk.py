@@ -16,7 +16,7 @@ from pytest_httpx import HTTPXMock
 
 import run402_cli
 from run402_cli import ApiError, CommandError, NetworkError, Run402, Run402Error, ValidationError
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 from run402_cli.state import profile
 
 BASE = "http://127.0.0.1:4999"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pytest_httpx import HTTPXMock
 
-from run402_cli.client import Client, _auth, _write_auth
-from run402_cli.client._urls import origin
+from run402_cli.client import Client, credentials, write_auth
+from run402_cli.client.urls import origin
 from run402_cli.errors import ApiError, CommandError
 from run402_cli.services import apply, approvals, snapshots
 from run402_cli.services.terminal import TerminalClient
@@ -152,7 +152,7 @@ def test_a_ceremony_that_fails_leaves_the_gateways_refusal(
 def test_a_body_that_was_streamed_is_not_repeated(client: Client, asked: list[Any], httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(status_code=403, json=REFUSED)
     auth = client.principal(capability="project.deploy", target={"project_id": "prj_1"})
-    assert isinstance(auth, _auth.Operator)
+    assert isinstance(auth, credentials.Operator)
     with pytest.raises(ApiError):
         client.request("POST", "/x", context="sending", auth=auth, content=iter([b"a"]))
     assert asked == []
@@ -173,7 +173,7 @@ def test_the_gateways_own_words_name_the_command_when_the_call_does_not(
     body: dict[str, Any], command: str | None
 ) -> None:
     refusal = ApiError(403, {"code": "WRITE_AUTH_REQUIRED", **body}, context="x")
-    actions = _write_auth.guidance(refusal, None).get("next_actions", [])
+    actions = write_auth.guidance(refusal, None).get("next_actions", [])
     assert [action["command"] for action in actions] == ([f"run402 operator approve {command}"] if command else [])
 
 

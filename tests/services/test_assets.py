@@ -16,7 +16,7 @@ from pytest_httpx import HTTPXMock
 
 from run402_cli.client import Client
 from run402_cli.errors import ApiError, CommandError, NetworkError, UsageError, ValidationError
-from run402_cli.services import _download, assets
+from run402_cli.services import assets, download
 from run402_cli.state.profile import Profile, current
 
 DATA = bytes(range(256)) * 4096
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(_download, "_RETRY_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "_RETRY_SECONDS", (0.0, 0.0, 0.0))
     server = Store()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -174,7 +174,7 @@ def fetch(store: Store, profile: Callable[[str], Profile], tmp_path: Path) -> It
 
         def call(name: str = "out/data.bin", **options: Any) -> Path:
             path = tmp_path / name
-            _download.download(client, "prj_1", "data.bin", str(path), **options)
+            download.download(client, "prj_1", "data.bin", str(path), **options)
             return path
 
         yield call
@@ -277,7 +277,7 @@ class TestDownload:
         with part.open("w+b") as handle:
             handle.write(b"someone else's")
             handle.flush()
-            assert _download._lock(handle)
+            assert download._lock(handle)
             assert fetch().read_bytes() == DATA
             handle.seek(0)
             assert handle.read() == b"someone else's"
@@ -286,7 +286,7 @@ class TestDownload:
 def test_an_error_answer_keeps_the_gateways_code(client: Client, httpx_mock: HTTPXMock, tmp_path: Path) -> None:
     httpx_mock.add_response(status_code=404, json={"code": "BLOB_NOT_FOUND", "message": "no such asset"})
     with pytest.raises(ApiError) as caught:
-        _download.download(client, "prj_1", "a.txt", str(tmp_path / "a.txt"))
+        download.download(client, "prj_1", "a.txt", str(tmp_path / "a.txt"))
     assert (caught.value.code, caught.value.http) == ("BLOB_NOT_FOUND", 404)
     assert left(tmp_path) == []
 
@@ -306,4 +306,4 @@ def test_an_error_answer_keeps_the_gateways_code(client: Client, httpx_mock: HTT
     ],
 )
 def test_where_a_digest_is_announced(headers: dict[str, str], digest: str | None) -> None:
-    assert _download.expected_sha256(headers) == digest
+    assert download.expected_sha256(headers) == digest

@@ -12,7 +12,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from run402_cli import __version__
-from run402_cli.client import Client, _siwx
+from run402_cli.client import Client, siwx
 from run402_cli.errors import CommandError, NetworkError, ValidationError
 from run402_cli.release.ci_delegation import delegation
 from run402_cli.services import ci, ci_session, ci_workflow, github
@@ -28,7 +28,7 @@ SIGNATURE = (
 
 def test_the_signature_equals_the_known_one() -> None:
     made = delegation("prj_abc", "repo:tal/myapp:ref:refs/heads/main", nonce=NONCE, github_repository_id="892341")
-    header = _siwx.header(
+    header = siwx.header(
         KEY,
         ADDRESS,
         domain="api.run402.com",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run402_cli.services import _instants
+from run402_cli.services import instants
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from run402_cli.services import _instants
     ],
 )
 def test_instants_are_read(text: str, milliseconds: int) -> None:
-    assert _instants.epoch_ms(text) == milliseconds
+    assert instants.epoch_ms(text) == milliseconds
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ def test_instants_are_read(text: str, milliseconds: int) -> None:
     ],
 )
 def test_other_texts_are_no_instants(text: str) -> None:
-    assert _instants.epoch_ms(text) is None
+    assert instants.epoch_ms(text) is None
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)))
 def test_iso_and_epoch_agree(moment: datetime) -> None:
     text = moment.replace(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    milliseconds = _instants.epoch_ms(text)
+    milliseconds = instants.epoch_ms(text)
     assert milliseconds is not None
-    assert _instants.iso(milliseconds) == text
-    assert _instants.any_date_ms(text) == milliseconds
+    assert instants.iso(milliseconds) == text
+    assert instants.any_date_ms(text) == milliseconds
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_iso_and_epoch_agree(moment: datetime) -> None:
     ],
 )
 def test_dates_in_other_forms_are_read(text: str, iso: str) -> None:
-    milliseconds = _instants.any_date_ms(text)
+    milliseconds = instants.any_date_ms(text)
     assert milliseconds is not None
-    assert _instants.iso(milliseconds) == iso
+    assert instants.iso(milliseconds) == iso
 
 
 @given(st.text())
 def test_no_text_breaks_a_reader(text: str) -> None:
-    for value in (_instants.epoch_ms(text), _instants.any_date_ms(text), _instants.duration_seconds(text)):
+    for value in (instants.epoch_ms(text), instants.any_date_ms(text), instants.duration_seconds(text)):
         assert value is None or isinstance(value, int)
 
 
@@ -75,9 +75,9 @@ def test_no_text_breaks_a_reader(text: str) -> None:
     ],
 )
 def test_durations_are_read(text: str, seconds: int) -> None:
-    assert _instants.duration_seconds(text) == seconds
+    assert instants.duration_seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "-5m", "5 weeks", "1e3s", "5m5s", "9" * 400 + "d", "99999999999d"])
 def test_other_texts_are_no_durations(text: str) -> None:
-    assert _instants.duration_seconds(text) is None
+    assert instants.duration_seconds(text) is None

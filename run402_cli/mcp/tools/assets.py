@@ -64,7 +64,7 @@ def _utf8(name: str, text: str) -> bytes:
 
 
 def _get(call: Call) -> dict[str, Any]:
-    from run402_cli.services._download import download
+    from run402_cli.services.download import download
 
     path = call["output_path"]
     done = download(call.client, call.project, call["key"], path, overwrite=True)

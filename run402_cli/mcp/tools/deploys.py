@@ -12,7 +12,7 @@ from typing import Any
 
 from run402_cli import deploy
 from run402_cli.deploy import diagnosis
-from run402_cli.deploy._errors import continued_by_rerun
+from run402_cli.deploy.errors import continued_by_rerun
 from run402_cli.errors import DeployError, ValidationError
 from run402_cli.mcp import _text
 from run402_cli.mcp._tool import DESTRUCTIVE, PROJECT, READ, WRITE, Call, Reply, Tool, may, need, tool
@@ -126,11 +126,11 @@ def _resume(call: Call) -> Reply:
 
 
 def _rehearse(call: Call) -> Any:
-    from run402_cli.deploy import _rehearse
+    from run402_cli.deploy import rehearsals
 
     body = {"teardown": call["teardown"]}
     rehearsal = apply.rehearse(call.client, call["project_id"], call["plan_id"], body)
-    return Reply({"ok": _rehearse.passed(rehearsal), "rehearsal": rehearsal})
+    return Reply({"ok": rehearsals.passed(rehearsal), "rehearsal": rehearsal})
 
 
 # -- looking ------------------------------------------------------------------------------------------------------------
@@ -159,11 +159,11 @@ def _operation_events(call: Call) -> Any:
 
 
 def _verify_edge(call: Call) -> Reply:
-    from run402_cli.up import _edge
+    from run402_cli.up import edge
 
     apply.require_operation_id(call["operation_id"])
     timeout_s = float(call["timeout_seconds"]) if call["wait"] else None
-    found = _edge.coherence(
+    found = edge.coherence(
         call.client, call.project, call["operation_id"], timeout_s=timeout_s, emit=lambda _event: None
     )
     report = found["report"] if isinstance(found["report"], dict) else {}

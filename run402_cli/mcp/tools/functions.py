@@ -21,7 +21,7 @@ from run402_cli.mcp._tool import (
     need,
     tool,
 )
-from run402_cli.services import _instants, errors, function_runs, functions, jobs, secrets
+from run402_cli.services import errors, function_runs, functions, instants, jobs, secrets
 
 _NAME = need("name", about="Name of the function.")
 _RUN = need("run_id", about="Run id, fnrun_...")
@@ -98,7 +98,7 @@ def _logs(call: Call) -> Any:
 
 def _moment(text: Any) -> int:
     """Milliseconds since 1970 of `since`."""
-    moment = _instants.epoch_ms(str(text))
+    moment = instants.epoch_ms(str(text))
     if moment is None:
         raise ValidationError(
             f"since {text!r} is not a time. Write 2026-03-15T12:00:00Z, or milliseconds since 1970.",
@@ -162,7 +162,7 @@ def _list_runs(call: Call) -> Any:
 
 
 def _job_logs(call: Call) -> Any:
-    since = None if call["since"] is None else _instants.iso(_moment(call["since"]))
+    since = None if call["since"] is None else instants.iso(_moment(call["since"]))
     return jobs.logs(call.client, call.project, call["job_id"], tail=call["tail"], since=since)
 
 

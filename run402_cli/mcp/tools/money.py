@@ -81,10 +81,10 @@ def _funded(call: Call, rail: str) -> str:
         return "funded before"
     try:
         if rail == "mpp":
-            from run402_cli.client import _chain
+            from run402_cli.client.payments import chain
 
             address = funds.require(profile).address
-            if not _chain.call(call.client.http, _chain.PATH_USD.rpc_url, "tempo_fundAddress", [address]):
+            if not chain.call(call.client.http, chain.PATH_USD.rpc_url, "tempo_fundAddress", [address]):
                 return "the Tempo faucet gave nothing; call init again later"
         else:
             allowance.faucet(call.client, funds.require(profile).address)

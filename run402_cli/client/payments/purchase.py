@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from run402_cli import advice, as_typed
-from run402_cli.client import _payment_errors, _x402
-from run402_cli.client._httpx import httpx
-from run402_cli.client._payment_errors import usd
-from run402_cli.client._payments import Payment, Signed, Unpaid, body_fields, receipt_header
-from run402_cli.client._x402 import Challenge, ChallengeError, Receipt, Requirement
+from run402_cli.client.http import httpx
+from run402_cli.client.payments import errors, x402
+from run402_cli.client.payments.errors import usd
+from run402_cli.client.payments.gateway import Payment, Signed, Unpaid, body_fields, receipt_header
+from run402_cli.client.payments.x402 import Challenge, ChallengeError, Receipt, Requirement
 from run402_cli.errors import PaymentError
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.profile import Profile
@@ -92,14 +92,14 @@ class BuyerPayment(Payment):
 
     def eligible(self, challenge: Challenge) -> list[Requirement]:
         on_base = [offer for offer in challenge.requirements if offer.is_base]
-        networks = {"challenge_networks": challenge.networks, "wallet_networks": list(_x402.USDC)}
+        networks = {"challenge_networks": challenge.networks, "wallet_networks": list(x402.USDC)}
         if not on_base:
             raise _unsupported("No offer is of scheme `exact` on Base or Base Sepolia.", networks)
         usdc = [offer for offer in on_base if offer.is_usdc]
         if not usdc:
             assets = {
                 "challenge_assets": [offer.asset for offer in on_base],
-                "wallet_assets": list(_x402.USDC.values()),
+                "wallet_assets": list(x402.USDC.values()),
             }
             raise _unsupported("The asked-for token is not USDC of that network.", {**networks, **assets})
         if any(offer.amount is None for offer in usdc):
@@ -138,7 +138,7 @@ class BuyerPayment(Payment):
         raise self.ambiguous(f"the seller answered HTTP {response.status_code} to it")
 
     def _check_receipt(self, signed: Signed, response: httpx.Response) -> None:
-        receipt = _x402.parse_receipt(receipt_header(response))
+        receipt = x402.parse_receipt(receipt_header(response))
         same_network = receipt is not None and receipt.network == signed.requirement.network
         if receipt is not None and receipt.success and receipt.transaction and same_network:
             signed.attempt.note("completed", "completed", transaction=receipt.transaction)
@@ -179,11 +179,11 @@ class BuyerPayment(Payment):
         return settlement_failed(str(cause), upstream_code="X402_ATTEMPT_JOURNAL_FAILED", retryable=True)
 
     def insufficient_funds(self, balances: Mapping[str, int], wanted: Sequence[Mapping[str, Any]]) -> PaymentError:
-        details = _payment_errors.funds_details(balances, wanted, self.allowance.address)
+        details = errors.funds_details(balances, wanted, self.allowance.address)
         return unfunded("the wallet does not hold enough USDC for this price", **details)
 
     def rpc_failed(self, network: str, attempts: Sequence[Mapping[str, Any]]) -> PaymentError:
-        cause = _payment_errors.rpc_failed(network, attempts)
+        cause = errors.rpc_failed(network, attempts)
         return settlement_failed(
             f"the wallet's balance on {network} could not be read", upstream_code=cause.code, retryable=True
         )
@@ -208,7 +208,7 @@ class BuyerPayment(Payment):
                 "Repeating the identical command does not pay twice: the same signed payment is presented while it is "
                 "valid, and afterwards the chain is asked. See it: run402 allowance ledger"
             ),
-            next_actions=_payment_errors.unknown_actions(attempt_id),
+            next_actions=errors.unknown_actions(attempt_id),
         )
 
 
@@ -260,7 +260,7 @@ def _x402_error(fields: Mapping[str, Any], response: httpx.Response) -> str | No
     reason = details.get("x402_error") if isinstance(details, dict) else None
     if isinstance(reason, str):
         return reason
-    return _x402.challenge_error(response.headers.get("payment-required", ""))
+    return x402.challenge_error(response.headers.get("payment-required", ""))
 
 
 def _passed_through(fields: dict[str, Any], headers: dict[str, Any]) -> PaymentError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from urllib.parse import urlsplit
 
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 from run402_cli.state.allowance import Allowance
 
 Flow = Generator[httpx.Request, httpx.Response, None]
@@ -45,10 +45,10 @@ class Siwx(httpx.Auth):
         self._allowance = allowance
 
     def auth_flow(self, request: httpx.Request) -> Flow:
-        from run402_cli.client import _siwx  # the curve and hash libraries: only a signed request pays for them
+        from run402_cli.client import siwx
 
         uri = request.extensions.get(SIGNED_URI) or str(request.url)
-        request.headers["SIGN-IN-WITH-X"] = _siwx.header(
+        request.headers["SIGN-IN-WITH-X"] = siwx.header(
             self._allowance.private_key,
             self._allowance.address,
             domain=(urlsplit(uri).hostname or "").lower(),

@@ -23,7 +23,7 @@ from run402_cli.errors import CommandError, NetworkError, UsageError, Validation
 from run402_cli.services.assets import blob_path
 
 if TYPE_CHECKING:
-    from run402_cli.client._httpx import httpx
+    from run402_cli.client.http import httpx
 
 _RETRY_SECONDS = (1.0, 2.0, 4.0)
 _COPY_BYTES = 1 << 20

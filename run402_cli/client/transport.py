@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-from run402_cli.client._httpx import httpx, load_core
+from run402_cli.client.http import httpx, load_core
 from run402_cli.errors import EnvironmentFault
 from run402_cli.partial_imports import later
 from run402_cli.proxies import Proxies, Proxy

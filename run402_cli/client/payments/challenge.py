@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 
 CHALLENGE = "payment-required"
 _MAX_BODY = 1 << 20

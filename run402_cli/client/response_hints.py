@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from run402_cli.client._httpx import httpx
+    from run402_cli.client.http import httpx
 
 _BUSY = (429, 503)
 # Signed requests are valid for minutes; half of that is never the clock's fault.

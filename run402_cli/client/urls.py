@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 
 _SAFE = "!'()*~-._"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy import _follow, _plans, _steps
-from run402_cli.deploy._errors import continued_by_rerun
 from run402_cli.deploy._options import ApplyOptions, Emit
+from run402_cli.deploy.errors import continued_by_rerun
 from run402_cli.errors import DeployError
 from run402_cli.services import apply as apply_service
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from run402_cli import advice, invocation
-from run402_cli.client import _chain, _payment_errors, _paywall, _x402
-from run402_cli.client._httpx import httpx
-from run402_cli.client._payment_errors import usd
-from run402_cli.client._x402 import Authorization, Challenge, ChallengeError, Requirement
+from run402_cli import advice, global_options
+from run402_cli.client.http import httpx
+from run402_cli.client.payments import chain, challenge, errors, x402
+from run402_cli.client.payments.errors import usd
+from run402_cli.client.payments.x402 import Authorization, Challenge, ChallengeError, Requirement
 from run402_cli.errors import CommandError, DryRun, PaymentError
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.attempts import Attempt, Journal, JournalError, intent_sha256
@@ -73,7 +73,7 @@ class Payment(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Flow:
         """Yields the paid request, sees its answer. Holds the intent's lock, so that nobody else pays for it meanwhile."""
-        if invocation.current.dry_run:
+        if global_options.current.dry_run:
             from run402_cli.client import _trace
 
             raise DryRun(requests=[_trace.described(request)])
@@ -99,7 +99,7 @@ class Payment(httpx.Auth):
             self.conclude(signed, response)
             kept = signed.attempt.fields
             names = ("payment_attempt_id", "amount_usd_micros", "network", "pay_to", "transaction")
-            invocation.current.payments.append({name: kept.get(name) for name in names})
+            global_options.current.payments.append({name: kept.get(name) for name in names})
 
     def _lost(self, attempt: Attempt) -> None:
         attempt.note("ambiguous", "ambiguous", last_error_code="X402_PAYMENT_OUTCOME_AMBIGUOUS")
@@ -169,10 +169,10 @@ class Payment(httpx.Auth):
     def _resolve(self, prior: Attempt) -> None:
         """Returns when it is certain that the attempt moved nothing and never will; PaymentError otherwise."""
         if prior.state == "completed":
-            raise _payment_errors.already_paid(prior)
+            raise errors.already_paid(prior)
         fields = prior.fields
         try:
-            used = _chain.authorization_used(
+            used = chain.authorization_used(
                 self.http, fields["network"], fields["asset"], payer=fields["payer"], nonce=fields["nonce"]
             )
             over = time.time() > int(fields["valid_before"]) + _GRACE_S
@@ -180,7 +180,7 @@ class Payment(httpx.Auth):
             used, over = None, False
         if used:
             prior.note("completed", "completed", resolved_by="chain")
-            raise _payment_errors.already_paid(prior)
+            raise errors.already_paid(prior)
         if used is False and over:
             prior.note("failed", "not_started", last_error_code="AUTHORIZATION_EXPIRED", resolved_by="chain")
             return
@@ -198,12 +198,12 @@ class Payment(httpx.Auth):
             raise ChallengeError(f"the request was redirected to {response.url.host}, which asks for the money")
         if any(name in self.unpaid.request.headers for name in _HEADERS):
             raise ChallengeError("the request carried a payment already")
-        if _paywall.CHALLENGE in response.headers:
-            return _x402.parse_header(response.headers[_paywall.CHALLENGE], url_safe=self.url_safe)
-        body = _paywall.v1_body(response)
+        if challenge.CHALLENGE in response.headers:
+            return x402.parse_header(response.headers[challenge.CHALLENGE], url_safe=self.url_safe)
+        body = challenge.v1_body(response)
         if body is None:
             raise ChallengeError("the answer asks for no x402 payment")
-        return _x402.parse_body(body)
+        return x402.parse_body(body)
 
     url_safe = False
 
@@ -237,9 +237,7 @@ class Payment(httpx.Auth):
         raise self._over("per_payment", limit, amount)
 
     def _over(self, kind: str, limit: int, amount: int, spent: int | None = None) -> PaymentError:
-        return _payment_errors.over_limit(
-            kind, limit=limit, amount=amount, spent=spent, default=False, details=self._details()
-        )
+        return errors.over_limit(kind, limit=limit, amount=amount, spent=spent, default=False, details=self._details())
 
     def affordable(self, offers: list[Requirement]) -> list[Requirement]:
         """The offers that the balance covers, direct authorizations only when there is one; the seller's order is kept."""
@@ -262,15 +260,15 @@ class Payment(httpx.Auth):
         if covered:
             return covered
         for network, amount in found.items():
-            if isinstance(amount, _chain.Unreadable):
+            if isinstance(amount, chain.Unreadable):
                 raise self.rpc_failed(network, amount.attempts)
         wanted = [{"network": offer.network, "amount": str(offer.amount)} for offer in offers]
         raise self.insufficient_funds(balances, wanted)
 
-    def _balance(self, network: str) -> int | _chain.Unreadable:
+    def _balance(self, network: str) -> int | chain.Unreadable:
         try:
-            return _chain.usdc_balance(self.http, network, _x402.USDC[network], self.allowance.address)
-        except _chain.Unreadable as exc:
+            return chain.usdc_balance(self.http, network, x402.USDC[network], self.allowance.address)
+        except chain.Unreadable as exc:
             return exc
 
     # -- signing --------------------------------------------------------------------------------------------------------
@@ -280,7 +278,7 @@ class Payment(httpx.Auth):
         assert self.attempt is not None
         with self.journal.accounting():
             requirement = self._within_day(offers, load_limits(self.folder))
-            authorization = _x402.authorize(
+            authorization = x402.authorize(
                 requirement,
                 payer=self.allowance.address,
                 version=challenge.version,
@@ -306,8 +304,8 @@ class Payment(httpx.Auth):
         authorization: Authorization,
         **more: Any,
     ) -> Signed:
-        signature = _x402.sign(self.allowance.private_key, requirement, authorization)
-        header = _x402.payment_header(challenge, requirement, authorization, signature)
+        signature = x402.sign(self.allowance.private_key, requirement, authorization)
+        header = x402.payment_header(challenge, requirement, authorization, signature)
         attempt.update(
             "submitting",
             "in_progress",
@@ -332,7 +330,7 @@ class Payment(httpx.Auth):
     def conclude(self, signed: Signed, response: httpx.Response) -> None:
         """Journal the end. 2xx is success, whatever the receipt says; anything else leaves the outcome open."""
         if response.is_success:
-            receipt = _x402.parse_receipt(receipt_header(response))
+            receipt = x402.parse_receipt(receipt_header(response))
             transaction = receipt.transaction if receipt is not None and receipt.success else None
             signed.attempt.note("completed", "completed", transaction=transaction or None)
             return
@@ -342,22 +340,22 @@ class Payment(httpx.Auth):
         raise error
 
     def _details(self) -> dict[str, Any]:
-        return _payment_errors.attempt_details(self.attempt, self._about, self.phase)
+        return errors.attempt_details(self.attempt, self._about, self.phase)
 
     def signing_failed(self, reason: str, *, hint: str | None = None) -> PaymentError:
-        return _payment_errors.signing_failed(reason, self._details(), hint=hint)
+        return errors.signing_failed(reason, self._details(), hint=hint)
 
     def journal_failed(self, cause: Exception) -> PaymentError:
-        return _payment_errors.journal_failed(str(cause), self._details())
+        return errors.journal_failed(str(cause), self._details())
 
     def insufficient_funds(self, balances: Mapping[str, int], wanted: Sequence[Mapping[str, Any]]) -> PaymentError:
-        return _payment_errors.insufficient_funds(balances, wanted, self.allowance.address)
+        return errors.insufficient_funds(balances, wanted, self.allowance.address)
 
     def rpc_failed(self, network: str, attempts: Sequence[Mapping[str, Any]]) -> PaymentError:
-        return _payment_errors.rpc_failed(network, attempts)
+        return errors.rpc_failed(network, attempts)
 
     def ambiguous(self, reason: str) -> PaymentError:
-        return _payment_errors.ambiguous(reason, self._details())
+        return errors.ambiguous(reason, self._details())
 
     def lost(self, exc: Exception) -> PaymentError:
         """The error of a paid request that got no answer. httpx's text is not used: it may repeat a header."""

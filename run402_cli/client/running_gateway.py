@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from run402_cli.client._httpx import httpx
-from run402_cli.client._urls import origin
+from run402_cli.client.http import httpx
+from run402_cli.client.urls import origin
 from run402_cli.local_gateway import default_data_dir
 from run402_cli.state.catalogue import GATEWAY
 from run402_cli.state.files import DamagedState, read_state

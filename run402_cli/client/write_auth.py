@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import _auth
+from run402_cli.client import credentials
 from run402_cli.errors import ApiError
 
 # What `operator approve` can mint, and the kind of target that each is for.
@@ -34,7 +34,7 @@ def guidance(refusal: ApiError, auth: object) -> dict[str, Any]:
 
 def _wanted(refusal: ApiError, auth: object) -> tuple[Any, Mapping[str, Any]]:
     """The capability and target of the call, else what the gateway names."""
-    if isinstance(auth, _auth.Operator):
+    if isinstance(auth, credentials.Operator):
         return auth.capability, auth.target
     details = refusal.fields.get("details")
     return (details.get("capability"), details) if isinstance(details, dict) else (None, {})

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from run402_cli.client._signing import address_of, checksum_address, sign_digest
+from run402_cli.client.signing import address_of, checksum_address, sign_digest
 from run402_cli.keccak import keccak256
 
 V1_NETWORKS = {"base": "eip155:8453", "base-sepolia": "eip155:84532"}

@@ -60,7 +60,7 @@ class Invocation:
         self.http_timeout: float | None = None
         self.quiet = False
         self.verbose = False
-        # The command as surface.py names it ("projects sql"), once it runs; what it has done so far, for an error that
+        # The command as effects.py names it ("projects sql"), once it runs; what it has done so far, for an error that
         # has to say so: whether a request that may change something was sent, and each payment that went through.
         self.command = ""
         self.wrote = False

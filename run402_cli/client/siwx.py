@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from run402_cli.client._signing import checksum_address, personal_sign
+from run402_cli.client.signing import checksum_address, personal_sign
 
 STATEMENT = "Sign in to Run402"
 CHAIN_ID = "eip155:84532"

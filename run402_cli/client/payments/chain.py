@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from run402_cli.client._httpx import httpx
+from run402_cli.client.http import httpx
 
 # Marks a POST that changes nothing, for --dry-run.
 READS = "run402_reads"
