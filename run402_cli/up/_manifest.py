@@ -56,11 +56,13 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
             return Found(path, document.value, None, is_app=True), None
         found = Found(path, document.value, document.project)
     manifest = found.normalized(run.options.project or found.project or PLACEHOLDER_PROJECT)
+    unknown = manifest.project == PLACEHOLDER_PROJECT
     step.to(
         "succeeded",
         manifest_kind="release",
         manifest_path=str(path),
-        project_id=None if manifest.project == PLACEHOLDER_PROJECT else manifest.project,
+        # A deploy tells it as recorded; what is only read does not show a project that there is not.
+        project_id=None if unknown and (run.options.dry_run or run.options.mode == "plan") else manifest.project,
         idempotency_key=manifest.idempotency_key,
     )
     return found, manifest

@@ -382,10 +382,9 @@ def test_two_interrupted_uploads_send_each_object_once(cloud: Deployer) -> None:
     assert len(sent) == len(set(sent)) == len(FILES) + 1
 
 
-def test_a_gateway_that_is_not_running_is_named_with_the_command_that_starts_it(deployer: Deployer) -> None:
-    port = deployer.proxy.base.rsplit(":", 1)[1]
+def test_a_gateway_that_runs_on_another_port_is_named_with_the_command_that_uses_it(deployer: Deployer) -> None:
     deployer.proxy.close()
     envelope = deployer.apply().envelope
     assert envelope["code"] == "NETWORK_ERROR"
     commands = [action["command"] for action in envelope["next_actions"]]
-    assert commands == [f"run402 core start --port {port}", "run402 deploy apply --manifest app.json"]
+    assert commands == ["run402 core start --use", "run402 deploy apply --manifest app.json"]

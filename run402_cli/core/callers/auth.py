@@ -11,6 +11,7 @@ from jwt.api_jws import PyJWS
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli import advice
 from run402_cli.core.callers.credential_rows import find_credential
 from run402_cli.core.callers.siwx import caller, check_owner
 from run402_cli.core.db import Connection
@@ -57,7 +58,9 @@ async def _no_id(conn: Connection, text: str) -> GatewayError:
     named = [project.project_id for project in await rows.visible(conn, caller.get()) if project.name == text]
     told = "Ids begin with prj_; `run402 projects list` prints yours."
     if len(named) == 1:
-        told = f"It is the name of {named[0]}: `run402 projects use {named[0]}` makes that the active one."
+        told = (
+            f"It is the name of {named[0]}: `{advice.command('projects', 'use', named[0])}` makes that the active one."
+        )
     more = {"project_id": named[0]} if len(named) == 1 else {}
     message = f"{text!r} is not a project id. {told}"
     return GatewayError(400, "invalid_project_id", message, code="INVALID_PROJECT_ID", **more)

@@ -20,18 +20,18 @@ async def _service_key_of_path(conn: Connection, request: Request) -> Project:
 
 
 async def _service_key_no_other(conn: Connection, request: Request) -> Project:
-    """The project of the path, if the caller holds its service key. 401, 403 FORBIDDEN for a key of another project."""
+    """The project of the path, if the caller holds its service key. 401 without a key, 403 FORBIDDEN for any other."""
     project = await project_by_id(conn, request.path_params["project_id"])
     key = presented_key(request)
-    holder = await key_holder(conn, key) if key else None
-    if holder is None:
+    if not key:
         raise GatewayError(
             401,
             "authentication_required",
             f"Send the service key of {project.project_id} in the apikey header or as bearer token.",
             code="AUTHENTICATION_REQUIRED",
         )
-    if holder[1] != "service" or holder[0].project_id != project.project_id:
+    holder = await key_holder(conn, key)
+    if holder is None or holder[1] != "service" or holder[0].project_id != project.project_id:
         raise GatewayError(
             403,
             "forbidden",
