@@ -65,7 +65,7 @@ def request(
     sql = _unread_sql(answer, release)
     if not sql:
         return answer
-    with left_behind(phase="plan"):
+    with left_behind(phase="plan", operation_id=answer.get("operation_id"), plan_id=answer.get("plan_id")):
         send_missing(client, project_id, [item.entry() for item in sql.values()], sql, workers=1, emit=silent)
     return apply_service.plan(client, project_id, body, dry_run=dry_run)
 
