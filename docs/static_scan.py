@@ -227,7 +227,7 @@ class Source:
                 if node.value in self.variables and unit.module != _TABLE_OF_VARIABLES:
                     out.environment.add(node.value)
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Verdict":
-                out.verdicts |= {int(str(arg.value)) for arg in node.args if isinstance(arg, ast.Constant)}
+                out.verdicts |= {int(str(arg.value)) for arg in node.args[:1] if isinstance(arg, ast.Constant)}
             elif isinstance(node, ast.keyword) and node.arg == "exit_code" and isinstance(node.value, ast.Constant):
                 out.exits.add(int(str(node.value.value)))
         return out

@@ -195,7 +195,6 @@ class NetworkError(Run402Error):
         return out
 
 
-# Body keys that belong to the classified error and may be filled in when the gateway left them out.
 # What to look at after a refusal that this program names itself, and why.
 _LOOK = {
     "UNAUTHORIZED": (("status",), "It shows the wallet and the gateway in use."),
@@ -460,10 +459,18 @@ class Interrupted(BaseException):
 
 
 class Verdict(BaseException):
-    """The command ends with an exit code that is no error: its answer is on stdout, and it is no, or it ends as a child did.
+    """The command ends with an exit code that is no error: its answer is on stdout, and it is no.
 
-    Only main.py exits; no handler of errors on the way there catches this.
+    `why` and `next_command` are for stderr. Only main.py exits; no handler of errors on the way there catches this.
     """
+
+    def __init__(self, exit_code: int, why: str, next_command: str) -> None:
+        super().__init__(exit_code, why, next_command)
+        self.exit_code, self.why, self.next_command = exit_code, why, next_command
+
+
+class ChildEnded(BaseException):
+    """The command was another program, has ended as that did, and has nothing to add."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(exit_code)

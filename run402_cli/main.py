@@ -94,7 +94,7 @@ def _plain(text: str) -> int:
 
 
 def _guarded(args: list[str]) -> int:
-    from run402_cli.errors import DryRun, Interrupted, OutputLost, Run402Error, Verdict
+    from run402_cli.errors import ChildEnded, DryRun, Interrupted, OutputLost, Run402Error, Verdict
 
     try:
         try:
@@ -112,6 +112,11 @@ def _guarded(args: list[str]) -> int:
         stop = exc if isinstance(exc, Interrupted) else Interrupted("SIGINT", 130)
         return _report(failures.interrupted(stop), stop.exit_code)
     except Verdict as exc:
+        from run402_cli import output
+
+        output.verdict(exc.why, exc.next_command)
+        return exc.exit_code
+    except ChildEnded as exc:
         return exc.exit_code
     except SystemExit as exc:  # of a library
         return exc.code if isinstance(exc.code, int) else 1 if exc.code else 0

@@ -109,7 +109,7 @@ def request(text: str) -> None:
 
 
 def verdict(why: str, next_command: str) -> None:
-    """Print why the answer is no and what to run, one plain line on stderr: before each exit that is no error.
+    """Print why the answer is no and what to run, as one plain line on stderr; main prints it for each `Verdict`.
 
     The result is on stdout as always, but --jq, --fields and --human may show none of it; --quiet does not hide the line.
     """

@@ -103,10 +103,9 @@ def redacted(value: Any) -> Any:
     if isinstance(value, str):
         return _without_project_keys(value)
     if isinstance(value, dict):
+        shown = _open(value)
         return {
-            key: REDACTED
-            if isinstance(item, str) and sounds_secret(key) and key not in _open(value)
-            else redacted(item)
+            key: REDACTED if isinstance(item, str) and sounds_secret(key) and key not in shown else redacted(item)
             for key, item in value.items()
         }
     return [redacted(item) for item in value] if isinstance(value, list) else value

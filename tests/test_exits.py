@@ -10,9 +10,10 @@ from typing import Any
 import click
 import pytest
 
-from run402_cli import command_schemas, exits
+from run402_cli import command_schemas, exits, main
 from run402_cli.commands._command import Command
 from run402_cli.effects import SURFACE
+from run402_cli.errors import Verdict
 from run402_cli.registry import GROUPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,17 +115,26 @@ def test_the_schema_has_the_table() -> None:
     assert command_schemas.entry("deploy verify")["outcomes"] == {"0": "gateway and edge agree", "2": "they do not"}
 
 
-def blocks(tree: ast.AST) -> list[list[ast.stmt]]:
-    """Every list of statements that run one after the other."""
-    found = [getattr(node, field, None) for node in ast.walk(tree) for field in ("body", "orelse", "finalbody")]
-    return [block for block in found if isinstance(block, list)]
-
-
 @pytest.mark.parametrize("path", sorted((ROOT / "run402_cli" / "commands").glob("*.py")), ids=lambda path: path.stem)
 def test_an_exit_that_is_no_error_says_why_and_what_to_run(path: Path) -> None:
-    for block in blocks(ast.parse(path.read_text(encoding="utf-8"))):
-        texts = [ast.unparse(statement) for statement in block]
-        for at, text in enumerate(texts):
-            if text.startswith("raise Verdict") and path.stem != "dev":  # dev ends as its child does
-                before = texts[at - 1] if at else ""
-                assert before.startswith(("output.verdict(", "_tell_failed(")), f"{path.name}: {before}"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            told = ast.unparse(node)
+            if node.func.id == "Verdict":
+                assert len(node.args) == 3 and all(map(says_something, node.args)), f"{path.name}: {told}"
+            assert node.func.id != "ChildEnded" or path.stem == "dev", f"{path.name}: {told}"
+
+
+def says_something(value: ast.expr) -> bool:
+    return not isinstance(value, ast.Constant) or bool(value.value)
+
+
+def test_main_prints_why_the_answer_is_no_and_what_to_run(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def says_no(args: list[str]) -> None:
+        raise Verdict(2, "It is closed.", "run402 open")
+
+    monkeypatch.setattr(main, "_dispatch", says_no)
+    assert main._guarded([]) == 2
+    assert capfd.readouterr() == ("", "It is closed. Next: run402 open\n")

@@ -27,14 +27,13 @@ def told(envelope: dict[str, Any], project_id: str) -> dict[str, Any]:
     if linked is None or linked == project_id:
         return {**envelope, "note": note}
     note += f" This directory is linked to {linked}, which `run402 up` uses."
-    known = SURFACE.get(global_options.current.command)
-    told = secrecy.CommandLine(as_typed.words())
-    if known is None or known.effect == "destructive" or not told.flags.get("--project"):
+    effect, typed = _repeatable(), secrecy.CommandLine(as_typed.words())
+    if effect is None or not typed.flags.get("--project"):
         return {**envelope, "note": note}
     action = advice.run(*as_typed.again("--project", linked), why=f"This directory is linked to {linked}.")
     listed = envelope.get("next_actions")
     others = listed if isinstance(listed, list) else []
-    return {**envelope, "note": note, "next_actions": [action, *others] if known.effect == READ else [*others, action]}
+    return {**envelope, "note": note, "next_actions": [action, *others] if effect == READ else [*others, action]}
 
 
 def by_id(envelope: dict[str, Any]) -> dict[str, Any]:
@@ -42,8 +41,8 @@ def by_id(envelope: dict[str, Any]) -> dict[str, Any]:
 
     A command that deletes is left as it is, and looks at the list of projects.
     """
-    project_id, known = envelope.get("project_id"), SURFACE.get(global_options.current.command)
-    if not isinstance(project_id, str) or known is None or known.effect == "destructive":
+    project_id = envelope.get("project_id")
+    if not isinstance(project_id, str) or _repeatable() is None:
         return envelope
     typed = secrecy.CommandLine(as_typed.words())
     wrong = typed.given.get("--project") or next(iter(typed.bare), "")
@@ -51,6 +50,12 @@ def by_id(envelope: dict[str, Any]) -> dict[str, Any]:
     if not words:
         return envelope
     return {**envelope, "next_actions": [advice.run(*words, why=f"{wrong} is the name of {project_id}.")]}
+
+
+def _repeatable() -> str | None:
+    """What the running command does, when it may be named as a next step on another project."""
+    known = SURFACE.get(global_options.current.command)
+    return None if known is None or known.effect == "destructive" else known.effect
 
 
 def _may_be_anothers(envelope: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from run402_cli import advice, exits, global_options, helptext, output, suggest
-from run402_cli.errors import CommandError, FlagError, UsageError
+from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
 from run402_cli.partial_imports import later
 from run402_cli.suggest import did_you_mean
 
@@ -226,6 +226,13 @@ def unknown_flag(flag: str, known: Iterable[str], *, as_data: str = "") -> Comma
         hint=f"Add --help to the command to see its flags.{as_data}",
         details={"flag": flag, "closest": near},
     )
+
+
+def needs_action(context: click.Context, actions: Iterable[str], *values: str) -> Verdict:
+    """No action follows the name of a group inside a group: its help, and `list` with `values` as what to run."""
+    output.emit_text(context.get_help())
+    name = context.command_path.removeprefix("run402 ")
+    return Verdict(1, f"{name} needs an action: {', '.join(actions)}.", advice.command(*name.split(), "list", *values))
 
 
 def run(command: click.Command, args: list[str], *, prog: str) -> None:

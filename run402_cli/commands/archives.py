@@ -38,8 +38,7 @@ def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
     if not report["ok"]:
         found = [each for each in report["diagnostics"] if each["severity"] == "blocking"]
         new = advice.command("projects", "export", "--output", advice.Blank("file"))
-        output.verdict(f"It is no whole and safe archive: {found[0]['message']}", new)
-        raise Verdict(1)
+        raise Verdict(1, f"It is no whole and safe archive: {found[0]['message']}", new)
 
 
 @app.command("inspect", example="run402 archives inspect backup.r402ar | jq .archive.required_secrets")

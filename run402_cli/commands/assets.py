@@ -316,7 +316,6 @@ def diagnose(url: UrlWord = None, project: ProjectOpt = None) -> None:
     if not assets.is_fresh(diagnosis):
         expected, seen = diagnosis["expected_sha256"], diagnosis["observed_sha256"]
         wait = ("cdn", "wait-fresh", address, "--sha", expected or advice.Blank("sha256"), "--project", project_id)
-        output.verdict(
-            f"{address} serves {seen or 'nothing'}, not {expected or 'a known file'}.", advice.command(*wait)
+        raise Verdict(
+            1, f"{address} serves {seen or 'nothing'}, not {expected or 'a known file'}.", advice.command(*wait)
         )
-        raise Verdict(1)

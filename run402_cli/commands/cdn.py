@@ -59,7 +59,6 @@ def wait_fresh(
     output.emit(result)
     if not result["fresh"]:
         seen = (result.get("lastError") or {}).get("message") or f"It serves {result['observedSha256'] or 'nothing'}."
-        output.verdict(
-            f"{given[0]} does not serve {sha.lower()}. {seen}", advice.command("assets", "diagnose", given[0])
+        raise Verdict(
+            1, f"{given[0]} does not serve {sha.lower()}. {seen}", advice.command("assets", "diagnose", given[0])
         )
-        raise Verdict(1)

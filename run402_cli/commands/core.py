@@ -187,8 +187,7 @@ def import_project(
     if not done:
         found = [each for each in result.get("diagnostics") or [] if isinstance(each, dict)]
         why = next((each["message"] for each in found if isinstance(each.get("message"), str)), "Nothing was imported.")
-        output.verdict(why, _next(words[0], {each.get("code") for each in found}))
-        raise Verdict(1)
+        raise Verdict(1, why, _next(words[0], {each.get("code") for each in found}))
 
 
 def _next(archive: str, codes: set[Any]) -> advice.Command:

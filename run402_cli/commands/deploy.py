@@ -156,8 +156,7 @@ def _run(client: Client, mode: Mode, normalized: NormalizedManifest, options: Ap
         result = deploy.rehearse(client, normalized, options, emit)
         output.emit(result)
         if not result["ok"]:
-            _tell_failed(result["rehearsal"], result["plan_id"])
-            raise Verdict(1)
+            raise _failed(result["rehearsal"], result["plan_id"])
     else:
         output.emit(deploy.apply(client, normalized, options, emit))
 
@@ -366,17 +365,16 @@ def rehearse(
     ok = rehearsals.passed(rehearsal)
     output.emit({"ok": ok, "rehearsal": rehearsal, "commit_command": rehearsals.commit_command(plan_id)})
     if not ok:
-        _tell_failed(rehearsal, plan_id)
-        raise Verdict(1)
+        raise _failed(rehearsal, plan_id)
 
 
-def _tell_failed(rehearsal: Any, plan_id: str) -> None:
+def _failed(rehearsal: Any, plan_id: str) -> Verdict:
     report = rehearsal.get("report") if isinstance(rehearsal, dict) else None
     report = report if isinstance(report, dict) else {}
     parts = [each for key in ("migrations", "checks") for each in report.get(key) or [] if isinstance(each, dict)]
     failed = [str(each.get("id")) for each in parts if each.get("status") == "failed"]
     why = f"The rehearsal did not pass{': ' + ', '.join(failed) if failed else ''}; nothing was deployed."
-    output.verdict(f"{why} Change the manifest, then rehearse it again.", _rehearse_again(plan_id))
+    return Verdict(1, f"{why} Change the manifest, then rehearse it again.", _rehearse_again(plan_id))
 
 
 def _rehearse_again(plan_id: str) -> str:
@@ -503,8 +501,7 @@ def verify(
             f"Not every edge serves the release of {chosen} yet{'' if pending is None else f': {pending} paths open'}."
         )
         again = ("deploy", "verify", chosen, "--project", project_id, "--wait")
-        output.verdict(why, advice.command(*again))
-        raise Verdict(2)
+        raise Verdict(2, why, advice.command(*again))
 
 
 _VERIFY_SECONDS = 60

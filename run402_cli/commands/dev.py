@@ -10,7 +10,7 @@ import typer
 
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.errors import UsageError, Verdict
+from run402_cli.errors import ChildEnded, UsageError
 from run402_cli.services import dev as dev_service
 from run402_cli.state.profile import current
 
@@ -53,4 +53,4 @@ def dev(
     output.emit_text("")
     code = dev_service.run_astro(env, port=port, host=host)
     dev_service.end_like(code)
-    raise Verdict(code)
+    raise ChildEnded(code)

@@ -48,8 +48,7 @@ def doctor(
     output.emit(report)
     if not report["ok"]:
         bad = [check for check in report["checks"] if check["status"] not in doctor_service.HARMLESS]
-        output.verdict(f"Not well: {', '.join(check['name'] for check in bad)}.", _remedy(bad[0]))
-        raise Verdict(1)
+        raise Verdict(1, f"Not well: {', '.join(check['name'] for check in bad)}.", _remedy(bad[0]))
 
 
 def _refuse_buzz(buzz: bool, agent: str | None) -> None:

@@ -182,8 +182,7 @@ def _gate(client: Client, project_id: str, query: dict[str, Any], watching: Watc
     if new:
         _show(page, as_json, text.gate_failed(page, query["new_in"]))
         release = query["new_in"]
-        output.verdict(f"{new} new error identities in {release}.", advice.command("errors", "--new-in", release))
-        raise Verdict(1)
+        raise Verdict(1, f"{new} new error identities in {release}.", advice.command("errors", "--new-in", release))
     watched = None if watching is None else (watching.window_s, polls)
     _show(page, as_json, text.gate_passed(page, query["new_in"], watched))
 

@@ -68,8 +68,7 @@ def raise_(
         output.emit(answer)
     if wait and _field(answer, "status") == "open":
         look = advice.command("escalations", "get", _field(answer, "escalation_id"))
-        output.verdict("Nobody has acknowledged it; it is still open. Silence is not consent.", look)
-        raise Verdict(2)
+        raise Verdict(2, "Nobody has acknowledged it; it is still open. Silence is not consent.", look)
 
 
 def _field(value: Any, *keys: str) -> Any:

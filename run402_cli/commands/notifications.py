@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from run402_cli import advice, output
-from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._command import CommandGroup, needs_action
 from run402_cli.commands._options import instant, integer, one_of
 from run402_cli.errors import CommandError, UsageError, Verdict
 from run402_cli.services import notifications
@@ -139,10 +139,7 @@ def _action(context: typer.Context, words: list[str] | None, name: str, actions:
                 "known_subcommands": actions,
             },
         )
-    output.emit_text(context.get_help())
-    listing = advice.command("notifications", name, "list")
-    output.verdict(f"notifications {name} needs an action: {', '.join(actions)}.", listing)
-    raise Verdict(1)
+    raise needs_action(context, actions)
 
 
 @app.command("channels connect", example="run402 notifications channels connect telegram --label phone")
@@ -163,10 +160,9 @@ def channels_connect(
             output.notice("Connected.")
         output.emit(result)
     if not result["connected"]:
-        output.verdict(
-            "Nobody tapped the link in time.", advice.command("notifications", "channels", "connect", "telegram")
+        raise Verdict(
+            1, "Nobody tapped the link in time.", advice.command("notifications", "channels", "connect", "telegram")
         )
-        raise Verdict(1)
 
 
 def _check_channel(words: list[str]) -> None:

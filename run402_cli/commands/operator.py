@@ -88,8 +88,7 @@ def whoami() -> None:
     view = operator.whoami()
     output.emit(view, compact=True)
     if not view["logged_in"]:
-        output.verdict("Nobody is signed in here.", advice.command("operator", "login"))
-        raise Verdict(1)
+        raise Verdict(1, "Nobody is signed in here.", advice.command("operator", "login"))
 
 
 @app.command("logout", example="run402 operator logout")

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from run402_cli import advice, output
-from run402_cli.commands._command import CommandGroup
+from run402_cli.commands._command import CommandGroup, needs_action
 from run402_cli.commands._options import integer
-from run402_cli.errors import UsageError, Verdict
+from run402_cli.errors import UsageError
 from run402_cli.services import org
 from run402_cli.services.terminal import TerminalClient
 
@@ -153,11 +153,7 @@ def _action(context: typer.Context, words: list[str] | None, actions: tuple[str,
     """What is left of a group when no known action follows its name."""
     if words:
         raise UsageError(f"Unknown action {words[0]!r}.", hint=f"One of {', '.join(actions)}; --help shows them.")
-    output.emit_text(context.get_help())
-    name = context.command_path.removeprefix("run402 ")
-    listing = advice.command(*name.split(), "list", advice.Blank("org_id"))
-    output.verdict(f"{name} needs an action: {', '.join(actions)}.", listing)
-    raise Verdict(1)
+    raise needs_action(context, actions, advice.Blank("org_id"))
 
 
 @app.command("member list", example="run402 org member list ORG_ID")

@@ -648,8 +648,7 @@ def export(
         output.emit(document)
     if not document["ok"]:
         look = ("cloud", "archives", "status", document["archive_id"], "--project", document["project_id"])
-        output.verdict(f"The archive is {document['archive_status']}, not ready.", advice.command(*look))
-        raise Verdict(1)
+        raise Verdict(1, f"The archive is {document['archive_status']}, not ready.", advice.command(*look))
 
 
 def _output_path(name: str | None) -> Path | None:

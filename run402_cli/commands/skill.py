@@ -57,5 +57,4 @@ def _finish(result: dict[str, Any], complete: bool) -> None:
     output.emit(result)
     if not complete:
         left = ", ".join(each["path"] for each in result["skills"] if each["status"] == "edited")
-        output.verdict(f"Changed by somebody and left alone: {left}.", advice.command(*as_typed.again("--force")))
-        raise Verdict(2)
+        raise Verdict(2, f"Changed by somebody and left alone: {left}.", advice.command(*as_typed.again("--force")))

@@ -154,8 +154,7 @@ def up(
         again = advice.command(
             "deploy", "verify", deploy["operation_id"], "--project", result["result"]["project_id"], "--wait"
         )
-        output.verdict("Deployed, but not every edge serves the release yet.", again)
-        raise Verdict(2)
+        raise Verdict(2, "Deployed, but not every edge serves the release yet.", again)
 
 
 @app.command("verify", example="run402 up verify --project prj_123")
@@ -319,5 +318,4 @@ def _exit_by_checks(result: dict[str, Any]) -> None:
         lines = [line for action in actions if (line := as_typed.line_of(action)) is not None]
         told = secrecy.CommandLine(as_typed.words()).path
         other = next((advice.command(*line.words) for line in lines if line.path != told), actions[0]["command"])
-        output.verdict(" ".join(failed), other)
-        raise Verdict(1)
+        raise Verdict(1, " ".join(failed), other)
