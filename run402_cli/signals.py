@@ -54,6 +54,23 @@ def patient() -> Iterator[None]:
         signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Inside, a signal waits: a child that the block starts is known to the caller, who ends it, before Interrupted comes."""
+    arrived: list[int] = []
+    ours = threading.current_thread() is threading.main_thread()  # Python runs handlers nowhere else
+    before = {each: handler for each in CODES if ours and callable(handler := signal.getsignal(each))}
+    for each in before:
+        signal.signal(each, lambda number, _frame: arrived.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if arrived:
+            signal.raise_signal(arrived[0])
+
+
 def end_session(child: subprocess.Popen[bytes]) -> None:
     """Kill a child that leads a session of its own (start_new_session) and all that it started."""
     if os.name == "posix":

@@ -269,4 +269,51 @@ def test_a_build_command_and_what_it_started(tmp_path: Path, number: signal.Sign
     assert len(family) >= 2
     process.send_signal(number)
     process.communicate(timeout=30)
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not left(family)
+
+
+def left(family: list[psutil.Process]) -> list[psutil.Process]:
+    """The processes that did not end; they are gone afterwards."""
+    alive = psutil.wait_procs(family, timeout=10)[1]
+    for process in alive:
+        process.kill()
+    return alive
+
+
+# The moment between the start of a child and the return of Popen, made certain: the signal comes from inside Popen.
+_EARLY = """
+import os, pathlib, subprocess, sys
+from run402_cli import signals
+from run402_cli.release import node
+from run402_cli.services import dev
+from run402_cli.up import _app_build
+
+class Popen(subprocess.Popen):
+    def __init__(self, *args, **how):
+        super().__init__(*args, **how)
+        (folder / "pid").write_text(str(self.pid))
+        os.kill(os.getpid(), int(sys.argv[1]))
+
+folder = pathlib.Path(sys.argv[2])
+signals.install(watch=True)
+subprocess.Popen = Popen
+"""
+STARTS = {
+    "build": "_app_build._run({'argv': [str(folder / 'npx')]}, folder, {})",
+    "node": "node.run(node.Node(str(folder / 'npx'), (22, 0, 0)), [], start_s=60, work_s=60)",
+    "dev": "dev.run_astro({'PATH': str(folder)}, port='1', host='h')",
+}
+
+
+@both
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_a_child_that_has_just_started(tmp_path: Path, number: signal.Signals, start: str) -> None:
+    npx = tmp_path / "npx"
+    npx.write_text("#!/bin/sh\nexec /bin/sleep 1000\n")
+    npx.chmod(0o755)
+    words = [sys.executable, "-c", f"{_EARLY}{start}", str(int(number)), str(tmp_path)]
+    with (tmp_path / "stderr").open("wb") as stderr:  # no pipe, which a child that lives on would hold open
+        subprocess.run(words, stdout=stderr, stderr=stderr, timeout=60, check=False)
+    assert b"Interrupted" in (tmp_path / "stderr").read_bytes()
+    pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    assert not left([psutil.Process(pid)] if psutil.pid_exists(pid) else [])

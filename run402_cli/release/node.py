@@ -101,20 +101,23 @@ def run(
     with tempfile.TemporaryDirectory(prefix="run402-node-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with (folder / "console").open("wb") as console:
-            child = subprocess.Popen(
-                [node.path, *args, str(folder)],
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "NODE_NO_WARNINGS": "1"},
-                start_new_session=os.name == "posix",
-            )
+            child = None
             try:
+                with signals.held():
+                    child = subprocess.Popen(
+                        [node.path, *args, str(folder)],
+                        cwd=cwd,
+                        stdin=subprocess.DEVNULL,
+                        stdout=console,
+                        stderr=subprocess.STDOUT,
+                        env={**os.environ, "NODE_NO_WARNINGS": "1"},
+                        start_new_session=os.name == "posix",
+                    )
                 timed_out = _wait(child, folder / "started", start_s, work_s)
             finally:
                 # Also after a normal end: a script may have left processes behind.
-                signals.end_session(child)
+                if child is not None:
+                    signals.end_session(child)
         return Ran(
             _report(folder / "report.json"),
             child.returncode,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from run402_cli import signals
 from run402_cli.errors import CommandError
@@ -54,26 +55,31 @@ def run_astro(env: Mapping[str, str], *, port: str, host: str) -> int:
             hint="Install Node.js 22 (it brings npx), then run the command again.",
             next_actions=[{"type": "retry", "why": "Once npx is there."}],
         )
-    try:
-        child = subprocess.Popen([npx, "astro", "dev", "--port", port, "--host", host], env=dict(env))
-    except OSError as exc:
-        raise CommandError(f"npx could not be started: {exc.strerror or exc}.", code="BAD_ENV") from exc
-
     stopped_at: list[float] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
         stopped_at.append(time.monotonic())
         # On Windows the console has told the child as well, and there is no other way to.
-        if child.poll() is None and not (os.name == "nt" and number == signal.SIGINT):
+        if child is not None and child.poll() is None and not (os.name == "nt" and number == signal.SIGINT):
             child.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    child: subprocess.Popen[bytes] | None = None
+    before: dict[int, Any] = {}
     try:
+        try:
+            with signals.held():
+                child = subprocess.Popen([npx, "astro", "dev", "--port", port, "--host", host], env=dict(env))
+        except OSError as exc:
+            raise CommandError(f"npx could not be started: {exc.strerror or exc}.", code="BAD_ENV") from exc
+        for number in _FORWARDED:
+            before[number] = signal.signal(number, forward)
         with signals.patient():
             return _ended(child, stopped_at)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if child is not None and child.poll() is None:  # stopped before it could be passed on
+            child.kill()
 
 
 def _ended(child: subprocess.Popen[bytes], stopped_at: list[float]) -> int:

@@ -41,23 +41,26 @@ def _run(command: Mapping[str, Any], cwd: Path, environment: Mapping[str, str]) 
     shell = command.get("shell")
     words = shell if shell is not None else _words(command["argv"])
     with tempfile.TemporaryFile() as printed:
+        child = None
         try:
-            child = subprocess.Popen(
-                words,
-                shell=shell is not None,
-                cwd=cwd,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                start_new_session=os.name == "posix",
-            )
-        except (OSError, ValueError) as exc:
-            return str(getattr(exc, "strerror", None) or exc), ""
-        try:
+            try:
+                with signals.held():
+                    child = subprocess.Popen(
+                        words,
+                        shell=shell is not None,
+                        cwd=cwd,
+                        env={**os.environ, **environment},
+                        stdin=subprocess.DEVNULL,
+                        stdout=printed,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=os.name == "posix",
+                    )
+            except (OSError, ValueError) as exc:
+                return str(getattr(exc, "strerror", None) or exc), ""
             status = child.wait()
         except BaseException:
-            signals.end_session(child)  # a build tool starts others, which would go on without it
+            if child is not None:
+                signals.end_session(child)  # a build tool starts others, which would go on without it
             raise
         printed.seek(max(0, printed.seek(0, os.SEEK_END) - _SHOWN_OUTPUT))
         return status, printed.read().decode("utf-8", "replace").strip()
