@@ -27,6 +27,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _OCTAL: Final = re.compile(rb"[0-7]+")
 # What JavaScript's trim() removes, which is how names in headers have always been read.
 _SPACES: Final = " \t\n\r\v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # noqa: E501
+_MAGIC: Final = b"ustar"
 _FILE, _DIRECTORY = (b"0", b"\0"), b"5"
 
 
@@ -245,7 +246,7 @@ def _list_tar(location: Path, shown: str, limits: Limits) -> Archive:
                 raise _unsupported_type(shown, "tar", message, "gzip")
             if len(header) < BLOCK or not header.strip(b"\0"):
                 break
-            entry, is_file, position = _header(header, position + BLOCK, end)
+            entry, is_file, position = _header(header, position + BLOCK, end, shown)
             if is_file:
                 archive.add(entry)
             else:
@@ -256,12 +257,14 @@ def _list_tar(location: Path, shown: str, limits: Limits) -> Archive:
     return archive
 
 
-def _header(header: bytes, start: int, end: int) -> tuple[Entry, bool, int]:
-    """(entry, whether it is a file, where the next header begins)."""
+def _header(header: bytes, start: int, end: int, archive: str) -> tuple[Entry, bool, int]:
+    """(entry, whether it is a file, where the next header begins). `archive` is named where these bytes are no header."""
     name, prefix = _text(header[0:100]), _text(header[345:500])
     path = f"{prefix}/{name}" if prefix else name
     digits = header[124:136].partition(b"\0")[0].strip(b" ")
     if not _OCTAL.fullmatch(digits):
+        if header[257:262] != _MAGIC:  # another kind of file, a list of passwords perhaps: nothing of it is repeated
+            raise _malformed(archive, f"{archive!r} is no tar file: at byte {start - BLOCK} there is no header.")
         raise _malformed(path, f"The header of {path!r} holds no size.")
     size = int(digits, 8)
     _safe(path)

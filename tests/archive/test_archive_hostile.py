@@ -171,6 +171,16 @@ def test_each_trick_with_a_tar_entry_has_its_code(tmp_path: Path, good: bytes, e
     assert found_in(tmp_path, entry + good if code != "ARCHIVE_DUPLICATE_PATH" else good[:-1024] + entry) == [code]
 
 
+@pytest.mark.parametrize("before", [b"", kit.entry("index.json", b"{}")], ids=["whole", "after an entry"])
+def test_what_is_no_tar_is_not_repeated(tmp_path: Path, before: bytes) -> None:
+    path = tmp_path / "named-by-mistake"
+    path.write_bytes(before + b"DATABASE_PASSWORD=hunter2\n" * 40)
+    [found] = verify(path).diagnostics
+    assert (found["code"], found["path"]) == ("ARCHIVE_MALFORMED_TAR", str(path))
+    assert "no tar file" in found["message"] and str(len(before)) in found["message"]
+    assert "hunter2" not in str(verify(path))
+
+
 def test_compressed_archives_are_not_inflated(tmp_path: Path, good: bytes) -> None:
     assert found_in(tmp_path, kit.gzipped(b"\0" * 50_000_000)) == ["ARCHIVE_ENTRY_TYPE_UNSUPPORTED"]
     assert found_in(tmp_path, kit.gzipped(good)) == ["ARCHIVE_ENTRY_TYPE_UNSUPPORTED"]
