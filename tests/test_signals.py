@@ -110,11 +110,15 @@ def printed(process: subprocess.Popen[bytes]) -> bool:
 
 
 def until_idle(process: subprocess.Popen[bytes]) -> None:
-    """Until the command waits for something: asleep each time that it is looked at. One that is starved is not asleep."""
+    """Until the command waits for something: asleep each time that it is looked at.
+
+    How much of the processor it has used says nothing: a fast machine starts it within less than any figure. One that
+    is starved, or that reads from a disk, is not asleep.
+    """
     seen: list[bool] = []
 
     def idle() -> bool:
-        seen.append(busy(process, 0.1) and psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
+        seen.append(psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
         return len(seen) >= 10 and all(seen[-10:])
 
     until(idle, process)
