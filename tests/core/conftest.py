@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 import socket
 import tempfile
@@ -14,14 +13,13 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from database_kit import Databases
 from gateway_kit import Live, Running
 
 from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.daemon import postgres
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +44,8 @@ def postgres_url(postgres_server: postgres.EmbeddedPostgres) -> str:
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres_server: postgres.EmbeddedPostgres) -> str:
-    """A bootstrapped database to copy: much quicker than bootstrapping one per test."""
+def databases(postgres_server: postgres.EmbeddedPostgres) -> Databases:
+    """Copies of a bootstrapped database."""
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
         admin.execute("CREATE DATABASE run402_template")
 
@@ -57,18 +55,14 @@ def template_database(postgres_server: postgres.EmbeddedPostgres) -> str:
             await bootstrap(conn)
 
     asyncio.run(prepare())
-    return "run402_template"
+    return Databases(postgres_server, "run402_template")
 
 
 @pytest.fixture
-def database_url(postgres_server: postgres.EmbeddedPostgres, template_database: str) -> Iterator[str]:
-    """A fresh database with roles, schemas and bookkeeping tables; superuser URL, usable with psycopg.connect."""
-    name = f"run402_test_{next(_numbers)}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    yield postgres_server.url(name)
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def database_url(databases: Databases) -> Iterator[str]:
+    """A database as new, with roles, schemas and bookkeeping tables; superuser URL, usable with psycopg.connect."""
+    with databases.one() as url:
+        yield url
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import deploy_kit as deploy
 import httpx
 import psycopg
 import pytest
+from database_kit import Databases
 from gateway_kit import Live, Running
 
 from run402_cli.archive.verify import verify
@@ -78,33 +79,27 @@ class Second:
 
 
 @pytest.fixture
-def second(
-    postgres_server: Any, template_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Second]:
+def second(databases: Databases, tmp_path: Path) -> Iterator[Second]:
     """Another gateway with its own database, data directory and secrets."""
     import socket
 
     from run402_cli.core.settings import Settings
 
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE second TEMPLATE {template_database}")
     listener = socket.create_server(("127.0.0.1", 0))
-    url = postgres_server.url("second")
-    settings = Settings(
-        data_dir=tmp_path / "second",
-        jwt_secret="other-jwt-secret-" + "y" * 32,
-        signed_read_secret="other-read-secret-" + "y" * 32,
-        port=listener.getsockname()[1],
-        database_url=url,
-    )
-    settings.data_dir.mkdir()
-    running = Running(settings, url, listener)
-    running.start()
-    with httpx.Client(base_url=settings.public_url, timeout=60, trust_env=False) as client:
-        yield Second(client, url)
-    running.stop()
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute("DROP DATABASE second WITH (FORCE)")
+    with databases.one() as url:
+        settings = Settings(
+            data_dir=tmp_path / "second",
+            jwt_secret="other-jwt-secret-" + "y" * 32,
+            signed_read_secret="other-read-secret-" + "y" * 32,
+            port=listener.getsockname()[1],
+            database_url=url,
+        )
+        settings.data_dir.mkdir()
+        running = Running(settings, url, listener)
+        running.start()
+        with httpx.Client(base_url=settings.public_url, timeout=60, trust_env=False) as client:
+            yield Second(client, url)
+        running.stop()
 
 
 def build(client: httpx.Client, project: dict[str, Any], service: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from database_kit import Databases
 from gateway_kit import Running
 from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.callers.auth import sign_token
-from run402_cli.core.daemon import postgres
 from run402_cli.core.settings import Settings
 
 SCHEMA = """
@@ -142,33 +141,26 @@ class Library:
             return cursor.fetchall() if cursor.description else []
 
 
-_numbers = itertools.count(1)
-
-
 @pytest.fixture(scope="module")
-def filled(
-    postgres_server: postgres.EmbeddedPostgres, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Library]:
-    name = f"run402_rest_{next(_numbers)}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}".encode())
+def filled(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     # Named protocol: asyncio turns Nagle's delay (40 ms per answer) off only for sockets that say TCP.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("gateway"),
-        jwt_secret="rest-jwt-secret-" + "x" * 32,
-        signed_read_secret="rest-read-secret-" + "x" * 32,
-        port=listener.getsockname()[1],
-        database_url=postgres_server.url(name),
-    )
-    running = Running(settings, postgres_server.url(name), listener)
-    running.start()
-    created = httpx.post(f"{settings.public_url}/projects/v1", json={"name": "library"}, trust_env=False)
-    library = Library(settings.public_url, settings, postgres_server.url(name), created.json())
-    library.sql(SCHEMA)
-    yield library
-    running.stop()
+    with databases.one() as url:
+        settings = Settings(
+            data_dir=tmp_path_factory.mktemp("gateway"),
+            jwt_secret="rest-jwt-secret-" + "x" * 32,
+            signed_read_secret="rest-read-secret-" + "x" * 32,
+            port=listener.getsockname()[1],
+            database_url=url,
+        )
+        running = Running(settings, url, listener)
+        running.start()
+        created = httpx.post(f"{settings.public_url}/projects/v1", json={"name": "library"}, trust_env=False)
+        library = Library(settings.public_url, settings, url, created.json())
+        library.sql(SCHEMA)
+        yield library
+        running.stop()
 
 
 @pytest.fixture
