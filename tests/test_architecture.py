@@ -92,11 +92,22 @@ def test_httpx_is_imported_in_one_place_only() -> None:
                 assert node.module != "httpx", path
 
 
-def test_test_modules_have_names_of_their_own() -> None:
-    """pytest imports modules of folders without __init__.py by their bare name."""
+def test_tests_share_what_stands_in_kits_only() -> None:
+    """A test module that another imports runs twice, and cannot be moved; a kit is imported by its bare name."""
     root = Path(__file__).resolve().parent
-    names = [path.name for path in root.rglob("test_*.py") if not (path.parent / "__init__.py").exists()]
-    assert sorted(names) == sorted(set(names))
+    assert list(root.rglob("__init__.py")) == []
+    kits = {path.stem for path in (root / "kits").glob("*.py")}
+    for path in root.rglob("*.py"):
+        wanted = {name for node in nodes(path) for name in _imported(node)}
+        heads = {name.split(".")[0] for name in wanted}
+        assert not {head for head in heads if head in ("tests", "conftest") or head.startswith("test_")}, path
+        assert not {name for name in wanted if name.split(".")[-1] in kits and name not in kits}, path
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
 def test_commands_ask_the_human_at_the_terminal() -> None:

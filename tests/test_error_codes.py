@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "docs"))
-
-import static_scan  # noqa: E402
+import static_scan
+from code_table_kit import COMMAND_LINE, GATEWAY, PAGE, ROOT, command_line_codes, listed, rows
 
 # Codes that are put together at run time around a word.
 MADE_OF = ("R402_AUTH_{}", "IDENTITY_LINK_{}", "DESTRUCTIVE_{}_REMOVAL")
-PAGE = (ROOT / "docs" / "error-codes.md").read_text(encoding="utf-8")
-COMMAND_LINE, GATEWAY = PAGE.split("\n## Of the local gateway\n")
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of each table row, without the heads."""
-    lines = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in line] for line in lines]
-
-
-def listed(text: str) -> list[str]:
-    return [code for row in rows(text) for code in re.findall(r"`([A-Z][A-Z0-9_]+)`", row[0])]
-
-
-def command_line_codes() -> set[str]:
-    """What the manifest of commands has: `run402 schema` prints the same."""
-    tree = json.loads((ROOT / "run402_cli" / "schemas" / "_commands.json").read_text(encoding="utf-8"))
-    entries = [tree["every_command"], tree["calls_gateway"], *tree["commands"].values()]
-    return {code for entry in entries for code in entry.get("error_codes", ())}
 
 
 def test_every_code_of_the_command_line_has_its_row() -> None:

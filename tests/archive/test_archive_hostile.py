@@ -8,11 +8,11 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import archive_kit as kit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archive import archive_kit as kit
 from run402_cli.archive.diagnostics import ArchiveFault
 from run402_cli.archive.source import open_archive
 from run402_cli.archive.unpack import unpack

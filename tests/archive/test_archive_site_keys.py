@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from archive import archive_kit as kit
+import archive_kit as kit
+
 from run402_cli.archive import site_keys
 from run402_cli.archive.verify import verify
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import archive_kit as kit
 import pytest
 
-from archive import archive_kit as kit
 from run402_cli.archive.format import CAPABILITIES, Limits
 from run402_cli.archive.source import Archive, open_archive, unsafe_path
 from run402_cli.archive.verify import Verification, verify

@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 import pytest
+from run_kit import ADDRESS, BASE, PRIVATE_KEY, Outcome, Run, private_keys
 
 from run402_cli.main import _guarded
-
-BASE = "http://gateway.test"
-ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-PRIVATE_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
-
-
-@dataclass
-class Outcome:
-    """What a command line left: exit status, stdout and stderr as text."""
-
-    exit: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.exit == 0, self.err
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The envelope; a failing command prints nothing on stdout."""
-        assert self.exit == 1
-        assert self.out == ""
-        value = json.loads(self.err.strip().splitlines()[-1])
-        assert value["status"] == "error"
-        assert isinstance(value, dict)
-        return value
-
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
@@ -80,13 +47,6 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
         return Outcome(code, out, err)
 
     return call
-
-
-def private_keys(config_dir: Path) -> set[str]:
-    """The keys of all wallets, and the one of the tests, without 0x."""
-    texts = [path.read_text(errors="replace") for path in config_dir.rglob("allowance.json") if path.is_file()]
-    found = re.findall(r'"privateKey":\s*"0x([0-9a-fA-F]{64})"', "".join(texts))
-    return {*found, PRIVATE_KEY[2:]}
 
 
 @pytest.fixture

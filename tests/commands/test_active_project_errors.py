@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import Run
 
-from commands.conftest import Run
 from run402_cli.state.workspace import WorkspaceLink, write_link
 
 NO_FUNCTION = {"error": "function_not_found", "code": "FUNCTION_NOT_FOUND", "message": "no function tick"}

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 CONTACT = f"{BASE}/agent/v1/contact"
 MESSAGE = f"{BASE}/message/v1"

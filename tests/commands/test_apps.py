@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import Run
+from run_kit import Run
 
 ADMIN = "/projects/v1/admin/prj_1"
 FORKED = {"project_id": "prj_f", "anon_key": "anon_f", "service_key": "svc_f", "subdomain_url": "https://f.test"}

@@ -8,12 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import archive_kit as kit
 import httpx
 import pytest
-from archive import archive_kit as kit
 from pytest_httpx import HTTPXMock
-
-from tests.commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 CORE = "http://core.test"
 RESULT = {

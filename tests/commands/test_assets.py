@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
-
-from tests.commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 SHA = hashlib.sha256(b"aaa").hexdigest()
 

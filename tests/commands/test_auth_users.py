@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import Run
+from run_kit import Run
 
 EMAIL = ("--email", "ada@example.com")
 URL = "https://app.example.com/in"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import BASE, Run
 
-from commands.conftest import BASE, Run
 from run402_cli.services import cache
 
 

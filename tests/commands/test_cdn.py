@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 NEW, OLD = "ab" * 32, "cd" * 32
 URL = "https://app.run402.com/_blob/a b.png?x=1"

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, PRIVATE_KEY, Run
+from run_kit import BASE, PRIVATE_KEY, Run
 
 LINK = ("ci", "link", "github", "--repo", "tal/myapp", "--branch", "main", "--repository-id", "892341")
 WORKFLOW = Path(".github/workflows/run402-deploy.yml")

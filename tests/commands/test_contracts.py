@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 TO = "0x4444444444444444444444444444444444444444"
 SIGNERS = f"{BASE}/contracts/v1/signers"

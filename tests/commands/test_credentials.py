@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 LIST = f"{BASE}/projects/v1/prj_1/credentials"
 

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import Run
 
-from commands.conftest import Run
 from run402_cli import Run402
 from run402_cli.errors import Run402Error
 from run402_cli.mcp._run import Toolbox

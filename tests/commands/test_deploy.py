@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import BASE, Run
 
-from commands.conftest import BASE, Run
 from run402_cli.commands import deploy as deploy_commands
 
 SITE = {"project_id": "prj_1", "site": {"replace": {"index.html": "<h1>hi</h1>"}}}

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from run_kit import BASE, Run
 
-from commands.conftest import BASE, Run
 from run402_cli.services import dev
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the stand-in for npx is a shell script")

@@ -9,8 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 # -- logs ---------------------------------------------------------------------------------------------------------------
 

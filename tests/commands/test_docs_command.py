@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from run_kit import Run
 
-from commands.conftest import Run
 from run402_cli.services import docs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import BASE, PRIVATE_KEY, Run
 
-from commands.conftest import BASE, PRIVATE_KEY, Run
 from run402_cli.services import update_check
 
 TIER = {"tier": "team", "active": True, "organization_lifecycle_state": "active", "lease_expires_at": "2099"}

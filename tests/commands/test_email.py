@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Outcome, Run
+from run_kit import BASE, Outcome, Run
 
 HELLO = {"mailbox_id": "mbx_1", "slug": "hello", "address": "hello@m.test", "status": "active", "can_send": True}
 TWO = {"mailbox_id": "mbx_2", "slug": "two", "address": "two@m.test"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import BASE, Run
 
-from commands.conftest import BASE, Run
 from run402_cli.services import escalations
 
 ORG = "/orgs/v1/o%2F1"

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import Run
+from run_kit import Run
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from pytest_httpx import HTTPXMock
+from run_kit import ADDRESS, BASE, Run
 
-from commands.conftest import ADDRESS, BASE, Run
 from run402_cli import curve
 from run402_cli.services import _nostr
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock, IteratorStream
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 RUNS = f"{BASE}/jobs/v1/runs"
 JOB = {"job_type": "demo.v1", "input": {"input_json": {"a": 1}}, "max_cost_usd_micros": 1000}

@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
-
-from .conftest import ADDRESS, BASE, PRIVATE_KEY, Run
+from run_kit import ADDRESS, BASE, PRIVATE_KEY, Run
 
 ORG = "11111111-2222-4333-8444-555555555555"
 LOOKUP = f"{BASE}/orgs/v1/lookup?wallet={ADDRESS.lower()}"

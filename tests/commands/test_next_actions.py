@@ -8,24 +8,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import code_table_kit
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import ADDRESS, BASE, PRIVATE_KEY, Run
 
-from commands.conftest import ADDRESS, BASE, PRIVATE_KEY, Run
 from run402_cli.core.daemon import launcher
 from run402_cli.secrecy import CommandLine
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import test_error_codes
 
 pytestmark = pytest.mark.httpx_mock(assert_all_responses_were_requested=False, can_send_already_matched_responses=True)
 SQL = ("projects", "sql")
@@ -559,8 +555,8 @@ def test_the_first_action_gets_further(
 
 
 def test_every_code_has_its_case_or_its_reason() -> None:
-    listed = {*test_error_codes.listed(test_error_codes.COMMAND_LINE), *test_error_codes.command_line_codes()}
-    from_gateway = {*test_error_codes.listed(test_error_codes.GATEWAY)}
+    listed = {*code_table_kit.listed(code_table_kit.COMMAND_LINE), *code_table_kit.command_line_codes()}
+    from_gateway = {*code_table_kit.listed(code_table_kit.GATEWAY)}
     reasons = [code for codes in NOT_RUN.values() for code in codes.split()]
     assert sorted(reasons) == sorted({*reasons})
     assert {*CASES} & {*reasons} == set()

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import Run
 
-from commands.conftest import Run
 from run402_cli import command_schemas, secrecy
 from run402_cli.effects import PASSES_ON, READ, REVEALS, SURFACE
 

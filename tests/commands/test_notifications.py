@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import BASE, Run
 
-from commands.conftest import BASE, Run
 from run402_cli.services import notifications
 
 ROOT = f"{BASE}/agent/v1/notifications"

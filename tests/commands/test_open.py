@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import BASE, Run
 
 from run402_cli.client import browser
 from run402_cli.commands import open as command
-from tests.commands.conftest import BASE, Run
 
 CORE = "http://127.0.0.1:4020"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
+from run_kit import ADDRESS, BASE, Run
 
-from commands.conftest import ADDRESS, BASE, Run
 from run402_cli.client import browser
 from run402_cli.services import operator
 

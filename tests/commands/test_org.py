@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import Run
+from run_kit import Run
 
 ORG = "/orgs/v1/o%2F1"
 

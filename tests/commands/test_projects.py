@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 SQL = f"{BASE}/projects/v1/admin/prj_1/sql"
 PROJECT = {"project_id": "prj_1", "name": "one"}

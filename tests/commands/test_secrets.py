@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 PATH = f"{BASE}/projects/v1/admin/prj_1/secrets"
 SECRET = "hunter2-the-value"

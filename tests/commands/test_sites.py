@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 PLAN = {"kind": "plan_response", "plan_id": "plan_1", "operation_id": "op_1", "is_noop": False, "summary": "s"}
 READY = {"operation_id": "op_1", "status": "ready", "release_id": "rel_1", "urls": {"site": "http://s"}}

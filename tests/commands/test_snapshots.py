@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 LIST = f"{BASE}/projects/v1/prj_1/snapshots"
 PLAN = {"restore_plan": {"data_loss_statement": "all", "confirm": {"token": 'to"k', "expires_at": "2030"}}}

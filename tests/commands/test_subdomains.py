@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 URL = f"{BASE}/subdomains/v1"
 

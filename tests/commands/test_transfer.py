@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from pytest_httpx import HTTPXMock
-
-from commands.conftest import BASE, Run
+from run_kit import BASE, Run
 
 MOVED = {"status": "accepted", "project_id": "prj_1", "anon_key": "anon_new", "service_key": "svc_new"}
 

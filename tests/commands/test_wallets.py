@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 from pytest_httpx import HTTPXMock
+from run_kit import ADDRESS, BASE, PRIVATE_KEY, Run
 
-from commands.conftest import ADDRESS, BASE, PRIVATE_KEY, Run
 from run402_cli.state import wallets as disk
 
 LABEL = f"{BASE}/wallets/v1/{ADDRESS}/label"

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from gateway_kit import Live
 
 from run402_cli.core.users.user_rows import add
-from tests.core.conftest import Live
 
 ADDRESS = "0xABCDEFabcdef00000000000000000000000000AA"
 

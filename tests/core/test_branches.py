@@ -7,13 +7,11 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from copies_kit import EXPOSE, PAGE, branch, schemas, sql
 from deploy_kit import deploy, migration, site
 from gateway_kit import Live
-from test_snapshots import EXPOSE, schemas, sql
 
 from run402_cli.core.copies.branches import contained_state, purge_expired
-
-PAGE = b"<h1>one</h1>"
 
 
 @pytest.fixture
@@ -32,13 +30,6 @@ def parent(client: httpx.Client, project: dict[str, Any]) -> dict[str, Any]:
     )
     sql(client, project, "insert into t (v) values ('a')")
     return project
-
-
-def branch(client: httpx.Client, parent: dict[str, Any], **body: Any) -> dict[str, Any]:
-    answer = client.post(f"/projects/v1/{parent['project_id']}/branches", json=body)
-    assert answer.status_code == 201, answer.text
-    made = dict(answer.json())
-    return {**made, "project_id": made["branch_project_id"]}
 
 
 def test_a_branch_serves_the_data_and_site_of_its_parent(client: httpx.Client, parent: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from copies_kit import in_schema
 from gateway_kit import Live
 
 from run402_cli.core.copies import schemas as copies
@@ -74,12 +75,6 @@ WHERE defaclnamespace = %(slot)s::regnamespace
 UNION ALL SELECT 'schema', '', nspacl::text FROM pg_namespace WHERE nspname = %(slot)s
 ORDER BY 1, 2, 3
 """
-
-
-def in_schema(url: str, slot: str, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True, options=f"-c search_path={slot},public,auth") as conn:
-        cursor = conn.execute(query.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def catalog(url: str, slot: str) -> list[tuple[Any, ...]]:

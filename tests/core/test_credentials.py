@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from gateway_kit import Live
 
 from run402_cli.core.callers.credential_rows import find_credential
-from tests.core.conftest import Live
 
 
 def issue(client: httpx.Client, project: dict[str, Any], name: str = "ci", **fields: Any) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from copies_kit import schemas
 from deploy_kit import commit, migration, plan
 from gateway_kit import Live
-from test_snapshots import schemas
 
 TABLES = [f"t{n}" for n in range(8)]
 EXPOSE = {

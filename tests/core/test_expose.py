@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from gateway_kit import Live
 from psycopg import sql
 
 from run402_cli.core import expose
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.errors import GatewayError
-from tests.core.conftest import Live
 
 A = "0f6d6a5e-0000-4000-8000-00000000000a"
 B = "0f6d6a5e-0000-4000-8000-00000000000b"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 if TYPE_CHECKING:
-    from tests.core.conftest import Live
+    from gateway_kit import Live
 
 
 def test_health_names_the_mode_and_the_process(client: httpx.Client) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from copies_kit import sql
 from deploy_kit import commit, deploy, migration, plan, sha256, site, stage
 from gateway_kit import Live
-from test_snapshots import sql
 
 from run402_cli.core.purge import KEPT_DAYS, purge
 

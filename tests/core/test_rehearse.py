@@ -9,10 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from copies_kit import EXPOSE, PAGE, schemas, sql
 from deploy_kit import commit, deploy, migration, plan, ref, site, stage
 from gateway_kit import Live
-from test_branches import PAGE
-from test_snapshots import EXPOSE, schemas, sql
 
 from run402_cli.core.copies.schemas import _connection_environment
 from run402_cli.core.daemon.pg_install import binaries

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from copies_kit import branch
 from deploy_kit import commit, plan, ref, site, stage
-from test_branches import branch
 
 CODE = b"""export default async (req) => {
   const url = new URL(req.url);

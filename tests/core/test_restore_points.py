@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from copies_kit import restore, schemas, sql
 from deploy_kit import commit, deploy, migration, plan
 from gateway_kit import Live
-from test_snapshots import restore, schemas, sql
 
 from run402_cli.core.releases.restore_points import KEPT, only_adds
 

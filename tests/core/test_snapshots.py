@@ -5,34 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
+from copies_kit import EXPOSE, in_schema, restore, schemas, sql
 from deploy_kit import deploy, migration, ref
-from test_copies import in_schema
-
-EXPOSE = {"version": "1", "tables": [{"name": "t", "expose": True, "policy": "public_read_authenticated_write"}]}
 
 
 @pytest.fixture
 def path(project: dict[str, Any]) -> str:
     return f"/projects/v1/{project['project_id']}"
-
-
-def sql(client: httpx.Client, project: dict[str, Any], text: str) -> list[dict[str, Any]]:
-    answer = client.post(
-        f"/projects/v1/admin/{project['project_id']}/sql",
-        content=text,
-        headers={"Authorization": f"Bearer {project['service_key']}"},
-    )
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["rows"])
-
-
-def restore(client: httpx.Client, path: str, snapshot_id: str) -> dict[str, Any]:
-    planned = client.post(f"{path}/snapshots/{snapshot_id}/restore", json={}).json()["restore_plan"]
-    done = client.post(f"{path}/snapshots/{snapshot_id}/restore", json={"confirm": planned["confirm"]["token"]})
-    assert done.status_code == 200, done.text
-    return dict(done.json())
 
 
 def test_restore_brings_rows_tables_and_migrations_back(
@@ -186,9 +166,3 @@ def test_project_sql_cannot_reach_a_snapshot(
         headers={"Authorization": f"Bearer {project['service_key']}"},
     )
     assert answer.status_code == 403
-
-
-def schemas(url: str, kind: str) -> list[str]:
-    with psycopg.connect(url) as conn:
-        rows = conn.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE %s ORDER BY 1", (f"{kind}\\_%",))
-        return [row[0] for row in rows]

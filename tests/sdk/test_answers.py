@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
-
 from generate_sdk import GENERAL, NAMESPACES, Method, Module, named, parse, told
 
 METHODS = {

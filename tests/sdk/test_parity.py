@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import generate_sdk
 import pytest
+import refusals_kit
+import sdk_commands
 from pytest_httpx import HTTPXMock
+from refusals_kit import Refused, examples
 
 from run402_cli import Run402
 from run402_cli.secrecy import CommandLine
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "tests")]
-
-import generate_sdk  # noqa: E402
-import refusals_kit  # noqa: E402
-import sdk_commands  # noqa: E402
-from refusals_kit import Refused, examples  # noqa: E402
 
 METHODS = {
     f"{group}.{method.name}" if group else method.name: method

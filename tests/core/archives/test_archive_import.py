@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import archive_kit as kit
 import httpx
 import psycopg
 import pytest
-from archive import archive_kit as kit
 
 from run402_cli.core.gateway import Gateway
 

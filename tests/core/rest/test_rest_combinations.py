@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.core.rest.conftest import Library
+from library_kit import Library
 
 COLUMNS = [
     "id",

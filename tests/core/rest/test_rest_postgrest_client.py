@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from library_kit import Library
 from postgrest import CountMethod, ReturnMethod, SyncPostgrestClient
 from postgrest.exceptions import APIError
-
-from tests.core.rest.conftest import Library
 
 
 def connect(library: Library, prefix: str, headers: dict[str, str]) -> SyncPostgrestClient:

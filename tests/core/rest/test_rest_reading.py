@@ -4,8 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-
-from tests.core.rest.conftest import Library
+from library_kit import Library
 
 
 def titles(response: httpx.Response) -> list[Any]:

@@ -8,9 +8,9 @@ import httpx
 import jwt
 import psycopg
 import pytest
+from library_kit import Library
 
 from run402_cli.core.rest import execute
-from tests.core.rest.conftest import Library
 
 MINIMAL = {"Prefer": "return=minimal"}
 

@@ -12,7 +12,7 @@ from run402_cli import advice
 from run402_cli.registry import GROUPS
 from run402_cli.secrecy import CommandLine
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "run402_cli"
 # The first words of a text that speaks of the program and is no command.
 PROSE = re.compile(

@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent / "run402_cli"
+PACKAGE = Path(__file__).resolve().parents[2] / "run402_cli"
 
 
 @cache
