@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import forked_kit
 from schema_kit import problems
 from secret_watch import WATCH, Watched
 
@@ -62,9 +63,10 @@ class Cli:
         data = stdin.encode() if isinstance(stdin, str) else stdin
         if args[:2] == ("core", "reset"):
             WATCH.read_files()
+        environment = self.environment()
         done = subprocess.run(
-            [sys.executable, "-m", "run402_cli", *args],
-            env=self.environment(),
+            [*forked_kit.words(environment), *args],
+            env=environment,
             cwd=cwd or self.cwd,
             input=data if data is not None else b"",
             capture_output=True,

@@ -1,0 +1,143 @@
+"""Commands in processes that are forked from one that has imported everything, for tests that run thousands of them.
+
+A command spends most of its time with imports. What a start has to do by itself is tested elsewhere, in processes that
+start for real (test_start_up, test_main, test_signals, test_streams, test_howto); test_forked compares both kinds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import importlib
+import marshal
+import os
+import pkgutil
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+CLIENT = Path(__file__).with_name("forked_client.py")
+# Variables that the interpreter reads when it starts.
+INTERPRETER = ("PYTHON", "LC_", "LANG")
+# Modules that commands load when they need them.
+LATER = ("httpcore", "jwt", "psutil", "platformdirs", "click._textwrap", "encodings.idna", "socket", "ssl", "tarfile")
+
+
+def words(variables: Mapping[str, str] = os.environ) -> list[str]:
+    """What stands for `python -m run402_cli` with these variables."""
+    if hasattr(os, "fork") and hasattr(socket, "recv_fds"):
+        settings = {name: value for name, value in variables.items() if name.startswith(INTERPRETER)}
+        return [sys.executable, "-IS", str(CLIENT), _server(tuple(sorted(settings.items())))]
+    return [sys.executable, "-m", "run402_cli"]
+
+
+@functools.cache
+def _server(settings: tuple[tuple[str, str], ...]) -> str:
+    """The socket of a process that forks, which ends with this one. Its interpreter was started with the settings."""
+    folder = Path(tempfile.mkdtemp(prefix="r402f-"))
+    place = folder / "s"
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(INTERPRETER)}
+    process = subprocess.Popen(
+        [sys.executable, __file__, place],
+        env={**variables, **dict(settings)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+    def end() -> None:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    assert process.stdout is not None
+    assert process.stdout.read(1) == b".", "the process that forks did not start"
+    return str(place)
+
+
+def _import_all() -> None:
+    package = importlib.import_module("run402_cli")
+    for module in pkgutil.walk_packages(package.__path__, "run402_cli."):
+        # The gateway runs in a process of its own.
+        inside = module.name.startswith(("run402_cli.core.", "run402_cli.mcp."))
+        if module.name != "run402_cli.__main__" and (not inside or module.name.startswith("run402_cli.core.daemon.")):
+            importlib.import_module(module.name)
+    for name in LATER:
+        importlib.import_module(name)
+
+
+def _serve(place: str) -> None:
+    _import_all()
+    gc.collect()
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(place)
+        listener.listen(64)
+        os.write(1, b".")
+        while True:
+            ready, _, _ = select.select([listener, 0], [], [], 1)
+            if 0 in ready:
+                return
+            if ready:
+                connection = listener.accept()[0]
+                if os.fork() == 0:
+                    listener.close()
+                    _watch(connection)
+                connection.close()
+            while _reaped():
+                pass
+
+
+def _reaped() -> bool:
+    try:
+        return os.waitpid(-1, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return False
+
+
+def _watch(connection: socket.socket) -> None:
+    """Run one command, end it when its client ends, and say how it ended."""
+    head, streams, _, _ = socket.recv_fds(connection, 4, 3)
+    request = b""
+    while len(request) < int.from_bytes(head, "big"):
+        request += connection.recv(1 << 20)
+    ended, held = os.pipe()
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        os.close(ended)
+        _become(marshal.loads(request), streams)
+    for fd in (held, *streams):
+        os.close(fd)
+    if connection in select.select([connection, ended], [], [])[0]:
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    connection.sendall(str(code).encode())
+    os._exit(0)
+
+
+def _become(request: tuple[list[str], dict[str, str], str, int], streams: list[int]) -> None:
+    args, variables, folder, umask = request
+    for number, fd in enumerate(streams):
+        os.dup2(fd, number)
+        os.close(fd)
+    os.chdir(folder)
+    os.umask(umask)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv = ["run402", *args]
+    from run402_cli.main import main
+
+    main()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
