@@ -1,8 +1,8 @@
 """Every example of docs/how-to and README.md runs against a real local gateway, in a home that holds somebody's keys.
 
-All pages run in one shell session, as a reader would paste them: in the order of the README, and the other way round.
-After each of them every file that was in the home before is still there, byte for byte. In a block, `# prints: TEXT` after a
-command says what the last line of its output is. A block that cannot run here is preceded by `<!-- not run: REASON -->`,
+Each page runs in a shell that still holds the variables of all other pages, as a reader may have pasted them before. After
+it every file that was in the home before is still there, byte for byte. In a block, `# prints: TEXT` after a command says what
+the last line of its output is. A block that cannot run here is preceded by `<!-- not run: REASON -->`,
 and the page says the same to its readers.
 """
 
@@ -15,21 +15,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-
-from e2e_kit import free_port  # noqa: E402
-
 README = ROOT / "README.md"
 HOW_TO = ROOT / "docs" / "how-to"
 MARK = "\x1eprints"
-PAGE = "\x1epage "
+PAGE = "\x1epage"
 HOME = "\x1ehome"
 # Below the home: what the gateway keeps, and what is downloaded again when it is gone.
 NOT_THE_READERS = (".local/share", ".cache", ".npm", "Library/Caches", "Library/Application Support")
@@ -59,14 +55,7 @@ def as_shell(program: str) -> str:
     return f"{shlex.quote(sys.executable)} - <<'END_OF_PROGRAM'\n{program}END_OF_PROGRAM\n"
 
 
-def in_reading_order() -> list[Path]:
-    """README, the pages in the order in which it names them, then those that it does not name."""
-    named = re.findall(r"`run402 docs how-to/([a-z-]+)`", README.read_text("utf-8"))
-    pages = dict.fromkeys([README, *(HOW_TO / f"{name}.md" for name in named), *sorted(HOW_TO.glob("*.md"))])
-    return [page for page in pages if blocks(page)]
-
-
-PAGES = in_reading_order()
+PAGES = [page for page in (README, *sorted(HOW_TO.glob("*.md"))) if blocks(page)]
 
 
 @dataclass(frozen=True)
@@ -110,7 +99,7 @@ def machine(root: Path) -> Iterator[Machine]:
     shim = root / "bin" / "run402"
     shim.parent.mkdir()
     # The examples use the default port, which something else may have on the machine that runs the tests.
-    port = f'case "$*" in *--port*) ;; "core start"*) set -- "$@" --port {free_port()};; esac'
+    port = 'case "$*" in *--port*) ;; "core start"*) set -- "$@" --port 0;; esac'
     shim.write_text(f'#!/bin/sh\n{port}\nexec {shlex.quote(sys.executable)} -m run402_cli "$@"\n')
     shim.chmod(0o755)
     strangers = ("RUN402_", "GITHUB_", "XDG_", "CLAUDE_", "CODEX_")
@@ -164,25 +153,25 @@ print(json.dumps({{name: hashlib.sha256(path.read_bytes()).hexdigest() for name,
 """
 
 
-def session(pages: Sequence[Path]) -> str:
-    """One shell that pastes the pages one after the other, and says after each what the home holds."""
+def left_over() -> str:
+    """What the shell holds of the pages before: words of theirs, and the directory of a gateway that they started."""
+    words = {name for page in PAGES for name in re.findall(r"^([A-Z][A-Z0-9_]*)=\S*\$\(", program(page), re.M)}
+    assert {"PROJECT", "URL"} <= words
+    texts = (f"{name}=of-another-page\n" for name in sorted(words))
+    return f'{"".join(texts)}export RUN402_CORE_DATA_DIR="$TMPDIR/of-another-page"\n'
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_runs_whatever_was_before_it_and_leaves_the_home_as_it_was(page: Path, reader: Machine) -> None:
     look = f"{shlex.quote(sys.executable)} -c {shlex.quote(LOOK)}\n"
-    parts = (f"printf '{PAGE}{page.stem}\n'\n{program(page)}printf '{HOME}\n'\n{look}" for page in pages)
-    return f"{look}{''.join(parts)}"
-
-
-@pytest.mark.parametrize("order", ["as in the README", "the other way round"])
-def test_the_pages_run_one_after_the_other_and_leave_the_home_as_it_was(order: str, reader: Machine) -> None:
-    pages = PAGES if order == "as in the README" else PAGES[::-1]
-    done = reader.bash(session(pages), timeout_s=600)
-    before, *told = done.stdout.split(PAGE)
-    ran = [each.split("\n", 1)[0] for each in told]
-    assert done.returncode == 0, f"{ran}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    for page, part in zip(pages, told, strict=True):
-        said, _, after = part.partition(f"{HOME}\n")
-        parts = said.split("\n", 1)[1].split(f"{MARK}\n")[:-1]
-        assert [(each.strip().splitlines() or [""])[-1].strip() for each in parts] == promises(page), page.stem
-        assert json.loads(after) == json.loads(before), f"{page.stem} changes files that the reader had"
+    session = f"{look}{left_over()}printf '{PAGE}\n'\n{program(page)}printf '{HOME}\n'\n{look}"
+    done = reader.bash(session, timeout_s=300)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    before, _, told = done.stdout.partition(f"{PAGE}\n")
+    said, _, after = told.partition(f"{HOME}\n")
+    parts = said.split(f"{MARK}\n")[:-1]
+    assert [(each.strip().splitlines() or [""])[-1].strip() for each in parts] == promises(page)
+    assert json.loads(after) == json.loads(before), "it changes files that the reader had"
 
 
 def test_most_examples_run_and_the_others_say_why_not() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e_kit import Cli, free_port, make
+from e2e_kit import Cli, make
 from secret_watch import WATCH
 
 
@@ -27,7 +27,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     root = tmp_path_factory.mktemp("gateway")
     cli = make(root, root / "data")
     try:
-        yield dict(cli("core", "start", "--port", str(free_port())).json)
+        yield dict(cli("core", "start", "--port", "0").json)
     finally:
         cli("core", "reset", "--yes")
 
@@ -45,7 +45,7 @@ def own_gateway(tmp_path: Path) -> Iterator[Cli]:
     """A user with a gateway of its own that the test may kill."""
     made = make(tmp_path, tmp_path / "data")
     try:
-        made.ok("core", "start", "--use", "--port", str(free_port()))
+        made.ok("core", "start", "--use", "--port", "0")
         yield made
     finally:
         made("core", "reset", "--yes")

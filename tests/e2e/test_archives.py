@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e_kit import Cli, free_port, make
+from e2e_kit import Cli, make
 
 pytestmark = pytest.mark.e2e
 GUESTBOOK = Path(__file__).resolve().parents[2] / "docs" / "examples" / "guestbook"
@@ -23,7 +23,7 @@ def other(tmp_path: Path) -> Iterator[Cli]:
     """Another user, with a gateway and configuration of their own."""
     made = make(tmp_path / "other", tmp_path / "other" / "data")
     try:
-        made.ok("core", "start", "--use", "--port", str(free_port()))
+        made.ok("core", "start", "--use", "--port", "0")
         yield made
     finally:
         made("core", "reset", "--yes")

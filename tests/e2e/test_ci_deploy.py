@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from ci_issuer import REQUEST_TOKEN, Issuer
-from e2e_kit import Cli, Done, free_port, make
+from e2e_kit import Cli, Done, make
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +30,7 @@ def gateway(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     cli = make(root, root / "data")
     cli.env["RUN402_CORE_CI_JWKS"] = issuer.jwks_url
     try:
-        yield dict(cli("core", "start", "--port", str(free_port())).json)
+        yield dict(cli("core", "start", "--port", "0").json)
     finally:
         cli("core", "reset", "--yes")
 

@@ -10,7 +10,7 @@ import threading
 from queue import Queue
 
 import pytest
-from e2e_kit import Cli, free_port
+from e2e_kit import Cli
 
 SOURCE = """
 export default async (req) => {
@@ -43,9 +43,6 @@ def until(lines: Queue[str], text: str) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a console signal to one process")
 def test_following_goes_on_through_a_restart_of_the_gateway(own_gateway: Cli) -> None:
-    port = str(free_port())
-    own_gateway.ok("core", "stop")
-    own_gateway.ok("core", "start", "--use", "--port", port)
     own_gateway.ok("projects", "provision")
     own_gateway.ok("functions", "deploy", "hello", "--file", "-", stdin=SOURCE)
     follower = own_gateway.start("functions", "logs", "hello", "--follow")
@@ -54,7 +51,7 @@ def test_following_goes_on_through_a_restart_of_the_gateway(own_gateway: Cli) ->
         own_gateway.ok("functions", "invoke", "hello", "--body", "1")
         until(lines, "saw 1")
         own_gateway.ok("core", "stop")
-        own_gateway.ok("core", "start", "--port", port)
+        own_gateway.ok("core", "start")
         own_gateway.ok("functions", "invoke", "hello", "--body", "2")
         until(lines, "saw 2")
         follower.send_signal(signal.SIGTERM)

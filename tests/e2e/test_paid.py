@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e_kit import Cli, free_port, make
+from e2e_kit import Cli, make
 from faulty_proxy import FaultyProxy
 from secret_watch import WATCH, Watch
 
@@ -40,7 +40,7 @@ def charging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
     root = tmp_path_factory.mktemp("charging")
     cli = make(root, root / "data")
     try:
-        yield dict(cli.ok("core", "start", "--require-payment", "--port", str(free_port())))
+        yield dict(cli.ok("core", "start", "--require-payment", "--port", "0"))
     finally:
         cli("core", "reset", "--yes")
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from e2e_kit import Cli, free_port, make
+from e2e_kit import Cli, make
 
 from run402_cli.core.daemon.postgres import EmbeddedPostgres, cluster_directory
 
@@ -27,7 +27,7 @@ def limited(tmp_path: Path) -> Iterator[Cli]:
     """A user with a gateway that may open as few files as on a Mac."""
     cli = make(tmp_path, tmp_path / "data")
     script = f'ulimit -n {LIMIT}; exec "$@"'
-    words = ["core", "start", "--use", "--port", str(free_port())]
+    words = ["core", "start", "--use", "--port", "0"]
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "run402_cli", *words]
     try:
         subprocess.run(command, env=cli.environment(), cwd=cli.cwd, capture_output=True, check=True, timeout=120)
