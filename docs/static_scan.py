@@ -465,7 +465,7 @@ def gateway_codes() -> set[str]:
     for tree in trees:
         places = shared | _code_places(list(ast.walk(tree)))
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-            given = [word.value for word in call.keywords if word.arg == "code"]
+            given = [word.value for word in call.keywords if word.arg == "code" and ast.unparse(word.value) != "None"]
             place = places.get(call.func.id) if isinstance(call.func, ast.Name) else None
             if not given and place is not None and place < len(call.args):
                 given = [call.args[place]]

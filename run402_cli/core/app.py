@@ -168,7 +168,6 @@ def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:
             507,
             "storage_full",
             f"The disk under {gateway.settings.data_dir} is full: nothing was stored. Free space and repeat.",
-            code="STORAGE_FULL",
             retryable=True,
         )
     if isinstance(exc, PoolTimeout | psycopg.InterfaceError) or (
@@ -181,14 +180,12 @@ def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:
             503,
             "database_busy",
             f"Another request held what this one needed: {exc.diag.message_primary}. Nothing was changed; repeat it.",
-            code="DATABASE_BUSY",
             retryable=True,
         )
     return GatewayError(
         500,
         "internal_error",
         f"The gateway failed on this request ({type(exc).__name__}). `run402 core logs` has the details.",
-        code="INTERNAL_ERROR",
     )
 
 
@@ -202,7 +199,7 @@ async def _http_error(request: Request, exc: Exception) -> Response:
     path = request.url.path
     if exc.status_code == 405:
         allowed = ", ".join(sorted(_methods_at(request)))
-        error = GatewayError(405, "method_not_allowed", f"{path} answers {allowed}, not {request.method}.")
+        error = GatewayError(405, "method_not_allowed", f"{path} answers {allowed}, not {request.method}.", code=None)
         return reply(hints.body(error, path), 405, {"Allow": allowed})
     if exc.status_code == 404:
         missing = unavailable(path)
@@ -211,8 +208,8 @@ async def _http_error(request: Request, exc: Exception) -> Response:
         message = f"This gateway has no route {request.method} {path}. GET /capabilities/v1 lists what it can do."
         # Somebody who typed the bare address is looking for something to look at.
         to_look = {"console_url": f"{gateway_of(request).settings.public_url}{CONSOLE}"} if path == "/" else {}
-        return reply(hints.body(GatewayError(404, "not_found", message, **to_look), path), 404)
-    error = GatewayError(exc.status_code, "http_error", str(exc.detail))
+        return reply(hints.body(GatewayError(404, "not_found", message, code=None, **to_look), path), 404)
+    error = GatewayError(exc.status_code, "http_error", str(exc.detail), code=None)
     return reply(hints.body(error, path), exc.status_code)
 
 

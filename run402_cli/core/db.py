@@ -26,6 +26,5 @@ async def check_cursor(conn: Connection, field: str, value: str, table: str, **c
             "invalid_cursor",
             f"`{field}` is {value[:100]!r}, which is not there (any more). Give the next_cursor of a page, or start again "
             "without it.",
-            code="INVALID_CURSOR",
             field=field,
         )

@@ -8,10 +8,11 @@ from run402_cli import advice
 
 
 class GatewayError(Exception):
-    """An HTTP error answer: `{"error": code, "message": ..., **fields}`.
+    """An HTTP error answer: `{"error": ..., "message": ..., "code": ..., **fields}`.
 
-    `error` is the lower_snake_case word of the gateway dialect; pass `code="UPPER_SNAKE"` in fields where the
-    Cloud dialect has one. Other useful fields: `details`, `hint`, `next_actions`, `resource`, `retryable`.
+    `error` is the lower_snake_case word of the gateway dialect, `code` the word of the Cloud dialect: `error` in capitals
+    where it is not given, none in the answer for `code=None`. Other useful fields: `details`, `hint`, `next_actions`,
+    `resource`, `retryable`.
     """
 
     def __init__(self, status: int, error: str, message: str, **fields: Any) -> None:
@@ -19,7 +20,8 @@ class GatewayError(Exception):
         self.status = status
         self.error = error
         self.message = message
-        self.fields = fields
+        fields = fields if "code" in fields else {"code": error.upper(), **fields}
+        self.fields = {name: value for name, value in fields.items() if name != "code" or value is not None}
         self.headers: dict[str, str] | None = None
 
     def body(self) -> dict[str, Any]:

@@ -76,7 +76,6 @@ def database_unavailable(reason: str) -> GatewayError:
         503,
         "database_unavailable",
         f"PostgreSQL does not answer: {reason} Repeat in a few seconds; `run402 core logs` has the details.",
-        code="DATABASE_UNAVAILABLE",
         retryable=True,
         retry_after_seconds=2,
     )

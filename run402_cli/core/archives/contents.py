@@ -19,7 +19,7 @@ _BIGINT: Final = 2**63
 
 def refused(code: str, message: str, **details: Any) -> GatewayError:
     """422 with an archive code: this archive cannot become a project here."""
-    return GatewayError(422, code, message, code=code, details=details, retryable=False)
+    return GatewayError(422, code, message, details=details, retryable=False)
 
 
 @dataclass(frozen=True, slots=True)

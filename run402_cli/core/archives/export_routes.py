@@ -34,9 +34,9 @@ async def create_archive(request: Request) -> Response:
     body = await read_object(request)
     scope, auth = body.get("scope", SCOPE), body.get("auth", "stubs")
     consistency = body.get("consistency", CONSISTENCY)
-    _refuse_other("scope", scope, (SCOPE,), "EXPORT_SCOPE_UNSUPPORTED")
-    _refuse_other("auth", auth, AUTH_MODES, "EXPORT_SCOPE_UNSUPPORTED")
-    _refuse_other("consistency", consistency, CONSISTENCY_MODES, "EXPORT_CONSISTENCY_UNAVAILABLE")
+    _refuse_other("scope", scope, (SCOPE,), "export_scope_unsupported")
+    _refuse_other("auth", auth, AUTH_MODES, "export_scope_unsupported")
+    _refuse_other("consistency", consistency, CONSISTENCY_MODES, "export_consistency_unavailable")
     key = request.headers.get("idempotency-key")
     async with gateway.connection() as conn:
         record = await exporting.begin(conn, project, scope, auth, key)
@@ -44,11 +44,9 @@ async def create_archive(request: Request) -> Response:
     return reply(view(record), 202)
 
 
-def _refuse_other(field: str, value: Any, allowed: tuple[str, ...], code: str) -> None:
+def _refuse_other(field: str, value: Any, allowed: tuple[str, ...], error: str) -> None:
     if value not in allowed:
-        raise GatewayError(
-            400, code.lower(), f"{field} must be {' or '.join(allowed)}, not {value!r}.", code=code, field=field
-        )
+        raise GatewayError(400, error, f"{field} must be {' or '.join(allowed)}, not {value!r}.", field=field)
 
 
 async def get_archive(request: Request) -> Response:
@@ -68,15 +66,12 @@ async def download_archive(request: Request) -> Response:
     file = file_of(gateway_of(request), record.archive_id)
     again = f"Make a new one: {advice.command('cloud', 'archives', 'create', '--project', record.project_id, '--wait')}"
     if record.status == "expired" or (record.status == "ready" and not file.exists()):
-        raise GatewayError(
-            410, "archive_expired", f"{record.archive_id} has expired. {again}", code="ARCHIVE_EXPIRED", retryable=False
-        )
+        raise GatewayError(410, "archive_expired", f"{record.archive_id} has expired. {again}", retryable=False)
     if record.status != "ready":
         raise GatewayError(
             409,
             "archive_not_ready",
             f"{record.archive_id} is {record.status}.",
-            code="ARCHIVE_NOT_READY",
             details={"archive_id": record.archive_id, "status": record.status},
             retryable=record.status == "running",
         )

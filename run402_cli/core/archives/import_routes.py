@@ -66,4 +66,4 @@ def read_wish(body: Mapping[str, Any]) -> Wish:
 
 
 def _invalid(message: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
+    return GatewayError(400, "invalid_request", message)

@@ -140,7 +140,6 @@ async def fetch(conn: Connection, project_id: str, archive_id: str) -> ArchiveRe
             404,
             "archive_not_found",
             f"Project {project_id} has no archive {archive_id}. Make one: run402 cloud archives create --wait",
-            code="ARCHIVE_NOT_FOUND",
             archive_id=archive_id,
         )
     return ArchiveRecord(*row)

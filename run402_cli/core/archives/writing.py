@@ -126,7 +126,6 @@ def _blob(writer: ArchiveWriter, store: ContentStore, sha256: str) -> str:
             409,
             "storage_object_digest_mismatch",
             f"The content {sha256} is missing from the content directory, or damaged. Deploy it again.",
-            code="STORAGE_OBJECT_DIGEST_MISMATCH",
         ) from exc
 
 

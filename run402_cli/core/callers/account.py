@@ -101,11 +101,13 @@ async def tenant_payments(request: Request) -> Response:
     """GET /projects/v1/{project_id}/tenant-payments[?limit&after&status]: none can be received here, so always empty."""
     limit = request.query_params.get("limit", "50")
     if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= 200):
-        raise GatewayError(400, "invalid_request", "limit must be a whole number from 1 to 200.", field="limit")
+        raise GatewayError(
+            400, "invalid_request", "limit must be a whole number from 1 to 200.", code=None, field="limit"
+        )
     status = request.query_params.get("status")
     if status is not None and status not in PAYMENT_STATUSES:
         message = f"status must be one of {', '.join(PAYMENT_STATUSES)}."
-        raise GatewayError(400, "invalid_request", message, field="status")
+        raise GatewayError(400, "invalid_request", message, code=None, field="status")
     project = admitted(request, Project)
     return reply({"project_id": project.project_id, "payments": [], "has_more": False, "next_cursor": None})
 
@@ -117,7 +119,7 @@ async def set_wallet_label(request: Request) -> Response:
     clean = label.strip() if isinstance(label, str) else ""
     if not clean or len(clean) > _MAX_LABEL or not clean.isprintable():
         message = f"label must be 1 to {_MAX_LABEL} printable characters."
-        raise GatewayError(400, "invalid_request", message, field="label")
+        raise GatewayError(400, "invalid_request", message, code=None, field="label")
     async with gateway_of(request).connection() as conn:
         await wallet_rows.set_label(conn, address, clean)
     return reply({"address": address, "label": clean})
@@ -142,12 +144,14 @@ async def project_finance(request: Request) -> Response:
 def _address(request: Request) -> str:
     address: str = request.path_params["address"]
     if not _ADDRESS.fullmatch(address):
-        raise GatewayError(400, "invalid_request", "A wallet address is 0x and 40 hex digits.", field="address")
+        raise GatewayError(
+            400, "invalid_request", "A wallet address is 0x and 40 hex digits.", code=None, field="address"
+        )
     return address.lower()
 
 
 def _unsupported(capability: str, message: str) -> GatewayError:
-    return GatewayError(422, "unsupported_capability", message, code="UNSUPPORTED_CAPABILITY", capability=capability)
+    return GatewayError(422, "unsupported_capability", message, capability=capability)
 
 
 ROUTES = [

@@ -47,7 +47,6 @@ async def _project(conn: Connection, project_id: str) -> Project:
             404,
             "project_not_found",
             f"This gateway has no project {project_id}. `run402 projects list` prints the ones it has.",
-            code="PROJECT_NOT_FOUND",
             project_id=project_id,
         )
     return project
@@ -63,7 +62,7 @@ async def _no_id(conn: Connection, text: str) -> GatewayError:
         )
     more = {"project_id": named[0]} if len(named) == 1 else {}
     message = f"{text!r} is not a project id. {told}"
-    return GatewayError(400, "invalid_project_id", message, code="INVALID_PROJECT_ID", **more)
+    return GatewayError(400, "invalid_project_id", message, **more)
 
 
 async def key_holder(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:
@@ -99,6 +98,7 @@ async def require_service_key(conn: Connection, request: Request, project_id: st
         401,
         "authentication_required",
         f"{given} the service key of {project_id}. Send it as `Authorization: Bearer <service_key>` or `apikey`.",
+        code=None,
     )
 
 
@@ -113,7 +113,6 @@ async def key_owner(conn: Connection, request: Request) -> Project:
         "authentication_required",
         "This route needs the service key of the project, as `Authorization: Bearer <service_key>` or `apikey`. "
         "`run402 credentials project-keys status` shows where the keys are.",
-        code="AUTHENTICATION_REQUIRED",
     )
 
 
@@ -161,6 +160,7 @@ def token_claims(settings: Settings, token: str) -> dict[str, Any]:
             401,
             "authentication_required",
             f"The bearer token was not accepted: {exc}. Use a token of this gateway, or only the apikey header.",
+            code=None,
         ) from exc
     return claims
 
@@ -172,11 +172,15 @@ async def create_dev_token(request: Request) -> Response:
     role = body.get("role", "authenticated")
     subject = body.get("sub")
     if not isinstance(project_id, str) or not PROJECT_ID.fullmatch(project_id):
-        raise GatewayError(400, "invalid_request", "`project_id` is required, for example prj_0123456789abcdef.")
+        raise GatewayError(
+            400, "invalid_request", "`project_id` is required, for example prj_0123456789abcdef.", code=None
+        )
     if role not in DEV_TOKEN_ROLES:
-        raise GatewayError(400, "invalid_request", f"`role` must be one of {', '.join(DEV_TOKEN_ROLES)}.")
+        raise GatewayError(400, "invalid_request", f"`role` must be one of {', '.join(DEV_TOKEN_ROLES)}.", code=None)
     if subject is not None and (not isinstance(subject, str) or "\x00" in subject):
-        raise GatewayError(400, "invalid_request", "`sub` must be a string: the user id that auth.uid() returns.")
+        raise GatewayError(
+            400, "invalid_request", "`sub` must be a string: the user id that auth.uid() returns.", code=None
+        )
     subject = subject or _DEFAULT_SUBJECT.get(role)
     claims = {"iss": "run402-core-dev", "project_id": project_id, "role": role}
     if subject is not None:
@@ -201,7 +205,6 @@ async def caller_project(conn: Connection, request: Request, project_id: object 
                 403,
                 "project_mismatch",
                 f"The apikey belongs to {holder[0].project_id}, the request names {project_id}. Use matching ones.",
-                code="PROJECT_MISMATCH",
             )
         return holder[0]
     if isinstance(project_id, str) and project_id:
@@ -213,7 +216,7 @@ async def caller_project(conn: Connection, request: Request, project_id: object 
 
 
 def _unauthenticated(message: str) -> GatewayError:
-    return GatewayError(401, "authentication_required", message, code="AUTHENTICATION_REQUIRED")
+    return GatewayError(401, "authentication_required", message)
 
 
 ROUTES = [Route("/auth/v1/dev-tokens", create_dev_token, methods=["POST"], who=LOCAL)]

@@ -86,7 +86,6 @@ async def issue(
             "credential_name_taken",
             f"A live credential of {project_id} is already named {name}. Choose another name, or rotate that one;"
             f" `{advice.command('credentials', 'list', '--project', project_id)}` shows its id.",
-            code="CREDENTIAL_NAME_TAKEN",
             field="name",
         ) from exc
     return await one(conn, credential_id), secret
@@ -131,7 +130,6 @@ async def locked(conn: Connection, project_id: str, credential_id: str) -> tuple
             "credential_not_found",
             f"{project_id} has no credential {credential_id}."
             f" `{advice.command('credentials', 'list', '--project', project_id, '--include-revoked')}` shows their ids.",
-            code="CREDENTIAL_NOT_FOUND",
         )
     return row[0], row[1], row[2], row[3], row[4]
 

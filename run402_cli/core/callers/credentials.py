@@ -95,7 +95,6 @@ async def rotate_credential(request: Request) -> Response:
                 "credential_not_live",
                 f"The credential {name} is revoked or expired and cannot be rotated. Issue a new one:"
                 f" `{advice.command(*again, '--project', project.project_id)}`.",
-                code="CREDENTIAL_NOT_LIVE",
             )
         await credential_rows.mark_revoked(conn, credential_id, "rotated")
         record, secret = await credential_rows.issue(
@@ -112,7 +111,7 @@ async def revoke_credential(request: Request) -> Response:
     body = await read_object(request)
     reason = body.get("reason")
     if reason is not None and (not isinstance(reason, str) or "\0" in reason):
-        raise GatewayError(400, "invalid_request", "reason must be a string.")
+        raise GatewayError(400, "invalid_request", "reason must be a string.", code=None)
     project = admitted(request, Project)
     async with gateway_of(request).connection() as conn, conn.transaction():
         credential_id = (await credential_rows.locked(conn, project.project_id, request.path_params["credential_id"]))[
@@ -144,7 +143,7 @@ def _kind(body: dict[str, Any]) -> Kind:
             return "anon"
         case "service":
             return "service"
-    raise GatewayError(400, "invalid_request", "kind must be anon or service.", field="kind")
+    raise GatewayError(400, "invalid_request", "kind must be anon or service.", code=None, field="kind")
 
 
 def _name(body: dict[str, Any]) -> str:
@@ -152,7 +151,7 @@ def _name(body: dict[str, Any]) -> str:
     clean = name.strip() if isinstance(name, str) else ""
     if not clean or len(clean) > MAX_NAME or not clean.isprintable():
         message = f"name must be 1 to {MAX_NAME} printable characters."
-        raise GatewayError(400, "invalid_request", message, field="name")
+        raise GatewayError(400, "invalid_request", message, code=None, field="name")
     return clean
 
 
@@ -173,6 +172,7 @@ def _expiry(body: dict[str, Any]) -> datetime | None:
             400,
             "invalid_request",
             f"expires_at must be an ISO-8601 time in the future and within one year, e.g. {example}.",
+            code=None,
             field="expires_at",
         )
     return moment

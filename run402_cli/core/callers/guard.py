@@ -68,7 +68,6 @@ class Guard:
                     403,
                     "origin_forbidden",
                     f"{reason} Call this route from a local program, or send the project's service key.",
-                    code="ORIGIN_FORBIDDEN",
                 )
         await self.app(scope, receive, send)
 

@@ -101,7 +101,7 @@ def presented(request: Request, price: int, purpose: str) -> Payment | None:
     try:
         return verify(value, price, resource_url(request), int(time.time()))
     except InvalidPayment as exc:
-        raise _challenge(request, price, purpose, f"The payment was not accepted: {exc}.", "PAYMENT_INVALID") from exc
+        raise _challenge(request, price, purpose, f"The payment was not accepted: {exc}.", "payment_invalid") from exc
 
 
 async def count(conn: Connection, request: Request, payment: Payment | None, price: int, purpose: str) -> None:
@@ -120,7 +120,6 @@ async def count(conn: Connection, request: Request, payment: Payment | None, pri
             "payment_already_used",
             f"Payment {payment.transaction} has paid for something else already and does not count again. "
             "Nothing was taken. To buy again, pass a new --idempotency-key.",
-            code="PAYMENT_ALREADY_USED",
             transaction=payment.transaction,
         )
 
@@ -139,7 +138,9 @@ def purchase_key(request: Request, payment: Payment | None, what: str) -> str | 
     if not key:
         return None if payment is None else f"{payment.transaction} {what}"
     if len(key) > 255:
-        raise GatewayError(400, "invalid_request", "The Idempotency-Key header is longer than 255 characters.")
+        raise GatewayError(
+            400, "invalid_request", "The Idempotency-Key header is longer than 255 characters.", code=None
+        )
     return siwx.scoped_key(key)
 
 
@@ -165,7 +166,7 @@ def resource_url(request: Request) -> str:
 
 
 def _challenge(
-    request: Request, price: int, purpose: str, message: str, code: str = "PAYMENT_REQUIRED"
+    request: Request, price: int, purpose: str, message: str, error: str = "payment_required"
 ) -> GatewayError:
     challenge = {
         "x402Version": 2,
@@ -173,11 +174,10 @@ def _challenge(
         "resource": {"url": resource_url(request), "description": purpose, "mimeType": "application/json"},
         "accepts": [offer(price)],
     }
-    error = GatewayError(
+    refusal = GatewayError(
         402,
-        code.lower(),
+        error,
         message,
-        code=code,
         category="payment_required",
         hint="Give the wallet a key that signs the payment: run402 allowance create. Or start the gateway without "
         "--require-payment: run402 core stop, then run402 core start",
@@ -185,8 +185,8 @@ def _challenge(
         price_usd_micros=price,
         settlement="local",
     )
-    error.headers = {"PAYMENT-REQUIRED": _encode(challenge)}
-    return error
+    refusal.headers = {"PAYMENT-REQUIRED": _encode(challenge)}
+    return refusal
 
 
 def _encode(value: Mapping[str, Any]) -> str:

@@ -28,16 +28,10 @@ async def _service_key_no_other(conn: Connection, request: Request) -> Project:
             401,
             "authentication_required",
             f"Send the service key of {project.project_id} in the apikey header or as bearer token.",
-            code="AUTHENTICATION_REQUIRED",
         )
     holder = await key_holder(conn, key)
     if holder is None or holder[1] != "service" or holder[0].project_id != project.project_id:
-        raise GatewayError(
-            403,
-            "forbidden",
-            f"The key sent is not the service key of {project.project_id}.",
-            code="FORBIDDEN",
-        )
+        raise GatewayError(403, "forbidden", f"The key sent is not the service key of {project.project_id}.")
     return project
 
 

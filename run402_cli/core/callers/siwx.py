@@ -93,7 +93,7 @@ def verify(value: str, request: Request, now: datetime) -> SignIn:
     if issued > now + SKEW:
         _refuse("it was signed in the future; check this machine's clock")
     if expires <= now:
-        _refuse("it has expired; sign a new one for each request", "SIWX_EXPIRED")
+        _refuse("it has expired; sign a new one for each request", "siwx_expired")
     if expires - issued > LONGEST:
         _refuse("it would be valid for more than an hour")
     signer = signer_of(personal_digest(_text(fields)), fields["signature"])
@@ -203,12 +203,11 @@ def _text(fields: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _refuse(reason: str, code: str = "SIWX_INVALID") -> NoReturn:
+def _refuse(reason: str, error: str = "siwx_invalid") -> NoReturn:
     raise GatewayError(
         401,
-        code.lower(),
+        error,
         f"The SIGN-IN-WITH-X header was not accepted: {reason}.",
-        code=code,
         hint="Leave the header out to use this gateway without a wallet, or sign the text again for this very request.",
     )
 
@@ -249,7 +248,6 @@ async def check_owner(conn: Connection, project_id: str) -> None:
             "not_authorized",
             f"{project_id} belongs to another wallet than {wallet}. `run402 projects list` prints yours; "
             "`run402 --wallet <name> ...` uses another wallet.",
-            code="NOT_AUTHORIZED",
             project_id=project_id,
         )
 

@@ -41,7 +41,6 @@ async def set_tier(request: Request) -> Response:
             "unsupported_capability",
             "This gateway has one free tier and sells none. Select the cloud with `run402 init` to buy one; to try a "
             "payment here: `run402 core stop`, then `run402 core start --require-payment`.",
-            code="UNSUPPORTED_CAPABILITY",
             capability="billing.tiers",
         )
     wallet, tier = _wallet(), _tier(request)
@@ -68,7 +67,6 @@ def _wallet() -> str:
             401,
             "authentication_required",
             "A tier belongs to a wallet, and this request was not signed by one. Run: run402 init",
-            code="AUTHENTICATION_REQUIRED",
             next_actions=[run_command("init")],
         )
     return wallet
@@ -78,7 +76,7 @@ def _tier(request: Request) -> str:
     tier: str = request.path_params["tier"]
     if tier not in TIERS:
         message = f"There is no tier {tier!r}; there are {', '.join(TIERS)}."
-        raise GatewayError(404, "tier_not_found", message, code="TIER_NOT_FOUND")
+        raise GatewayError(404, "tier_not_found", message)
     return tier
 
 
@@ -88,7 +86,6 @@ def _refuse_downgrade(former: tuple[str, datetime, datetime] | None, tier: str) 
             409,
             "tier_downgrade",
             f"This wallet has the tier {former[0]} until {iso(former[2])}; a smaller one can be set when it has ended.",
-            code="TIER_DOWNGRADE",
         )
 
 
@@ -100,7 +97,6 @@ async def _answered(conn: Connection, key: str, tier: str) -> dict[str, Any] | N
             "idempotency_key_conflict",
             f"This Idempotency-Key already bought the tier {answer['tier']}. Use another: "
             f"{advice.command('tier', 'set', tier, '--idempotency-key', advice.Blank('new key'))}",
-            code="IDEMPOTENCY_KEY_CONFLICT",
         )
     return answer
 

@@ -87,7 +87,6 @@ async def fetch(conn: Connection, binding_id: str) -> Binding:
             404,
             "binding_not_found",
             f"There is no CI binding {binding_id}. `run402 ci list` prints the ones of a project.",
-            code="BINDING_NOT_FOUND",
         )
     return Binding(*row)
 

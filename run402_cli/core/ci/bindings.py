@@ -174,4 +174,4 @@ async def set_asset_scopes(request: Request) -> Response:
 
 
 def _invalid(message: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
+    return GatewayError(400, "invalid_request", message)

@@ -71,7 +71,6 @@ def _keys() -> jwt.PyJWKSet:
             502,
             "issuer_unavailable",
             f"The keys of the OIDC issuer cannot be read from {JWKS_VARIABLE}: {exc}. Correct it or try again.",
-            code="ISSUER_UNAVAILABLE",
             retryable=True,
         ) from exc
 

@@ -168,7 +168,7 @@ def _check_route(scope: Scope, binding: Binding) -> None:
         )
     if scope["path"].endswith("/rehearse"):
         message = "A CI session cannot rehearse: a branch holds a copy of the data. Rehearse from a signed-in machine."
-        raise GatewayError(403, "rehearsal_ci_unsupported", message, code="REHEARSAL_CI_UNSUPPORTED", retryable=False)
+        raise GatewayError(403, "rehearsal_ci_unsupported", message, retryable=False)
 
 
 async def permit(conn: Connection, request: Request, plan: Plan) -> None:

@@ -78,7 +78,7 @@ async def table_rows(request: Request) -> Response:
     name = request.query_params.get("name", "")
     found = next((entry for entry in await _schema(request, project) if entry["name"] == name), None)
     if found is None:
-        raise GatewayError(404, "table_not_found", f"{project.name} has no table {name!r}.")
+        raise GatewayError(404, "table_not_found", f"{project.name} has no table {name!r}.", code=None)
     number = page_number(request)
     columns = [column["name"] for column in found["columns"]]
     offset = (number - 1) * PAGE_SIZE

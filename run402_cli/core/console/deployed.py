@@ -67,7 +67,9 @@ async def function(request: Request) -> Response:
     found = (await inside.get(request, f"/projects/v1/admin/{project.project_id}/functions", project))["functions"]
     entry = next((each for each in found if each["name"] == name), None)
     if entry is None:
-        raise GatewayError(404, "function_not_found", f"The active release of {project.name} has no function {name!r}.")
+        raise GatewayError(
+            404, "function_not_found", f"The active release of {project.name} has no function {name!r}.", code=None
+        )
     path = f"/projects/v1/admin/{project.project_id}/functions/{name}/logs"
     lines = (await inside.get(request, path, project, tail=LOG_LINES))["logs"]
     pairs = [

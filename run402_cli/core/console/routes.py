@@ -59,10 +59,7 @@ def gate(request: Request) -> None:
 
 def _refused(reason: str) -> GatewayError:
     return GatewayError(
-        403,
-        "origin_forbidden",
-        f"{reason} Type the address into the browser of this machine, or run `run402 open`.",
-        code="ORIGIN_FORBIDDEN",
+        403, "origin_forbidden", f"{reason} Type the address into the browser of this machine, or run `run402 open`."
     )
 
 

@@ -110,7 +110,6 @@ def _check_part(request: Request, digest: str) -> None:
             400,
             "checksum_mismatch",
             f"The bytes received hash to {digest}, which is not what {CHECKSUM_HEADER} says. Send the part again.",
-            code="CHECKSUM_MISMATCH",
         )
 
 
@@ -153,7 +152,6 @@ def digest_mismatch(expected: str, actual: str) -> GatewayError:
         409,
         "content_digest_mismatch",
         f"The bytes hash to {actual}, not to the declared {expected}: the file changed while it was sent. Deploy again.",
-        code="CONTENT_DIGEST_MISMATCH",
     )
 
 
@@ -162,6 +160,5 @@ def _size_mismatch(expected: int, received: int, why: str) -> GatewayError:
         409,
         "content_size_mismatch",
         f"Expected {expected} bytes and received {received}. {why} Send the whole part again.".replace("  ", " "),
-        code="CONTENT_SIZE_MISMATCH",
         retryable=True,
     )

@@ -64,7 +64,6 @@ async def stage_content(request: Request) -> Response:
             409,
             "content_size_mismatch",
             f"The body declares {size} bytes for {sha256} and carries {len(data)}. Read the file again and resend it.",
-            code="CONTENT_SIZE_MISMATCH",
         )
     actual = hashlib.sha256(data).hexdigest()
     if actual != sha256:
@@ -134,7 +133,6 @@ async def commit_content(request: Request) -> Response:
                 "content_missing",
                 f"{len(absent)} of {len(digests)} objects were not uploaded, first {absent[0]}. "
                 "Deploy again: only what is missing is sent.",
-                code="CONTENT_MISSING",
                 missing=absent[:100],
                 retryable=True,
                 safe_to_retry=True,
@@ -155,7 +153,7 @@ async def receive_part(request: Request) -> Response:
     async with gateway.connection() as conn:
         upload = await fetch_upload(conn, upload_id)
     if not 1 <= part <= upload.part_count:
-        raise GatewayError(404, "upload_not_found", f"Upload {upload_id} has no part {part}.", code="UPLOAD_NOT_FOUND")
+        raise GatewayError(404, "upload_not_found", f"Upload {upload_id} has no part {part}.")
     try:
         if upload.part_count == 1:
             digest = await receive_object(gateway, request, upload)
@@ -214,13 +212,12 @@ def _check_limit(gateway: Gateway, size: int) -> None:
             413,
             "content_too_large",
             f"An object of {size} bytes is over this gateway's limit of {limit} bytes. Split or shrink the file.",
-            code="CONTENT_TOO_LARGE",
             max_bytes=limit,
         )
 
 
 def _invalid(message: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
+    return GatewayError(400, "invalid_request", message)
 
 
 ROUTES = [

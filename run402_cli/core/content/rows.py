@@ -116,10 +116,7 @@ async def fetch_plan(conn: Connection, plan_id: str) -> dict[str, Any]:
     row = await cur.fetchone()
     if row is None:
         raise GatewayError(
-            404,
-            "content_plan_not_found",
-            f"There is no content plan {plan_id}. Deploy again to make a new one.",
-            code="CONTENT_PLAN_NOT_FOUND",
+            404, "content_plan_not_found", f"There is no content plan {plan_id}. Deploy again to make a new one."
         )
     return {"project_id": row[0], "entries": row[1]}
 
@@ -143,10 +140,5 @@ async def fetch_upload(conn: Connection, upload_id: str) -> Upload:
     )
     row = await cur.fetchone()
     if row is None:
-        raise GatewayError(
-            404,
-            "upload_not_found",
-            f"There is no upload {upload_id}. Make a new content plan.",
-            code="UPLOAD_NOT_FOUND",
-        )
+        raise GatewayError(404, "upload_not_found", f"There is no upload {upload_id}. Make a new content plan.")
     return Upload(*row)

@@ -72,15 +72,9 @@ def _check_signature(request: Request) -> None:
             403,
             "upload_url_invalid",
             "This upload URL was not made by this gateway. Use the URLs of a new content plan unchanged.",
-            code="UPLOAD_URL_INVALID",
         )
     if int(expires) < time.time():
-        raise GatewayError(
-            403,
-            "upload_url_expired",
-            "This upload URL has expired. Make a new content plan.",
-            code="UPLOAD_URL_EXPIRED",
-        )
+        raise GatewayError(403, "upload_url_expired", "This upload URL has expired. Make a new content plan.")
 
 
 SIGNED_URL = Policy(

@@ -140,6 +140,5 @@ def storage_failure(exc: OSError) -> GatewayError:
         "storage_unavailable",
         f"The gateway could not write to its content directory: {exc.strerror or exc}. "
         "Free space on that disk (or check its permissions) and send the request again.",
-        code="STORAGE_UNAVAILABLE",
         retryable=True,
     )

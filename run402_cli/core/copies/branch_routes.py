@@ -75,7 +75,7 @@ def _ttl(body: Mapping[str, Any]) -> timedelta:
 
 
 def _invalid(message: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
+    return GatewayError(400, "invalid_request", message)
 
 
 async def list_branches(request: Request) -> Response:

@@ -93,7 +93,6 @@ async def fetch(conn: Connection, parent_id: str, branch_id: str) -> Branch:
             404,
             "branch_not_found",
             f"Project {parent_id} has no branch {branch_id}; its time may be over. `{command}` prints the ones it has.",
-            code="BRANCH_NOT_FOUND",
             branch_project_id=branch_id,
             next_actions=[advice.entry("run_command", command)],
         )

@@ -85,7 +85,6 @@ async def _refuse_nesting(conn: Connection, parent: Project) -> None:
             409,
             "branch_of_branch",
             f"{parent.project_id} is a branch itself, and a branch has none. Branch its parent: `{command}`.",
-            code="BRANCH_OF_BRANCH",
             next_actions=[advice.entry("run_command", command)],
         )
 

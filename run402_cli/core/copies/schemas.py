@@ -196,7 +196,6 @@ def _pg_dump() -> str:
             "unsupported_capability",
             "Copies of a schema (snapshots, branches, rehearsals) need pg_dump, and this machine has neither the embedded "
             "PostgreSQL nor a pg_dump on its PATH. Install PostgreSQL's client programs, then start the gateway again.",
-            code="UNSUPPORTED_CAPABILITY",
             capability="database.copies",
         ) from exc
 
@@ -215,15 +214,10 @@ def _not_copyable(words: str) -> GatewayError:
             503,
             "database_busy",
             "Somebody is changing the project's tables, so they could not be copied. Repeat when that has finished.",
-            code="DATABASE_BUSY",
             retryable=True,
         )
     return GatewayError(
-        409,
-        "schema_not_copyable",
-        f"The schema could not be copied. {words}. Nothing was changed.",
-        code="SCHEMA_NOT_COPYABLE",
-        retryable=False,
+        409, "schema_not_copyable", f"The schema could not be copied. {words}. Nothing was changed.", retryable=False
     )
 
 

@@ -50,7 +50,7 @@ async def list_snapshots(request: Request) -> Response:
     limit = _page_size(request.query_params.get("limit"))
     kind = request.query_params.get("kind")
     if kind is not None and kind not in KINDS:
-        raise GatewayError(400, "invalid_request", f"`kind` must be one of {', '.join(KINDS)}.", code="INVALID_REQUEST")
+        raise GatewayError(400, "invalid_request", f"`kind` must be one of {', '.join(KINDS)}.")
     async with gateway_of(request).connection() as conn:
         found = await snapshot_rows.page(
             conn,
@@ -74,9 +74,7 @@ def _page_size(text: str | None) -> int:
     if text is None:
         return PAGE_SIZE
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_PAGE_SIZE:
-        raise GatewayError(
-            400, "invalid_request", f"`limit` must be a number from 1 to {MAX_PAGE_SIZE}.", code="INVALID_REQUEST"
-        )
+        raise GatewayError(400, "invalid_request", f"`limit` must be a number from 1 to {MAX_PAGE_SIZE}.")
     return int(text)
 
 
@@ -107,7 +105,7 @@ async def restore_snapshot(request: Request) -> Response:
     gateway = gateway_of(request)
     body = await read_object(request)
     if body.get("include") not in (None, [], ["auth"]):
-        raise GatewayError(400, "invalid_request", '`include` may only be ["auth"].', code="INVALID_REQUEST")
+        raise GatewayError(400, "invalid_request", '`include` may only be ["auth"].')
     confirm = body.get("confirm")
     snapshot_id = request.path_params["snapshot_id"]
     project = admitted(request, Project)
@@ -174,7 +172,6 @@ def _check_token(snapshot: Snapshot, token: object) -> None:
         409,
         "confirm_token_invalid",
         f"The confirm token {problem}. Nothing was changed. Run `{command}` for a new plan and token.",
-        code="CONFIRM_TOKEN_INVALID",
         retryable=False,
         next_actions=[advice.entry("run_command", command)],
     )

@@ -119,7 +119,6 @@ async def fetch(conn: Connection, project_id: str, snapshot_id: str) -> Snapshot
             404,
             "snapshot_not_found",
             f"Project {project_id} has no snapshot {snapshot_id}. `run402 snapshots list` prints the ones it has.",
-            code="SNAPSHOT_NOT_FOUND",
             snapshot_id=snapshot_id,
             next_actions=[run_command("snapshots", "list", "--project", project_id)],
         )

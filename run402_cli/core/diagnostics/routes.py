@@ -80,7 +80,6 @@ def _checked_type(value: Any) -> str:
             400,
             "invalid_event_type",
             "`event_type` must be 3 to 64 lower-case letters, digits and underscores, a letter first: booking_created.",
-            code="INVALID_EVENT_TYPE",
             field="event_type",
         )
     if value in RESERVED:
@@ -88,7 +87,6 @@ def _checked_type(value: Any) -> str:
             400,
             "reserved_event_type",
             f"{value} is an event of the platform. Choose a name of your own, such as app_{value}.",
-            code="RESERVED_EVENT_TYPE",
             field="event_type",
         )
     return value
@@ -113,7 +111,7 @@ def _payload(value: Any) -> tuple[dict[str, Any], bool]:
 
 
 def _invalid(field: str, wanted: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", code="INVALID_REQUEST", field=field)
+    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", field=field)
 
 
 async def project_feed(request: Request) -> Response:
@@ -135,7 +133,9 @@ async def org_feed(request: Request) -> Response:
 async def _page(conn: Connection, request: Request, project_id: str | None) -> dict[str, Any]:
     limit, source, types = _limit(request), request.query_params.get("source"), request.query_params.get("event_type")
     if source is not None and source not in SOURCES:
-        raise GatewayError(400, "invalid_request", f"`source` must be one of {', '.join(SOURCES)}.", field="source")
+        raise GatewayError(
+            400, "invalid_request", f"`source` must be one of {', '.join(SOURCES)}.", code=None, field="source"
+        )
     wanted = [name.strip() for name in types.split(",")] if types and "\0" not in types else None
     cursor = request.query_params.get("cursor")
     return await events.page(conn, project_id, cursor, source=source, types=wanted, limit=limit)
@@ -145,7 +145,7 @@ def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
         said = f"`limit` must be a whole number from 1 to {MAX_LIMIT}."
-        raise GatewayError(400, "invalid_request", said, field="limit")
+        raise GatewayError(400, "invalid_request", said, code=None, field="limit")
     return min(int(text[:9]), MAX_LIMIT)
 
 
@@ -208,7 +208,7 @@ def _instant(request: Request, name: str) -> datetime | None:
 
 
 def _not_found(message: str) -> GatewayError:
-    return GatewayError(404, "resource_not_found", message, code="RESOURCE_NOT_FOUND")
+    return GatewayError(404, "resource_not_found", message)
 
 
 def _faults_limit(request: Request) -> int:

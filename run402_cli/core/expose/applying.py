@@ -154,7 +154,6 @@ async def _lock(conn: Connection, project: Project) -> None:
             503,
             "database_busy",
             "A snapshot of this project was restored at the same moment. Nothing was changed; repeat the request.",
-            code="DATABASE_BUSY",
             retryable=True,
         )
 

@@ -72,11 +72,14 @@ async def _validation_input(request: Request) -> tuple[Any, str | None]:
     body = await read_object(request)
     if "manifest" not in body:
         raise GatewayError(
-            400, "invalid_request", 'The body has no manifest. Send {"manifest": {...}, "migration_sql": "..."}.'
+            400,
+            "invalid_request",
+            'The body has no manifest. Send {"manifest": {...}, "migration_sql": "..."}.',
+            code=None,
         )
     migration_sql = body.get("migration_sql")
     if migration_sql is not None and not isinstance(migration_sql, str):
-        raise GatewayError(400, "invalid_request", "migration_sql must be a string of SQL.")
+        raise GatewayError(400, "invalid_request", "migration_sql must be a string of SQL.", code=None)
     manifest = body["manifest"]
     if isinstance(manifest, str):
         try:

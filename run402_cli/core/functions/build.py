@@ -133,7 +133,6 @@ class Builder:
                 409,
                 "content_digest_missing",
                 f"The code {sha256} of the function {name} is gone from the content directory. Deploy it again.",
-                code="CONTENT_DIGEST_MISSING",
                 function_name=name,
             ) from exc
 
@@ -223,7 +222,6 @@ def invalid_bundle(name: str, reason: str, message: str, **fields: Any) -> Gatew
         422,
         "invalid_function_bundle",
         f"The function {name} cannot be deployed: {message.rstrip('.')}{end}",
-        code="INVALID_FUNCTION_BUNDLE",
         function_name=name,
         reason=reason,
         resource=f"functions.{name}",

@@ -136,6 +136,5 @@ def function_not_found(project: Project, name: str, known: list[str]) -> Gateway
         404,
         "function_not_found",
         f"The active release of {project.project_id} has no function {name}. {there}",
-        code="FUNCTION_NOT_FOUND",
         function_name=name,
     )

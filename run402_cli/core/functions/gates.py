@@ -74,7 +74,6 @@ def check_signed_in(entry: Mapping[str, Any], caller: Caller | None, request: Re
             401,
             "authentication_required",
             f"{entry['name']} needs a signed-in user. Send `Authorization: Bearer <the user's access token>`.",
-            code="AUTHENTICATION_REQUIRED",
         )
     return caller
 
@@ -92,7 +91,6 @@ async def check_role(
             "ROLE_FORBIDDEN",
             f"{entry['name']} is for {', '.join(gate['allowed'])}; the caller has "
             f"{'no role' if role is None else 'another role'} in {gate['table']}.",
-            code="ROLE_FORBIDDEN",
             allowed_roles=list(gate["allowed"]),
         )
     return Caller(caller.token, caller.claims, role)
@@ -121,6 +119,5 @@ async def _role(conn: Connection, project: Project, gate: Mapping[str, Any], use
             500,
             "role_gate_unavailable",
             f"The role gate cannot be checked: {exc.diag.message_primary}. Create the table, or correct require_role.",
-            code="ROLE_GATE_UNAVAILABLE",
         ) from exc
     return None if row is None else row[0]

@@ -150,7 +150,6 @@ def _failure(exc: CallFailed, request_id: str, project_id: str) -> GatewayError:
         status,
         error,
         f"{message} `{command}` shows what it said.",
-        code=error.upper(),
         request_id=request_id,
         next_actions=[advice.entry("run_command", command, why="what the function printed, and its stack")],
         details={"cause": exc.cause, "message": exc.message},
@@ -290,7 +289,6 @@ def _body_too_large() -> GatewayError:
         413,
         "request_body_too_large",
         f"A function takes at most {MAX_BODY_BYTES} bytes in a request. Upload bigger files as assets.",
-        code="REQUEST_BODY_TOO_LARGE",
     )
 
 

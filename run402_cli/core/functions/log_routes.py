@@ -25,7 +25,9 @@ def tail_of(request: Request) -> int:
     """`tail` of the query; above the limit means the limit. 400 invalid_request."""
     text = request.query_params.get("tail", str(DEFAULT_TAIL))
     if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
-        raise GatewayError(400, "invalid_request", f"tail must be a whole number from 1 to {MAX_TAIL}.", field="tail")
+        raise GatewayError(
+            400, "invalid_request", f"tail must be a whole number from 1 to {MAX_TAIL}.", code=None, field="tail"
+        )
     return min(int(text[:9]), MAX_TAIL)
 
 
@@ -40,10 +42,10 @@ async def function_logs(request: Request) -> Response:
     project = admitted(request, Project)
     name = request.path_params.get("name") or request.query_params.get("function_name")
     if name is not None and not NAME.fullmatch(name):
-        raise GatewayError(400, "invalid_function_name", f"{name!r} is not the name of a function.")
+        raise GatewayError(400, "invalid_function_name", f"{name!r} is not the name of a function.", code=None)
     request_id = request.query_params.get("request_id")
     if request_id is not None and not REQUEST_ID.fullmatch(request_id):
-        raise GatewayError(400, "invalid_request_id", "request_id must begin with req_, fnrun_ or fnatt_.")
+        raise GatewayError(400, "invalid_request_id", "request_id must begin with req_, fnrun_ or fnatt_.", code=None)
     entries = await read(
         gateway,
         project.project_id,

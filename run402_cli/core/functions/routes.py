@@ -91,7 +91,6 @@ async def _key_holder(conn: Connection, request: Request) -> KeyHolder:
             401,
             "authentication_required",
             "A function called by name needs a key of its project in the `apikey` header. Routes of the site need none.",
-            code="AUTHENTICATION_REQUIRED",
         )
     return KeyHolder(*holder)
 
@@ -142,7 +141,7 @@ async def invoke_function(request: Request) -> Response:
     project_id = body.get("project_id", body.get("projectId"))
     name = body.get("function_name", body.get("functionName"))
     if not isinstance(project_id, str) or not isinstance(name, str):
-        raise GatewayError(400, "invalid_request", "Give project_id and function_name.")
+        raise GatewayError(400, "invalid_request", "Give project_id and function_name.", code=None)
     async with gateway.connection() as conn:
         project = await require_service_key(conn, request, project_id)
         site = await live_sites.active(conn, project_id)
@@ -152,13 +151,12 @@ async def invoke_function(request: Request) -> Response:
                 404,
                 "release_not_found",
                 f"Only the active release runs functions; it is {site.release_id if site else 'not there yet'}.",
-                code="RELEASE_NOT_FOUND",
             )
         known = [entry["name"] for entry in site.state["functions"]]
         if name not in known:
             missing = function_not_found(project, name, known)
             details = {"function_name": name, "release_id": site.release_id}
-            raise GatewayError(503, "dynamic_runtime_unavailable", missing.message, details=details)
+            raise GatewayError(503, "dynamic_runtime_unavailable", missing.message, code=None, details=details)
     caller = await _through_gates(gateway, project, site, name, request)
     call = Call("direct", plain=True, caller=caller)
     outcome = await invoke(gateway, project, site, name, call)

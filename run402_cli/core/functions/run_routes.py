@@ -34,7 +34,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 def function_name(request: Request) -> str:
     name: str = request.path_params["name"]
     if not NAME.fullmatch(name):
-        raise GatewayError(400, "invalid_function_name", f"{name!r} is not the name of a function.")
+        raise GatewayError(400, "invalid_function_name", f"{name!r} is not the name of a function.", code=None)
     return name
 
 
@@ -142,7 +142,6 @@ async def _run_of(conn: Connection, request: Request) -> dict[str, Any]:
             404,
             "function_run_not_found",
             f"{project.project_id} has no run {run_id}. `run402 functions runs list <function>` prints its runs.",
-            code="FUNCTION_RUN_NOT_FOUND",
         )
     return row
 
@@ -201,6 +200,7 @@ async def no_such_route(request: Request) -> Response:
         404,
         "function_run_route_not_found",
         f"There is no {request.method} {request.url.path}. A run has GET, GET logs, POST cancel and POST redrive.",
+        code=None,
     )
 
 

@@ -78,7 +78,6 @@ async def create(
             "function_run_idempotency_conflict",
             f"The idempotency key {wish.idempotency_key!r} already made {row['run_id']} from a different request. "
             "Repeat that request, or use a new key.",
-            code="FUNCTION_RUN_IDEMPOTENCY_CONFLICT",
             run_id=row["run_id"],
             next_actions=[{"type": "get", "href": f"/functions/v1/runs/{row['run_id']}"}],
         )
@@ -204,4 +203,4 @@ def retry_delay(retry: Mapping[str, Any], attempt: int) -> float:
 
 
 def invalid(message: str, **fields: Any) -> GatewayError:
-    return GatewayError(400, "invalid_function_run_request", message, code="INVALID_FUNCTION_RUN_REQUEST", **fields)
+    return GatewayError(400, "invalid_function_run_request", message, **fields)

@@ -90,7 +90,6 @@ class Runtime:
                 503,
                 "dynamic_runtime_unavailable",
                 f"The release {site.release_id} has no code for the function {name}. Deploy the function again.",
-                code="DYNAMIC_RUNTIME_UNAVAILABLE",
                 details={"function_name": name, "release_id": site.release_id},
             )
         for required in site.state["secrets"]["keys"]:
@@ -121,7 +120,6 @@ def _missing_secret(project_id: str, secret: str, function: str) -> GatewayError
         "missing_required_secret",
         f"{function} needs the secret {secret}, which is not set. Run: "
         + advice.command("secrets", "set", project_id, secret, "--stdin"),
-        code="MISSING_REQUIRED_SECRET",
         secret_name=secret,
         function_name=function,
     )

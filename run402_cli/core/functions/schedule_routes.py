@@ -32,7 +32,6 @@ async def _trigger(request: Request, trigger_id: str | None) -> tuple[dict[str, 
                     "scheduled_function_not_found",
                     f"{name} has no schedule{f' {trigger_id}' if trigger_id else ''} in the active release. "
                     "`run402 functions list` shows what it has.",
-                    code="SCHEDULED_FUNCTION_NOT_FOUND",
                 )
             run = await enqueue(conn, row, "manual", runs.current_time())
         meta = (await metas(conn, project_id))[name, row["trigger_id"]]

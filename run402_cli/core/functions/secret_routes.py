@@ -46,10 +46,13 @@ async def set_scoped_secret(request: Request) -> Response:
     body = await read_object(request)
     scope, owner = body.get("scope", "project"), body.get("function_name") or ""
     if scope not in SCOPES:
-        raise GatewayError(400, "invalid_request", f"scope must be one of {', '.join(SCOPES)}.")
+        raise GatewayError(400, "invalid_request", f"scope must be one of {', '.join(SCOPES)}.", code=None)
     if not isinstance(owner, str) or (owner and not NAME.fullmatch(owner)) or (scope == "function") != bool(owner):
         raise GatewayError(
-            400, "invalid_function_name", "function_name must name a function when scope is function, and only then."
+            400,
+            "invalid_function_name",
+            "function_name must name a function when scope is function, and only then.",
+            code=None,
         )
     return reply(await _store(request, body.get("name"), body.get("value"), scope, owner), 201)
 
@@ -75,7 +78,6 @@ async def delete_secret(request: Request) -> Response:
             404,
             "secret_not_found",
             f"{project.project_id} has no secret {key}. `run402 secrets list` prints the names it has.",
-            code="SECRET_NOT_FOUND",
         )
     gateway.functions.forget(project.project_id)
     return reply({"status": "deleted", "key": key})

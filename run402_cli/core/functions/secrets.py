@@ -63,12 +63,15 @@ def check_secret(name: Any, value: Any) -> None:
             "invalid_secret_name",
             f"{name!r} cannot name a secret: capital letters, digits and _, not starting with a digit or RUN402_. "
             "Example: STRIPE_KEY",
-            code="INVALID_SECRET_NAME",
         )
     if not isinstance(value, str) or "\x00" in value:
-        raise GatewayError(400, "invalid_request", f"The value of {name} must be text without NUL characters.")
+        raise GatewayError(
+            400, "invalid_request", f"The value of {name} must be text without NUL characters.", code=None
+        )
     if len(value.encode(errors="surrogatepass")) > MAX_VALUE_BYTES:
-        raise GatewayError(400, "invalid_request", f"The value of {name} is longer than {MAX_VALUE_BYTES} bytes.")
+        raise GatewayError(
+            400, "invalid_request", f"The value of {name} is longer than {MAX_VALUE_BYTES} bytes.", code=None
+        )
 
 
 def view(project_id: str, name: str, scope: str, owner: str, created: datetime, updated: datetime) -> Mapping[str, Any]:

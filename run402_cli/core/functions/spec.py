@@ -303,5 +303,5 @@ def next_tick(trigger: Mapping[str, Any], after: datetime, function_name: str) -
 
 def refused(error: str, message: str, **fields: Any) -> GatewayError:
     """422 at plan."""
-    details = {"code": error.upper(), "phase": "plan", "resource": "functions", "retryable": False, **fields}
+    details = {"phase": "plan", "resource": "functions", "retryable": False, **fields}
     return GatewayError(422, error, message, **details)

@@ -250,7 +250,6 @@ def busy(name: str) -> GatewayError:
         503,
         "dynamic_runtime_busy",
         f"{PER_FUNCTION} calls of {name} are running and {MAX_WAITING} wait already. Repeat in a moment.",
-        code="DYNAMIC_RUNTIME_BUSY",
         retryable=True,
         retry_after_seconds=1,
     )

@@ -48,7 +48,7 @@ async def submit(request: Request) -> Response:
 
 def _checked(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     if key is not None and not 1 <= len(key) <= MAX_KEY:
-        raise GatewayError(400, "invalid_request", f"Idempotency-Key must have 1 to {MAX_KEY} characters.")
+        raise GatewayError(400, "invalid_request", f"Idempotency-Key must have 1 to {MAX_KEY} characters.", code=None)
     name, cost = body.get("job_type"), body.get("max_cost_usd_micros")
     kind = TYPES.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -56,7 +56,6 @@ def _checked(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
             422,
             "unknown_job_type",
             f"A local gateway has no job type {name!r}; it has {', '.join(TYPES)}. Other types run on a cloud project.",
-            code="UNKNOWN_JOB_TYPE",
             field="job_type",
             details={"job_types": list(TYPES)},
         )
@@ -64,11 +63,11 @@ def _checked(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     data = given.get("input_json") if isinstance(given, Mapping) else None
     if not isinstance(data, Mapping):
         raise GatewayError(
-            400, "invalid_request", "`input.input_json` must be a JSON object.", field="input.input_json"
+            400, "invalid_request", "`input.input_json` must be a JSON object.", code=None, field="input.input_json"
         )
     if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost <= MAX_COST:
         said = "`max_cost_usd_micros` must be a whole number of USD micros, 0 or more. Nothing is charged here."
-        raise GatewayError(400, "invalid_request", said, field="max_cost_usd_micros")
+        raise GatewayError(400, "invalid_request", said, code=None, field="max_cost_usd_micros")
     kind.check(data)
     callback = body.get("callback_url")
     target = None if callback is None else checked_target(callback, "callback_url")
@@ -87,7 +86,6 @@ async def _same(conn: Connection, project: Project, values: Mapping[str, Any]) -
             409,
             "idempotency_key_conflict",
             "This Idempotency-Key made another job. Repeat the same request, or use another key.",
-            code="IDEMPOTENCY_KEY_CONFLICT",
         )
     return row
 
@@ -160,12 +158,7 @@ async def artifact(request: Request) -> Response:
     path: Path | None = gateway.store.path(facts["sha256"]) if facts else None
     if facts is None or path is None or not path.exists():
         has = ", ".join(row["artifacts"] or {}) or f"none: it is {row['status']}"
-        raise GatewayError(
-            404,
-            "artifact_not_found",
-            f"{row['job_id']} has no file {name}. It has {has}.",
-            code="ARTIFACT_NOT_FOUND",
-        )
+        raise GatewayError(404, "artifact_not_found", f"{row['job_id']} has no file {name}. It has {has}.")
     # Starlette would add a charset to text types that have one already.
     return FileResponse(path, headers={"Content-Type": facts["content_type"], "Cache-Control": "private, no-store"})
 

@@ -84,9 +84,7 @@ async def fetch(conn: Connection, project_id: str, job_id: str) -> Row:
     query = "SELECT * FROM internal.core_jobs WHERE job_id = %(job)s AND project_id = %(project)s"
     row = await _one(conn, query, {"job": job_id.replace("\0", ""), "project": project_id})
     if row is None:
-        raise GatewayError(
-            404, "job_not_found", f"{project_id} has no job {job_id}.", code="JOB_NOT_FOUND", job_id=job_id
-        )
+        raise GatewayError(404, "job_not_found", f"{project_id} has no job {job_id}.", job_id=job_id)
     return row
 
 

@@ -53,7 +53,7 @@ def _check_words(given: Mapping[str, Any]) -> None:
 
 def _bad(field: str, wanted: str) -> GatewayError:
     place = f"input.input_json.{field}"
-    return GatewayError(400, "invalid_job_input", f"`{place}` must be {wanted}.", code="INVALID_JOB_INPUT", field=place)
+    return GatewayError(400, "invalid_job_input", f"`{place}` must be {wanted}.", field=place)
 
 
 async def _count_words(given: Mapping[str, Any], note: Note) -> dict[str, Output]:

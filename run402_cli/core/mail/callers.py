@@ -28,12 +28,7 @@ async def mailbox_owner(conn: Connection, request: Request) -> MailboxOwner:
     project = await key_owner(conn, request)
     mailbox = await mailbox_rows.fetch(conn, request.path_params["mailbox_id"])
     if mailbox.project_id != project.project_id:
-        raise GatewayError(
-            403,
-            "mailbox_forbidden",
-            f"{mailbox.mailbox_id} belongs to another project than the key.",
-            code="MAILBOX_FORBIDDEN",
-        )
+        raise GatewayError(403, "mailbox_forbidden", f"{mailbox.mailbox_id} belongs to another project than the key.")
     return MailboxOwner(project, mailbox)
 
 

@@ -180,7 +180,7 @@ def _body(value: Any, name: str) -> str:
 
 
 def _bad(field: str, wanted: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", field=field)
+    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", code=None, field=field)
 
 
 def raw_message(letter: Letter, *, sender: str, message_id: str, in_reply_to: str | None, moment: datetime) -> bytes:

@@ -55,10 +55,7 @@ def domain_of(project: Project) -> str:
 def not_found(mailbox_id: str) -> GatewayError:
     """404 mailbox_not_found."""
     return GatewayError(
-        404,
-        "mailbox_not_found",
-        f"There is no mailbox {mailbox_id}. `run402 email mailboxes` lists the project's.",
-        code="MAILBOX_NOT_FOUND",
+        404, "mailbox_not_found", f"There is no mailbox {mailbox_id}. `run402 email mailboxes` lists the project's."
     )
 
 
@@ -123,14 +120,12 @@ async def insert(conn: Connection, project: Project, slug: str) -> Mailbox:
             409,
             "slug_already_in_use",
             f"{project.project_id} has, or had, a mailbox {slug}: an address is never given out twice. Choose another slug.",
-            code="SLUG_ALREADY_IN_USE",
         )
     if len(await of_project(conn, project.project_id)) >= MAX_MAILBOXES:
         raise GatewayError(
             409,
             "mailbox_limit_reached",
             f"A project has at most {MAX_MAILBOXES} mailboxes. Delete one: run402 email delete <slug> --confirm",
-            code="MAILBOX_LIMIT_REACHED",
         )
     values = (f"mbx_{secrets.token_hex(16)}", project.project_id, slug, f"{slug}@{domain_of(project)}")
     query = (

@@ -117,7 +117,7 @@ def _checked_slug(value: Any) -> str:
     slug = value if isinstance(value, str) else ""
     if not 3 <= len(slug) <= 63 or not _SLUG.fullmatch(slug) or "--" in slug:
         said = "must have 3 to 63 lower-case letters, digits and single hyphens, no hyphen at either end"
-        raise GatewayError(400, "invalid_request", f"`slug` {said}.", field="slug")
+        raise GatewayError(400, "invalid_request", f"`slug` {said}.", code=None, field="slug")
     if slug in RESERVED:
         raise GatewayError(
             400,
@@ -137,7 +137,9 @@ async def change_roles(request: Request) -> Response:
     project = admitted(request, Project)
     body = await read_object(request)
     if not body or set(body) - set(ROLES) or not all(isinstance(value, str | None) for value in body.values()):
-        raise GatewayError(400, "invalid_request", f"Send {' or '.join(ROLES)}: the id of a mailbox, or null for none.")
+        raise GatewayError(
+            400, "invalid_request", f"Send {' or '.join(ROLES)}: the id of a mailbox, or null for none.", code=None
+        )
     async with gateway_of(request).connection() as conn, conn.transaction():
         known = {mailbox.mailbox_id for mailbox in await mailbox_rows.of_project(conn, project.project_id)}
         for value in body.values():
@@ -161,7 +163,7 @@ async def change_mailbox(request: Request) -> Response:
     policy = (await read_object(request)).get("footer_policy")
     if policy not in FOOTER_POLICIES:
         said = f"`footer_policy` must be one of {', '.join(FOOTER_POLICIES)}."
-        raise GatewayError(400, "invalid_request", said, field="footer_policy")
+        raise GatewayError(400, "invalid_request", said, code=None, field="footer_policy")
     owner = admitted(request, MailboxOwner)
     async with gateway_of(request).connection() as conn:
         await mailbox_rows.set_footer(conn, owner.mailbox.mailbox_id, policy)

@@ -42,7 +42,6 @@ async def _check_rate(conn: Connection, mailbox: Mailbox) -> None:
             429,
             "mailbox_send_rate_limited",
             f"{mailbox.slug} sent {SENDS_PER_MINUTE} messages within a minute. Send the next one in a minute.",
-            code="MAILBOX_SEND_RATE_LIMITED",
             retryable=True,
             retry_after_seconds=60,
         )
@@ -56,7 +55,9 @@ async def list_messages(request: Request) -> Response:
     mailbox = admitted(request, MailboxOwner).mailbox
     direction = request.query_params.get("direction")
     if direction not in (None, "inbound", "outbound"):
-        raise GatewayError(400, "invalid_request", "`direction` must be inbound or outbound.", field="direction")
+        raise GatewayError(
+            400, "invalid_request", "`direction` must be inbound or outbound.", code=None, field="direction"
+        )
     async with gateway_of(request).connection() as conn:
         return reply(await messages_page(conn, request, "mailbox_id", mailbox.mailbox_id, direction))
 
@@ -87,7 +88,6 @@ async def get_raw(request: Request) -> Response:
                 404,
                 "raw_message_not_found",
                 f"{row['message_id']} was sent, and only received messages have raw bytes.",
-                code="RAW_MESSAGE_NOT_FOUND",
             )
         raw = await message_rows.raw_of(conn, row["message_id"])
     return Response(raw, media_type="message/rfc822")

@@ -80,7 +80,6 @@ async def fetch(conn: Connection, mailbox_id: str, message_id: str) -> Row:
             404,
             "message_not_found",
             f"This mailbox has no message {message_id}. `run402 email list` shows what it has.",
-            code="MESSAGE_NOT_FOUND",
         )
     return row
 

@@ -96,7 +96,9 @@ async def message_page(request: Request) -> Response:
     async with gateway_of(request).connection() as conn:
         row = await message_rows.find(conn, request.path_params["message_id"])
     if row is None:
-        raise GatewayError(404, "message_not_found", "There is no such mail. /_run402/mail lists what there is.")
+        raise GatewayError(
+            404, "message_not_found", "There is no such mail. /_run402/mail lists what there is.", code=None
+        )
     pairs = (
         *(("From", row["from_address"]), ("To", row["to_address"]), ("Date", iso(row["created_at"]))),
         ("Attachments", ", ".join(part["filename"] for part in row["attachments_meta"] or ()) or "none"),

@@ -19,7 +19,7 @@ def limit_of(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
         raise GatewayError(
-            400, "invalid_request", f"`limit` must be a whole number from 1 to {MAX_LIMIT}.", field="limit"
+            400, "invalid_request", f"`limit` must be a whole number from 1 to {MAX_LIMIT}.", code=None, field="limit"
         )
     return min(int(text[:9]), MAX_LIMIT)
 

@@ -42,7 +42,7 @@ def _delivery_view(row: dict[str, Any]) -> dict[str, Any]:
 def _events(value: Any) -> list[str]:
     if not isinstance(value, list) or not value or not all(event in EVENTS for event in value):
         said = f"`events` must be a list with one or more of {', '.join(EVENTS)}."
-        raise GatewayError(400, "invalid_request", said, field="events")
+        raise GatewayError(400, "invalid_request", said, code=None, field="events")
     return list(dict.fromkeys(value))
 
 
@@ -74,7 +74,7 @@ async def change_webhook(request: Request) -> Response:
     """PATCH /mailboxes/v1/{mailbox_id}/webhooks/{webhook_id} (service key) `{url?, events?}`: the webhook."""
     body = await read_object(request)
     if not set(body) & {"url", "events"}:
-        raise GatewayError(400, "invalid_request", "Send `url`, `events` or both.")
+        raise GatewayError(400, "invalid_request", "Send `url`, `events` or both.", code=None)
     mailbox = admitted(request, MailboxOwner).mailbox
     async with gateway_of(request).connection() as conn:
         row = await webhook_rows.fetch(conn, mailbox, request.path_params["webhook_id"])
@@ -100,7 +100,9 @@ async def list_deliveries(request: Request) -> Response:
     limit = limit_of(request)
     status = request.query_params.get("status")
     if status is not None and status not in STATUSES:
-        raise GatewayError(400, "invalid_request", f"`status` must be one of {', '.join(STATUSES)}.", field="status")
+        raise GatewayError(
+            400, "invalid_request", f"`status` must be one of {', '.join(STATUSES)}.", code=None, field="status"
+        )
     mailbox = admitted(request, MailboxOwner).mailbox
     async with gateway_of(request).connection() as conn:
         rows = await webhook_rows.deliveries(conn, mailbox, status=status, after=after_of(request), limit=limit + 1)

@@ -79,7 +79,6 @@ async def fetch(conn: Connection, mailbox: Mailbox, webhook_id: str) -> Row:
             404,
             "webhook_not_found",
             f"This mailbox has no webhook {webhook_id}. `run402 email webhooks list` shows what it has.",
-            code="WEBHOOK_NOT_FOUND",
         )
     return rows[0]
 
@@ -200,11 +199,9 @@ def _not_redriven(delivery_id: str, found: Row | None) -> GatewayError:
             404,
             "webhook_delivery_not_found",
             f"This mailbox has no delivery {delivery_id}. `run402 email webhooks deliveries` shows what it has.",
-            code="WEBHOOK_DELIVERY_NOT_FOUND",
         )
     return GatewayError(
         409,
         "webhook_delivery_not_failed",
         f"{delivery_id} is {found['status']}; only a delivery that was given up (failed_permanent) can be sent again.",
-        code="WEBHOOK_DELIVERY_NOT_FAILED",
     )

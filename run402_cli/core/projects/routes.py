@@ -92,7 +92,6 @@ async def _made_before(conn: Connection, key: str, digest: str) -> Project | Non
             "idempotency_key_conflict",
             f"This Idempotency-Key already made project {row[1]} from a different request. "
             "Repeat the same request, or use another key: run402 projects provision --idempotency-key <new_key>",
-            code="IDEMPOTENCY_KEY_CONFLICT",
             project_id=row[1],
         )
     return await project_by_id(conn, row[1])
@@ -103,7 +102,7 @@ def new_name(value: Any) -> str:
     if value is None:
         return DEFAULT_NAME
     if not isinstance(value, str):
-        raise GatewayError(400, "invalid_request", "`name` must be a string.")
+        raise GatewayError(400, "invalid_request", "`name` must be a string.", code=None)
     return _checked_name(value.strip(), MAX_NEW_NAME) if value.strip() else DEFAULT_NAME
 
 
@@ -150,7 +149,7 @@ def _page_size(value: str | None) -> int:
     if value is None:
         return PAGE_SIZE
     if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= MAX_PAGE_SIZE:
-        raise GatewayError(400, "invalid_request", f"`limit` must be a number from 1 to {MAX_PAGE_SIZE}.")
+        raise GatewayError(400, "invalid_request", f"`limit` must be a number from 1 to {MAX_PAGE_SIZE}.", code=None)
     return int(value)
 
 
@@ -160,7 +159,7 @@ def _check_org(value: str | None) -> None:
     try:
         given = uuid.UUID(value)
     except ValueError as exc:
-        raise GatewayError(400, "invalid_request", "`org_id` must be a UUID.") from exc
+        raise GatewayError(400, "invalid_request", "`org_id` must be a UUID.", code=None) from exc
     if str(given) != LOCAL_ORG_ID:
         raise GatewayError(
             403, "org_forbidden", f"A local gateway has one organization: {LOCAL_ORG_ID}.", code="NOT_AUTHORIZED"
@@ -198,7 +197,9 @@ async def rename_project(request: Request) -> Response:
     body = await read_object(request)
     name = body.get("name")
     if not isinstance(name, str) or not name.strip():
-        raise GatewayError(400, "invalid_request", f"`name` is required: 1 to {MAX_NAME} characters.", field="name")
+        raise GatewayError(
+            400, "invalid_request", f"`name` is required: 1 to {MAX_NAME} characters.", code=None, field="name"
+        )
     name, project = _checked_name(name.strip(), MAX_NAME), admitted(request, Project)
     async with gateway_of(request).connection() as conn, conn.transaction():
         await rows.lock_name(conn, name)
@@ -208,7 +209,6 @@ async def rename_project(request: Request) -> Response:
                 409,
                 "project_name_taken",
                 f"Project {taken.project_id} is called {name!r} already, and a name means one project. Choose another name.",
-                code="PROJECT_NAME_TAKEN",
                 project_id=taken.project_id,
                 field="name",
                 next_actions=[advice.run(*words)],

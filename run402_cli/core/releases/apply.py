@@ -97,7 +97,6 @@ async def _stored_spec(gateway: Gateway, outer: Any, ref: Any) -> dict[str, Any]
             409,
             "content_digest_missing",
             f"The manifest {sha256} is not uploaded. Send it through POST /content/v1/plans, then plan again.",
-            code="CONTENT_DIGEST_MISSING",
             phase="plan",
             resource="manifest_ref",
             retryable=True,
@@ -155,9 +154,9 @@ async def _required(conn: Connection, project: Project, evaluation: Evaluation, 
     check_required(plan, required)
     same = neutral_spec(plan.spec) == neutral_spec(evaluation.plan.spec)
     if plan.project_id != project.project_id or not same:
-        raise plans.stale("PLAN_MISMATCH", f"The manifest is not the one that {plan.plan_id} was made from.", plan)
+        raise plans.stale("plan_mismatch", f"The manifest is not the one that {plan.plan_id} was made from.", plan)
     if plan.status == "planned" and plan.base_release_id != project.active_release_id:
-        raise plans.stale("PLAN_STALE", f"Another release was activated after {plan.plan_id} was made.", plan)
+        raise plans.stale("plan_stale", f"Another release was activated after {plan.plan_id} was made.", plan)
     if plan.status == "planned":
         plans.refuse_untold(plan, evaluation.plan.warned, "plan")
     return plan
@@ -176,10 +175,10 @@ def check_required(plan: Plan, required: Mapping[str, Any]) -> None:
     wanted = required.get("plan_fingerprint")
     if required.get("plan_id") != plan.plan_id or (wanted is not None and wanted != plan.plan_fingerprint):
         raise plans.stale(
-            "PLAN_FINGERPRINT_MISMATCH", f"{plan.plan_id} does not have the required id and fingerprint.", plan
+            "plan_fingerprint_mismatch", f"{plan.plan_id} does not have the required id and fingerprint.", plan
         )
     if plan.expires_at is not None and plan.expires_at < plans.now() and plan.status == "planned":
-        raise plans.stale("PLAN_EXPIRED", f"The review of {plan.plan_id} ended at {iso(plan.expires_at)}.", plan)
+        raise plans.stale("plan_expired", f"The review of {plan.plan_id} ended at {iso(plan.expires_at)}.", plan)
 
 
 async def commit_plan(request: Request) -> Response:
@@ -233,7 +232,6 @@ def _check_commit(plan: Plan, body: Mapping[str, Any]) -> None:
             409,
             "release_spec_digest_mismatch",
             f"{plan.plan_id} was made from {plan.release_spec_digest}, the commit expects {given}. Plan again.",
-            code="RELEASE_SPEC_DIGEST_MISMATCH",
             phase="commit",
         )
     required = body.get("required_plan")
@@ -247,7 +245,6 @@ def _check_commit(plan: Plan, body: Mapping[str, Any]) -> None:
             409,
             "idempotency_key_mismatch",
             f"{plan.plan_id} was made with another idempotency_key. Commit with the key of the plan, or plan again.",
-            code="IDEMPOTENCY_KEY_MISMATCH",
             phase="commit",
         )
 
@@ -269,7 +266,6 @@ async def resume(request: Request) -> Response:
             409,
             "not_resumable",
             f"{operation.operation_id} was planned and never committed. Run `run402 deploy apply` again.",
-            code="NOT_RESUMABLE",
             phase="resume",
             operation_id=operation.operation_id,
             retryable=False,

@@ -101,7 +101,6 @@ def refuse_failed(results: Collection[Mapping[str, Any]]) -> None:
             "checks_failed",
             f"{len(failed)} of {len(results)} checks failed, first {failed[0]['name']}: {failed[0]['error']} The release "
             "that was active stays active; migrations stay applied. Correct the release, then deploy again.",
-            code="CHECKS_FAILED",
             resource="checks",
             checks=list(results),
             retryable=False,

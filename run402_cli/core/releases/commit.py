@@ -136,7 +136,6 @@ class _Work:
                 "content_digest_missing",
                 f"{len(absent)} of {len(wanted)} objects of this plan are not uploaded, or not with the planned size; "
                 f"first {absent[0]}. Deploy again: what is missing is uploaded.",
-                code="CONTENT_DIGEST_MISSING",
                 retryable=True,
                 missing=absent[:100],
             )
@@ -299,7 +298,6 @@ def missing_secret_error(project_id: str, name: str) -> GatewayError:
         422,
         "missing_required_secret",
         f"The release requires the secret {name}, which is not set. Set it with `{command}`, then deploy again.",
-        code="MISSING_REQUIRED_SECRET",
         secret_name=name,
         resource="secrets.require",
         next_actions=[advice.entry("edit_request", command)],

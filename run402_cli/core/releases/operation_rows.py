@@ -100,7 +100,6 @@ async def fetch(conn: Connection, operation_id: str) -> Operation:
             404,
             "operation_not_found",
             f"There is no operation {operation_id} here. `run402 deploy list` prints the ones of a project.",
-            code="OPERATION_NOT_FOUND",
         )
     return Operation(*row)
 

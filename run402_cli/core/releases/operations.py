@@ -50,7 +50,7 @@ async def list_events(request: Request) -> Response:
     limit = query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     cursor = request.query_params.get("cursor", "0")
     if not re.fullmatch(r"[0-9]{1,18}", cursor):
-        raise GatewayError(400, "invalid_request", "cursor must be the id of an event.", code="INVALID_REQUEST")
+        raise GatewayError(400, "invalid_request", "cursor must be the id of an event.")
     async with gateway_of(request).connection() as conn:
         operation, _ = await visible(conn, request)
         rows = await events_of(conn, operation.operation_id, after=int(cursor), limit=limit + 1)

@@ -130,7 +130,6 @@ async def fetch(conn: Connection, plan_id: str) -> Plan:
             404,
             "plan_not_found",
             f"There is no plan {plan_id} here. Make one with `run402 deploy apply --plan`.",
-            code="PLAN_NOT_FOUND",
             phase="plan",
             plan_id=plan_id,
         )
@@ -168,7 +167,7 @@ def refuse_untold(plan: Plan, warnings: Iterable[Mapping[str, Any]], phase: str)
     if untold:
         texts = " ".join(str(w["message"]) for w in untold)
         raise stale(
-            "PLAN_STALE",
+            "plan_stale",
             f"{plan.plan_id} did not say what it would do now, and nothing was changed: {texts}",
             plan,
             phase=phase,
@@ -177,13 +176,12 @@ def refuse_untold(plan: Plan, warnings: Iterable[Mapping[str, Any]], phase: str)
         )
 
 
-def stale(code: str, problem: str, plan: Plan, *, phase: str = "plan", **fields: Any) -> GatewayError:
+def stale(error: str, problem: str, plan: Plan, *, phase: str = "plan", **fields: Any) -> GatewayError:
     """The 409 of a plan that cannot be committed any more, or not as it was reviewed."""
     return GatewayError(
         409,
-        code.lower(),
+        error,
         f"{problem} Review again: `run402 deploy apply --manifest <file> --plan`, then --require-plan with the new id.",
-        code=code,
         phase=phase,
         resource="required_plan",
         plan_id=plan.plan_id,

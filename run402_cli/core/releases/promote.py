@@ -36,9 +36,7 @@ async def promote(request: Request) -> Response:
     body = await read_object(request)
     allowed = body.get("allow_warning_codes") or []
     if not isinstance(allowed, list):
-        raise GatewayError(
-            400, "invalid_request", "allow_warning_codes must be an array of codes.", code="INVALID_REQUEST"
-        )
+        raise GatewayError(400, "invalid_request", "allow_warning_codes must be an array of codes.")
     async with gateway.connection() as conn:
         named = await caller_project(conn, request, body.get("project", body.get("project_id")))
     async with project_lock(gateway, named.project_id) as conn:
@@ -67,16 +65,16 @@ async def _target(conn: Connection, project: Project, release_id: str) -> Releas
         if await releases.owners(conn, release_id):
             raise _refused(
                 400,
-                "PROMOTE_PROJECT_MISMATCH",
+                "promote_project_mismatch",
                 f"{release_id} is a release of another project, not of {project.project_id}. Name its project.",
             )
         raise _refused(
             404,
-            "PROMOTE_TARGET_NOT_FOUND",
+            "promote_target_not_found",
             f"{project.project_id} has no release {release_id}. `run402 deploy list` shows the releases of its deploys.",
         )
     if release_id == project.active_release_id:
-        raise _refused(409, "PROMOTE_NO_OP", f"{release_id} is already the active release. Nothing was changed.")
+        raise _refused(409, "promote_no_op", f"{release_id} is already the active release. Nothing was changed.")
     return release
 
 
@@ -138,7 +136,7 @@ def _acknowledged(release_id: str, warnings: list[dict[str, Any]], allowed: list
         allow = [word for w in left for word in ("--allow-warning", w["code"])]
         raise _refused(
             409,
-            "PROMOTE_WARNING_REQUIRES_ACK",
+            "promote_warning_requires_ack",
             f"{' '.join(w['message'] for w in left)} Repeat with {' '.join(allow)} if the older release is wanted like that.",
             warnings=warnings,
             unacknowledged_warning_codes=[w["code"] for w in left],
@@ -159,5 +157,5 @@ async def _move(gateway: Gateway, conn: Connection, project: Project, target: Re
     return operation_id
 
 
-def _refused(status: int, code: str, message: str, **fields: Any) -> GatewayError:
-    return GatewayError(status, code.lower(), message, code=code, phase="promote", retryable=False, **fields)
+def _refused(status: int, error: str, message: str, **fields: Any) -> GatewayError:
+    return GatewayError(status, error, message, phase="promote", retryable=False, **fields)

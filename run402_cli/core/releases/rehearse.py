@@ -68,9 +68,7 @@ async def rehearse(request: Request) -> Response:
     body = await read_object(request)
     policy = body.get("teardown", "on_pass")
     if policy not in TEARDOWN:
-        raise GatewayError(
-            400, "invalid_request", f"`teardown` must be one of {', '.join(TEARDOWN)}.", code="INVALID_REQUEST"
-        )
+        raise GatewayError(400, "invalid_request", f"`teardown` must be one of {', '.join(TEARDOWN)}.")
     started = datetime.now(UTC)
     async with gateway.connection() as conn:
         plan = await plans.fetch(conn, request.path_params["plan_id"])

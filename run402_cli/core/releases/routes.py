@@ -53,10 +53,7 @@ async def get_diff(request: Request) -> Response:
     names = [request.query_params.get(key, "") for key in ("from", "to")]
     if not all(names) or names[1] == "empty":
         raise GatewayError(
-            400,
-            "invalid_request",
-            "Give `from` (empty, active or a release id) and `to` (active or a release id).",
-            code="INVALID_REQUEST",
+            400, "invalid_request", "Give `from` (empty, active or a release id) and `to` (active or a release id)."
         )
     async with gateway_of(request).connection() as conn:
         project = await caller_project(conn, request, await _owner(conn, request, names[1]))

@@ -94,7 +94,6 @@ def release_not_found(status: int, project_id: str, release_id: str) -> GatewayE
         status,
         "release_not_found",
         f"Project {project_id} has no release {release_id}. `run402 deploy list` shows the releases of its deploys.",
-        code="RELEASE_NOT_FOUND",
         resource="release_id",
         release_id=release_id,
     )
@@ -195,7 +194,6 @@ async def check_subdomains(conn: Connection, project_id: str, names: list[str]) 
             409,
             "subdomain_taken",
             f"The subdomain {row[0]} belongs to project {row[1]} on this gateway. Choose another name, or remove it there.",
-            code="SUBDOMAIN_TAKEN",
             phase="plan",
             resource="subdomains",
             retryable=False,

@@ -39,10 +39,7 @@ async def resolve(request: Request) -> Response:
     method = request.query_params.get("method", "GET").upper()
     if not host or not path.startswith("/") or not _METHOD.fullmatch(method):
         raise GatewayError(
-            400,
-            "invalid_request",
-            "Give `host`, a `path` that starts with /, and a `method` such as GET.",
-            code="INVALID_REQUEST",
+            400, "invalid_request", "Give `host`, a `path` that starts with /, and a `method` such as GET."
         )
     async with gateway.connection() as conn:
         caller = await caller_project(conn, request, request.query_params.get("project_id"))

@@ -31,7 +31,6 @@ def refuse_downtime(pending: Iterable[tuple[Migration, str | None]]) -> None:
         "migration_not_zero_downtime",
         f"database.zero_downtime is on, and {first} ({len(found)} found). Split the change over two releases, or set "
         "zero_downtime to false for this one.",
-        code="MIGRATION_NOT_ZERO_DOWNTIME",
         phase="plan",
         resource="database.migrations",
         details={"findings": [{"migration_id": m, "line": line, "problem": text} for m, line, text in found]},

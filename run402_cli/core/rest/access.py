@@ -122,7 +122,7 @@ def _claims(project: Project, role: Role) -> dict[str, str]:
 
 
 def _unauthenticated(message: str) -> GatewayError:
-    return GatewayError(401, "authentication_required", message)
+    return GatewayError(401, "authentication_required", message, code=None)
 
 
 def _admin_required() -> GatewayError:
@@ -131,7 +131,6 @@ def _admin_required() -> GatewayError:
         "admin_required",
         "A service key may not call /rest/v1, where row-level security decides. "
         "Call /admin/v1/rest with it, or send the anon key.",
-        code="ADMIN_REQUIRED",
     )
 
 
@@ -140,5 +139,4 @@ def _mismatch(project: Project) -> GatewayError:
         403,
         "project_token_mismatch",
         f"The bearer token belongs to another project than the apikey, which is of {project.project_id}.",
-        code="PROJECT_TOKEN_MISMATCH",
     )

@@ -85,7 +85,7 @@ def _path(value: object, name: str) -> str:
 
 
 def _invalid(message: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", message, code="INVALID_REQUEST")
+    return GatewayError(400, "invalid_request", message)
 
 
 ROUTES = [

@@ -26,7 +26,6 @@ async def get_domain(request: Request) -> Response:
         "domain_not_found",
         f"Project {project.project_id} has no domain {request.path_params['domain']}: a local gateway has none. "
         "`run402 subdomains list` prints the names that it serves.",
-        code="DOMAIN_NOT_FOUND",
         next_actions=[run_command("subdomains", "list", "--project", project.project_id)],
     )
 

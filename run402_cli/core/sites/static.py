@@ -62,7 +62,6 @@ async def serve_host(request: Request) -> Response:
             404,
             "host_not_found",
             f"No project of this gateway has the subdomain {label}. Deploy one with subdomains.set.",
-            code="HOST_NOT_FOUND",
         )
     return await serve(request, site, raw_path(request.scope).decode("latin-1"), f"project {project_id}")
 
@@ -71,14 +70,11 @@ async def serve(request: Request, site: Site | None, path: str, owner: str, proj
     """Answer a request for `path` (percent-encoded) of a site; `project` is its project, if it is known already."""
     if site is None:
         raise GatewayError(
-            404,
-            "static_not_found",
-            f"Nothing is deployed for {owner} yet. `run402 deploy apply` puts a site here.",
-            code="STATIC_NOT_FOUND",
+            404, "static_not_found", f"Nothing is deployed for {owner} yet. `run402 deploy apply` puts a site here."
         )
     found = look_up(site, path, request.method)
     if found.kind == "path_error":
-        raise GatewayError(400, "invalid_request", found.problem or "", code="INVALID_REQUEST")
+        raise GatewayError(400, "invalid_request", found.problem or "")
     if found.kind == "route_method_miss":
         return method_not_allowed(request.method, found)
     if found.kind == "route_function":
@@ -89,7 +85,6 @@ async def serve(request: Request, site: Site | None, path: str, owner: str, proj
             "static_not_found",
             f"The active release {site.release_id} has nothing at {found.path}. "
             f"`{advice.command('deploy', 'release', 'active', '--project', site.project_id)}` lists its public paths.",
-            code="STATIC_NOT_FOUND",
         )
     if found.kind == "static_index" and not path.endswith("/"):
         # Relative links of the page would be looked for beside the directory, whoever follows them.
@@ -112,9 +107,7 @@ def _redirect(request: Request, path: bytes) -> Response:
 
 def method_not_allowed(method: str, found: Found) -> Response:
     allow = ", ".join(found.allow)
-    error = GatewayError(
-        405, "method_not_allowed", f"{found.path} answers {allow}, not {method}.", code="METHOD_NOT_ALLOWED"
-    )
+    error = GatewayError(405, "method_not_allowed", f"{found.path} answers {allow}, not {method}.")
     return reply(error.body(), 405, {"Allow": allow})
 
 
@@ -132,7 +125,6 @@ async def send_stored(request: Request, sha256: str, headers: dict[str, str]) ->
             409,
             "content_digest_missing",
             f"The bytes {sha256} are gone from the content directory. Deploy them again to restore them.",
-            code="CONTENT_DIGEST_MISSING",
         )
     if _matches(request.headers.get("if-none-match"), headers["ETag"]):
         kept = {name: headers[name] for name in ("ETag", "Cache-Control")}

@@ -42,7 +42,6 @@ async def claim_subdomain(request: Request) -> Response:
             "invalid_subdomain",
             f"{name!r} cannot be a subdomain. Use 3 to 63 lower-case letters, digits and inner hyphens, none of: "
             f"{', '.join(sorted(RESERVED))}.",
-            code="INVALID_SUBDOMAIN",
         )
     async with gateway_of(request).connection() as conn:
         await _check_deployment(conn, project, deployment_id)
@@ -60,19 +59,13 @@ async def _check_deployment(conn: Connection, project: Project, deployment_id: o
             409,
             "no_deployment",
             f"Project {project.project_id} has no release that the name could show. Deploy one first: `{command}`.",
-            code="NO_DEPLOYMENT",
             retryable=False,
             next_actions=[advice.entry("deploy", command)],
         )
     if deployment_id in (None, project.active_release_id):
         return
     if not isinstance(deployment_id, str) or not deployment_id:
-        raise GatewayError(
-            400,
-            "invalid_request",
-            "`deployment_id` is the id of the active release, or is left out.",
-            code="INVALID_REQUEST",
-        )
+        raise GatewayError(400, "invalid_request", "`deployment_id` is the id of the active release, or is left out.")
     await releases.fetch(conn, project.project_id, deployment_id)
     command = advice.command("deploy", "promote", deployment_id, "--project", project.project_id)
     raise GatewayError(
@@ -80,7 +73,6 @@ async def _check_deployment(conn: Connection, project: Project, deployment_id: o
         "deployment_not_active",
         f"{deployment_id} is not the active release, and a subdomain always shows that one "
         f"({project.active_release_id}). Make it active first: `{command}`.",
-        code="DEPLOYMENT_NOT_ACTIVE",
         retryable=False,
         next_actions=[advice.entry("run_command", command)],
     )
@@ -105,7 +97,6 @@ async def release_subdomain(request: Request) -> Response:
             404,
             "subdomain_not_found",
             f"Project {project.project_id} has no subdomain {name}. `run402 subdomains list` prints the ones it has.",
-            code="SUBDOMAIN_NOT_FOUND",
         )
     return reply(
         {

@@ -106,7 +106,9 @@ async def _run(conn: Connection, project: Project, statement: Statement) -> tupl
 async def _finish(conn: Connection) -> None:
     if conn.pgconn.transaction_status == TransactionStatus.INERROR:
         await conn.execute("ROLLBACK")
-        raise GatewayError(400, "sql_error", "The transaction was aborted by an earlier statement.", sqlstate="25P02")
+        raise GatewayError(
+            400, "sql_error", "The transaction was aborted by an earlier statement.", code=None, sqlstate="25P02"
+        )
     if conn.pgconn.transaction_status == TransactionStatus.INTRANS:
         await conn.execute("COMMIT")
 
@@ -153,7 +155,9 @@ async def _bind(conn: Connection, statement: Statement) -> list[str | None]:
     json_params = await _json_parameters(conn, statement) if any(isinstance(p, list) for p in statement.params) else ()
     values = [encode_parameter(value, as_json=index in json_params) for index, value in enumerate(statement.params)]
     if any("\x00" in value for value in values if value is not None):
-        raise GatewayError(400, "invalid_request", "A parameter contains a NUL character, which PostgreSQL refuses.")
+        raise GatewayError(
+            400, "invalid_request", "A parameter contains a NUL character, which PostgreSQL refuses.", code=None
+        )
     return values
 
 
@@ -182,7 +186,6 @@ def sql_error(exc: psycopg.Error, text: str, project_id: str) -> GatewayError:
     message = diag.message_primary or str(exc).strip() or type(exc).__name__
     position = int(diag.statement_position) if diag.statement_position else None
     fields = {
-        "code": "SQL_ERROR",
         "sqlstate": exc.sqlstate,
         "position": position,
         "line": text.count("\n", 0, position - 1) + 1 if position else None,

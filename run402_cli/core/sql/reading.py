@@ -67,10 +67,12 @@ async def rows_of(
 
 def _check(text: str) -> None:
     if "\x00" in text:
-        raise GatewayError(400, "invalid_request", "The SQL contains a NUL character, which PostgreSQL refuses.")
+        raise GatewayError(
+            400, "invalid_request", "The SQL contains a NUL character, which PostgreSQL refuses.", code=None
+        )
     found = list(statements(text))
     if len(found) != 1:
-        raise GatewayError(400, "invalid_request", "Write one statement.")
+        raise GatewayError(400, "invalid_request", "Write one statement.", code=None)
     first = next((token.text for token in found[0] if token.text != "("), "")
     if first not in _READS:
         raise GatewayError(
@@ -78,10 +80,11 @@ def _check(text: str) -> None:
             "sql_forbidden",
             f"Only a statement that reads may begin here: {', '.join(sorted(_READS)).upper()}. "
             "To change something: run402 projects sql",
+            code=None,
         )
     blocked = find_blocked(text)
     if blocked is not None:
-        raise GatewayError(403, "sql_forbidden", f"{blocked.statement} is not allowed. {blocked.hint}")
+        raise GatewayError(403, "sql_forbidden", f"{blocked.statement} is not allowed. {blocked.hint}", code=None)
 
 
 async def _read(gateway: Gateway, project: Project, text: str, limit: int) -> Read:

@@ -47,14 +47,18 @@ async def read_statement(request: Request) -> Statement:
     try:
         text = raw.decode()
     except UnicodeDecodeError as exc:
-        raise GatewayError(400, "invalid_request", f"The SQL is not UTF-8 text (byte {exc.start}).") from exc
+        raise GatewayError(400, "invalid_request", f"The SQL is not UTF-8 text (byte {exc.start}).", code=None) from exc
     params: Any = []
     if "application/json" in request.headers.get("content-type", "").lower():
         text, params = _from_json(text)
     if "\x00" in text:
-        raise GatewayError(400, "invalid_request", "The SQL contains a NUL character, which PostgreSQL refuses.")
+        raise GatewayError(
+            400, "invalid_request", "The SQL contains a NUL character, which PostgreSQL refuses.", code=None
+        )
     if not text.strip():
-        raise GatewayError(400, "invalid_request", "The SQL is empty. Send statements as text, or {sql, params}.")
+        raise GatewayError(
+            400, "invalid_request", "The SQL is empty. Send statements as text, or {sql, params}.", code=None
+        )
     return Statement(text, params)
 
 
@@ -62,13 +66,13 @@ def _from_json(text: str) -> tuple[str, list[Any]]:
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}") from exc
+        raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}", code=None) from exc
     query = body.get("sql", body.get("query")) if isinstance(body, dict) else None
     if not isinstance(query, str):
-        raise GatewayError(400, "invalid_request", "The JSON body must be {sql: string, params?: array}.")
+        raise GatewayError(400, "invalid_request", "The JSON body must be {sql: string, params?: array}.", code=None)
     params = body.get("params")
     if params is not None and not isinstance(params, list):
-        raise GatewayError(400, "invalid_request", "`params` must be an array: the values of $1, $2, ...")
+        raise GatewayError(400, "invalid_request", "`params` must be an array: the values of $1, $2, ...", code=None)
     return query, params or []
 
 

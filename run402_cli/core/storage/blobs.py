@@ -49,7 +49,7 @@ async def list_blobs(request: Request) -> Response:
     query = request.query_params
     sort = query.get("sort", "key:asc")
     if sort not in object_rows.ORDERS:
-        raise _invalid("INVALID_SORT", f"sort must be one of {', '.join(object_rows.ORDERS)}.")
+        raise _invalid("invalid_sort", f"sort must be one of {', '.join(object_rows.ORDERS)}.")
     limit = _limit(query.get("limit"), 1000)
     position = _position(sort, query["cursor"]) if query.get("cursor") else None
     prefix, filters = checked_prefix(query.get("prefix", "")), _filters(query)
@@ -75,11 +75,11 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
         number = key.startswith(("min_", "max_"))
         if key not in object_rows.FILTERS:
             known = ", ".join(object_rows.FILTERS)
-            raise _invalid("INVALID_FILTER_KEY", f"There is no filter {key!r}. Known: {known}.")
+            raise _invalid("invalid_filter_key", f"There is no filter {key!r}. Known: {known}.")
         if (number and not re.fullmatch(r"[0-9]{1,9}", value)) or (
             key == "is_image" and value not in ("true", "false")
         ):
-            raise _invalid("INVALID_REQUEST", f"filter[{key}] cannot be {value!r}.")
+            raise _invalid("invalid_request", f"filter[{key}] cannot be {value!r}.")
         filters[key] = value.replace("\0", "")
     return filters
 
@@ -88,7 +88,7 @@ def _limit(text: str | None, most: int) -> int:
     if text is None:
         return 100
     if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
-        raise _invalid("INVALID_REQUEST", f"limit must be a number from 1 to {most}.")
+        raise _invalid("invalid_request", f"limit must be a number from 1 to {most}.")
     return int(text)
 
 
@@ -104,7 +104,7 @@ def _position(sort: str, cursor: str) -> tuple[str, datetime]:
     except (ValueError, TypeError, binascii.Error, RecursionError):
         own, position = None, ("", datetime.now(UTC))
     if own != sort:
-        raise _invalid("INVALID_CURSOR_FOR_SORT", f"The cursor was not made for sort {sort}. Start without it.")
+        raise _invalid("invalid_cursor_for_sort", f"The cursor was not made for sort {sort}. Start without it.")
     return position
 
 
@@ -225,12 +225,7 @@ def _ttl(value: Any, *, default: int, low: int, high: int) -> int:
     if value is None:
         return default
     if not is_number(value) or not low <= value <= high:
-        raise GatewayError(
-            400,
-            "invalid_ttl",
-            f"ttl_seconds must be a number of seconds from {low} to {high}.",
-            code="INVALID_TTL",
-        )
+        raise GatewayError(400, "invalid_ttl", f"ttl_seconds must be a number of seconds from {low} to {high}.")
     return int(value)
 
 
@@ -256,7 +251,6 @@ async def diagnose(request: Request) -> Response:
                 403,
                 "url_forbidden",
                 f"{url} is not an asset URL of {project.project_id} on this gateway. `run402 assets ls` shows them.",
-                code="URL_FORBIDDEN",
             )
         key, sha256 = target
         found = await object_rows.find(conn, project.project_id, key)
@@ -324,7 +318,7 @@ async def _target(conn: Connection, project: Project, url: str) -> tuple[str, st
         host = parts.hostname or ""
         path = unquote(parts.path)
     except ValueError as exc:
-        raise _invalid("INVALID_REQUEST", f"{url!r} is not a URL.") from exc
+        raise _invalid("invalid_request", f"{url!r} is not a URL.") from exc
     if parts.scheme not in ("http", "https") or not LOOPBACK_HOST.fullmatch(parts.netloc):
         return None
     label, _, rest = host.partition(".")
@@ -347,5 +341,5 @@ async def _site_target(conn: Connection, project_id: str, key: str) -> tuple[str
     return (plain, version["sha256"]) if version else (key, None)
 
 
-def _invalid(code: str, message: str) -> GatewayError:
-    return GatewayError(400, code.lower(), message, code=code)
+def _invalid(error: str, message: str) -> GatewayError:
+    return GatewayError(400, error, message)

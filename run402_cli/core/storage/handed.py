@@ -57,12 +57,10 @@ def _properties(request: Request) -> dict[str, Any]:
     try:
         metadata = None if raw is None else json.loads(raw)
     except (ValueError, RecursionError) as exc:
-        raise GatewayError(
-            400, "invalid_asset_metadata", f"{PREFIX}metadata is not JSON: {exc}.", code="INVALID_ASSET_METADATA"
-        ) from exc
+        raise GatewayError(400, "invalid_asset_metadata", f"{PREFIX}metadata is not JSON: {exc}.") from exc
     immutable = headers.get(f"{PREFIX}immutable", "true").lower()
     if immutable not in ("true", "false"):
-        raise GatewayError(400, "invalid_request", f"{PREFIX}immutable must be true or false.", code="INVALID_REQUEST")
+        raise GatewayError(400, "invalid_request", f"{PREFIX}immutable must be true or false.")
     return {
         "key": checked_key(headers.get(f"{PREFIX}key")),
         "content_type": spec.content_type(headers.get("content-type") or None, WHERE),
@@ -75,7 +73,5 @@ def _properties(request: Request) -> dict[str, Any]:
 
 def _size_error(size: int, limit: int) -> GatewayError:
     if size:
-        return GatewayError(
-            413, "content_too_large", f"An asset may have {limit} bytes.", code="CONTENT_TOO_LARGE", max_bytes=limit
-        )
-    return GatewayError(400, "invalid_size", "The body is empty; an asset has at least one byte.", code="INVALID_SIZE")
+        return GatewayError(413, "content_too_large", f"An asset may have {limit} bytes.", max_bytes=limit)
+    return GatewayError(400, "invalid_size", "The body is empty; an asset has at least one byte.")

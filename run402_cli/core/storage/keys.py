@@ -61,4 +61,4 @@ def url_path(key: str) -> str:
 
 def _invalid(error: str, message: str, resource: str) -> GatewayError:
     message = f"{message} Use a relative name such as img/logo.png."
-    return GatewayError(400, error, message, code=error.upper(), resource=resource)
+    return GatewayError(400, error, message, resource=resource)

@@ -88,5 +88,4 @@ def not_found(project_id: str, key: str) -> GatewayError:
         404,
         "storage_not_found",
         f"There is no asset {key} in {project_id} for this caller. `run402 assets ls` lists what is there.",
-        code="STORAGE_NOT_FOUND",
     )

@@ -93,7 +93,6 @@ class AssetSection(Section):
                 "prune_confirmation_required",
                 f"The sync of {spec.sync.prefix} deletes {len(effects.pruned)} assets, first {effects.pruned[0]}. "
                 "Put these values into assets.sync.confirm and deploy again.",
-                code="PRUNE_CONFIRMATION_REQUIRED",
                 resource="assets.sync",
                 details={"confirm": confirm, "sample_keys": sync["sample_keys"]},
                 retryable=False,
@@ -163,7 +162,6 @@ def _drift(sync: Sync, why: str) -> GatewayError:
         "asset_sync_drift",
         f"The sync of {sync.prefix} was not carried out. {why}. Plan again to see what it would delete now "
         "(`run402 deploy apply --plan`), then confirm that.",
-        code="ASSET_SYNC_DRIFT",
         resource="assets.sync",
         retryable=False,
         safe_to_retry=False,

@@ -170,10 +170,8 @@ def _sync(value: Any) -> Sync:
 
 
 def _invalid(error: str, message: str, resource: str) -> GatewayError:
-    return GatewayError(400, error, message, code=error.upper(), resource=resource, retryable=False)
+    return GatewayError(400, error, message, resource=resource, retryable=False)
 
 
 def _conflict(error: str, message: str) -> GatewayError:
-    return GatewayError(
-        409, error, message, code=error.upper(), phase="plan", resource="assets", retryable=False, safe_to_retry=False
-    )
+    return GatewayError(409, error, message, phase="plan", resource="assets", retryable=False, safe_to_retry=False)

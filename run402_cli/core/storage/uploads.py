@@ -70,16 +70,16 @@ def _declared(gateway: Gateway, body: dict[str, Any]) -> spec.Put:
     size = body.get("size_bytes", body.get("size"))
     limit = gateway.settings.max_object_bytes
     if not is_integer(size) or size < 1:
-        raise _refused(400, "invalid_size", "size_bytes must be the length in bytes, 1 or more.")
+        raise GatewayError(400, "invalid_size", "size_bytes must be the length in bytes, 1 or more.")
     if size > limit:
         message = f"An object of {size} bytes is over this gateway's limit of {limit} bytes."
-        raise _refused(400, "size_too_large", message, max_bytes=limit)
+        raise GatewayError(400, "size_too_large", message, max_bytes=limit)
     sha256 = body.get("sha256")
     if not isinstance(sha256, str) or not SHA256.fullmatch(sha256.lower()):
-        raise _refused(400, "invalid_sha256", "sha256 must be 64 hex digits.")
+        raise GatewayError(400, "invalid_sha256", "sha256 must be 64 hex digits.")
     immutable = body.get("immutable", False)
     if not isinstance(immutable, bool):
-        raise _refused(400, "invalid_request", "immutable must be true or false.")
+        raise GatewayError(400, "invalid_request", "immutable must be true or false.")
     kind = spec.content_type(body.get("content_type"), "the body")
     return spec.Put(
         key, sha256.lower(), int(size), kind, spec.visibility(body.get("visibility"), "the body"), immutable
@@ -162,29 +162,33 @@ async def complete(request: Request) -> Response:
             await _complete(gateway, conn, project, session)
         found = await object_rows.find(conn, project.project_id, session.key)
     if found is None:
-        raise _refused(400, "object_not_found", f"{session.key} was completed and deleted since. Upload it again.")
+        raise GatewayError(400, "object_not_found", f"{session.key} was completed and deleted since. Upload it again.")
     return reply(objects.object_view(gateway.settings.public_url, project.project_id, found))
 
 
 async def _complete(gateway: Gateway, conn: Connection, project: Project, session: Session) -> None:
     if session.status == "aborted":
-        raise _refused(400, "upload_aborted", f"The upload {session.upload_id} was aborted. Start a new one.")
+        raise GatewayError(400, "upload_aborted", f"The upload {session.upload_id} was aborted. Start a new one.")
     if session.status == "active":
-        raise _refused(400, "upload_not_uploaded", f"The bytes of {session.upload_id} were not sent. PUT them first.")
+        raise GatewayError(
+            400, "upload_not_uploaded", f"The bytes of {session.upload_id} were not sent. PUT them first."
+        )
     if session.expired:
-        raise _refused(400, "upload_expired", f"The upload {session.upload_id} has expired. Start a new one.")
+        raise GatewayError(400, "upload_expired", f"The upload {session.upload_id} has expired. Start a new one.")
     path = gateway.store.temporary(session.upload_id)
     if not path.exists():
-        raise _refused(409, "upload_bytes_missing", f"The bytes of {session.upload_id} are gone. Start a new upload.")
+        raise GatewayError(
+            409, "upload_bytes_missing", f"The bytes of {session.upload_id} are gone. Start a new upload."
+        )
     if session.bytes_written != session.declared_size:
-        raise _refused(
+        raise GatewayError(
             409,
             "content_size_mismatch",
             f"{session.declared_size} bytes were declared and {session.bytes_written} were sent. Start a new upload.",
         )
     actual = await asyncio.to_thread(file_sha256, path)
     if actual != session.declared_sha256:
-        raise _refused(
+        raise GatewayError(
             409,
             "content_digest_mismatch",
             f"The bytes hash to {actual}, not to the declared {session.declared_sha256}. Start a new upload.",
@@ -244,14 +248,10 @@ def _place(request: Request) -> tuple[str, str]:
 
 
 def _not_active(upload_id: str) -> GatewayError:
-    return _refused(
+    return GatewayError(
         400, "upload_not_active", f"The upload {upload_id} does not take bytes (any more). Start a new one."
     )
 
 
 def _not_found(upload_id: str) -> GatewayError:
-    return _refused(404, "upload_not_found", f"There is no upload {upload_id} in this project.")
-
-
-def _refused(status: int, error: str, message: str, **fields: Any) -> GatewayError:
-    return GatewayError(status, error, message, code=error.upper(), **fields)
+    return GatewayError(404, "upload_not_found", f"There is no upload {upload_id} in this project.")

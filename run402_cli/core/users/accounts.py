@@ -23,11 +23,7 @@ def checked_email(value: Any, field: str = "email") -> str:
     email = value.strip().lower() if isinstance(value, str) else ""
     if len(email) > MAX_EMAIL or not _EMAIL.fullmatch(email) or not email.isprintable():
         raise GatewayError(
-            400,
-            "invalid_email",
-            f"`{field}` must be an e-mail address, such as ada@example.com.",
-            code="INVALID_EMAIL",
-            field=field,
+            400, "invalid_email", f"`{field}` must be an e-mail address, such as ada@example.com.", field=field
         )
     return email
 
@@ -41,6 +37,7 @@ def checked_data(data: Any) -> dict[str, Any]:
             400,
             "invalid_request",
             f"`data` must be a JSON object of at most {MAX_DATA_BYTES} bytes, without null characters.",
+            code=None,
             field="data",
         )
     return data

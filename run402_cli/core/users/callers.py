@@ -56,10 +56,7 @@ async def session_of(conn: Connection, request: Request) -> Session:
     key = request.headers.get("apikey")
     if key is not None and (await app_of(conn, request)).project_id != project_id:
         raise GatewayError(
-            403,
-            "project_token_mismatch",
-            "The access token belongs to another project than the apikey.",
-            code="PROJECT_TOKEN_MISMATCH",
+            403, "project_token_mismatch", "The access token belongs to another project than the apikey."
         )
     session = await live(conn, project_id, claims.get("session_id", ""))
     if session is None or session.user.user_id != claims.get("sub"):
@@ -68,7 +65,7 @@ async def session_of(conn: Connection, request: Request) -> Session:
 
 
 def _refused(message: str) -> GatewayError:
-    return GatewayError(401, "authentication_required", message, code="AUTHENTICATION_REQUIRED")
+    return GatewayError(401, "authentication_required", message)
 
 
 # The project of the key is what `admitted(request, Project)` gives; of USER it is `admitted(request, Session)`.

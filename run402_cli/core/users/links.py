@@ -88,7 +88,7 @@ def _checked_url(value: Any) -> str:
 
 
 def _bad(field: str, wanted: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", field=field)
+    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", code=None, field=field)
 
 
 async def send(conn: Connection, settings: Settings, project: Project, wish: Wish) -> str:

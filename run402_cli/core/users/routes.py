@@ -149,6 +149,7 @@ async def change_user(request: Request) -> Response:
             400,
             "invalid_request",
             "A user may change `data` here; a password has POST /auth/v1/user/password, and an address cannot be changed.",
+            code=None,
             field="data",
         )
     data = accounts.checked_data(body.get("data", {}))
@@ -244,7 +245,7 @@ async def add_user(request: Request) -> Response:
     body = await read_object(request)
     is_admin, invite = body.get("is_admin"), body.get("send_invite", False)
     if not isinstance(is_admin, bool | None) or not isinstance(invite, bool):
-        raise GatewayError(400, "invalid_request", "`is_admin` and `send_invite` must be true or false.")
+        raise GatewayError(400, "invalid_request", "`is_admin` and `send_invite` must be true or false.", code=None)
     gateway = gateway_of(request)
     email = accounts.checked_email(body.get("email"))
     wish = links.wish_of({**body, "delivery": "link"}, trusted=True, intent="invite") if invite else None
@@ -274,7 +275,9 @@ async def _set_role(request: Request, role: str) -> Response:
     project = admitted(request, Project)
     email = (await read_object(request)).get("email")
     if not isinstance(email, str) or not email.strip() or "\0" in email:
-        raise GatewayError(400, "invalid_request", "email is required: the user's e-mail address.", field="email")
+        raise GatewayError(
+            400, "invalid_request", "email is required: the user's e-mail address.", code=None, field="email"
+        )
     async with gateway_of(request).connection() as conn:
         user = await user_rows.by_email(conn, project.project_id, email.strip())
         if user is None:
@@ -290,7 +293,6 @@ def _no_such_user(project: Project, email: str) -> GatewayError:
         404,
         "user_not_found",
         f"{project.project_id} has no user {email}. The person signs up to the app first; then repeat this command.",
-        code="USER_NOT_FOUND",
         next_actions=[{"type": "sign_up_user", "email": email, "path": "/auth/v1/signup"}],
     )
 

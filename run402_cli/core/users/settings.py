@@ -42,7 +42,7 @@ async def change_settings(request: Request) -> Response:
     unknown = sorted(set(body) - set(_CHECKS))
     if unknown or not changes:
         said = f"{', '.join(map(repr, unknown))} is no setting" if unknown else "No setting was given"
-        raise GatewayError(400, "invalid_request", f"{said}. There are: {', '.join(_CHECKS)}.")
+        raise GatewayError(400, "invalid_request", f"{said}. There are: {', '.join(_CHECKS)}.", code=None)
     async with gateway_of(request).connection() as conn, conn.transaction():
         before = await setting_rows.of_project(conn, project.project_id)
         after = AuthSettings(**{**asdict(before), **changes})
@@ -99,7 +99,7 @@ _CHECKS = {
 
 
 def _bad(name: str, wanted: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", f"`{name}` must be {wanted}.", field=name)
+    return GatewayError(400, "invalid_request", f"`{name}` must be {wanted}.", code=None, field=name)
 
 
 def _no_passkeys(what: str) -> GatewayError:
@@ -108,7 +108,6 @@ def _no_passkeys(what: str) -> GatewayError:
         "unsupported_capability",
         f"{what}: a local gateway signs users in with passwords, mailed links and codes only. "
         "Use password or magic_link here, and set this on the cloud project.",
-        code="UNSUPPORTED_CAPABILITY",
         capability="auth.passkeys",
     )
 

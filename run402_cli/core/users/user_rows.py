@@ -102,7 +102,6 @@ async def add(conn: Connection, project_id: str, email: str, *, role: str = USER
             409,
             "user_exists",
             f"{email} has an account already. Sign in: POST /auth/v1/token, or POST /auth/v1/magic-link for a link.",
-            code="USER_EXISTS",
         ) from exc
     assert made is not None
     return made

@@ -32,14 +32,14 @@ async def read_json(request: Request) -> Any:
             json.dumps(value, ensure_ascii=False).encode()
         return value
     except (ValueError, RecursionError) as exc:
-        raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}") from exc
+        raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}", code=None) from exc
 
 
 async def read_object(request: Request) -> dict[str, Any]:
     """Like read_json, but the body must be a JSON object."""
     body = await read_json(request)
     if not isinstance(body, dict):
-        raise GatewayError(400, "invalid_request", "The request body must be a JSON object.")
+        raise GatewayError(400, "invalid_request", "The request body must be a JSON object.", code=None)
     return body
 
 
@@ -55,6 +55,7 @@ def instant_of(request: Request, name: str) -> datetime | None:
             400,
             "invalid_timestamp",
             f"{name} is {text!r}. Use ISO-8601 with a zone, such as 2026-01-31T12:00:00Z, or milliseconds since 1970.",
+            code=None,
             field=name,
         )
     return found
@@ -66,9 +67,7 @@ def query_limit(request: Request, name: str, default: int, maximum: int) -> int:
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise GatewayError(
-            400, "invalid_request", f"{name} must be a whole number of 1 or more.", code="INVALID_REQUEST"
-        )
+        raise GatewayError(400, "invalid_request", f"{name} must be a whole number of 1 or more.")
     return min(int(text), maximum)
 
 

@@ -41,6 +41,7 @@ def checked_target(value: Any, field: str) -> str:
             400,
             "invalid_request",
             f"`{field}` must be an https URL, or an http URL of this machine such as http://localhost:3000/hook.",
+            code=None,
             field=field,
         )
     return str(value)

@@ -97,7 +97,6 @@ def refusal(area: Area) -> GatewayError:
         422,
         "unsupported_capability",
         f"A local gateway does not have this: {area.why}. {then}",
-        code="UNSUPPORTED_CAPABILITY",
         capability=area.capability,
         retryable=False,
         next_actions=[action],
