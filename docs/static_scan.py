@@ -457,13 +457,18 @@ def gateway_codes() -> set[str]:
     """The codes of the local gateway's answers, in capitals.
 
     A code is the keyword `code` of a call, else what stands where the called function has its parameter `code` or
-    `error`. Constants only: what is put together at run time (`R402_AUTH_...`) counts by the constants it is made of.
+    `error`, or is the default of that. Constants only: what is put together at run time (`R402_AUTH_...`) counts by the
+    constants it is made of.
     """
     found: set[str] = set()
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "core").rglob("*.py"))]
     shared = _code_places([node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)])
     for tree in trees:
         places = shared | _code_places(list(ast.walk(tree)))
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            for word, value in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+                if word.arg in ("code", "error") and value is not None:
+                    found |= {text.upper() for text in _constants(value) if _GATEWAY_CODE.fullmatch(text)}
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             given = [word.value for word in call.keywords if word.arg == "code" and ast.unparse(word.value) != "None"]
             place = places.get(call.func.id) if isinstance(call.func, ast.Name) else None

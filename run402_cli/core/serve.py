@@ -39,6 +39,7 @@ from run402_cli.core.errors import CoreProcessError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.purge import purge
 from run402_cli.core.settings import Settings
+from run402_cli.core.web.instants import iso
 from run402_cli.core.web.patience import patient_protocol
 
 log = logging.getLogger("run402.core")
@@ -267,7 +268,7 @@ def describe(gateway: Gateway) -> dict[str, Any]:
         "pid": os.getpid(),
         "port": settings.port,
         "url": settings.public_url,
-        "started_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "started_at": iso(datetime.now(UTC)),
         "version": __version__,
         "data_dir": str(settings.data_dir),
         "database": "external" if settings.database_url else "embedded",

@@ -19,7 +19,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects import rows as project_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
-from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.http import query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import LOCAL, Route, admitted
 
@@ -99,11 +99,7 @@ async def org_lookup(request: Request) -> Response:
 
 async def tenant_payments(request: Request) -> Response:
     """GET /projects/v1/{project_id}/tenant-payments[?limit&after&status]: none can be received here, so always empty."""
-    limit = request.query_params.get("limit", "50")
-    if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= 200):
-        raise GatewayError(
-            400, "invalid_request", "limit must be a whole number from 1 to 200.", code=None, field="limit"
-        )
+    query_limit(request, "limit", 50, 200, capped=False, code=None, field="limit")
     status = request.query_params.get("status")
     if status is not None and status not in PAYMENT_STATUSES:
         message = f"status must be one of {', '.join(PAYMENT_STATUSES)}."

@@ -20,7 +20,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import read_object, reply
-from run402_cli.core.web.instants import iso
+from run402_cli.core.web.instants import date_time, iso
 from run402_cli.core.web.routing import Route, admitted
 
 KINDS = ("anon", "service")
@@ -161,13 +161,8 @@ def _expiry(body: dict[str, Any]) -> datetime | None:
         return None
     now = datetime.now(UTC)
     example = iso(now + timedelta(days=90))
-    try:
-        moment = datetime.fromisoformat(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        in_range = now < moment <= now + MAX_LIFETIME
-    except (TypeError, ValueError, OverflowError):
-        in_range = False
-    if not in_range:
+    moment = date_time(value)
+    if moment is None or not now < moment <= now + MAX_LIFETIME:
         raise GatewayError(
             400,
             "invalid_request",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import public_base, read_object, reply
-from run402_cli.core.web.instants import iso
+from run402_cli.core.web.instants import date_time, iso
 from run402_cli.core.web.routing import admitted
 from run402_cli.release.ci_delegation import (
     ACTIONS,
@@ -117,11 +117,10 @@ def _wanted(body: Mapping[str, Any]) -> tuple[Delegation, datetime | None]:
 def _expiry(text: str | None) -> datetime | None:
     if text is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise _invalid("`expires_at` must be an ISO date-time such as 2030-01-01T00:00:00Z.") from exc
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = date_time(text)
+    if moment is None:
+        raise _invalid("`expires_at` must be an ISO date-time such as 2030-01-01T00:00:00Z.")
+    return moment
 
 
 def _strings(value: Any, name: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from run402_cli.core.callers.wallet_signatures import personal_digest, signer_of
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.web.instants import date_time
 from run402_cli.release.ci_delegation import Delegation
 
 MAX_BYTES: Final = 32_768
@@ -69,11 +70,10 @@ def _check_times(payload: Mapping[str, Any]) -> None:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise refused("delegation_parse_failed", f"{text[:40]!r} is not an ISO date-time.") from exc
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = date_time(text)
+    if moment is None:
+        raise refused("delegation_parse_failed", f"{text[:40]!r} is not an ISO date-time.")
+    return moment
 
 
 def _digest(payload: Mapping[str, Any]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +22,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import migrations
-from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.http import query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route, admitted
 
@@ -47,7 +46,7 @@ async def create_snapshot(request: Request) -> Response:
 
 async def list_snapshots(request: Request) -> Response:
     """GET /projects/v1/{project_id}/snapshots?limit&after&kind: {snapshots, has_more, next_cursor}, newest first."""
-    limit = _page_size(request.query_params.get("limit"))
+    limit = query_limit(request, "limit", PAGE_SIZE, MAX_PAGE_SIZE, capped=False)
     kind = request.query_params.get("kind")
     if kind is not None and kind not in KINDS:
         raise GatewayError(400, "invalid_request", f"`kind` must be one of {', '.join(KINDS)}.")
@@ -68,14 +67,6 @@ async def list_snapshots(request: Request) -> Response:
             "next_cursor": page[-1].snapshot_id if more else None,
         }
     )
-
-
-def _page_size(text: str | None) -> int:
-    if text is None:
-        return PAGE_SIZE
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_PAGE_SIZE:
-        raise GatewayError(400, "invalid_request", f"`limit` must be a number from 1 to {MAX_PAGE_SIZE}.")
-    return int(text)
 
 
 async def get_snapshot(request: Request) -> Response:

@@ -19,6 +19,7 @@ from typing import Any
 from run402_cli import advice, local_gateway
 from run402_cli._version import __version__
 from run402_cli.core.errors import CannotLook, CoreProcessError
+from run402_cli.core.web.instants import iso
 
 # What the files of a data directory mean, written into its marker. 1: no `made_by`. 2: `made_by`, `database`.
 # A newer one is refused; an older one is brought up to date by the next start.
@@ -179,7 +180,7 @@ def prepare(data_dir: Path) -> None:
     with reporting_os_errors(data_dir):
         _check_claimable(data_dir)
         if not is_ours(data_dir):
-            created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            created = iso(datetime.now(UTC))
             marker = {"kind": KIND, "format": FORMAT, "id": secrets.token_hex(10), "created_at": created}
             write_private(data_dir / MARKER, {**marker, "made_by": MADE_BY})
         # As root, PostgreSQL's own user has to pass through on the way to its cluster; nothing else is readable.

@@ -22,8 +22,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.settings import LOCAL_ORG_ID
-from run402_cli.core.web.http import read_object, reply
-from run402_cli.core.web.instants import parse_instant
+from run402_cli.core.web.http import instant_of, query_limit, read_object, reply
 from run402_cli.core.web.routing import Policy, Route, admitted
 
 # Facts that only the platform may state.
@@ -131,7 +130,8 @@ async def org_feed(request: Request) -> Response:
 
 
 async def _page(conn: Connection, request: Request, project_id: str | None) -> dict[str, Any]:
-    limit, source, types = _limit(request), request.query_params.get("source"), request.query_params.get("event_type")
+    limit = query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT, code=None, field="limit")
+    source, types = request.query_params.get("source"), request.query_params.get("event_type")
     if source is not None and source not in SOURCES:
         raise GatewayError(
             400, "invalid_request", f"`source` must be one of {', '.join(SOURCES)}.", code=None, field="source"
@@ -139,14 +139,6 @@ async def _page(conn: Connection, request: Request, project_id: str | None) -> d
     wanted = [name.strip() for name in types.split(",")] if types and "\0" not in types else None
     cursor = request.query_params.get("cursor")
     return await events.page(conn, project_id, cursor, source=source, types=wanted, limit=limit)
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
-        said = f"`limit` must be a whole number from 1 to {MAX_LIMIT}."
-        raise GatewayError(400, "invalid_request", said, code=None, field="limit")
-    return min(int(text[:9]), MAX_LIMIT)
 
 
 async def list_faults(request: Request) -> Response:
@@ -160,7 +152,7 @@ async def list_faults(request: Request) -> Response:
     project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
         window = await _window(conn, request, project)
-        limit = _faults_limit(request)
+        limit = query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT, capped=False, field="limit")
         rows = await _faults(conn, request, window, limit + 1)
         shown = rows[:limit]
         body = {
@@ -181,8 +173,8 @@ async def _stored(request: Request) -> None:
 
 
 async def _window(conn: Connection, request: Request, project: Project) -> Window:
-    until = _instant(request, "until") or datetime.now(UTC)
-    since = _instant(request, "since") or until - timedelta(hours=24)
+    until = instant_of(request, "until", error="invalid_request") or datetime.now(UTC)
+    since = instant_of(request, "since", error="invalid_request") or until - timedelta(hours=24)
     if since > until:
         raise _invalid("since", "before `until`")
     wanted = request.query_params.get("new_in")
@@ -196,26 +188,8 @@ async def _window(conn: Connection, request: Request, project: Project) -> Windo
     return Window(project.project_id, since, until, release)
 
 
-def _instant(request: Request, name: str) -> datetime | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    # A + that was not escaped arrives as a space.
-    found = parse_instant(text.replace(" ", "+"))
-    if found is None:
-        raise _invalid(name, "a time such as 2026-01-31T12:00:00Z")
-    return found
-
-
 def _not_found(message: str) -> GatewayError:
     return GatewayError(404, "resource_not_found", message)
-
-
-def _faults_limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_LIMIT:
-        raise _invalid("limit", f"a whole number from 1 to {MAX_LIMIT}")
-    return int(text)
 
 
 def _micros(moment: datetime) -> int:

@@ -14,7 +14,7 @@ from run402_cli.core.functions.logs import DEFAULT_TAIL, read
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import instant_of, reply
+from run402_cli.core.web.http import instant_of, query_limit, reply
 from run402_cli.core.web.routing import Route, admitted
 
 MAX_TAIL = 1000
@@ -23,12 +23,7 @@ REQUEST_ID = re.compile(r"(?:req|fnrun|fnatt)_[A-Za-z0-9_-]{4,128}")
 
 def tail_of(request: Request) -> int:
     """`tail` of the query; above the limit means the limit. 400 invalid_request."""
-    text = request.query_params.get("tail", str(DEFAULT_TAIL))
-    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
-        raise GatewayError(
-            400, "invalid_request", f"tail must be a whole number from 1 to {MAX_TAIL}.", code=None, field="tail"
-        )
-    return min(int(text[:9]), MAX_TAIL)
+    return query_limit(request, "tail", DEFAULT_TAIL, MAX_TAIL, code=None, field="tail")
 
 
 async def function_logs(request: Request) -> Response:
@@ -51,7 +46,7 @@ async def function_logs(request: Request) -> Response:
         project.project_id,
         function_name=name,
         request_id=request_id,
-        since=instant_of(request, "since"),
+        since=instant_of(request, "since", code=None),
         tail=tail_of(request),
     )
     gone = name is not None and not entries and not await read(gateway, project.project_id, function_name=name, tail=1)

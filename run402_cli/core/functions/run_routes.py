@@ -22,13 +22,14 @@ from run402_cli.core.functions.runs import create, current_time, invalid, retry_
 from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.http import instant_of, read_object, reply
+from run402_cli.core.web.http import instant_of, query_limit, read_object, reply
 from run402_cli.core.web.routing import OPEN, Route, admitted
 
 STATUSES: Final = (*run_rows.WAITING, "running", *run_rows.TERMINAL)
 RUN_ID = re.compile(r"fnrun_[A-Za-z0-9_-]{4,128}")
 ATTEMPT_ID = re.compile(r"fnatt_[A-Za-z0-9_-]{4,128}")
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+_INVALID = "invalid_function_run_request"
 
 
 def function_name(request: Request) -> str:
@@ -82,7 +83,7 @@ async def list_runs(request: Request) -> Response:
     status = query.get("status")
     if status is not None and status not in STATUSES:
         raise invalid(f"status must be one of {', '.join(STATUSES)}.", field="status")
-    limit = _limit(query.get("limit"))
+    limit = query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT, capped=False, error=_INVALID, field="limit")
     after = _cursor(query.get("cursor"))
     project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
@@ -92,8 +93,8 @@ async def list_runs(request: Request) -> Response:
             name,
             status=status,
             event_type=query.get("event_type"),
-            since=_bound(request, "since"),
-            until=_bound(request, "until"),
+            since=instant_of(request, "since", error=_INVALID),
+            until=instant_of(request, "until", error=_INVALID),
             after=after,
             limit=limit + 1,
         )
@@ -101,21 +102,6 @@ async def list_runs(request: Request) -> Response:
             await require_deployed(conn, project, name)
     page = {"runs": [view(row) for row in rows[:limit]]}
     return reply(page | ({"next_cursor": _cursor_of(rows[limit - 1])} if len(rows) > limit else {}))
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
-        raise invalid(f"limit must be a whole number from 1 to {MAX_LIMIT}.", field="limit")
-    return int(text)
-
-
-def _bound(request: Request, name: str) -> datetime | None:
-    try:
-        return instant_of(request, name)
-    except GatewayError as exc:
-        raise invalid(exc.message, field=name) from exc
 
 
 def _cursor_of(row: Mapping[str, Any]) -> str:
@@ -161,7 +147,7 @@ async def run_logs(request: Request) -> Response:
         gateway,
         row["project_id"],
         request_id=row["run_id"],
-        since=instant_of(request, "since"),
+        since=instant_of(request, "since", code=None),
         tail=tail_of(request),
     )
     return reply({"logs": entries})

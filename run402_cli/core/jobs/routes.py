@@ -106,7 +106,7 @@ async def job_logs(request: Request) -> Response:
 
     400 invalid_request, invalid_timestamp; 404 job_not_found.
     """
-    tail, since = tail_of(request), instant_of(request, "since")
+    tail, since = tail_of(request), instant_of(request, "since", code=None)
     async with gateway_of(request).connection() as conn:
         row = await _job(conn, request)
         found = await rows.said(conn, row["job_id"], since=since, tail=tail)

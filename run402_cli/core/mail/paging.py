@@ -7,21 +7,16 @@ from typing import Any
 from starlette.requests import Request
 
 from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
 from run402_cli.core.mail import message_rows
 from run402_cli.core.mail.messages import view
+from run402_cli.core.web.http import query_limit
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 
 
 def limit_of(request: Request) -> int:
     """`limit` of the query; above the most it means the most. 400 invalid_request."""
-    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
-        raise GatewayError(
-            400, "invalid_request", f"`limit` must be a whole number from 1 to {MAX_LIMIT}.", code=None, field="limit"
-        )
-    return min(int(text[:9]), MAX_LIMIT)
+    return query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT, code=None, field="limit")
 
 
 def after_of(request: Request) -> str | None:

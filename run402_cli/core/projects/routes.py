@@ -28,7 +28,7 @@ from run402_cli.core.projects.rows import Project, drop_project, insert_project
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 from run402_cli.core.web.capabilities import capability_document
-from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.http import query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import LOCAL, Route, admitted
 from run402_cli.naming import name_key
@@ -132,7 +132,7 @@ async def list_projects(request: Request) -> Response:
     Of a caller that signed in with a wallet: its projects and those that no wallet owns.
     Errors: 400 invalid_request (org_id is no UUID, bad limit or cursor), 403 org_forbidden (not the local org).
     """
-    limit = _page_size(request.query_params.get("limit"))
+    limit = query_limit(request, "limit", PAGE_SIZE, MAX_PAGE_SIZE, capped=False, code=None)
     _check_org(request.query_params.get("org_id"))
     after = request.query_params.get("after")
     gateway = gateway_of(request)
@@ -143,14 +143,6 @@ async def list_projects(request: Request) -> Response:
     more = len(projects) > limit
     shown = [{"id": project.project_id, **summary_view(gateway, project)} for project in page]
     return reply({"projects": shown, "has_more": more, "next_cursor": page[-1].project_id if more else None})
-
-
-def _page_size(value: str | None) -> int:
-    if value is None:
-        return PAGE_SIZE
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= MAX_PAGE_SIZE:
-        raise GatewayError(400, "invalid_request", f"`limit` must be a number from 1 to {MAX_PAGE_SIZE}.", code=None)
-    return int(value)
 
 
 def _check_org(value: str | None) -> None:

@@ -6,8 +6,9 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
+
+from run402_cli.core.web.instants import date_time, iso
 
 TYPE_NAMES = {
     16: "bool",
@@ -53,12 +54,8 @@ def _float(text: str) -> int | float | str:
 
 def _moment(text: str) -> str:
     # datetime knows neither infinity nor years BC or beyond 9999; PostgreSQL's own spelling stands for those.
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = date_time(text)
+    return text if moment is None else iso(moment)
 
 
 def _bytea(text: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from run402_cli.core.storage import object_rows, objects, reads
 from run402_cli.core.storage.keys import checked_key, checked_prefix
 from run402_cli.core.storage.object_rows import StoredObject
 from run402_cli.core.storage.section import forget
-from run402_cli.core.web.http import public_base, read_object, reply
+from run402_cli.core.web.http import public_base, query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import admitted
 from run402_cli.release.fields import is_number
@@ -50,7 +50,7 @@ async def list_blobs(request: Request) -> Response:
     sort = query.get("sort", "key:asc")
     if sort not in object_rows.ORDERS:
         raise _invalid("invalid_sort", f"sort must be one of {', '.join(object_rows.ORDERS)}.")
-    limit = _limit(query.get("limit"), 1000)
+    limit = query_limit(request, "limit", 100, 1000, capped=False)
     position = _position(sort, query["cursor"]) if query.get("cursor") else None
     prefix, filters = checked_prefix(query.get("prefix", "")), _filters(query)
     project = admitted(request, Project)
@@ -82,14 +82,6 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
             raise _invalid("invalid_request", f"filter[{key}] cannot be {value!r}.")
         filters[key] = value.replace("\0", "")
     return filters
-
-
-def _limit(text: str | None, most: int) -> int:
-    if text is None:
-        return 100
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
-        raise _invalid("invalid_request", f"limit must be a number from 1 to {most}.")
-    return int(text)
 
 
 def _cursor(sort: str, item: StoredObject) -> str:
@@ -132,7 +124,7 @@ async def list_objects(request: Request) -> Response:
     gateway = gateway_of(request)
     project_id = request.path_params["project_id"]
     query = request.query_params
-    limit = _limit(query.get("limit"), 500)
+    limit = query_limit(request, "limit", 100, 500, capped=False)
     after = checked_key(query["cursor"], "cursor") if query.get("cursor") else ""
     prefix = checked_prefix(query.get("prefix", ""))
     async with gateway.connection() as conn:

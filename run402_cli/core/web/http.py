@@ -43,8 +43,8 @@ async def read_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def instant_of(request: Request, name: str) -> datetime | None:
-    """A point in time of the query: ISO-8601 with a zone, or milliseconds since 1970. 400 invalid_timestamp."""
+def instant_of(request: Request, name: str, *, error: str = "invalid_timestamp", **fields: Any) -> datetime | None:
+    """A point in time of the query: ISO-8601 with a zone, or milliseconds since 1970. 400 with `error` otherwise."""
     text = request.query_params.get(name)
     if text is None:
         return None
@@ -53,22 +53,33 @@ def instant_of(request: Request, name: str) -> datetime | None:
     if found is None:
         raise GatewayError(
             400,
-            "invalid_timestamp",
+            error,
             f"{name} is {text!r}. Use ISO-8601 with a zone, such as 2026-01-31T12:00:00Z, or milliseconds since 1970.",
-            code=None,
             field=name,
+            **fields,
         )
     return found
 
 
-def query_limit(request: Request, name: str, default: int, maximum: int) -> int:
-    """A query parameter as a whole number of 1 or more, capped. 400 invalid_request otherwise."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise GatewayError(400, "invalid_request", f"{name} must be a whole number of 1 or more.")
-    return min(int(text), maximum)
+def query_limit(
+    request: Request,
+    name: str,
+    default: int,
+    most: int,
+    *,
+    capped: bool = True,
+    error: str = "invalid_request",
+    **fields: Any,
+) -> int:
+    """A query parameter as a whole number from 1; above `most` it means `most`, or is refused when it is not `capped`.
+
+    400 with `error` and the fields for anything else.
+    """
+    found = re.fullmatch(r"0*([1-9][0-9]*)", request.query_params.get(name, str(default)))
+    value = int(found[1][:9]) if found else 0
+    if value < 1 or (value > most and not capped):
+        raise GatewayError(400, error, f"`{name}` must be a whole number from 1 to {most}.", **fields)
+    return min(value, most)
 
 
 def public_base(request: Request) -> str:
