@@ -37,7 +37,7 @@ from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.storage import images, object_rows
-from run402_cli.core.storage.spec import Put, read
+from run402_cli.core.storage.assets_request import Put, read
 
 
 @dataclass(frozen=True, slots=True)

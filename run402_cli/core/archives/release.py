@@ -13,7 +13,7 @@ from run402_cli.core.archives.contents import Contents, refused
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.build import LIBRARY_VERSION
 from run402_cli.core.functions.bundle_rows import Bundle
-from run402_cli.core.functions.spec import check_release_functions, code_content, code_of
+from run402_cli.core.functions.functions_request import check_release_functions, code_content, code_of
 from run402_cli.core.releases.release_request import read_spec
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.state import empty_state, materialize, normalize_state, state_digest

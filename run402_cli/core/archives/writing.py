@@ -29,7 +29,7 @@ from run402_cli.core.archives.rows import ArchiveRecord
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.bundle_rows import Bundle
-from run402_cli.core.functions.spec import code_content
+from run402_cli.core.functions.functions_request import code_content
 
 SCOPE: Final = "portable-runtime-v1"
 CONSISTENCY: Final = "cloud_write_pause_v1"

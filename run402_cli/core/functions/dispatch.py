@@ -20,9 +20,9 @@ from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import run_rows
+from run402_cli.core.functions.functions_request import MAX_TIMEOUT_SECONDS
 from run402_cli.core.functions.invoke import Call, invoke
 from run402_cli.core.functions.runs import current_time, retry_delay
-from run402_cli.core.functions.spec import MAX_TIMEOUT_SECONDS
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.sites.lookup import live_sites
 from run402_cli.core.web.instants import iso

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.bundle_rows import require_deployed
+from run402_cli.core.functions.functions_request import NAME
 from run402_cli.core.functions.logs import DEFAULT_TAIL, read
-from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import instant_of, query_limit, reply

@@ -17,8 +17,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import bundle_rows
 from run402_cli.core.functions.build import LIBRARY_VERSION
 from run402_cli.core.functions.bundle_rows import Bundle, function_not_found
+from run402_cli.core.functions.functions_request import SCHEDULE_TRIGGER
 from run402_cli.core.functions.schedules import metas
-from run402_cli.core.functions.spec import SCHEDULE_TRIGGER
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project

@@ -17,9 +17,9 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import logs, run_rows
 from run402_cli.core.functions.bundle_rows import require_deployed
+from run402_cli.core.functions.functions_request import NAME
 from run402_cli.core.functions.log_routes import tail_of
 from run402_cli.core.functions.runs import create, current_time, invalid, retry_of, view, wish_of
-from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import instant_of, query_limit, read_object, reply

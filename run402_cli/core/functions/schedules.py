@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import runs, schedule_rows
-from run402_cli.core.functions.spec import next_tick, schedules
+from run402_cli.core.functions.functions_request import next_tick, schedules
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.web.instants import iso
 

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import secret_rows
+from run402_cli.core.functions.functions_request import NAME
 from run402_cli.core.functions.secrets import save_secret, view
-from run402_cli.core.functions.spec import NAME
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import read_object, reply

@@ -11,8 +11,8 @@ from run402_cli.core.db import Connection
 from run402_cli.core.functions import bundle_rows, schedules
 from run402_cli.core.functions.build import LIBRARY_VERSION, entry_of, invalid_bundle
 from run402_cli.core.functions.bundle_rows import Bundle
+from run402_cli.core.functions.functions_request import check_release_functions, code_content, code_of, given_functions
 from run402_cli.core.functions.secrets import copy_secrets
-from run402_cli.core.functions.spec import check_release_functions, code_content, code_of, given_functions
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import rows as projects
 from run402_cli.core.projects.rows import Project

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions import spec as functions
+from run402_cli.core.functions import functions_request as functions
 from run402_cli.core.releases import section_checks
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.sites import i18n
-from run402_cli.core.storage import spec as assets
+from run402_cli.core.storage import assets_request as assets
 from run402_cli.release.errors import INVALID_SPEC, ReleaseError
 from run402_cli.release.fields import Fields, is_integer
 from run402_cli.release.paths import check_path, path_problem

@@ -14,7 +14,7 @@ from run402_cli.core.content.store import file_sha256, storage_failure
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.storage import objects, spec
+from run402_cli.core.storage import assets_request, objects
 from run402_cli.core.storage.keys import checked_key
 from run402_cli.core.storage.uploads import store_object
 from run402_cli.core.web.http import reply
@@ -40,7 +40,7 @@ async def service_asset_put(request: Request) -> Response:
         if not 1 <= size <= limit:
             raise _size_error(size, limit)
         sha256 = await asyncio.to_thread(file_sha256, path)
-        put = spec.Put(sha256=sha256, size_bytes=size, **named)
+        put = assets_request.Put(sha256=sha256, size_bytes=size, **named)
         async with gateway.connection() as conn:
             facts = await store_object(gateway, conn, project.project_id, put, path)
     except OSError as exc:
@@ -63,11 +63,11 @@ def _properties(request: Request) -> dict[str, Any]:
         raise GatewayError(400, "invalid_request", f"{PREFIX}immutable must be true or false.")
     return {
         "key": checked_key(headers.get(f"{PREFIX}key")),
-        "content_type": spec.content_type(headers.get("content-type") or None, WHERE),
-        "visibility": spec.visibility(headers.get(f"{PREFIX}visibility"), WHERE),
+        "content_type": assets_request.content_type(headers.get("content-type") or None, WHERE),
+        "visibility": assets_request.visibility(headers.get(f"{PREFIX}visibility"), WHERE),
         "immutable": immutable == "true",
-        "metadata": spec.metadata(metadata, WHERE),
-        "exif_policy": spec.exif_policy(headers.get(f"{PREFIX}exif-policy"), WHERE),
+        "metadata": assets_request.metadata(metadata, WHERE),
+        "exif_policy": assets_request.exif_policy(headers.get(f"{PREFIX}exif-policy"), WHERE),
     }
 
 

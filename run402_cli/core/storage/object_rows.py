@@ -10,7 +10,7 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
-from run402_cli.core.storage.spec import Put
+from run402_cli.core.storage.assets_request import Put
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_storage_objects (

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.storage.assets_request import Put
 from run402_cli.core.storage.keys import url_path
 from run402_cli.core.storage.object_rows import (
     StoredObject,
 )
-from run402_cli.core.storage.spec import Put
 from run402_cli.core.web.instants import iso
 
 _REVISION_KEY: Final = b"run402-core-storage-inventory-v1"

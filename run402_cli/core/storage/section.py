@@ -14,9 +14,9 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases.release_request import WireSpec
 from run402_cli.core.releases.sections import Planned, Section
 from run402_cli.core.storage import images, object_rows, objects
+from run402_cli.core.storage.assets_request import AssetSpec, Put, Sync, read
 from run402_cli.core.storage.object_rows import StoredObject
 from run402_cli.core.storage.objects import asset_ref
-from run402_cli.core.storage.spec import AssetSpec, Put, Sync, read
 
 SAMPLE_KEYS: Final = 50
 # Under this name the plan keeps what the prefix held when it was made.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from run402_cli.core.db import Connection
-from run402_cli.core.storage.spec import Put
+from run402_cli.core.storage.assets_request import Put
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_storage_uploads (

@@ -19,7 +19,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.storage import images, object_rows, objects, spec, upload_rows
+from run402_cli.core.storage import assets_request, images, object_rows, objects, upload_rows
 from run402_cli.core.storage.keys import checked_key
 from run402_cli.core.storage.section import forget
 from run402_cli.core.storage.upload_rows import Session
@@ -65,7 +65,7 @@ async def create(request: Request) -> Response:
     return reply(_view(session, gateway.settings.public_url), 201)
 
 
-def _declared(gateway: Gateway, body: dict[str, Any]) -> spec.Put:
+def _declared(gateway: Gateway, body: dict[str, Any]) -> assets_request.Put:
     key = checked_key(body.get("key"))
     size = body.get("size_bytes", body.get("size"))
     limit = gateway.settings.max_object_bytes
@@ -80,9 +80,9 @@ def _declared(gateway: Gateway, body: dict[str, Any]) -> spec.Put:
     immutable = body.get("immutable", False)
     if not isinstance(immutable, bool):
         raise GatewayError(400, "invalid_request", "immutable must be true or false.")
-    kind = spec.content_type(body.get("content_type"), "the body")
-    return spec.Put(
-        key, sha256.lower(), int(size), kind, spec.visibility(body.get("visibility"), "the body"), immutable
+    kind = assets_request.content_type(body.get("content_type"), "the body")
+    return assets_request.Put(
+        key, sha256.lower(), int(size), kind, assets_request.visibility(body.get("visibility"), "the body"), immutable
     )
 
 
@@ -197,7 +197,7 @@ async def _complete(gateway: Gateway, conn: Connection, project: Project, sessio
     await upload_rows.mark_completed(conn, session.upload_id)
 
 
-async def store_object(gateway: Gateway, conn: Connection, project_id: str, put: spec.Put, path: Path) -> Any:
+async def store_object(gateway: Gateway, conn: Connection, project_id: str, put: assets_request.Put, path: Path) -> Any:
     """Make a complete, verified file the object's content; returns the facts of a picture or None."""
     await asyncio.to_thread(gateway.store.adopt, project_id, put.sha256, path)
     await asyncio.to_thread(gateway.store.sync, project_id, [put.sha256])

@@ -10,7 +10,7 @@ import pytest
 from functions_kit import Functions, handler
 
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions.spec import next_tick
+from run402_cli.core.functions.functions_request import next_tick
 
 ECHO = handler("console.log(await req.text()); return new Response('ok');")
 HOURLY = {"id": "hourly", "type": "schedule", "cron": "0 * * * *", "run": {"event_type": "tick", "payload": {"a": 1}}}

@@ -1,4 +1,4 @@
-"""The functions section of a release spec: its shape, in either dialect, and what this gateway allows of it."""
+"""The functions section of a release request: its shape, in either dialect, and what this gateway allows of it."""
 
 from __future__ import annotations
 

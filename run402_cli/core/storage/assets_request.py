@@ -1,4 +1,4 @@
-"""The `assets` section of a release spec: shape, and the checked form that plan and commit work with."""
+"""The `assets` section of a release request: shape, and the checked form that plan and commit work with."""
 
 from __future__ import annotations
 
