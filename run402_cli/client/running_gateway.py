@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from run402_cli.client.http import httpx
-from run402_cli.client.urls import origin
+from run402_cli.client.urls import same_origin
 from run402_cli.local_gateway import default_data_dir
 from run402_cli.state.catalogue import GATEWAY
 from run402_cli.state.files import DamagedState, read_state
@@ -36,7 +36,7 @@ def elsewhere(http: httpx.Client, api_base: str) -> str | None:
         found = recorded()
     except DamagedState:
         return None
-    if found is None or origin(found[0]) == origin(api_base) or not answers(http, found[0], pid=found[1]):
+    if found is None or same_origin(found[0], api_base) or not answers(http, found[0], pid=found[1]):
         return None
     return found[0]
 

@@ -16,6 +16,14 @@ def origin(url: str) -> str:
     return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
 
 
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses have one origin; what is no address has none."""
+    try:
+        return origin(one) == origin(other)
+    except httpx.InvalidURL:
+        return False
+
+
 def segment(value: str) -> str:
     """A value percent-encoded as one path segment."""
     return quote(value, safe=_SAFE)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from run402_cli import global_options, output
 from run402_cli.client import Client, browser, credentials, write_auth
-from run402_cli.client.urls import origin
+from run402_cli.client.urls import same_origin
 from run402_cli.errors import ApiError, CommandError, Run402Error
 from run402_cli.state import sessions
 
@@ -128,7 +128,7 @@ def _confirm_url(
         "POST", path, context="asking for an approval", auth=credentials.Bearer(session.token), body=body
     )
     address = browser.web_address(answer.get("confirm_url") if isinstance(answer, dict) else None)
-    if address is None or origin(address) != client.origin:
+    if address is None or not same_origin(address, client.api_base):
         raise CommandError(
             f"The gateway sent no address of its own ({client.origin}) to approve at; it was not opened.",
             code="OPERATOR_APPROVE_BAD_CONFIRM_URL",

@@ -25,7 +25,6 @@ REVOCATION_RESIDUALS = (
 
 _BINDINGS = "/ci/v1/bindings"
 _REPOSITORY = re.compile(r"[^/\s]+/[^/\s]+")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Json = Any
 
@@ -123,24 +122,15 @@ def signed(client: Client, delegation: Delegation) -> str:
         raise no_allowance()
     from run402_cli.client import siwx
 
-    origin = _origin(client.api_base)
     return siwx.header(
         allowance.private_key,
         allowance.address,
-        domain=urlsplit(origin).hostname or "",
-        uri=origin + _BINDINGS,
+        domain=urlsplit(client.api_base).hostname or "",
+        uri=client.origin + _BINDINGS,
         statement=delegation.statement(),
         nonce=delegation.nonce[:16],
         resources=[delegation.resource_uri()],
     )
-
-
-def _origin(api_base: str) -> str:
-    parts = urlsplit(api_base)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
 
 
 def create_binding(client: Client, delegation: Delegation, signed_delegation: str) -> dict[str, Json]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from run402_cli import advice
 from run402_cli.client import CLIENT_HEADER, Client, parse_body
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
+from run402_cli.client.urls import same_origin
 from run402_cli.errors import EnvironmentFault
 from run402_cli.state.files import DamagedState
 from run402_cli.state.target import CLOUD_API_BASE, checked_base, load_target, resolve_target, save_target
@@ -33,7 +33,7 @@ def point_at(client: Client, api_base: str, *, known_healthy: bool = False) -> d
     profile = client.profile
     load_target(profile.dir)  # a file that cannot be replaced is said before anybody is asked
     is_core, health = (True, {"health_status": "ok"}) if known_healthy else _probe(client, base)
-    kind = "core" if is_core or _origin(base) != _origin(CLOUD_API_BASE) else "cloud"
+    kind = "core" if is_core or not same_origin(base, CLOUD_API_BASE) else "cloud"
     save_target(profile.dir, api_base=base, kind=kind, health=health)
     profile.__dict__.pop("target", None)  # read it again: the profile keeps what it has seen
     return {
@@ -56,7 +56,7 @@ def elsewhere(folder: Path, url: str) -> dict[str, str] | None:
         target = resolve_target(folder)
     except (EnvironmentFault, DamagedState):
         return None
-    if target.source == "env" or _origin(target.api_base) == _origin(url):
+    if target.source == "env" or same_origin(target.api_base, url):
         return None
     return {"api_base": target.api_base, "api_base_source": target.source}
 
@@ -74,8 +74,3 @@ def _probe(client: Client, base: str) -> tuple[bool, dict[str, str]]:
         return False, {"health_error": next(text for text in texts if isinstance(text, str) and text)}
     status = fields.get("status")
     return fields.get("mode") == "core", {"health_status": status if isinstance(status, str) else "ok"}
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -54,7 +54,8 @@ async def _project(conn: Connection, project_id: str) -> Project:
 
 async def _no_id(conn: Connection, text: str) -> GatewayError:
     """400 invalid_project_id; with `project_id` when the text is the name of one project that the caller may see."""
-    named = [project.project_id for project in await rows.visible(conn, caller.get()) if project.name == text]
+    found = await rows.visible(conn, caller.get(), name=text, limit=2) if "\0" not in text else []
+    named = [project.project_id for project in found]
     told = "Ids begin with prj_; `run402 projects list` prints yours."
     if len(named) == 1:
         told = (

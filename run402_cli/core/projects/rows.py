@@ -146,15 +146,22 @@ async def find_by_key(conn: Connection, key: str) -> Project | None:
 
 
 async def visible(
-    conn: Connection, wallet: str | None, *, after: Project | None = None, limit: int | None = None
+    conn: Connection,
+    wallet: str | None,
+    *,
+    name: str | None = None,
+    after: Project | None = None,
+    limit: int | None = None,
 ) -> list[Project]:
-    """The projects that a wallet may see, or all of them without one; oldest first."""
+    """The projects that a wallet may see, or all of them without one; oldest first, those of a name where it is given."""
     cursor = await conn.execute(
         f"""SELECT {COLUMNS} FROM internal.core_projects p
             WHERE (%(at)s::timestamptz IS NULL OR (created_at, project_id) > (%(at)s::timestamptz, %(id)s::text))
+            AND (%(name)s::text IS NULL OR name = %(name)s::text)
             AND {VISIBLE} ORDER BY created_at, project_id LIMIT %(limit)s""".encode(),
         {
             "wallet": wallet,
+            "name": name,
             "at": after.created_at if after else None,
             "id": after.project_id if after else None,
             "limit": limit,
