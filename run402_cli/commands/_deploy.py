@@ -45,17 +45,6 @@ def command_errors() -> Iterator[None]:
         raise ManifestError(exc) from exc
 
 
-@contextlib.contextmanager
-def deploy_errors() -> Iterator[None]:
-    """ReleaseErrors raised inside are reported in the shape of deploy errors."""
-    from run402_cli.deploy.errors import from_release
-
-    try:
-        yield
-    except ReleaseError as exc:
-        raise from_release(exc) from exc
-
-
 def require_deployer(client: Client, *, core: bool = False, saved_core: bool = False, session: bool = False) -> None:
     """NO_ALLOWANCE unless a delegate token, a wallet, or (where allowed) a Core target or operator session acts.
 

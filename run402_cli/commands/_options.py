@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -131,15 +132,28 @@ def regular_file(flag: str, name: str) -> Path:
     return path
 
 
+def read_file(flag: str, name: str, *, limit: int = -1) -> bytes:
+    """A regular file, at most `limit` bytes of it. BAD_FILE when it cannot be read."""
+    path = regular_file(flag, name)
+    with _readable(flag, name), path.open("rb") as file:
+        return file.read(limit)
+
+
 def read_text_file(flag: str, name: str) -> str:
     """The UTF-8 text of a file, or of stdin for `-`. BAD_FILE when it cannot be read or is not text."""
+    with _readable(flag, name):
+        data = _from_stdin(flag) if name == "-" else read_file(flag, name)
+    return decode_text(flag, name, data)
+
+
+@contextlib.contextmanager
+def _readable(flag: str, name: str) -> Iterator[None]:
     try:
-        data = _from_stdin(flag) if name == "-" else regular_file(flag, name).read_bytes()
+        yield
     except OSError as exc:
         raise CommandError(
             f"{flag}: cannot read {name!r}: {exc.strerror or exc}.", code="BAD_FILE", field=flag
         ) from exc
-    return decode_text(flag, name, data)
 
 
 def _from_stdin(flag: str) -> bytes:

@@ -156,8 +156,9 @@ def put(
 
     Bytes that the gateway has already are not sent again, so running the command again resumes it.
     """
-    from run402_cli.commands._deploy import deploy_errors, this_command
+    from run402_cli.commands._deploy import this_command
     from run402_cli.deploy import assets as upload
+    from run402_cli.deploy.errors import release_errors
 
     with TerminalClient() as client:
         project_id = _project(client, project)
@@ -177,7 +178,7 @@ def put(
         )
         upload.require_file(files[0])
         client.profile.keys.require(project_id)
-        with deploy_errors():
+        with release_errors():
             refs = upload.put(
                 client,
                 project_id,

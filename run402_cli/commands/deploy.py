@@ -17,7 +17,7 @@ import typer
 from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._deploy import command_errors, deploy_errors, events, require_deployer, this_command
+from run402_cli.commands._deploy import command_errors, events, require_deployer, this_command
 from run402_cli.commands._options import AllowWarningOpt, AllowWarningsOpt, ProjectOpt, QuietOpt, resolve_project
 from run402_cli.errors import CommandError, UsageError, Verdict
 from run402_cli.secrecy import CommandLine
@@ -288,7 +288,9 @@ def _load(source: Source) -> Document:
 
 def _normalized(document: Document, flag: str | None) -> NormalizedManifest:
     """The release for the project of --project, of the manifest, or of this machine."""
-    with deploy_errors():
+    from run402_cli.deploy.errors import release_errors
+
+    with release_errors():
         named = document.project
         if named is not None and flag is not None and named != flag:
             raise UsageError(

@@ -15,7 +15,7 @@ from run402_cli.commands._options import (
     instant,
     integer,
     load_json,
-    regular_file,
+    read_file,
     resolve_project,
 )
 from run402_cli.errors import CommandError, UsageError
@@ -54,7 +54,7 @@ def submit(
         raise UsageError(problem, hint="run402 jobs submit --file job.json")
     from_stdin = file is None or file == "-"
     source = "stdin" if from_stdin else str(file)
-    data = _stdin() if from_stdin else _read(source)
+    data = _stdin() if from_stdin else read_file("--file", source)
     body = jobs.request_body(_document(data, source), source=source)
     with TerminalClient() as client:
         output.emit(jobs.submit(client, project_id, body))
@@ -65,14 +65,6 @@ def _stdin() -> bytes:
     if not data:
         raise UsageError("Standard input is a terminal or empty.", hint="run402 jobs submit --stdin < job.json")
     return data
-
-
-def _read(name: str) -> bytes:
-    path = regular_file("--file", name)
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise CommandError(f"--file: cannot read {name!r}: {exc.strerror}.", code="BAD_FILE", field="--file") from exc
 
 
 def _document(data: bytes, source: str) -> Any:

@@ -8,7 +8,7 @@ import typer
 
 from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, regular_file, take_project
+from run402_cli.commands._options import ProjectOpt, read_file, take_project
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import secrets
 from run402_cli.services.terminal import TerminalClient
@@ -82,7 +82,7 @@ def _value(inline: str | None, value: str | None, file: str | None, *, stdin: bo
     if stdin or from_stdin:
         return _text("standard input", _stdin())
     if file is not None:
-        return _text(file, _read(file))
+        return _text(file, read_file("--file", file, limit=_MAX_READ))
     return value if value is not None else inline or ""
 
 
@@ -108,15 +108,6 @@ def _stdin() -> bytes:
             ],
         )
     return data
-
-
-def _read(name: str) -> bytes:
-    path = regular_file("--file", name)
-    try:
-        with path.open("rb") as file:
-            return file.read(_MAX_READ)
-    except OSError as exc:
-        raise CommandError(f"--file: cannot read {name!r}: {exc.strerror}.", code="BAD_FILE", field="--file") from exc
 
 
 def _text(name: str, data: bytes) -> str:

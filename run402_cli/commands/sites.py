@@ -9,7 +9,7 @@ import typer
 from run402_cli import advice, as_typed, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._deploy import deploy_errors, events, require_deployer, this_command
+from run402_cli.commands._deploy import events, require_deployer, this_command
 from run402_cli.commands._options import (
     AllowWarningOpt,
     AllowWarningsOpt,
@@ -106,6 +106,7 @@ def deploy_directory(
     """
     from pathlib import Path
 
+    from run402_cli.deploy.errors import release_errors
     from run402_cli.release.sources import walk
 
     if inherit:
@@ -115,7 +116,7 @@ def deploy_directory(
         _refuse_target(target)
         require_deployer(client, saved_core=True)
         folder = Path(path).absolute()
-        with deploy_errors():
+        with release_errors():
             count = len(walk(folder))
         if dry_run:
             output.emit(_dry_run(client, project_id, folder, count))

@@ -31,6 +31,15 @@ def from_release(error: ReleaseError) -> Run402Error:
 
 
 @contextlib.contextmanager
+def release_errors() -> Iterator[None]:
+    """ReleaseErrors raised inside are reported in the shape of deploy errors."""
+    try:
+        yield
+    except ReleaseError as exc:
+        raise from_release(exc) from exc
+
+
+@contextlib.contextmanager
 def continued_by_rerun(command: str) -> Iterator[None]:
     """Failures inside end in our errors; those that a second run can cure name `command`."""
     actions = [advice.entry("retry", advice.parsed(command), why=_WHY)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.client import Client, segment
-from run402_cli.errors import CommandError
+from run402_cli.state.keys import saving
 
 Json = Any
 
@@ -62,16 +62,10 @@ def _remember(client: Client, answer: Json) -> None:
         "service_key": answer.get("service_key"),
         "site_url": answer.get("site_url") or answer.get("subdomain_url"),
     }
-    try:
+    hint = f"Solve that, then: {advice.issue_key(project_id)}"
+    with saving(project_id, f"The fork became project {project_id}", hint=hint):
         client.profile.keys.upsert(project_id, entry)
         client.profile.active.set(project_id)
-    except CommandError as exc:
-        raise CommandError(
-            f"The fork became project {project_id}, but this machine could not save its keys: {exc.message}",
-            code=exc.code,
-            hint=f"Solve that, then: {advice.issue_key(project_id)}",
-            details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
-        ) from exc
 
 
 def publish(client: Client, project_id: str, fields: dict[str, Json] | None = None) -> Json:

@@ -25,23 +25,16 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-
 _CODE = re.compile(r"[0-9]{6}")
 
 
-def _key(client: Client, project_id: str, name: str) -> str:
-    key = client.profile.keys.require(project_id).get(name)
-    if not isinstance(key, str) or not key:
-        raise client.profile.keys.not_found(project_id)
-    return key
-
-
 def _visitor(client: Client, project_id: str) -> credentials.ProjectKey:
-    return credentials.anon_key(_key(client, project_id, "anon_key"), bearer=True)
+    return credentials.anon_key(client.profile.keys.key(project_id, "anon_key"), bearer=True)
 
 
 def _owner(client: Client, project_id: str) -> credentials.ProjectKey:
-    return _user(client, project_id, _key(client, project_id, "service_key"))
+    return _user(client, project_id, client.profile.keys.key(project_id, "service_key"))
 
 
 def _user(client: Client, project_id: str, token: str) -> credentials.ProjectKey:
-    return credentials.anon_key(_key(client, project_id, "anon_key"), principal=credentials.Bearer(token))
+    return credentials.anon_key(client.profile.keys.key(project_id, "anon_key"), principal=credentials.Bearer(token))
 
 
 def _given(**fields: Json) -> dict[str, Json]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli import advice
 from run402_cli.client import Client, segment
-from run402_cli.errors import CommandError
+from run402_cli.state.keys import saving
 
 if TYPE_CHECKING:
     from run402_cli.client.http import httpx
@@ -66,15 +66,9 @@ def _remember(client: Client, answer: Json) -> None:
         "service_key": answer.get("service_key") or "",
         "site_url": answer.get("branch_url"),
     }
-    try:
+    hint = f"Solve that, then get a key: {advice.issue_key(branch_id)}"
+    with saving(branch_id, f"Branch {branch_id} was created", hint=hint):
         client.profile.keys.upsert(branch_id, entry)
-    except CommandError as exc:
-        raise CommandError(
-            f"Branch {branch_id} was created, but this machine could not save its keys: {exc.message}",
-            code=exc.code,
-            hint=f"Solve that, then get a key: {advice.issue_key(branch_id)}",
-            details={"project_id": branch_id, **(exc.details if isinstance(exc.details, dict) else {})},
-        ) from exc
 
 
 def list_branches(client: Client, project_id: str) -> dict[str, Json]:

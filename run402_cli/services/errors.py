@@ -20,10 +20,7 @@ _PASSING = (408, 429)
 
 
 def _auth_of(client: Client, project_id: str) -> credentials.ProjectKey:
-    key = client.profile.keys.require(project_id).get("service_key")
-    if not isinstance(key, str) or not key:
-        raise client.profile.keys.not_found(project_id)
-    return credentials.ProjectKey(key, bearer=False, apikey=True)
+    return credentials.ProjectKey(client.profile.keys.key(project_id, "service_key"), bearer=False, apikey=True)
 
 
 def page(client: Client, project_id: str, **filters: Json) -> Json:

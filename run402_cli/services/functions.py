@@ -158,7 +158,7 @@ def invoke(
     from waiting.
     """
     auth = credentials.ProjectKey(
-        _service_key(client, project_id), bearer=False, apikey=True, principal=client.principal()
+        client.profile.keys.key(project_id, "service_key"), bearer=False, apikey=True, principal=client.principal()
     )
     content = body.encode() if body is not None and method.upper() not in ("GET", "HEAD") else None
     headers = {"Content-Type": "application/json"} if content is not None else {}
@@ -194,13 +194,6 @@ def _answered(exc: ApiError, name: str, project_id: str) -> ApiError:
     log = advice.action("run_command", "functions", "logs", name, "--project", project_id, "--tail", "20")
     exc.extra = {"hint": f"Its log: {log['command']}", "next_actions": [log], **exc.extra}
     return exc
-
-
-def _service_key(client: Client, project_id: str) -> str:
-    key = client.profile.keys.require(project_id).get("service_key")
-    if not isinstance(key, str) or not key:
-        raise client.profile.keys.not_found(project_id)
-    return key
 
 
 # -- logs ---------------------------------------------------------------------------------------------------------------

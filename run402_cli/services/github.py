@@ -21,23 +21,24 @@ _LOOKUP_SECONDS = 20.0
 
 def origin_repository() -> str | None:
     """OWNER/REPO of the remote `origin` when that is on github.com, else None."""
-    url = _git("remote", "get-url", "origin")
+    url = git("remote", "get-url", "origin")
     match = _ORIGIN.fullmatch(url.removesuffix(".git")) if url else None
     return match[1] if match else None
 
 
 def current_branch() -> str | None:
     """The branch that is checked out; None for a detached HEAD and outside of a repository."""
-    return _git("branch", "--show-current") or None
+    return git("branch", "--show-current") or None
 
 
-def _git(*args: str) -> str | None:
-    git = shutil.which("git")
-    if git is None:
+def git(*args: str) -> str | None:
+    """What git prints; None when it cannot be run, fails, or takes too long."""
+    program = shutil.which("git")
+    if program is None:
         return None
     try:
         done = subprocess.run(
-            [git, *args],
+            [program, *args],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

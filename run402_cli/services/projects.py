@@ -13,6 +13,7 @@ from run402_cli.client import Client, credentials, parse_body, segment, with_que
 from run402_cli.errors import CommandError, FlagError, Run402Error, UsageError, ValidationError, no_allowance
 from run402_cli.naming import name_key
 from run402_cli.state import sessions
+from run402_cli.state.keys import saving
 
 _DESTROYS = ["schemas", "functions", "subdomains", "mailbox", "blobs", "secrets"]
 REST_METHODS = ("GET", "POST", "PATCH", "DELETE")
@@ -106,16 +107,10 @@ def _remember(client: Client, answer: dict[str, Json]) -> dict[str, str]:
         "service_key": answer.get("service_key") or "",
         "site_url": endpoints.get("static_base_url") if isinstance(endpoints, dict) else None,
     }
-    try:
+    hint = "Solve that, then run the same command with the same --name again: it returns the same project."
+    with saving(project_id, f"Project {project_id} was created", what="it", hint=hint):
         client.profile.keys.upsert(project_id, entry)
         previous = client.profile.active.set(project_id)
-    except CommandError as exc:
-        raise CommandError(
-            f"Project {project_id} was created, but this machine could not save it: {exc.message}",
-            code=exc.code,
-            hint="Solve that, then run the same command with the same --name again: it returns the same project.",
-            details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
-        ) from exc
     if previous is None:
         return {}
     return {

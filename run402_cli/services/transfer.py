@@ -10,9 +10,8 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.client import Client, segment, with_query
-from run402_cli.errors import CommandError
 from run402_cli.state.files import now_iso
-from run402_cli.state.keys import Entry
+from run402_cli.state.keys import Entry, saving
 
 Json = Any
 
@@ -116,13 +115,7 @@ def _remember(client: Client, answer: Json) -> None:
         return {**known, "anon_key": anon, "service_key": service, "cached_at": now_iso()}
 
     assert isinstance(project_id, str)
-    try:
+    hint = f"Solve that, then: {advice.issue_key(project_id)}"
+    with saving(project_id, f"Project {project_id} changed hands", hint=hint):
         client.profile.keys.rewrite(project_id, change)
         client.profile.active.set(project_id)
-    except CommandError as exc:
-        raise CommandError(
-            f"Project {project_id} changed hands, but this machine could not save its keys: {exc.message}",
-            code=exc.code,
-            hint=f"Solve that, then: {advice.issue_key(project_id)}",
-            details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
-        ) from exc

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ class KeyCache:
         if entry is None:
             raise self.not_found(project_id)
         return entry
+
+    def key(self, project_id: str, name: str) -> str:
+        """The cached `anon_key` or `service_key`, or CommandError PROJECT_CREDENTIAL_NOT_FOUND."""
+        key = self.require(project_id).get(name)
+        if not isinstance(key, str) or not key:
+            raise self.not_found(project_id)
+        return key
 
     def ensure_writable(self) -> None:
         """Fail before a request whose answer must be saved, when saving would be refused."""
@@ -167,6 +175,20 @@ class KeyCache:
                 advice.action("run_command", "credentials", "project-keys", "status", "--project", project_id),
             ],
         )
+
+
+@contextlib.contextmanager
+def saving(project_id: str, done: str, *, hint: str, what: str = "its keys") -> Iterator[None]:
+    """A failure to write inside says what is `done` all the same."""
+    try:
+        yield
+    except CommandError as exc:
+        raise CommandError(
+            f"{done}, but this machine could not save {what}: {exc.message}",
+            code=exc.code,
+            hint=hint,
+            details={"project_id": project_id, **(exc.details if isinstance(exc.details, dict) else {})},
+        ) from exc
 
 
 def _entries(store: Any) -> dict[str, Entry]:

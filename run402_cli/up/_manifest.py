@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli.deploy.errors import from_release
+from run402_cli.deploy.errors import release_errors
 from run402_cli.release import discovery
-from run402_cli.release.errors import ReleaseError
 from run402_cli.release.loading import Document, Source, load
 from run402_cli.release.manifest import PLACEHOLDER_PROJECT, NormalizedManifest
 from run402_cli.up._options import Run
@@ -29,16 +27,8 @@ class Found:
     def normalized(self, project: str) -> NormalizedManifest:
         """The ReleaseSpec for a project. Raises ValidationError or DeployError, MANIFEST_EMPTY included."""
         document = Document(self.document, self.path.parent, self.path, workspace=True)
-        with _our_errors():
+        with release_errors():
             return document.normalized(project)
-
-
-@contextlib.contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except ReleaseError as exc:
-        raise from_release(exc) from exc
 
 
 def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
@@ -48,7 +38,7 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
     """
     given = run.options.manifest
     step = run.log.start("deploy.discover", dir=str(run.workspace), manifest=given)
-    with _our_errors():
+    with release_errors():
         path = discovery.discover(run.workspace) if given is None else Path(os.path.abspath(run.workspace / given))  # noqa: PTH100
         document = load(Source("manifest", path=str(path), workspace=True), lambda printed: step.note(console=printed))
         if document.is_app:

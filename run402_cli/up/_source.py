@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from run402_cli.errors import ValidationError
+from run402_cli.services.github import git
 from run402_cli.up._steps import StepLog
 
 _REPOSITORY = re.compile(r"(?:https?|ssh|file)://|git@[^:/]+:")
@@ -88,22 +88,8 @@ def _clone(url: str, shown: str, checkout: Path) -> None:
 
 def head_commit(path: Path) -> str | None:
     """The commit that is checked out in a directory, 40 hex digits, or None."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    try:
-        done = subprocess.run(
-            [git, "-C", str(path), "rev-parse", "--verify", "HEAD"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    commit = done.stdout.strip()
-    return commit if done.returncode == 0 and _COMMIT.fullmatch(commit) else None
+    commit = git("-C", str(path), "rev-parse", "--verify", "HEAD")
+    return commit if commit and _COMMIT.fullmatch(commit) else None
 
 
 def _without_credentials(url: str) -> str:
