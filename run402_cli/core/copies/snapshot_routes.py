@@ -22,7 +22,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import migrations
-from run402_cli.core.web.http import query_limit, read_object, reply
+from run402_cli.core.web.http import page, query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route, admitted
 
@@ -58,15 +58,7 @@ async def list_snapshots(request: Request) -> Response:
             after=request.query_params.get("after"),
             limit=limit + 1,
         )
-    more = len(found) > limit
-    page = found[:limit]
-    return reply(
-        {
-            "snapshots": [snapshot_view(snapshot) for snapshot in page],
-            "has_more": more,
-            "next_cursor": page[-1].snapshot_id if more else None,
-        }
-    )
+    return reply(page("snapshots", found, limit, snapshot_view, lambda snapshot: snapshot.snapshot_id))
 
 
 async def get_snapshot(request: Request) -> Response:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from run402_cli.core.db import Connection
 from run402_cli.core.mail import message_rows
 from run402_cli.core.mail.messages import view
-from run402_cli.core.web.http import query_limit
+from run402_cli.core.web.http import page, query_limit
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 
@@ -30,6 +30,4 @@ async def messages_page(
     """One page of the messages whose `column` (mailbox_id, project_id) has a value: `{messages, has_more, next_cursor}`."""
     limit = limit_of(request)
     rows = await message_rows.page(conn, column, value, direction=direction, after=after_of(request), limit=limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
-    last = shown[-1]["message_id"] if more else None
-    return {"messages": [view(row) for row in shown], "has_more": more, "next_cursor": last}
+    return page("messages", rows, limit, view, lambda row: row["message_id"])

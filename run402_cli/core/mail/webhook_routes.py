@@ -12,7 +12,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import webhook_rows
 from run402_cli.core.mail.callers import MAILBOX_OWNER, MailboxOwner
 from run402_cli.core.mail.paging import after_of, limit_of
-from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.http import page, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.outbound import checked_target
 from run402_cli.core.web.routing import Route, admitted
@@ -106,9 +106,7 @@ async def list_deliveries(request: Request) -> Response:
     mailbox = admitted(request, MailboxOwner).mailbox
     async with gateway_of(request).connection() as conn:
         rows = await webhook_rows.deliveries(conn, mailbox, status=status, after=after_of(request), limit=limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
-    last = shown[-1]["delivery_id"] if more else None
-    return reply({"deliveries": [_delivery_view(row) for row in shown], "has_more": more, "next_cursor": last})
+    return reply(page("deliveries", rows, limit, _delivery_view, lambda row: row["delivery_id"]))
 
 
 async def redrive(request: Request) -> Response:

@@ -28,7 +28,7 @@ from run402_cli.core.projects.rows import Project, drop_project, insert_project
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 from run402_cli.core.web.capabilities import capability_document
-from run402_cli.core.web.http import query_limit, read_object, reply
+from run402_cli.core.web.http import page, query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import LOCAL, Route, admitted
 from run402_cli.naming import name_key
@@ -139,10 +139,11 @@ async def list_projects(request: Request) -> Response:
     async with gateway.connection() as conn:
         position = await project_by_id(conn, after) if after else None
         projects = await rows.visible(conn, siwx.caller.get(), after=position, limit=limit + 1)
-    page = projects[:limit]
-    more = len(projects) > limit
-    shown = [{"id": project.project_id, **summary_view(gateway, project)} for project in page]
-    return reply({"projects": shown, "has_more": more, "next_cursor": page[-1].project_id if more else None})
+
+    def view(project: Project) -> dict[str, Any]:
+        return {"id": project.project_id, **summary_view(gateway, project)}
+
+    return reply(page("projects", projects, limit, view, lambda project: project.project_id))
 
 
 def _check_org(value: str | None) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.web.instants import parse_instant
+
+_Row = TypeVar("_Row")
 
 
 def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -80,6 +83,14 @@ def query_limit(
     if value < 1 or (value > most and not capped):
         raise GatewayError(400, error, f"`{name}` must be a whole number from 1 to {most}.", **fields)
     return min(value, most)
+
+
+def page(
+    name: str, rows: Sequence[_Row], limit: int, view: Callable[[_Row], Any], id_of: Callable[[_Row], str]
+) -> dict[str, Any]:
+    """`{<name>, has_more, next_cursor}` of the rows that were found for one more than `limit`."""
+    shown, more = rows[:limit], len(rows) > limit
+    return {name: [view(row) for row in shown], "has_more": more, "next_cursor": id_of(shown[-1]) if more else None}
 
 
 def public_base(request: Request) -> str:
