@@ -122,11 +122,11 @@ class Client:
 
     def service_key(self, project_id: str, *, apikey: bool = False) -> httpx.Auth:
         """The project's cached service key. Raises CommandError PROJECT_CREDENTIAL_NOT_FOUND without one."""
-        return credentials.service_key(self.profile.keys.key(project_id, "service_key"), apikey=apikey)
+        return credentials.service_key(self.profile.keys.cached_key(project_id, "service_key"), apikey=apikey)
 
     def anon_key(self, project_id: str, *, bearer: bool = False) -> httpx.Auth:
         """The project's cached anon key as `apikey` (and bearer). Raises PROJECT_CREDENTIAL_NOT_FOUND without one."""
-        return credentials.anon_key(self.profile.keys.key(project_id, "anon_key"), bearer=bearer)
+        return credentials.anon_key(self.profile.keys.cached_key(project_id, "anon_key"), bearer=bearer)
 
     def deploy_reader(self, project_id: str | None) -> httpx.Auth | None:
         """Credential of deploy reads: the principal, plus the project's anon key when cached and no delegate acts."""

@@ -26,15 +26,17 @@ _CODE = re.compile(r"[0-9]{6}")
 
 
 def _visitor(client: Client, project_id: str) -> credentials.ProjectKey:
-    return credentials.anon_key(client.profile.keys.key(project_id, "anon_key"), bearer=True)
+    return credentials.anon_key(client.profile.keys.cached_key(project_id, "anon_key"), bearer=True)
 
 
 def _owner(client: Client, project_id: str) -> credentials.ProjectKey:
-    return _user(client, project_id, client.profile.keys.key(project_id, "service_key"))
+    return _user(client, project_id, client.profile.keys.cached_key(project_id, "service_key"))
 
 
 def _user(client: Client, project_id: str, token: str) -> credentials.ProjectKey:
-    return credentials.anon_key(client.profile.keys.key(project_id, "anon_key"), principal=credentials.Bearer(token))
+    return credentials.anon_key(
+        client.profile.keys.cached_key(project_id, "anon_key"), principal=credentials.Bearer(token)
+    )
 
 
 def _given(**fields: Json) -> dict[str, Json]:

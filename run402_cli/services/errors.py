@@ -20,7 +20,7 @@ _PASSING = (408, 429)
 
 
 def _auth_of(client: Client, project_id: str) -> credentials.ProjectKey:
-    return credentials.ProjectKey(client.profile.keys.key(project_id, "service_key"), bearer=False, apikey=True)
+    return credentials.ProjectKey(client.profile.keys.cached_key(project_id, "service_key"), bearer=False, apikey=True)
 
 
 def page(client: Client, project_id: str, **filters: Json) -> Json:

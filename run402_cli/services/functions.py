@@ -158,7 +158,10 @@ def invoke(
     from waiting.
     """
     auth = credentials.ProjectKey(
-        client.profile.keys.key(project_id, "service_key"), bearer=False, apikey=True, principal=client.principal()
+        client.profile.keys.cached_key(project_id, "service_key"),
+        bearer=False,
+        apikey=True,
+        principal=client.principal(),
     )
     content = body.encode() if body is not None and method.upper() not in ("GET", "HEAD") else None
     headers = {"Content-Type": "application/json"} if content is not None else {}

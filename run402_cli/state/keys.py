@@ -47,7 +47,7 @@ class KeyCache:
             raise self.not_found(project_id)
         return entry
 
-    def key(self, project_id: str, name: str) -> str:
+    def cached_key(self, project_id: str, name: str) -> str:
         """The cached `anon_key` or `service_key`, or CommandError PROJECT_CREDENTIAL_NOT_FOUND."""
         key = self.require(project_id).get(name)
         if not isinstance(key, str) or not key:
