@@ -278,21 +278,19 @@ def _start_failure(process: subprocess.Popen[bytes], data_dir: Path) -> CoreProc
     if exit_code is None:
         process.kill()
         process.wait(10)
-        return CoreProcessError(
-            "CORE_START_FAILED",
-            f"The gateway process did not become ready in {START_TIMEOUT_SECONDS} seconds and was ended.",
-            hint=f"Its last words are in details.log; {LOGS['command']} has more.",
-            details={"exit_code": None, "log": _last_words(data_dir)},
-            next_actions=[LOGS],
-        )
+        return _not_started(data_dir, f"did not become ready in {START_TIMEOUT_SECONDS} seconds and was ended")
     return _ended(data_dir, exit_code)
 
 
 def _ended(data_dir: Path, exit_code: int | None) -> CoreProcessError:
     what = "ended" if exit_code is None else f"ended (exit {exit_code})"
+    return _not_started(data_dir, f"{what} before it was ready", exit_code)
+
+
+def _not_started(data_dir: Path, what: str, exit_code: int | None = None) -> CoreProcessError:
     return CoreProcessError(
         "CORE_START_FAILED",
-        f"The gateway process {what} before it was ready.",
+        f"The gateway process {what}.",
         hint=f"Its last words are in details.log; {LOGS['command']} has more.",
         details={"exit_code": exit_code, "log": _last_words(data_dir)},
         next_actions=[LOGS],
