@@ -189,6 +189,11 @@ def parse_json_flag(flag: str, text: str) -> Any:
         ) from exc
 
 
+def comma_separated(text: str) -> list[str]:
+    """The items of A,B, without white space around them and without empty ones."""
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 def load_json(text: str) -> Any:
     """The JSON value of a text, without NaN and Infinity. ValueError or RecursionError otherwise."""
     return json.loads(text, parse_constant=_no_constant)

@@ -9,7 +9,7 @@ import typer
 
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, load_json, one_of, resolve_project
+from run402_cli.commands._options import ProjectOpt, comma_separated, integer, load_json, one_of, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import auth
 from run402_cli.services.terminal import TerminalClient
@@ -266,11 +266,7 @@ def settings(
 
 
 def _domains(text: str) -> list[str]:
-    return [] if text.strip().lower() == "none" else _entries(text)
-
-
-def _entries(text: str) -> list[str]:
-    return [entry.strip() for entry in text.split(",") if entry.strip()]
+    return [] if text.strip().lower() == "none" else comma_separated(text)
 
 
 # -- passkeys -----------------------------------------------------------------------------------------------------------
@@ -382,7 +378,7 @@ def scaffold_roles(
                 f"{flag} takes a plain SQL name (letters, digits, _), not {name!r}.",
                 details={"flag": flag, "value": name},
             )
-    names = _entries(roles)
+    names = comma_separated(roles)
     if not names:
         raise FlagError("--roles names no role.", hint="--roles operator", details={"flag": "--roles", "value": roles})
     ttl = integer("--cache-ttl", cache_ttl, low=0, high=600)

@@ -8,7 +8,15 @@ import typer
 
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, known_project, no_more, one_of, resolve_project
+from run402_cli.commands._options import (
+    ProjectOpt,
+    comma_separated,
+    integer,
+    known_project,
+    no_more,
+    one_of,
+    resolve_project,
+)
 from run402_cli.errors import CommandError, FlagError, UsageError
 from run402_cli.services import domains
 from run402_cli.services.terminal import TerminalClient
@@ -152,7 +160,7 @@ def _receive(strategy: str, subdomain: str | None, fingerprint: str | None) -> d
 
 
 def _mailboxes(domain: str, mode: str, text: str | None, *, create: bool) -> dict[str, Any]:
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    parts = comma_separated(text or "")
     if mode in ("primary", "alias") and not parts:
         raise FlagError(
             f"--mailbox-addresses {mode} needs addresses.",

@@ -9,7 +9,7 @@ import typer
 
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup, needs_action
-from run402_cli.commands._options import instant, integer, one_of
+from run402_cli.commands._options import comma_separated, instant, integer, one_of
 from run402_cli.errors import CommandError, UsageError, Verdict
 from run402_cli.services import notifications
 from run402_cli.services.terminal import TerminalClient
@@ -233,7 +233,7 @@ def rules_add(
 
 
 def _items(text: str | None) -> list[str] | None:
-    return None if text is None else [item.strip() for item in text.split(",") if item.strip()]
+    return None if text is None else comma_separated(text)
 
 
 @app.command("rules list", example="run402 notifications rules list | jq -r '.rules[].id'")

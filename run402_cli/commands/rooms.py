@@ -8,7 +8,7 @@ import typer
 
 from run402_cli import output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, one_of
+from run402_cli.commands._options import ProjectOpt, comma_separated, integer, one_of
 from run402_cli.commands._room_options import OrgOpt, RoomOpt, room_of
 from run402_cli.services import rooms
 from run402_cli.services.terminal import TerminalClient
@@ -64,16 +64,17 @@ def send(
 ) -> None:
     """Post a message. The whole room can read it, whomever it is addressed to. One argument: quote it."""
     one_of("--importance", importance, rooms.IMPORTANCE)
-    message: dict[str, Any] = {"body": body, "to": _names(to), "cc": _names(cc), "ack_required": ack}
+    message: dict[str, Any] = {
+        "body": body,
+        "to": comma_separated(to or ""),
+        "cc": comma_separated(cc or ""),
+        "ack_required": ack,
+    }
     extra = {"thread_id": thread, "importance": importance, "idempotency_key": idempotency_key}
     message |= {key: value for key, value in extra.items() if value}
     with TerminalClient() as client:
         place = room_of(client, org, room, project)
         output.emit(rooms.send(client, place, output.notice, message, name=name, task=task))
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 @app.command("list", example="run402 rooms list --unread | jq -r '.messages[].body_snippet'")
