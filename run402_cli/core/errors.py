@@ -28,6 +28,11 @@ class GatewayError(Exception):
         return {"error": self.error, "message": self.message, **self.fields}
 
 
+def bad_field(field: str, wanted: str) -> GatewayError:
+    """400 invalid_request: what a field of the request must be."""
+    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", code=None, field=field)
+
+
 class CoreProcessError(Exception):
     """Starting, stopping or finding the gateway failed. `code` is CORE_*; `details` never holds a secret."""
 

@@ -17,7 +17,7 @@ from run402_cli.core.callers.policies import OWNER, SERVICE_KEY_NO_OTHER
 from run402_cli.core.db import Connection
 from run402_cli.core.diagnostics import event_rows, events, fault_rows, function_errors
 from run402_cli.core.diagnostics.fault_rows import Window
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import rows as releases
@@ -133,9 +133,7 @@ async def _page(conn: Connection, request: Request, project_id: str | None) -> d
     limit = query_limit(request, "limit", DEFAULT_LIMIT, MAX_LIMIT, code=None, field="limit")
     source, types = request.query_params.get("source"), request.query_params.get("event_type")
     if source is not None and source not in SOURCES:
-        raise GatewayError(
-            400, "invalid_request", f"`source` must be one of {', '.join(SOURCES)}.", code=None, field="source"
-        )
+        raise bad_field("source", f"one of {', '.join(SOURCES)}")
     wanted = [name.strip() for name in types.split(",")] if types and "\0" not in types else None
     cursor = request.query_params.get("cursor")
     return await events.page(conn, project_id, cursor, source=source, types=wanted, limit=limit)

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.functions.log_routes import tail_of
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.jobs import rows
@@ -62,9 +62,7 @@ def _checked(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     given = body.get("input")
     data = given.get("input_json") if isinstance(given, Mapping) else None
     if not isinstance(data, Mapping):
-        raise GatewayError(
-            400, "invalid_request", "`input.input_json` must be a JSON object.", code=None, field="input.input_json"
-        )
+        raise bad_field("input.input_json", "a JSON object")
     if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost <= MAX_COST:
         said = "`max_cost_usd_micros` must be a whole number of USD micros, 0 or more. Nothing is charged here."
         raise GatewayError(400, "invalid_request", said, code=None, field="max_cost_usd_micros")

@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from typing import Any
 
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import bad_field
 from run402_cli.core.users.accounts import checked_email
 
 MAX_SUBJECT, MAX_FROM_NAME, MAX_BODY_BYTES = 998, 78, 1024**2
@@ -75,7 +75,7 @@ def letter_of(body: Mapping[str, Any]) -> Letter:
     from_name = _line(body.get("from_name"), "from_name", MAX_FROM_NAME) if body.get("from_name") else None
     in_reply_to = body.get("in_reply_to")
     if in_reply_to is not None and not isinstance(in_reply_to, str):
-        raise _bad("in_reply_to", "the id of a message")
+        raise bad_field("in_reply_to", "the id of a message")
     if body.get("template") is not None:
         letter = _filled(to, body)
     else:
@@ -94,20 +94,20 @@ def letter_of(body: Mapping[str, Any]) -> Letter:
 def _filled(to: str, body: Mapping[str, Any]) -> Letter:
     name, given = body["template"], body.get("variables") or {}
     if not isinstance(name, str) or name not in TEMPLATES:
-        raise _bad("template", f"one of {', '.join(TEMPLATES)}")
+        raise bad_field("template", f"one of {', '.join(TEMPLATES)}")
     if any(body.get(key) for key in ("subject", "html", "attachments")):
-        raise _bad("template", "left out, or subject, html and attachments must be: a template writes them itself")
+        raise bad_field("template", "left out, or subject, html and attachments must be: a template writes them itself")
     wanted, subject, paragraphs = TEMPLATES[name]
     if not isinstance(given, Mapping) or not all(isinstance(given.get(key), str) and given[key] for key in wanted):
-        raise _bad("variables", f"an object with the texts {', '.join(wanted)}")
+        raise bad_field("variables", f"an object with the texts {', '.join(wanted)}")
     if len(given.get("message", "")) > MAX_NOTIFICATION:
-        raise _bad("variables.message", f"at most {MAX_NOTIFICATION} characters")
+        raise bad_field("variables.message", f"at most {MAX_NOTIFICATION} characters")
     variables = {key: str(given[key]) for key in wanted}
     for key, value in variables.items():
         if key.endswith("_url") and not re.match(r"https?://[^\s\"<>]+$", value):
-            raise _bad(f"variables.{key}", "an http or https URL")
+            raise bad_field(f"variables.{key}", "an http or https URL")
         if "\0" in value:
-            raise _bad(f"variables.{key}", "a text without null characters")
+            raise bad_field(f"variables.{key}", "a text without null characters")
     marked = {key: _marked(key, value) for key, value in variables.items()}
     return Letter(
         to=to,
@@ -134,27 +134,27 @@ def _attachments(value: Any) -> tuple[Attachment, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) > MAX_ATTACHMENTS:
-        raise _bad("attachments", f"a list of at most {MAX_ATTACHMENTS}")
+        raise bad_field("attachments", f"a list of at most {MAX_ATTACHMENTS}")
     found = tuple(_attachment(entry, f"attachments[{at}]") for at, entry in enumerate(value))
     if sum(len(entry.data) for entry in found) > MAX_ATTACHMENT_BYTES:
-        raise _bad("attachments", f"at most {MAX_ATTACHMENT_BYTES} bytes together")
+        raise bad_field("attachments", f"at most {MAX_ATTACHMENT_BYTES} bytes together")
     return found
 
 
 def _attachment(entry: Any, place: str) -> Attachment:
     if not isinstance(entry, Mapping):
-        raise _bad(place, "an object with filename and content_base64")
+        raise bad_field(place, "an object with filename and content_base64")
     kind = entry.get("content_type") or "application/octet-stream"
     if (
         not isinstance(kind, str)
         or not _MEDIA_TYPE.fullmatch(kind)
         or kind.lower().startswith(("multipart/", "message/"))
     ):
-        raise _bad(f"{place}.content_type", "a type such as image/png")
+        raise bad_field(f"{place}.content_type", "a type such as image/png")
     try:
         data = base64.b64decode(entry.get("content_base64") or "", validate=True)
     except (binascii.Error, TypeError, ValueError) as exc:
-        raise _bad(f"{place}.content_base64", "standard base64") from exc
+        raise bad_field(f"{place}.content_base64", "standard base64") from exc
     return Attachment(_line(entry.get("filename"), f"{place}.filename", 255), kind.lower(), data)
 
 
@@ -167,20 +167,16 @@ def _line(value: Any, name: str, limit: int) -> str:
         # Unicode has line ends of its own, which headers may not have either.
         or len(value.splitlines()) != 1
     ):
-        raise _bad(name, f"one line of 1 to {limit} characters")
+        raise bad_field(name, f"one line of 1 to {limit} characters")
     return value
 
 
 def _body(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
-        raise _bad(name, "a text")
+        raise bad_field(name, "a text")
     if len(value.encode()) > MAX_BODY_BYTES:
-        raise _bad(name, f"at most {MAX_BODY_BYTES} bytes")
+        raise bad_field(name, f"at most {MAX_BODY_BYTES} bytes")
     return value
-
-
-def _bad(field: str, wanted: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", code=None, field=field)
 
 
 def raw_message(letter: Letter, *, sender: str, message_id: str, in_reply_to: str | None, moment: datetime) -> bytes:

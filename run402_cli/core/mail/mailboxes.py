@@ -14,7 +14,7 @@ from starlette.responses import Response
 from run402_cli import advice
 from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import mailbox_rows, message_rows
 from run402_cli.core.mail.callers import MAILBOX_OWNER, MailboxOwner
@@ -162,8 +162,7 @@ async def change_mailbox(request: Request) -> Response:
     """PATCH /mailboxes/v1/{mailbox_id} (service key) `{footer_policy: run402_transparency|none}`: the mailbox."""
     policy = (await read_object(request)).get("footer_policy")
     if policy not in FOOTER_POLICIES:
-        said = f"`footer_policy` must be one of {', '.join(FOOTER_POLICIES)}."
-        raise GatewayError(400, "invalid_request", said, code=None, field="footer_policy")
+        raise bad_field("footer_policy", f"one of {', '.join(FOOTER_POLICIES)}")
     owner = admitted(request, MailboxOwner)
     async with gateway_of(request).connection() as conn:
         await mailbox_rows.set_footer(conn, owner.mailbox.mailbox_id, policy)

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import message_rows, messages
 from run402_cli.core.mail.callers import MAILBOX_OWNER, MailboxOwner
@@ -55,9 +55,7 @@ async def list_messages(request: Request) -> Response:
     mailbox = admitted(request, MailboxOwner).mailbox
     direction = request.query_params.get("direction")
     if direction not in (None, "inbound", "outbound"):
-        raise GatewayError(
-            400, "invalid_request", "`direction` must be inbound or outbound.", code=None, field="direction"
-        )
+        raise bad_field("direction", "inbound or outbound")
     async with gateway_of(request).connection() as conn:
         return reply(await messages_page(conn, request, "mailbox_id", mailbox.mailbox_id, direction))
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import webhook_rows
 from run402_cli.core.mail.callers import MAILBOX_OWNER, MailboxOwner
@@ -41,8 +41,7 @@ def _delivery_view(row: dict[str, Any]) -> dict[str, Any]:
 
 def _events(value: Any) -> list[str]:
     if not isinstance(value, list) or not value or not all(event in EVENTS for event in value):
-        said = f"`events` must be a list with one or more of {', '.join(EVENTS)}."
-        raise GatewayError(400, "invalid_request", said, code=None, field="events")
+        raise bad_field("events", f"a list with one or more of {', '.join(EVENTS)}")
     return list(dict.fromkeys(value))
 
 
@@ -100,9 +99,7 @@ async def list_deliveries(request: Request) -> Response:
     limit = limit_of(request)
     status = request.query_params.get("status")
     if status is not None and status not in STATUSES:
-        raise GatewayError(
-            400, "invalid_request", f"`status` must be one of {', '.join(STATUSES)}.", code=None, field="status"
-        )
+        raise bad_field("status", f"one of {', '.join(STATUSES)}")
     mailbox = admitted(request, MailboxOwner).mailbox
     async with gateway_of(request).connection() as conn:
         rows = await webhook_rows.deliveries(conn, mailbox, status=status, after=after_of(request), limit=limit + 1)

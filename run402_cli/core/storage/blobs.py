@@ -49,7 +49,7 @@ async def list_blobs(request: Request) -> Response:
     query = request.query_params
     sort = query.get("sort", "key:asc")
     if sort not in object_rows.ORDERS:
-        raise _invalid("invalid_sort", f"sort must be one of {', '.join(object_rows.ORDERS)}.")
+        raise GatewayError(400, "invalid_sort", f"sort must be one of {', '.join(object_rows.ORDERS)}.")
     limit = query_limit(request, "limit", 100, 1000, capped=False)
     position = _position(sort, query["cursor"]) if query.get("cursor") else None
     prefix, filters = checked_prefix(query.get("prefix", "")), _filters(query)
@@ -75,11 +75,11 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
         number = key.startswith(("min_", "max_"))
         if key not in object_rows.FILTERS:
             known = ", ".join(object_rows.FILTERS)
-            raise _invalid("invalid_filter_key", f"There is no filter {key!r}. Known: {known}.")
+            raise GatewayError(400, "invalid_filter_key", f"There is no filter {key!r}. Known: {known}.")
         if (number and not re.fullmatch(r"[0-9]{1,9}", value)) or (
             key == "is_image" and value not in ("true", "false")
         ):
-            raise _invalid("invalid_request", f"filter[{key}] cannot be {value!r}.")
+            raise GatewayError(400, "invalid_request", f"filter[{key}] cannot be {value!r}.")
         filters[key] = value.replace("\0", "")
     return filters
 
@@ -96,7 +96,9 @@ def _position(sort: str, cursor: str) -> tuple[str, datetime]:
     except (ValueError, TypeError, binascii.Error, RecursionError):
         own, position = None, ("", datetime.now(UTC))
     if own != sort:
-        raise _invalid("invalid_cursor_for_sort", f"The cursor was not made for sort {sort}. Start without it.")
+        raise GatewayError(
+            400, "invalid_cursor_for_sort", f"The cursor was not made for sort {sort}. Start without it."
+        )
     return position
 
 
@@ -310,7 +312,7 @@ async def _target(conn: Connection, project: Project, url: str) -> tuple[str, st
         host = parts.hostname or ""
         path = unquote(parts.path)
     except ValueError as exc:
-        raise _invalid("invalid_request", f"{url!r} is not a URL.") from exc
+        raise GatewayError(400, "invalid_request", f"{url!r} is not a URL.") from exc
     if parts.scheme not in ("http", "https") or not LOOPBACK_HOST.fullmatch(parts.netloc):
         return None
     label, _, rest = host.partition(".")
@@ -331,7 +333,3 @@ async def _site_target(conn: Connection, project_id: str, key: str) -> tuple[str
     plain = hashed["stem"] + (hashed["extension"] or "")
     version = await object_rows.find_version(conn, project_id, hashed["digest"], plain)
     return (plain, version["sha256"]) if version else (key, None)
-
-
-def _invalid(error: str, message: str) -> GatewayError:
-    return GatewayError(400, error, message)

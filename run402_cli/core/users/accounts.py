@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.users.user_rows import ADMIN, User
 from run402_cli.core.web.instants import iso
 
@@ -33,13 +33,7 @@ def checked_data(data: Any) -> dict[str, Any]:
     text = json.dumps(data, ensure_ascii=False)
     # PostgreSQL takes no null characters.
     if not isinstance(data, dict) or len(text.encode()) > MAX_DATA_BYTES or "\\u0000" in text:
-        raise GatewayError(
-            400,
-            "invalid_request",
-            f"`data` must be a JSON object of at most {MAX_DATA_BYTES} bytes, without null characters.",
-            code=None,
-            field="data",
-        )
+        raise bad_field("data", f"a JSON object of at most {MAX_DATA_BYTES} bytes, without null characters")
     return data
 
 

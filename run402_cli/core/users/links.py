@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from run402_cli import advice
 from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.mail.letters import Letter
 from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects.rows import Project
@@ -56,16 +56,16 @@ def wish_of(body: dict[str, Any], *, trusted: bool, intent: str | None = None) -
     """The wish that a request describes. 400 invalid_request, invalid_email."""
     delivery = body.get("delivery", "link")
     if delivery not in DELIVERIES:
-        raise _bad("delivery", f"one of {', '.join(DELIVERIES)}")
+        raise bad_field("delivery", f"one of {', '.join(DELIVERIES)}")
     intent = intent or body.get("intent") or "signin"
     if intent not in INTENTS:
-        raise _bad("intent", f"one of {', '.join(INTENTS)}")
+        raise bad_field("intent", f"one of {', '.join(INTENTS)}")
     state = body.get("client_state")
     if state is not None and (not isinstance(state, str) or len(state) > MAX_STATE or "\0" in state):
-        raise _bad("client_state", f"a text of at most {MAX_STATE} characters")
+        raise bad_field("client_state", f"a text of at most {MAX_STATE} characters")
     redirect = body.get("redirect_url")
     if redirect is None and delivery != "code":
-        raise _bad("redirect_url", "the http or https address of the page that takes the token")
+        raise bad_field("redirect_url", "the http or https address of the page that takes the token")
     return Wish(
         email=accounts.checked_email(body.get("email")),
         delivery=delivery,
@@ -83,12 +83,8 @@ def _checked_url(value: Any) -> str:
     except ValueError:
         good = False
     if not good or " " in value or len(value) > MAX_URL:
-        raise _bad("redirect_url", "an absolute http or https URL")
+        raise bad_field("redirect_url", "an absolute http or https URL")
     return str(value)
-
-
-def _bad(field: str, wanted: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", f"`{field}` must be {wanted}.", code=None, field=field)
 
 
 async def send(conn: Connection, settings: Settings, project: Project, wish: Wish) -> str:
@@ -212,7 +208,7 @@ async def use_token(conn: Connection, project_id: str, token: Any) -> Proof:
 async def use_code(conn: Connection, settings: Settings, project_id: str, challenge_id: Any, code: Any) -> Proof:
     """Take a mailed code. 401 invalid_code; after five wrong ones the challenge is over. Not inside a transaction."""
     if not isinstance(challenge_id, str) or not isinstance(code, str) or "\0" in challenge_id:
-        raise _bad("challenge_id and code", "texts: the id of the challenge, and the six digits of the mail")
+        raise bad_field("challenge_id and code", "texts: the id of the challenge, and the six digits of the mail")
     challenge_id = challenge_id.lower()
     mac = await challenge_rows.try_code(conn, project_id, challenge_id, MAX_ATTEMPTS)
     given = _mac(settings, challenge_id, code if code.isascii() else "")

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.users import setting_rows
@@ -56,7 +56,7 @@ def _view(settings: AuthSettings) -> dict[str, Any]:
 
 def _truth(value: Any, name: str) -> bool:
     if not isinstance(value, bool):
-        raise _bad(name, "true or false")
+        raise bad_field(name, "true or false")
     return value
 
 
@@ -68,7 +68,7 @@ def _passkey_rule(value: Any, name: str) -> bool:
 
 def _method(value: Any, name: str) -> str | None:
     if value is not None and value not in METHODS:
-        raise _bad(name, f"null or one of {', '.join(METHODS)}")
+        raise bad_field(name, f"null or one of {', '.join(METHODS)}")
     if value is not None and value not in _LOCAL_METHODS:
         raise _no_passkeys(f"{value} cannot be the preferred method")
     return None if value is None else str(value)
@@ -76,16 +76,16 @@ def _method(value: Any, name: str) -> str | None:
 
 def _signup(value: Any, name: str) -> str:
     if value not in SIGNUP:
-        raise _bad(name, f"one of {', '.join(SIGNUP)}")
+        raise bad_field(name, f"one of {', '.join(SIGNUP)}")
     return str(value)
 
 
 def _domains(value: Any, name: str) -> list[str]:
     if not isinstance(value, list) or len(value) > 100:
-        raise _bad(name, "a list of at most 100 domains; [] allows all")
+        raise bad_field(name, "a list of at most 100 domains; [] allows all")
     domains = [entry.strip().lower().removeprefix("@") if isinstance(entry, str) else "" for entry in value]
     if not all(_DOMAIN.fullmatch(domain) for domain in domains):
-        raise _bad(name, "a list of domains, such as example.com")
+        raise bad_field(name, "a list of domains, such as example.com")
     return list(dict.fromkeys(domains))
 
 
@@ -96,10 +96,6 @@ _CHECKS = {
     "require_passkey_for_project_admin": _passkey_rule,
     "allowed_email_domains": _domains,
 }
-
-
-def _bad(name: str, wanted: str) -> GatewayError:
-    return GatewayError(400, "invalid_request", f"`{name}` must be {wanted}.", code=None, field=name)
 
 
 def _no_passkeys(what: str) -> GatewayError:

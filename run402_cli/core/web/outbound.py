@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import bad_field
 
 TIMEOUT_SECONDS = 10
 MAX_URL = 2048
@@ -37,13 +37,7 @@ def checked_target(value: Any, field: str) -> str:
         parts.scheme == "https" or (parts.scheme == "http" and bool(LOOPBACK_HOST.fullmatch(parts.netloc)))
     )
     if not good or not value.isascii() or not value.isprintable() or " " in value or len(value) > MAX_URL:
-        raise GatewayError(
-            400,
-            "invalid_request",
-            f"`{field}` must be an https URL, or an http URL of this machine such as http://localhost:3000/hook.",
-            code=None,
-            field=field,
-        )
+        raise bad_field(field, "an https URL, or an http URL of this machine such as http://localhost:3000/hook")
     return str(value)
 
 
