@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from run402_cli.client.signing import checksum_address, personal_sign
+from run402_cli.state.files import iso_of
 
 STATEMENT = "Sign in to Run402"
 CHAIN_ID = "eip155:84532"
@@ -71,8 +72,8 @@ def header(
         "uri": uri,
     }
     nonce = nonce or secrets.token_hex(16)
-    issued = _iso(moment)
-    expires = _iso(moment + lifetime) if lifetime is not None else None
+    issued = iso_of(moment)
+    expires = iso_of(moment + lifetime) if lifetime is not None else None
     text = message(
         **fields, nonce=nonce, issued_at=issued, expiration_time=expires, chain_id=chain, resources=resources or ()
     )
@@ -90,7 +91,3 @@ def header(
     if resources is not None:
         payload["resources"] = list(resources)
     return base64.b64encode(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()).decode()
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from run402_cli.state.files import iso_of
+
 _INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 _MILLISECONDS = re.compile(r"\d+", re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.ASCII | re.IGNORECASE)
@@ -39,10 +41,9 @@ def epoch_ms(text: str) -> int | None:
 def iso(milliseconds: int) -> str | None:
     """YYYY-MM-DDTHH:MM:SS.mmmZ, or None outside the years 1 to 9999."""
     try:
-        moment = _EPOCH + timedelta(milliseconds=milliseconds)
+        return iso_of(_EPOCH + timedelta(milliseconds=milliseconds))
     except OverflowError:
         return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def typed(text: str, *, ahead: bool = False) -> str | None:

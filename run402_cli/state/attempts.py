@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli.state.catalogue import ATTEMPT
-from run402_cli.state.files import DamagedState, locked, make_private_dir, now_iso, read_state
+from run402_cli.state.files import DamagedState, locked, make_private_dir, now_iso, read_state, time_of
 
 # Money may have moved: nothing new is signed for the same intent until the attempt is resolved.
 UNRESOLVED = ("submitting", "response_received", "intent_pending", "ambiguous")
@@ -210,10 +210,9 @@ def _amount(attempt: Attempt) -> int:
 
 def _time(attempt: Attempt) -> datetime:
     try:
-        moment = datetime.fromisoformat(str(attempt.fields.get("provider_started_at") or attempt.fields["created_at"]))
+        return time_of(str(attempt.fields.get("provider_started_at") or attempt.fields["created_at"]))
     except ValueError:
         return datetime.now(UTC)  # an unreadable date counts as today: the limit errs on the safe side
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _write_new(path: Path, fields: dict[str, Any]) -> None:

@@ -22,9 +22,20 @@ _LOCK_STALE_S = 30.0
 _ELSEWHERE = dict.fromkeys(("wallet", "base"), "Or set RUN402_CONFIG_DIR to a directory.")
 
 
+def iso_of(moment: datetime) -> str:
+    """A point in time as text: UTC, with milliseconds and Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def now_iso() -> str:
-    """Now, UTC, with milliseconds and Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Now, as `iso_of` writes it."""
+    return iso_of(datetime.now(UTC))
+
+
+def time_of(text: str) -> datetime:
+    """The point in time of an ISO text, which is UTC without a zone. ValueError when it is none."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

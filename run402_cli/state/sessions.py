@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 from run402_cli import global_options
 from run402_cli.state.catalogue import APPROVALS, CONTROL_PLANE_SESSION, OPERATOR_SESSION
-from run402_cli.state.files import StateFile, locked, read_state, rewritten, write_json
+from run402_cli.state.files import StateFile, iso_of, locked, read_state, rewritten, time_of, write_json
 from run402_cli.state.profile import base_dir
 
 _SKEW_S = 10.0
@@ -61,7 +61,7 @@ def _ahead(moment_ms: float) -> bool:
 def iso(moment_ms: float) -> str:
     """Epoch milliseconds as UTC text with milliseconds and Z."""
     bounded = min(max(moment_ms, 0), _LATEST_MS)
-    return datetime.fromtimestamp(bounded / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_of(datetime.fromtimestamp(bounded / 1000, UTC))
 
 
 def epoch_ms(value: Any) -> int | None:
@@ -71,8 +71,7 @@ def epoch_ms(value: Any) -> int | None:
     if not isinstance(value, str) or not value:
         return None
     try:
-        moment = datetime.fromisoformat(value)
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return round(time_of(value).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
 
