@@ -21,6 +21,7 @@ from run402_cli.client.http import httpx
 from run402_cli.client.payments import chain, challenge, errors, x402
 from run402_cli.client.payments.errors import usd
 from run402_cli.client.payments.x402 import Authorization, Challenge, ChallengeError, Requirement
+from run402_cli.client.urls import same_origin
 from run402_cli.errors import CommandError, DryRun, PaymentError
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.attempts import Attempt, Journal, JournalError, intent_sha256
@@ -194,7 +195,7 @@ class Payment(httpx.Auth):
     def parse(self) -> Challenge:
         """The challenge of the 402; the header wins over a version 1 body. ChallengeError when there is none to pay."""
         response = self.unpaid.response
-        if _origin(response.url) != _origin(self.unpaid.request.url):
+        if not same_origin(str(response.url), str(self.unpaid.request.url)):
             raise ChallengeError(f"the request was redirected to {response.url.host}, which asks for the money")
         if any(name in self.unpaid.request.headers for name in _HEADERS):
             raise ChallengeError("the request carried a payment already")
@@ -409,10 +410,6 @@ def _about(unpaid: Unpaid, allowance: Allowance) -> dict[str, Any]:
     if key is not None:
         about["caller_key_sha256"] = hashlib.sha256(key.encode()).hexdigest()
     return about
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
 
 
 def _price(offer: Requirement) -> int:
