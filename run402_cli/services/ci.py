@@ -125,7 +125,7 @@ def signed(client: Client, delegation: Delegation) -> str:
     return siwx.header(
         allowance.private_key,
         allowance.address,
-        domain=urlsplit(client.api_base).hostname or "",
+        domain=urlsplit(client.origin).hostname or "",
         uri=client.origin + _BINDINGS,
         statement=delegation.statement(),
         nonce=delegation.nonce[:16],
