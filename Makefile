@@ -32,8 +32,9 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(VENV)-bench/bin/python tests/bench/bench.py
 
-## Regenerate docs/reference and llms-cli.txt from the command tree.
+## Regenerate the command table, docs/reference, llms-cli.txt and what else is made from the command tree.
 docs: $(VENV)/.dev
+	$(BIN)/python docs/generate_table.py
 	$(BIN)/python docs/generate.py
 
 ## What `run402 schema` prints, as files in build/schema: the index and one per group.

@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import importlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 from static_scan import facts
 
-from run402_cli.command_schemas import names, output_schema
-from run402_cli.commands._command import words_of
-from run402_cli.effects import NEEDED, SURFACE
+from run402_cli.command_schemas import names
+from run402_cli.commands._command import Command, words_of
 from run402_cli.registry import GROUPS
 
 Document = dict[str, Any]
@@ -35,32 +34,11 @@ _PLACEHOLDERS = {
 }
 
 
-def missing_rows() -> Iterator[str]:
-    """Where one table knows a command and another does not: the file, and the row that it lacks or has too many."""
-    known = list(names())
-    for name, group in GROUPS.items():
-        path = f"run402_cli/commands/{group.module}.py"
-        app = importlib.import_module(f"run402_cli.commands.{group.module}").app
-        written = {info.name for info in app.registered_commands if not info.hidden}
-        listed = set(group.commands or {name, *group.words})
-        # Groups of one command share a module with others.
-        unlisted = sorted(written - listed) if group.commands else []
-        yield from (f"run402_cli/registry.py: no row for '{name} {each}', which {path} has" for each in unlisted)
-        unwritten = sorted(listed - written)
-        yield from (f"{path}: no command '{name} {each}', which run402_cli/registry.py has" for each in unwritten)
-    yield from (f"run402_cli/surface.py: no row of _ROWS names {each!r}" for each in known if each not in SURFACE)
-    strange = [each for each in SURFACE if each not in known]
-    yield from (f"run402_cli/surface.py: _ROWS names {each!r}, which is no command" for each in strange)
-    for each in known:
-        if output_schema(each) is None:
-            yield f"run402_cli/schemas/{each.split()[0]}.json: no entry {each!r} in `commands`"
-
-
-def find(name: str) -> click.Command:
+def find(name: str) -> Command:
     """The click command with this full name."""
     group = name.split()[0]
     app = importlib.import_module(f"run402_cli.commands.{GROUPS[group].module}").app
-    command: click.Command = app.find(name.removeprefix(group).strip() or group)
+    command: Command = app.find(name.removeprefix(group).strip() or group)
     return command
 
 
@@ -95,7 +73,7 @@ def every_flag(name: str) -> Iterator[tuple[str, click.Option]]:
     yield from ((flag, option) for option in options for flag in (*option.opts, *option.secondary_opts))
 
 
-def _option(option: click.Option, kinds: Mapping[str, Document], needed: Sequence[str]) -> Document:
+def _option(option: click.Option, kinds: Mapping[str, Document], needed: tuple[str, ...]) -> Document:
     help_ = " ".join((option.help or "").split())
     kind: Document = {"type": "boolean"} if option.is_flag else {"type": "string"}
     if not option.is_flag:
@@ -155,7 +133,7 @@ def _entry(name: str, fact: Document) -> Document:
         "description": text(command),
         "usage": usage(name, command),
         "arguments": list(_arguments(command, kinds)),
-        "options": [_option(option, kinds, NEEDED.get(name, ())) for option in _shown(command)],
+        "options": [_option(option, kinds, command.needed) for option in _shown(command)],
         "exit_codes": [0, 1],
         "error_codes": [],
         **fact,

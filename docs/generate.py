@@ -16,7 +16,7 @@ import click
 
 from run402_cli import command_schemas, environment, exits
 from run402_cli.command_schemas import names
-from run402_cli.effects import NEEDED
+from run402_cli.commands._command import Command
 from run402_cli.registry import GROUPS
 
 DOCS = Path(__file__).resolve().parent
@@ -28,11 +28,12 @@ import command_tree  # noqa: E402
 import generate_man  # noqa: E402
 import generate_routes  # noqa: E402
 import generate_sdk  # noqa: E402
+import generate_table  # noqa: E402
 from command_tree import examples, find, text, usage  # noqa: E402
 from missing import Missing  # noqa: E402
 
 
-def commands(name: str) -> dict[str, click.Command]:
+def commands(name: str) -> dict[str, Command]:
     """The commands of one group by full name, e.g. "projects sql"."""
     return {full: find(full) for full in names() if full.split()[0] == name}
 
@@ -90,7 +91,7 @@ def llms() -> str:
     lines = [head.replace("{exit_codes}", exits.summary())]
     for name in GROUPS:
         for full, command in commands(name).items():
-            others = (each for each, _ in options(command) if each not in EVERYWHERE and not _is_needed(full, each))
+            others = (each for each, _ in options(command) if each not in EVERYWHERE and not _is_needed(command, each))
             flags = " ".join(f"[{spelling}]" for spelling in others)
             shown = f"{usage(full, command)} {flags}".removeprefix("run402 ").rstrip()
             no = "; ".join(f"{code}: {exits.OUTCOMES[full][code]}" for code in exits.verdicts(full))
@@ -98,9 +99,9 @@ def llms() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_needed(name: str, spelling: str) -> bool:
+def _is_needed(command: Command, spelling: str) -> bool:
     """The usage line has it already."""
-    return not set(NEEDED.get(name, ())).isdisjoint(re.split(r"[ ,]+", spelling))
+    return not set(command.needed).isdisjoint(re.split(r"[ ,]+", spelling))
 
 
 def summary(command: click.Command) -> str:
@@ -191,6 +192,7 @@ def pages() -> dict[Path, str]:
     out[ROOT / "run402_cli" / "completion.json"] = completion()
     out[ROOT / "run402_cli" / "unlisted_flags.json"] = unlisted_flags()
     out[SCHEMAS / "_commands.json"] = tree()
+    out[generate_table.PATH] = generate_table.page()
     return out | generate_man.pages() | generate_routes.pages() | generate_sdk.pages()
 
 
@@ -201,8 +203,8 @@ def schema_files(folder: Path) -> dict[Path, str]:
 
 def main() -> None:
     """`generate.py` writes what is committed; `generate.py --schema FOLDER` the manifest of the command tree."""
-    for line in command_tree.missing_rows():
-        raise Missing(line)
+    if generate_table.PATH.read_text(encoding="utf-8") != generate_table.page():
+        raise Missing("run402_cli/command_table.py is not what the commands declare: run `make docs`")
     # The reference reads this file.
     (SCHEMAS / "_commands.json").write_text(tree(), encoding="utf-8")
     made = schema_files(Path(sys.argv[2])) if sys.argv[1:2] == ["--schema"] else pages()

@@ -1,7 +1,8 @@
 """What `run402 schema` prints: the command tree as data. See docs/how-to/schema.md.
 
-Names come from the registry, effect and credentials from effects.py, output schemas from schemas/<group>.json, and the rest
-from schemas/_commands.json, which `make docs` makes from the commands and their source. No command module is imported.
+Names come from the registry, effect and credentials from effects.py (both out of command_table.py), output schemas from
+schemas/<group>.json, and the rest from schemas/_commands.json. `make docs` makes table and rest from the commands and their
+source; no command module is imported here.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from run402_cli import __version__, command_schemas, global_options
+from run402_cli import __version__, global_options
 from run402_cli.command_schemas import detailed, names
+from run402_cli.commands import secrets, up
 from run402_cli.core.app import ROUTES
-from run402_cli.effects import SURFACE
 from run402_cli.main import _guarded
-from run402_cli.registry import GROUPS
+from run402_cli.registry import GROUPS, Group
 from run402_cli.services import docs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,32 +62,35 @@ def test_the_schema_files_are_what_the_command_prints(tmp_path: Path, capsys: py
     assert json.loads(capsys.readouterr().out) == documents["secrets"]
 
 
+SECRETS, UP = secrets.app.declared, up.app.declared
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         (
-            lambda patch: patch.delitem(SURFACE, "secrets list"),
-            "run402_cli/surface.py: no row of _ROWS names 'secrets list'",
+            lambda patch: patch.setitem(SECRETS, "ping", SECRETS["list"]),
+            "run402_cli/schemas/secrets.json: no entry 'secrets ping' in `commands`",
         ),
         (
-            lambda patch: patch.setitem(SURFACE, "secrets ping", SURFACE["secrets list"]),
-            "run402_cli/surface.py: _ROWS names 'secrets ping', which is no command",
+            lambda patch: patch.setitem(UP, "ping", UP["verify"]),
+            "run402_cli/schemas/up.json: no entry 'up ping' in `commands`",
         ),
         (
-            lambda patch: patch.delitem(GROUPS["secrets"].commands, "set"),
-            "run402_cli/registry.py: no row for 'secrets set', which run402_cli/commands/secrets.py has",
+            lambda patch: patch.delitem(SECRETS, "list"),
+            "run402_cli/commands/secrets.py: no command 'secrets list', which run402_cli/schemas/secrets.json has",
         ),
         (
-            lambda patch: patch.setitem(GROUPS["secrets"].commands, "ping", "Ping."),
-            "run402_cli/commands/secrets.py: no command 'secrets ping', which run402_cli/registry.py has",
+            lambda patch: patch.setattr(GROUPS["secrets"], "module", "up"),
+            "run402_cli/registry.py: no group in GROUPS for run402_cli/commands/secrets.py",
         ),
         (
-            lambda patch: patch.setitem(GROUPS["up"].words, "ping", "Ping."),
-            "run402_cli/commands/up.py: no command 'up ping', which run402_cli/registry.py has",
+            lambda patch: patch.setitem(GROUPS, "ping", Group("ping", "Ping.")),
+            "run402_cli/registry.py: 'ping' is the group of run402_cli/commands/ping.py, which is not there",
         ),
         (
-            lambda patch: patch.delitem(command_schemas._schemas("secrets")["commands"], "secrets list"),
-            "run402_cli/schemas/secrets.json: no entry 'secrets list' in `commands`",
+            lambda patch: patch.setitem(SECRETS, "list", SECRETS["list"]._replace(effect="write")),
+            "run402_cli/command_table.py is not what the commands declare: run `make docs`",
         ),
     ],
 )

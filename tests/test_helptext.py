@@ -15,7 +15,6 @@ import pytest
 
 from run402_cli import global_options, helptext
 from run402_cli.commands._command import Command, words_of
-from run402_cli.effects import NEEDED
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
 
@@ -102,7 +101,7 @@ def test_usage_schema_and_llms_text_say_the_same_of_each_word(name: str, path: s
     pieces = " ".join(command.collect_usage_pieces(context)).split()[1:]
     needed = next((place for place, piece in enumerate(pieces) if piece.startswith("--")), len(pieces))
     flags, pieces = pieces[needed:], pieces[:needed]
-    assert flags[::2] == list(NEEDED.get(full(name, path), ()))
+    assert flags[::2] == list(command.needed)
     said = [(piece.strip("[]."), not piece.startswith("["), "..." in piece) for piece in pieces]
     entry = json.loads((Path(helptext.__file__).parent / "schemas" / "_commands.json").read_text())["commands"][
         full(name, path)

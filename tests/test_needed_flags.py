@@ -1,4 +1,4 @@
-"""The flags without which a command stops: the table of effects.py against what the commands do."""
+"""The flags without which a command stops: what the commands declare against what they do."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import command_kit
 import pytest
 import refusals_kit
 from refusals_kit import Refusal, Refused, examples
 
 from run402_cli import command_schemas
-from run402_cli.effects import NEEDED
 from run402_cli.secrecy import CommandLine
 
 # They start programs, wait for a person, or remove what the other tests need.
 LEFT_OUT = ("core ", "mcp", "dev", "open", "up", "init", "operator log")
+NEEDED = {name: said.needed for name, said in command_kit.declarations().items() if said.needed}
 NAMES = [name for name in command_schemas.names() if not name.startswith(LEFT_OUT)]
 
 
@@ -39,14 +40,14 @@ def asks_for(flag: str, refusal: Refusal | None) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_command_says_is_missing_is_in_the_table(name: str, refused: Refused) -> None:
+def test_what_a_command_says_is_missing_is_declared(name: str, refused: Refused) -> None:
     """In every example of it: some flags are missing only beside another one."""
     found = [{flag for flag, line in without(words) if asks_for(flag, refused(line))} for words in examples(name)]
     assert set.intersection(*found) <= set(NEEDED.get(name, ()))
 
 
 @pytest.mark.parametrize(("name", "flag"), [(name, flag) for name, flags in NEEDED.items() for flag in flags])
-def test_a_command_stops_without_each_flag_of_the_table(name: str, flag: str, refused: Refused) -> None:
+def test_a_command_stops_without_each_flag_that_it_declares(name: str, flag: str, refused: Refused) -> None:
     lines = [line for words in examples(name) for gone, line in without(words) if gone == flag]
     assert lines, f"no example of {name} has {flag}"
     assert all(refused(line) is not None for line in lines)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 from schema_kit import command_of, problems
 
 from run402_cli import command_schemas, global_options
+from run402_cli.commands._command import Auth
 from run402_cli.effects import AUTH_CLASSES, SURFACE
 from run402_cli.main import _guarded
 from run402_cli.registry import GROUPS
@@ -35,7 +36,7 @@ def test_the_table_of_effects_and_the_registry_have_the_same_commands() -> None:
 
 def test_every_auth_class_is_explained_and_used() -> None:
     used = {name for row in SURFACE.values() for name in row.auth}
-    assert used == set(AUTH_CLASSES)
+    assert used == set(AUTH_CLASSES) == set(get_args(Auth))
 
 
 def test_index_lists_every_command_with_effect_and_credentials(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ closest match; the first occurrence of a value flag wins unless it is repeatable
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from run402_cli import advice, exits, global_options, helptext, output, suggest
 from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
@@ -31,27 +31,101 @@ _TEXTS = {"SQL", "TEXT", "BODY", "PROMPT", "REASON"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+# The words of effects.py, which explains them.
+Effect = Literal["read", "write", "destructive"]
+Auth = Literal[
+    "principal",
+    "wallet",
+    "service_key",
+    "anon_key",
+    "user_token",
+    "operator_session",
+    "control_plane_session",
+    "ci_session",
+    "admin",
+]
+
+
+class Declaration(NamedTuple):
+    """What a command says of itself beside its arguments; effects.py explains the fields."""
+
+    summary: str | None  # None: the first sentence of its description
+    effect: str
+    auth: tuple[str, ...]
+    needed: tuple[str, ...]
+    marks: tuple[str, ...]
+
+
+class UndeclaredError(TypeError):
+    """A command that does not say what it does: names its file, its function, and what to write."""
+
+
 class CommandGroup(typer.Typer):
-    """A group's commands. Registered with `@app.command("name", example="run402 group name ...")`."""
+    """A group's commands. Registered with `@app.command("name", effect=..., auth=..., example="run402 group name ...")`.
+
+    `make docs` writes what they declare into command_table.py, for those who may not import a command.
+    """
 
     def __init__(self) -> None:
         super().__init__(rich_markup_mode=None, add_completion=False)
+        self.declared: dict[str, Declaration] = {}  # without the hidden ones: those are older spellings
 
     def command(  # type: ignore[override]
-        self, name: str, *, example: str | Sequence[str], hidden: bool = False, cls: type[Command] | None = None
+        self,
+        name: str,
+        *,
+        example: str | Sequence[str],
+        summary: str | None = None,
+        effect: Effect | None = None,
+        auth: Auth | Sequence[Auth] | None = None,
+        needed: str | Sequence[str] = (),
+        spends: bool = False,
+        reveals: bool = False,
+        passes_on: bool = False,
+        hidden: bool = False,
+        cls: type[Command] | None = None,
     ) -> Callable[[F], F]:
-        examples = [example] if isinstance(example, str) else list(example)
+        marks = {"spends": spends, "reveals": reveals, "passes_on": passes_on}
+        examples = _tuple(example)
         epilog = "\b\n" + "\n".join(("Example:" if len(examples) == 1 else "Examples:", *(f"  {e}" for e in examples)))
-        return super().command(name, cls=cls or Command, epilog=epilog, hidden=hidden, context_settings=_CONTEXT)
+        add = super().command(name, cls=cls or Command, epilog=epilog, hidden=hidden, context_settings=_CONTEXT)
+
+        def declare(function: F) -> F:
+            if not hidden:
+                if effect is None or auth is None:
+                    raise UndeclaredError(_undeclared(function, name, "auth" if effect else "effect"))
+                said = tuple(mark for mark, given in marks.items() if given)
+                self.declared[name] = Declaration(summary, effect, _tuple(auth), _tuple(needed), said)
+            return add(function)
+
+        return declare
 
     def find(self, name: str) -> click.Command:
         """The click command of one subcommand; the others are not built."""
         info = next(info for info in self.registered_commands if info.name == name)
-        return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+        command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+        if isinstance(command, Command) and name in self.declared:
+            command.needed = self.declared[name].needed
+        return command
+
+
+def _tuple(words: str | Sequence[str]) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words)
+
+
+def _undeclared(function: Callable[..., Any], name: str, lacks: str) -> str:
+    words = {
+        "effect": 'effect="read", "write" or "destructive"',
+        "auth": 'auth="principal", another class of AUTH_CLASSES in run402_cli/effects.py, or () for none',
+    }
+    path = f"{function.__module__.replace('.', '/')}.py"
+    return f'{path}: {function.__name__} declares no {lacks}: write {words[lacks]} into @app.command("{name}", ...)'
 
 
 class Command(TyperCommand):
     """A Typer command whose argument errors are error envelopes."""
+
+    needed: tuple[str, ...] = ()  # flags without which it stops
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # `--value=--help` is a value: only a word of its own asks for help.
@@ -88,12 +162,10 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The usage line: `[OPTIONS]` and each positional word as the schema says it; older forms are hidden."""
-        from run402_cli.effects import NEEDED
-
         shown = [
             param for param in self.params if isinstance(param, click.Argument) and not getattr(param, "hidden", False)
         ]
-        needed = [f"{flag} {self._options()[flag].metavar}" for flag in NEEDED.get(_name(ctx), ())]
+        needed = [f"{flag} {self._options()[flag].metavar}" for flag in self.needed]
         return ["[OPTIONS]", *(param.metavar or param.make_metavar(ctx) for param in shown), *needed]
 
     def _options(self) -> dict[str, click.Option]:
@@ -206,11 +278,6 @@ def words_of(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, 
         many = param.nargs == -1 and not param.metavar
         for word in (param.metavar or param.make_metavar(ctx)).split():
             yield word.strip("[]."), not word.startswith("["), many or "..." in word
-
-
-def _name(ctx: click.Context) -> str:
-    """The command's full name: `projects sql`."""
-    return ctx.command_path.removeprefix("run402 ")
 
 
 def _long(option: click.Option, token: str) -> str:

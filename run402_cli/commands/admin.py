@@ -23,7 +23,7 @@ def _project(client: Client, project: str | None, words: list[str] | None) -> st
     return take_project(client.profile, project, words or [], reject_bare=True)[0]
 
 
-@app.command("lease-perpetual", example="run402 admin lease-perpetual ORG_ID --enable")
+@app.command("lease-perpetual", effect="write", auth="admin", example="run402 admin lease-perpetual ORG_ID --enable")
 def lease_perpetual(
     words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID", show_default=False)] = None,
     enable: Annotated[bool, typer.Option("--enable", help="The lease never ends.")] = False,
@@ -40,7 +40,13 @@ def lease_perpetual(
         output.emit(admin.set_lease_perpetual(client, words[0], enabled=enable))
 
 
-@app.command("archive", example="run402 admin archive --project prj_123 --reason abuse")
+@app.command(
+    "archive",
+    summary="Archive a project.",
+    effect="destructive",
+    auth="admin",
+    example="run402 admin archive --project prj_123 --reason abuse",
+)
 def archive(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -51,7 +57,7 @@ def archive(
         output.emit(admin.archive(client, _project(client, project, words), reason=reason))
 
 
-@app.command("reactivate", example="run402 admin reactivate --project prj_123")
+@app.command("reactivate", effect="write", auth="admin", example="run402 admin reactivate --project prj_123")
 def reactivate(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Bring an archived project back. For platform admins."""
     with TerminalClient() as client:

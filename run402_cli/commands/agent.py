@@ -16,7 +16,14 @@ from run402_cli.services.terminal import TerminalClient
 app = CommandGroup()
 
 
-@app.command("contact", example="run402 agent contact --name build-bot --email ops@example.com")
+@app.command(
+    "contact",
+    summary="Register or change name, e-mail address and webhook.",
+    effect="write",
+    auth="principal",
+    needed="--name",
+    example="run402 agent contact --name build-bot --email ops@example.com",
+)
 def contact(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Required.")] = None,
     email: Annotated[
@@ -33,7 +40,13 @@ def contact(
         output.emit(agent.set_contact(client, name, email=email, webhook=webhook))
 
 
-@app.command("status", example="run402 agent status | jq -r .assurance_level")
+@app.command(
+    "status",
+    summary="The record and its assurance level.",
+    effect="read",
+    auth="principal",
+    example="run402 agent status | jq -r .assurance_level",
+)
 def status() -> None:
     """Show the contact record and its assurance level."""
     with TerminalClient() as client:
@@ -41,7 +54,13 @@ def status() -> None:
         output.emit(agent.status(client))
 
 
-@app.command("verify-email", example="run402 agent verify-email")
+@app.command(
+    "verify-email",
+    summary="Send the e-mail challenge, again if need be.",
+    effect="write",
+    auth="principal",
+    example="run402 agent verify-email",
+)
 def verify_email() -> None:
     """Send the e-mail that the operator must reply to, again if need be."""
     with TerminalClient() as client:
@@ -49,7 +68,13 @@ def verify_email() -> None:
         output.emit(agent.verify_email(client))
 
 
-@app.command("passkey", example="run402 agent passkey enroll")
+@app.command(
+    "passkey",
+    summary="Mail the link that enrolls the operator's passkey.",
+    effect="write",
+    auth="principal",
+    example="run402 agent passkey enroll",
+)
 def passkey(action: Annotated[str, typer.Argument(metavar="enroll", show_default=False)]) -> None:
     """Mail the link that enrolls the operator's passkey to the verified address."""
     if action != "enroll":

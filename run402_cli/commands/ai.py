@@ -29,7 +29,9 @@ def _project_and_text(profile: Profile, project: str | None, words: list[str], u
     return project_id, rest[0]
 
 
-@app.command("translate", example='run402 ai translate "Good morning" --to de')
+@app.command(
+    "translate", effect="write", auth="service_key", needed="--to", example='run402 ai translate "Good morning" --to de'
+)
 def translate(
     words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", show_default=False)] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="LANG", help="Target language code.")] = None,
@@ -50,7 +52,13 @@ def translate(
         output.emit(ai.translate(client, project_id, text, to=to, source=source, context=context), compact=True)
 
 
-@app.command("moderate", example='run402 ai moderate "some text" | jq .flagged')
+@app.command(
+    "moderate",
+    summary="Moderate a text.",
+    effect="read",
+    auth="service_key",
+    example='run402 ai moderate "some text" | jq .flagged',
+)
 def moderate(
     words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", show_default=False)] = None,
     project: ProjectOpt = None,
@@ -61,7 +69,13 @@ def moderate(
         output.emit(ai.moderate(client, project_id, text), compact=True)
 
 
-@app.command("usage", example="run402 ai usage | jq .translation.remaining_words")
+@app.command(
+    "usage",
+    summary="Translation quota.",
+    effect="read",
+    auth="service_key",
+    example="run402 ai usage | jq .translation.remaining_words",
+)
 def usage(words: Words = None, project: ProjectOpt = None) -> None:
     """Translation quota of the billing cycle."""
     with TerminalClient() as client:

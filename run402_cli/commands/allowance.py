@@ -18,7 +18,13 @@ app = CommandGroup()
 _NONE = "none"
 
 
-@app.command("status", example="run402 allowance status | jq -r .wallet.address")
+@app.command(
+    "status",
+    summary="Show the local wallet.",
+    effect="read",
+    auth=(),
+    example="run402 allowance status | jq -r .wallet.address",
+)
 def status() -> None:
     """Show the local wallet: address, rail, whether the faucet was used. Sends nothing; the key is never printed."""
     from run402_cli.services import funds
@@ -26,7 +32,7 @@ def status() -> None:
     output.emit(funds.show(current()), compact=True)
 
 
-@app.command("create", example="run402 allowance create")
+@app.command("create", summary="Generate a key pair.", effect="write", auth=(), example="run402 allowance create")
 def create() -> None:
     """Generate a key pair and save it as the active wallet's. Sends nothing."""
     from run402_cli.services import allowance
@@ -34,7 +40,7 @@ def create() -> None:
     output.emit(allowance.create_bare(current()), compact=True)
 
 
-@app.command("fund", example="run402 allowance fund")
+@app.command("fund", summary="Ask the faucet for test funds.", effect="write", auth=(), example="run402 allowance fund")
 def fund() -> None:
     """Ask the faucet for test funds of the wallet's rail, and wait up to 30 seconds until the chain shows them."""
     from run402_cli.services import funds
@@ -44,7 +50,13 @@ def fund() -> None:
     output.emit(document, compact=not confirmed)
 
 
-@app.command("balance", example="run402 allowance balance | jq .onchain")
+@app.command(
+    "balance",
+    summary="Balances on the chains, and prepaid credit.",
+    effect="read",
+    auth="principal",
+    example="run402 allowance balance | jq .onchain",
+)
 def balance() -> None:
     """Balances on Base, Base Sepolia and Tempo, and the organization's prepaid credit. A read that fails is null."""
     from run402_cli.services import funds
@@ -53,7 +65,9 @@ def balance() -> None:
         output.emit(funds.balance(client))
 
 
-@app.command("export", example="run402 allowance export | jq -r .address")
+@app.command(
+    "export", summary="Print the address.", effect="read", auth=(), example="run402 allowance export | jq -r .address"
+)
 def export() -> None:
     """Print the wallet's address, and nothing else: no command prints the private key."""
     try:
@@ -65,7 +79,14 @@ def export() -> None:
     output.emit({"address": wallet.address}, compact=True)
 
 
-@app.command("checkout", example="run402 allowance checkout --amount 5000000 | jq -r .checkout_url")
+@app.command(
+    "checkout",
+    summary="Top up the prepaid balance by card.",
+    effect="write",
+    auth="principal",
+    needed="--amount",
+    example="run402 allowance checkout --amount 5000000 | jq -r .checkout_url",
+)
 def checkout(
     amount: Annotated[
         str | None, typer.Option("--amount", metavar="USD_MICROS", help="5000000 is 5 USD; at least 500000.")
@@ -82,7 +103,13 @@ def checkout(
         output.emit(billing.checkout(client, wallet.address, product="balance_topup", amount=value))
 
 
-@app.command("history", example="run402 allowance history --limit 5")
+@app.command(
+    "history",
+    summary="Ledger entries of the wallet's organization.",
+    effect="read",
+    auth="principal",
+    example="run402 allowance history --limit 5",
+)
 def history(
     limit: Annotated[str, typer.Option("--limit", metavar="N", help="How many entries.")] = "20",
 ) -> None:
@@ -96,7 +123,13 @@ def history(
         output.emit(billing.history(client, wallet.address, limit=count))
 
 
-@app.command("limits set", example="run402 allowance limits set --per-payment-usd 1 --per-day-usd 5")
+@app.command(
+    "limits set",
+    summary="Limit what the wallet pays per payment and per day.",
+    effect="write",
+    auth=(),
+    example="run402 allowance limits set --per-payment-usd 1 --per-day-usd 5",
+)
 def limits_set(
     per_payment: Annotated[
         str | None, typer.Option("--per-payment-usd", metavar="USD", help="Most for one payment; none: built-in limit.")
@@ -119,7 +152,13 @@ def limits_set(
     output.emit(funds.set_limits(current(), **changes))
 
 
-@app.command("limits get", example="run402 allowance limits get | jq .spent_last_day_usd_micros")
+@app.command(
+    "limits get",
+    summary="The limits in force.",
+    effect="read",
+    auth=(),
+    example="run402 allowance limits get | jq .spent_last_day_usd_micros",
+)
 def limits_get() -> None:
     """The limits in force, and what was spent in the last 24 hours. Sends nothing."""
     from run402_cli.services import funds
@@ -127,7 +166,9 @@ def limits_get() -> None:
     output.emit(funds.limits(current()))
 
 
-@app.command("limits clear", example="run402 allowance limits clear")
+@app.command(
+    "limits clear", summary="Remove the limits.", effect="write", auth=(), example="run402 allowance limits clear"
+)
 def limits_clear() -> None:
     """Remove the limits of this wallet; the built-in limit per payment holds again."""
     from run402_cli.services import funds
@@ -135,7 +176,13 @@ def limits_clear() -> None:
     output.emit(funds.drop_limits(current()))
 
 
-@app.command("ledger", example="run402 allowance ledger | jq '.attempts[] | select(.state == \"ambiguous\")'")
+@app.command(
+    "ledger",
+    summary="Every attempt of this wallet to pay.",
+    effect="read",
+    auth=(),
+    example="run402 allowance ledger | jq '.attempts[] | select(.state == \"ambiguous\")'",
+)
 def ledger(
     limit: Annotated[str, typer.Option("--limit", metavar="N", help="How many attempts.")] = "100",
 ) -> None:

@@ -30,7 +30,13 @@ VisibilityOpt = Annotated[
 ForkAllowedOpt = Annotated[bool, typer.Option("--fork-allowed", help="Others may fork it.")]
 
 
-@app.command("browse", example="run402 apps browse --tag auth --tag crm | jq -r '.apps[].id'")
+@app.command(
+    "browse",
+    summary="List public apps.",
+    effect="read",
+    auth=(),
+    example="run402 apps browse --tag auth --tag crm | jq -r '.apps[].id'",
+)
 def browse(
     tag: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TAG", help="Only apps with this tag, or another one given.")
@@ -41,14 +47,28 @@ def browse(
         output.emit(apps.browse(client, tags=tag or []))
 
 
-@app.command("inspect", example="run402 apps inspect ver_123 | jq .required_secrets")
+@app.command(
+    "inspect",
+    summary="Show one published version.",
+    effect="read",
+    auth=(),
+    example="run402 apps inspect ver_123 | jq .required_secrets",
+)
 def inspect(version_id: Version) -> None:
     """Show one published version: what it holds, the secrets it needs, its bootstrap variables."""
     with TerminalClient() as client:
         output.emit(apps.inspect(client, version_id))
 
 
-@app.command("fork", example="run402 apps fork ver_123 --name my-copy --subdomain my-copy")
+@app.command(
+    "fork",
+    summary="Copy a version into a new project.",
+    effect="write",
+    auth="principal",
+    spends=True,
+    reveals=True,
+    example="run402 apps fork ver_123 --name my-copy --subdomain my-copy",
+)
 def fork(
     words: Annotated[list[str] | None, typer.Argument(metavar="VERSION_ID", show_default=False)] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new project.")] = None,
@@ -90,7 +110,13 @@ def _fields(description: str | None, tags: str | None, visibility: str | None) -
     return {key: value for key, value in given.items() if value is not None}
 
 
-@app.command("publish", example='run402 apps publish --description "Guestbook" --tags demo,auth --fork-allowed')
+@app.command(
+    "publish",
+    summary="Publish the project as a version.",
+    effect="write",
+    auth="service_key",
+    example='run402 apps publish --description "Guestbook" --tags demo,auth --fork-allowed',
+)
 def publish(
     words: ProjectWord = None,
     description: DescriptionOpt = None,
@@ -106,7 +132,7 @@ def publish(
         output.emit(apps.publish(client, project_id, fields))
 
 
-@app.command("versions", example="run402 apps versions | jq -r '.versions[].id'")
+@app.command("versions", effect="read", auth="service_key", example="run402 apps versions | jq -r '.versions[].id'")
 def versions(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the published versions of a project."""
     project_id = _project(project, words, "run402 apps versions --project <id>")
@@ -114,7 +140,13 @@ def versions(words: ProjectWord = None, project: ProjectOpt = None) -> None:
         output.emit(apps.versions(client, project_id))
 
 
-@app.command("update", example='run402 apps update ver_123 --description "New text" --no-fork')
+@app.command(
+    "update",
+    summary="Change a version's description and visibility.",
+    effect="write",
+    auth="service_key",
+    example='run402 apps update ver_123 --description "New text" --no-fork',
+)
 def update(
     words: VersionWords = None,
     description: DescriptionOpt = None,
@@ -136,7 +168,7 @@ def update(
         output.emit(apps.update(client, project_id, version_id, fields), compact=True)
 
 
-@app.command("delete", example="run402 apps delete ver_123")
+@app.command("delete", effect="destructive", auth="service_key", example="run402 apps delete ver_123")
 def delete(words: VersionWords = None, project: ProjectOpt = None) -> None:
     """Delete a published version. There is no confirmation; forks that exist stay."""
     usage = "run402 apps delete <version_id>"

@@ -30,7 +30,13 @@ def _read(action: str, words: list[str] | None, max_bytes: str | None) -> dict[s
     return verify_archive(words[0], DEFAULT_LIMITS if size is None else Limits.up_to(size)).report()
 
 
-@app.command("verify", example="run402 archives verify backup.r402ar")
+@app.command(
+    "verify",
+    summary="Whether an archive is whole and safe.",
+    effect="read",
+    auth=(),
+    example="run402 archives verify backup.r402ar",
+)
 def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
     """Whether an archive, directory or tar is whole and safe. Reads only; no network."""
     report = _read("verify", words, max_bytes)
@@ -41,7 +47,13 @@ def verify(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
         raise Verdict(1, f"It is no whole and safe archive: {found[0]['message']}", new)
 
 
-@app.command("inspect", example="run402 archives inspect backup.r402ar | jq .archive.required_secrets")
+@app.command(
+    "inspect",
+    summary="What an archive holds.",
+    effect="read",
+    auth=(),
+    example="run402 archives inspect backup.r402ar | jq .archive.required_secrets",
+)
 def inspect(words: PathWord = None, max_bytes: MaxBytesOpt = None) -> None:
     """The report of verify without its verdict."""
     output.emit({"archive": _read("inspect", words, max_bytes)})

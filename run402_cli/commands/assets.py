@@ -139,7 +139,12 @@ def _one(words: list[str] | None, what: str, example: str) -> str:
     return words[0]
 
 
-@app.command("put", example=["run402 assets put logo.png --immutable", "run402 assets put img/* --key img/"])
+@app.command(
+    "put",
+    effect="write",
+    auth=("principal", "anon_key"),
+    example=["run402 assets put logo.png --immutable", "run402 assets put img/* --key img/"],
+)
 @shared_flags
 def put(
     files: FileWords = None,
@@ -215,7 +220,14 @@ def _pairs(flag: str, texts: list[str] | None) -> list[tuple[str, str]]:
     return pairs
 
 
-@app.command("get", example="run402 assets get img/logo.png --output logo.png")
+@app.command(
+    "get",
+    summary="Download one asset.",
+    effect="write",
+    auth="service_key",
+    needed="--output",
+    example="run402 assets get img/logo.png --output logo.png",
+)
 @shared_flags
 def get(
     key: KeyWord = None,
@@ -239,7 +251,13 @@ def get(
         output.emit(download(client, project_id, name, output_file, overwrite=overwrite), compact=True)
 
 
-@app.command("ls", example="run402 assets ls --prefix img/ --sort createdAt:desc --filter is_image=true")
+@app.command(
+    "ls",
+    summary="List assets.",
+    effect="read",
+    auth="service_key",
+    example="run402 assets ls --prefix img/ --sort createdAt:desc --filter is_image=true",
+)
 @shared_flags
 def ls(
     prefix: PrefixOpt = None,
@@ -283,7 +301,7 @@ def _filter_problem(name: str, value: str) -> str | None:
     return None if value else "must not be empty"
 
 
-@app.command("rm", example="run402 assets rm img/logo.png")
+@app.command("rm", effect="destructive", auth="service_key", example="run402 assets rm img/logo.png")
 @shared_flags
 def rm(key: KeyWord = None, project: ProjectOpt = None) -> None:
     """Delete one asset. URLs that hold a digest keep working."""
@@ -293,7 +311,13 @@ def rm(key: KeyWord = None, project: ProjectOpt = None) -> None:
         output.emit(assets.rm(client, project_id, name), compact=True)
 
 
-@app.command("sign", example="run402 assets sign invoices/7.pdf --ttl 600")
+@app.command(
+    "sign",
+    summary="A time-limited URL for one asset.",
+    effect="read",
+    auth="service_key",
+    example="run402 assets sign invoices/7.pdf --ttl 600",
+)
 @shared_flags
 def sign(key: KeyWord = None, ttl: TtlOpt = None, project: ProjectOpt = None) -> None:
     """Make a URL that reads one asset for a limited time, private or not."""
@@ -303,7 +327,13 @@ def sign(key: KeyWord = None, ttl: TtlOpt = None, project: ProjectOpt = None) ->
         output.emit(assets.sign(client, project_id, name, ttl_seconds=integer("--ttl", ttl)))
 
 
-@app.command("diagnose", example="run402 assets diagnose https://app.run402.com/_blob/logo.png")
+@app.command(
+    "diagnose",
+    summary="What a public asset URL serves, and what it should.",
+    effect="read",
+    auth="service_key",
+    example="run402 assets diagnose https://app.run402.com/_blob/logo.png",
+)
 @shared_flags
 def diagnose(url: UrlWord = None, project: ProjectOpt = None) -> None:
     """Compare what a public URL serves with what it should serve."""

@@ -65,6 +65,10 @@ def _json(flag: str, text: str | None, usage: str) -> Any:
 
 @app.command(
     "magic-link",
+    summary="Mail a sign-in link or code.",
+    effect="write",
+    auth=("anon_key", "service_key"),
+    needed="--email",
     example=[
         "run402 auth magic-link --email ada@example.com --redirect https://app.example.com/welcome",
         "run402 auth magic-link --email ada@example.com --delivery code",
@@ -104,6 +108,10 @@ def magic_link(
 
 @app.command(
     "verify",
+    summary="Exchange a link's token or a code for a session.",
+    effect="write",
+    auth="anon_key",
+    reveals=True,
     example=[
         "run402 auth verify --token LINK_TOKEN | jq -r .access_token",
         "run402 auth verify --challenge-id CHALLENGE_ID --code 123456",
@@ -129,7 +137,13 @@ def verify(
         output.emit(answer, compact=True)
 
 
-@app.command("providers", example="run402 auth providers | jq .magic_link")
+@app.command(
+    "providers",
+    summary="List the project's sign-in methods.",
+    effect="read",
+    auth="anon_key",
+    example="run402 auth providers | jq .magic_link",
+)
 def providers(project: ProjectOpt = None) -> None:
     """List the ways in which users of the project can sign in."""
     with TerminalClient() as client:
@@ -141,6 +155,10 @@ def providers(project: ProjectOpt = None) -> None:
 
 @app.command(
     "create-user",
+    summary="Create or update a user.",
+    effect="write",
+    auth=("anon_key", "service_key"),
+    needed="--email",
     example=[
         "run402 auth create-user --email ada@example.com --admin true",
         "run402 auth create-user --email ada@example.com --invite --redirect https://app.example.com/welcome",
@@ -165,6 +183,10 @@ def create_user(
 
 @app.command(
     "invite-user",
+    summary="Create or update a user and mail an invite.",
+    effect="write",
+    auth=("anon_key", "service_key"),
+    needed=("--email", "--redirect"),
     example="run402 auth invite-user --email ada@example.com --redirect https://app.example.com/welcome",
 )
 def invite_user(
@@ -198,7 +220,14 @@ def _put_user(
         output.emit(answer, compact=True)
 
 
-@app.command("set-password", example='run402 auth set-password --token "$ACCESS_TOKEN" --new "$PASSWORD"')
+@app.command(
+    "set-password",
+    summary="Set, reset or change a user's password.",
+    effect="write",
+    auth=("anon_key", "user_token"),
+    needed=("--token", "--new"),
+    example='run402 auth set-password --token "$ACCESS_TOKEN" --new "$PASSWORD"',
+)
 def set_password(
     token: TokenOpt = None,
     new: Annotated[str | None, typer.Option("--new", metavar="PASSWORD", help="The new password.")] = None,
@@ -218,6 +247,8 @@ def set_password(
 
 @app.command(
     "settings",
+    effect="write",
+    auth=("anon_key", "service_key"),
     example=[
         "run402 auth settings --public-signup invite_only",
         "run402 auth settings --allowed-email-domains example.com,example.org",
@@ -274,6 +305,10 @@ def _domains(text: str) -> list[str]:
 
 @app.command(
     "passkey-register-options",
+    summary="Begin to register a passkey.",
+    effect="write",
+    auth=("anon_key", "user_token"),
+    needed=("--token", "--app-origin"),
     example='run402 auth passkey-register-options --token "$ACCESS_TOKEN" --app-origin https://app.example.com',
 )
 def passkey_register_options(token: TokenOpt = None, app_origin: OriginOpt = None, project: ProjectOpt = None) -> None:
@@ -287,6 +322,10 @@ def passkey_register_options(token: TokenOpt = None, app_origin: OriginOpt = Non
 
 @app.command(
     "passkey-register-verify",
+    summary="Finish registering a passkey.",
+    effect="write",
+    auth=("anon_key", "user_token"),
+    needed=("--token", "--challenge", "--response"),
     example='run402 auth passkey-register-verify --token "$ACCESS_TOKEN" --challenge ID --response "$RESPONSE"',
 )
 def passkey_register_verify(
@@ -310,7 +349,14 @@ def passkey_register_verify(
         output.emit(answer, compact=True)
 
 
-@app.command("passkey-login-options", example="run402 auth passkey-login-options --app-origin https://app.example.com")
+@app.command(
+    "passkey-login-options",
+    summary="Begin to sign in with a passkey.",
+    effect="write",
+    auth="anon_key",
+    needed="--app-origin",
+    example="run402 auth passkey-login-options --app-origin https://app.example.com",
+)
 def passkey_login_options(app_origin: OriginOpt = None, email: EmailOpt = None, project: ProjectOpt = None) -> None:
     """Begin to sign in with a passkey: the challenge that the browser's WebAuthn call takes."""
     origin = _required("--app-origin", app_origin, "passkey-login-options --app-origin <origin>")
@@ -319,7 +365,14 @@ def passkey_login_options(app_origin: OriginOpt = None, email: EmailOpt = None, 
         output.emit(auth.passkey_login_options(client, project_id, app_origin=origin, email=email))
 
 
-@app.command("passkey-login-verify", example='run402 auth passkey-login-verify --challenge ID --response "$RESPONSE"')
+@app.command(
+    "passkey-login-verify",
+    effect="write",
+    auth="anon_key",
+    needed=("--challenge", "--response"),
+    reveals=True,
+    example='run402 auth passkey-login-verify --challenge ID --response "$RESPONSE"',
+)
 def passkey_login_verify(
     challenge: ChallengeOpt = None, response: ResponseOpt = None, project: ProjectOpt = None
 ) -> None:
@@ -333,7 +386,14 @@ def passkey_login_verify(
         output.emit(answer, compact=True)
 
 
-@app.command("passkeys", example='run402 auth passkeys --token "$ACCESS_TOKEN"')
+@app.command(
+    "passkeys",
+    summary="List the user's passkeys.",
+    effect="read",
+    auth=("anon_key", "user_token"),
+    needed="--token",
+    example='run402 auth passkeys --token "$ACCESS_TOKEN"',
+)
 def passkeys(token: TokenOpt = None, project: ProjectOpt = None) -> None:
     """List the passkeys of the signed-in user."""
     user = _required("--token", token, "passkeys --token <access_token>")
@@ -341,7 +401,14 @@ def passkeys(token: TokenOpt = None, project: ProjectOpt = None) -> None:
         output.emit(auth.list_passkeys(client, resolve_project(client.profile, project), user))
 
 
-@app.command("delete-passkey", example='run402 auth delete-passkey --token "$ACCESS_TOKEN" --id PASSKEY_ID')
+@app.command(
+    "delete-passkey",
+    summary="Delete a passkey.",
+    effect="destructive",
+    auth=("anon_key", "user_token"),
+    needed=("--token", "--id"),
+    example='run402 auth delete-passkey --token "$ACCESS_TOKEN" --id PASSKEY_ID',
+)
 def delete_passkey(
     token: TokenOpt = None,
     id_: Annotated[str | None, typer.Option("--id", metavar="ID", help="The passkey, from `auth passkeys`.")] = None,
@@ -360,6 +427,9 @@ def delete_passkey(
 
 @app.command(
     "scaffold-roles",
+    summary="Print a role table and the gate for functions.",
+    effect="read",
+    auth=(),
     example="run402 auth scaffold-roles --roles operator,viewer | jq -r .migration > migrations/001_roles.sql",
 )
 def scaffold_roles(

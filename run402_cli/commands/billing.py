@@ -19,14 +19,20 @@ _PRODUCTS = ("tier", "email-pack", "balance-topup")
 IdentifierArg = Annotated[str, typer.Argument(metavar="ORG", show_default=False)]
 
 
-@app.command("create-email", example="run402 billing create-email team@example.com")
+@app.command("create-email", effect="write", auth=(), example="run402 billing create-email team@example.com")
 def create_email(email: Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)]) -> None:
     """Create an organization for an e-mail address. It gets a verification mail."""
     with TerminalClient() as client:
         output.emit(billing.create_email(client, email))
 
 
-@app.command("link-wallet", example="run402 billing link-wallet <org-id> 0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
+@app.command(
+    "link-wallet",
+    summary="Link a wallet to an organization.",
+    effect="write",
+    auth="principal",
+    example="run402 billing link-wallet <org-id> 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+)
 def link_wallet(
     words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID ADDRESS", show_default=False)] = None,
 ) -> None:
@@ -43,6 +49,10 @@ def link_wallet(
 
 @app.command(
     "checkout",
+    summary="Create a card checkout.",
+    effect="write",
+    auth="principal",
+    needed="--product",
     example=[
         "run402 billing checkout <org-id> --product tier --tier hobby",
         "run402 billing checkout <org-id> --product balance-topup --amount 5000000 | jq -r .checkout_url",
@@ -76,7 +86,13 @@ def checkout(
         output.emit(billing.checkout(client, identifier, product=name.replace("-", "_"), tier=tier, amount=micros))
 
 
-@app.command("auto-recharge", example="run402 billing auto-recharge <org-id> --state on --threshold 100")
+@app.command(
+    "auto-recharge",
+    summary="Buy e-mail packs automatically.",
+    effect="write",
+    auth="principal",
+    example="run402 billing auto-recharge <org-id> --state on --threshold 100",
+)
 def auto_recharge(
     words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID", show_default=False)] = None,
     state: Annotated[str | None, typer.Option("--state", metavar="on|off", help="Switch it on or off.")] = None,
@@ -98,14 +114,26 @@ def auto_recharge(
         output.emit(billing.auto_recharge(client, given[0], enabled=wanted == "on", threshold=limit), compact=True)
 
 
-@app.command("balance", example="run402 billing balance team@example.com | jq .available_usd_micros")
+@app.command(
+    "balance",
+    summary="Balance of an organization.",
+    effect="read",
+    auth="principal",
+    example="run402 billing balance team@example.com | jq .available_usd_micros",
+)
 def balance(identifier: IdentifierArg) -> None:
     """Prepaid balance, e-mail credits and tier of an organization, given by id, wallet address or e-mail."""
     with TerminalClient() as client:
         output.emit(billing.balance(client, identifier))
 
 
-@app.command("history", example="run402 billing history <org-id> --limit 10 | jq '.entries[].amount_usd_micros'")
+@app.command(
+    "history",
+    summary="Ledger entries of an organization.",
+    effect="read",
+    auth="principal",
+    example="run402 billing history <org-id> --limit 10 | jq '.entries[].amount_usd_micros'",
+)
 def history(
     identifier: IdentifierArg,
     limit: Annotated[str, typer.Option("--limit", metavar="N", help="Entries per page.")] = "50",

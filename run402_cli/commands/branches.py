@@ -45,7 +45,14 @@ def _only_parent(client: Client, project: str | None, words: list[str] | None) -
     return project_id
 
 
-@app.command("create", example="run402 branches create --name try-it --ttl-days 3")
+@app.command(
+    "create",
+    summary="Create a branch and cache its keys.",
+    effect="write",
+    auth="principal",
+    reveals=True,
+    example="run402 branches create --name try-it --ttl-days 3",
+)
 def create(
     words: ParentWord = None,
     project: ProjectOpt = None,
@@ -75,7 +82,9 @@ def create(
     output.emit(result)
 
 
-@app.command("list", example="run402 branches list | jq -r '.branches[].branch_project_id'")
+@app.command(
+    "list", effect="read", auth="principal", example="run402 branches list | jq -r '.branches[].branch_project_id'"
+)
 def list_(
     words: ParentWord = None,
     project: ProjectOpt = None,
@@ -90,7 +99,13 @@ def list_(
         output.emit(branches.list_branches(client, _only_parent(client, project, words)))
 
 
-@app.command("renew", example="run402 branches renew prj_branch --ttl-days 7")
+@app.command(
+    "renew",
+    summary="Keep a branch longer.",
+    effect="write",
+    auth="principal",
+    example="run402 branches renew prj_branch --ttl-days 7",
+)
 def renew(
     words: BranchWord = None,
     project: ProjectOpt = None,
@@ -108,7 +123,13 @@ def renew(
         output.emit(branches.renew(client, project_id, branch_id, ttl_days=days))
 
 
-@app.command("delete", example="run402 branches delete prj_branch")
+@app.command(
+    "delete",
+    summary="Delete a branch with its data.",
+    effect="destructive",
+    auth="principal",
+    example="run402 branches delete prj_branch",
+)
 def delete(
     words: BranchWord = None,
     project: ProjectOpt = None,

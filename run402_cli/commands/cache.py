@@ -35,7 +35,13 @@ def _page(url: str, usage: str) -> cache.Page:
         raise _usage(f"{url!r} is not an absolute http or https URL.", usage) from None
 
 
-@app.command("inspect", example="run402 cache inspect https://my-app.run402.com/blog/hello | jq .status")
+@app.command(
+    "inspect",
+    summary="Whether a page is cached.",
+    effect="read",
+    auth="principal",
+    example="run402 cache inspect https://my-app.run402.com/blog/hello | jq .status",
+)
 def inspect(
     words: UrlWord = None,
     locale: Annotated[
@@ -55,7 +61,13 @@ def inspect(
         output.emit(cache.inspect(client, words[0], locale=locale, release_id=release_id))
 
 
-@app.command("invalidate", example=[form.replace("<", "").replace(">", "") for form in _FORMS.values()])
+@app.command(
+    "invalidate",
+    summary="Drop a page, a prefix or a whole host.",
+    effect="write",
+    auth="principal",
+    example=[form.replace("<", "").replace(">", "") for form in _FORMS.values()],
+)
 def invalidate(
     words: UrlWord = None,
     prefix: Annotated[

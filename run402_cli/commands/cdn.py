@@ -21,7 +21,14 @@ _USAGE = "run402 cdn wait-fresh <url> --sha <64 hex digits>"
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
-@app.command("wait-fresh", example='run402 cdn wait-fresh https://app.run402.com/_blob/logo.png --sha "$SHA"')
+@app.command(
+    "wait-fresh",
+    summary="Wait until a URL serves the content with a SHA-256.",
+    effect="read",
+    auth="service_key",
+    needed="--sha",
+    example='run402 cdn wait-fresh https://app.run402.com/_blob/logo.png --sha "$SHA"',
+)
 def wait_fresh(
     words: Annotated[list[str] | None, typer.Argument(metavar="URL", show_default=False)] = None,
     sha: Annotated[

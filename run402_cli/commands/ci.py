@@ -74,6 +74,9 @@ def _unpaid_client() -> Iterator[Client]:
 
 @app.command(
     "link",
+    summary="Let a repository's workflow deploy the project.",
+    effect="write",
+    auth="principal",
     cls=_LinkCommand,
     example=[
         "run402 ci link github --manifest run402.deploy.json",
@@ -134,7 +137,14 @@ def link(
         output.emit(ci.link(client, wanted))
 
 
-@app.command("list", cls=_CiCommand, example="run402 ci list | jq '.bindings[] | select(.revoked_at == null)'")
+@app.command(
+    "list",
+    summary="List the CI bindings of a project.",
+    effect="read",
+    auth="principal",
+    cls=_CiCommand,
+    example="run402 ci list | jq '.bindings[] | select(.revoked_at == null)'",
+)
 def list_(project: ProjectOpt = None) -> None:
     """List the CI bindings of a project, revoked ones included."""
     with _unpaid_client() as client:
@@ -142,7 +152,9 @@ def list_(project: ProjectOpt = None) -> None:
         output.emit(ci.list_bindings(client, project_id))
 
 
-@app.command("revoke", example="run402 ci revoke BINDING_ID")
+@app.command(
+    "revoke", summary="Revoke a binding.", effect="destructive", auth="principal", example="run402 ci revoke BINDING_ID"
+)
 def revoke(words: BindingWord = None) -> None:
     """Revoke a binding: its workflow can deploy no more. What it deployed stays."""
     if not words:
@@ -154,6 +166,9 @@ def revoke(words: BindingWord = None) -> None:
 
 @app.command(
     "set-asset-scopes",
+    summary="Say which asset keys a binding may deploy.",
+    effect="write",
+    auth="principal",
     example=[
         "run402 ci set-asset-scopes BINDING_ID 'astro/*'",
         "run402 ci set-asset-scopes BINDING_ID logo.png 'img/*'",

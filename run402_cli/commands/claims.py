@@ -17,7 +17,11 @@ app = CommandGroup()
 
 
 @app.command(
-    "create", example=["run402 claims create deploy --ttl 600", "run402 claims create 'repo:src/pay/**' --mode shared"]
+    "create",
+    summary="Declare a claim.",
+    effect="write",
+    auth="principal",
+    example=["run402 claims create deploy --ttl 600", "run402 claims create 'repo:src/pay/**' --mode shared"],
 )
 def create(
     resource: Annotated[str, typer.Argument(metavar="RESOURCE", show_default=False)],
@@ -53,7 +57,7 @@ def _tell_conflicts(answer: Any) -> None:
         )
 
 
-@app.command("list", example="run402 claims list | jq -r '.claims[].resource'")
+@app.command("list", effect="read", auth="principal", example="run402 claims list | jq -r '.claims[].resource'")
 def list_(
     all_: Annotated[bool, typer.Option("--all", help="Released and expired ones, too.")] = False,
     project: ProjectOpt = None,
@@ -65,7 +69,9 @@ def list_(
         output.emit(claims.list_claims(client, room_of(client, org, room, project), include_inactive=all_))
 
 
-@app.command("release", example="run402 claims release CLAIM_ID")
+@app.command(
+    "release", summary="Release a claim.", effect="write", auth="principal", example="run402 claims release CLAIM_ID"
+)
 def release(
     claim_id: Annotated[str, typer.Argument(metavar="CLAIM_ID", show_default=False)],
     project: ProjectOpt = None,

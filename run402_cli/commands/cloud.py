@@ -20,7 +20,13 @@ app = CommandGroup()
 
 ArchiveWord = Annotated[list[str] | None, typer.Argument(metavar="ARCHIVE_ID", show_default=False)]
 
-app.command("archives create", example="run402 cloud archives create --output backup.r402ar")(export)
+app.command(
+    "archives create",
+    summary="Export a project.",
+    effect="write",
+    auth="principal",
+    example="run402 cloud archives create --output backup.r402ar",
+)(export)
 
 
 def _project_and_archive(client: Client, project: str | None, words: list[str], usage: str) -> tuple[str, str]:
@@ -31,7 +37,13 @@ def _project_and_archive(client: Client, project: str | None, words: list[str], 
     return take_project_and_id(client.profile, project, words, usage=usage)
 
 
-@app.command("archives status", example="run402 cloud archives status arc_123 | jq -r .archive.status")
+@app.command(
+    "archives status",
+    summary="Show one archive.",
+    effect="read",
+    auth="principal",
+    example="run402 cloud archives status arc_123 | jq -r .archive.status",
+)
 def status(words: ArchiveWord = None, project: ProjectOpt = None) -> None:
     """Show one archive of a project: running, ready, failed or expired."""
     with TerminalClient() as client:
@@ -41,7 +53,13 @@ def status(words: ArchiveWord = None, project: ProjectOpt = None) -> None:
         output.emit({"archive": archives.status(client, project_id, archive_id)})
 
 
-@app.command("archives download", example="run402 cloud archives download arc_123 --output backup.r402ar")
+@app.command(
+    "archives download",
+    effect="write",
+    auth="principal",
+    needed="--output",
+    example="run402 cloud archives download arc_123 --output backup.r402ar",
+)
 def download(
     words: ArchiveWord = None,
     project: ProjectOpt = None,

@@ -90,6 +90,8 @@ Register-ArgumentCompleter -Native -CommandName run402 -ScriptBlock {
 
 @app.command(
     "completion",
+    effect="read",
+    auth=(),
     example=[
         "run402 completion bash >> ~/.bashrc",
         "run402 completion zsh > ~/.zfunc/_run402",

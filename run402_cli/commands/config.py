@@ -12,6 +12,9 @@ app = CommandGroup()
 
 @app.command(
     "list",
+    summary="Every setting: value, source, and what changes it.",
+    effect="read",
+    auth=(),
     example=[
         "run402 config list --fields settings.name,settings.value,settings.source",
         "run402 config list --format text",

@@ -79,7 +79,14 @@ def _project(client: Client, project: str | None, lead: list[str]) -> str:
 # -- signers --------------------------------------------------------------------------------------------------------------
 
 
-@app.command("provision-signer", example="run402 contracts provision-signer --chain base-sepolia")
+@app.command(
+    "provision-signer",
+    summary="Create a signer.",
+    effect="write",
+    auth="service_key",
+    needed="--chain",
+    example="run402 contracts provision-signer --chain base-sepolia",
+)
 def provision_signer(
     words: Project = None,
     chain: ChainOpt = None,
@@ -103,7 +110,13 @@ def provision_signer(
         )
 
 
-@app.command("get-signer", example="run402 contracts get-signer SIGNER_ID | jq -r .balance_wei")
+@app.command(
+    "get-signer",
+    summary="Show one signer with its balance.",
+    effect="read",
+    auth="service_key",
+    example="run402 contracts get-signer SIGNER_ID | jq -r .balance_wei",
+)
 def get_signer(words: Signer = None, project: ProjectOpt = None) -> None:
     """Show one signer with its balance on the chain."""
     lead, signer_id = _split(words, "signer", "run402 contracts get-signer <signer_id>")
@@ -111,7 +124,13 @@ def get_signer(words: Signer = None, project: ProjectOpt = None) -> None:
         output.emit(contracts.get_signer(client, _project(client, project, lead), signer_id))
 
 
-@app.command("list-signers", example="run402 contracts list-signers | jq -r '.signers[].address'")
+@app.command(
+    "list-signers",
+    summary="List signers.",
+    effect="read",
+    auth="service_key",
+    example="run402 contracts list-signers | jq -r '.signers[].address'",
+)
 def list_signers(words: Project = None, project: ProjectOpt = None) -> None:
     """List the signers of a project, deleted ones included."""
     lead, _ = _split(words, None, "run402 contracts list-signers")
@@ -121,6 +140,9 @@ def list_signers(words: Project = None, project: ProjectOpt = None) -> None:
 
 @app.command(
     "set-recovery",
+    summary="Set or clear the recovery address.",
+    effect="write",
+    auth="service_key",
     example=[
         "run402 contracts set-recovery SIGNER_ID --address 0x4444444444444444444444444444444444444444",
         "run402 contracts set-recovery SIGNER_ID --clear",
@@ -145,7 +167,14 @@ def set_recovery(
         output.emit(answer, compact=True)
 
 
-@app.command("set-alert", example="run402 contracts set-alert SIGNER_ID --threshold-wei 1000000000000000")
+@app.command(
+    "set-alert",
+    summary="Warn below a balance.",
+    effect="write",
+    auth="service_key",
+    needed="--threshold-wei",
+    example="run402 contracts set-alert SIGNER_ID --threshold-wei 1000000000000000",
+)
 def set_alert(
     words: Signer = None,
     threshold_wei: Annotated[
@@ -164,7 +193,12 @@ def set_alert(
 
 
 @app.command(
-    "drain", example="run402 contracts drain SIGNER_ID --to 0x4444444444444444444444444444444444444444 --confirm"
+    "drain",
+    summary="Send a signer's whole balance away.",
+    effect="destructive",
+    auth="service_key",
+    needed="--to",
+    example="run402 contracts drain SIGNER_ID --to 0x4444444444444444444444444444444444444444 --confirm",
 )
 def drain(words: Signer = None, to: ToOpt = None, confirm: ConfirmOpt = False, project: ProjectOpt = None) -> None:
     """Send a signer's whole native balance away, also when it is suspended."""
@@ -176,7 +210,13 @@ def drain(words: Signer = None, to: ToOpt = None, confirm: ConfirmOpt = False, p
         output.emit(contracts.drain(client, _project(client, project, lead), signer_id, to=destination))
 
 
-@app.command("delete", example="run402 contracts delete SIGNER_ID --confirm")
+@app.command(
+    "delete",
+    summary="Schedule a signer's key for deletion.",
+    effect="destructive",
+    auth="service_key",
+    example="run402 contracts delete SIGNER_ID --confirm",
+)
 def delete(words: Signer = None, confirm: ConfirmOpt = False, project: ProjectOpt = None) -> None:
     """Schedule a signer's key for deletion; refused while it has a balance."""
     usage = "run402 contracts delete <signer_id> --confirm"
@@ -191,6 +231,10 @@ def delete(words: Signer = None, confirm: ConfirmOpt = False, project: ProjectOp
 
 @app.command(
     "call",
+    summary="Submit a call that changes the chain.",
+    effect="write",
+    auth="service_key",
+    needed=("--to", "--abi", "--fn", "--args"),
     example=(
         "run402 contracts call SIGNER_ID --to 0x4444444444444444444444444444444444444444 "
         '--abi \'[{"type":"function","name":"ping","inputs":[]}]\' --fn ping --args "[]" --chain base-sepolia'
@@ -234,7 +278,14 @@ def call(
         )
 
 
-@app.command("deploy", example="run402 contracts deploy SIGNER_ID --bytecode 0x6080... --chain base-sepolia")
+@app.command(
+    "deploy",
+    summary="Deploy a contract.",
+    effect="write",
+    auth="service_key",
+    needed="--bytecode",
+    example="run402 contracts deploy SIGNER_ID --bytecode 0x6080... --chain base-sepolia",
+)
 def deploy(
     words: Signer = None,
     bytecode: Annotated[
@@ -271,6 +322,9 @@ def deploy(
 
 @app.command(
     "read",
+    effect="read",
+    auth=(),
+    needed=("--chain", "--to", "--abi", "--fn", "--args"),
     example=(
         "run402 contracts read --chain base-sepolia --to 0x4444444444444444444444444444444444444444 "
         '--abi \'[{"type":"function","name":"total","inputs":[]}]\' --fn total --args "[]"'
@@ -294,7 +348,13 @@ def read(
         output.emit(contracts.read(client, chain=str(chain), to=address, abi=fragment, function=str(fn), args=values))
 
 
-@app.command("status", example="run402 contracts status CALL_ID | jq .status")
+@app.command(
+    "status",
+    summary="Show the state of a call.",
+    effect="read",
+    auth="service_key",
+    example="run402 contracts status CALL_ID | jq .status",
+)
 def status(words: Call = None, project: ProjectOpt = None) -> None:
     """Show the state of a call: submitted, confirmed or failed."""
     lead, call_id = _split(words, "call", "run402 contracts status <call_id>")

@@ -28,6 +28,9 @@ DataDirOpt = Annotated[
 
 @app.command(
     "start",
+    summary="Start the local gateway and wait until it is healthy.",
+    effect="write",
+    auth=(),
     example=[
         "run402 core start --use",
         "run402 core start --port 4021 --data-dir ./gateway",
@@ -79,7 +82,7 @@ def start(
             ready(launcher.start(options))
 
 
-@app.command("stop", example="run402 core stop")
+@app.command("stop", summary="Stop the local gateway.", effect="write", auth=(), example="run402 core stop")
 def stop(data_dir: DataDirOpt = None) -> None:
     """Stop the local gateway and its PostgreSQL. Harmless when nothing runs."""
     with _core_errors():
@@ -89,7 +92,13 @@ def stop(data_dir: DataDirOpt = None) -> None:
         output.emit(launcher.stop(_path(data_dir)))
 
 
-@app.command("status", example="run402 core status | jq .running")
+@app.command(
+    "status",
+    summary="Whether the local gateway runs, and where.",
+    effect="read",
+    auth=(),
+    example="run402 core status | jq .running",
+)
 def status(data_dir: DataDirOpt = None) -> None:
     """Whether the local gateway runs, is healthy, and where. Changes nothing."""
     with _core_errors():
@@ -98,7 +107,13 @@ def status(data_dir: DataDirOpt = None) -> None:
         output.emit(launcher.status(_path(data_dir)))
 
 
-@app.command("logs", example="run402 core logs --lines 50 | jq -r '.lines[]'")
+@app.command(
+    "logs",
+    summary="The last lines of the gateway log.",
+    effect="read",
+    auth=(),
+    example="run402 core logs --lines 50 | jq -r '.lines[]'",
+)
 def logs(
     data_dir: DataDirOpt = None,
     lines: Annotated[
@@ -115,7 +130,13 @@ def logs(
         output.emit(launcher.logs(_path(data_dir), lines=_DEFAULT_LINES if count is None else count, source=source))
 
 
-@app.command("reset", example="run402 core reset --yes")
+@app.command(
+    "reset",
+    summary="Stop the gateway and delete all of its data.",
+    effect="destructive",
+    auth=(),
+    example="run402 core reset --yes",
+)
 def reset(
     data_dir: DataDirOpt = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm: every project, row and file is deleted.")] = False,
@@ -139,6 +160,9 @@ def reset(
 @app.command("projects apply", example="run402 core projects import backup.r402ar --name shop", hidden=True)
 @app.command(
     "projects import",
+    summary="Import a portable archive as a new project.",
+    effect="write",
+    auth=(),
     example=[
         "run402 core projects import backup.r402ar --name shop",
         "run402 core projects import backup.r402ar --env-file required.env --require-runnable",

@@ -72,6 +72,11 @@ def _shown_once(answer: Any) -> None:
 
 @app.command(
     "issue",
+    summary="Mint a named credential; its secret is shown once.",
+    effect="write",
+    auth="principal",
+    needed=("--kind", "--name"),
+    reveals=True,
     example=[
         "run402 credentials issue --kind service --name ci",
         "run402 credentials issue --kind service --name laptop --project prj_123 --save",
@@ -105,7 +110,13 @@ def issue(
     output.emit(answer)
 
 
-@app.command("list", example="run402 credentials list --include-revoked")
+@app.command(
+    "list",
+    summary="List credentials, metadata only.",
+    effect="read",
+    auth="principal",
+    example="run402 credentials list --include-revoked",
+)
 def list_(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -118,7 +129,13 @@ def list_(
         output.emit(credentials.list_credentials(client, project_id, include_revoked=include_revoked))
 
 
-@app.command("status", example="run402 credentials status | jq .state")
+@app.command(
+    "status",
+    summary="Whether the project still depends on its derived keys.",
+    effect="read",
+    auth="principal",
+    example="run402 credentials status | jq .state",
+)
 def status(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Whether the project still depends on the keys derived when it was made (`legacy`), or on rotatable credentials."""
     project_id, rest = _project(project, words)
@@ -133,7 +150,14 @@ def status(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     output.emit(answer)
 
 
-@app.command("rotate", example="run402 credentials rotate pcr_123")
+@app.command(
+    "rotate",
+    summary="Replace a credential, keeping its name.",
+    effect="destructive",
+    auth="principal",
+    reveals=True,
+    example="run402 credentials rotate pcr_123",
+)
 def rotate(words: CredentialWord = None, project: ProjectOpt = None) -> None:
     """Replace a credential, given its id, keeping its name. The new secret is in the answer, once."""
     project_id, rest = _project(project, words)
@@ -144,7 +168,13 @@ def rotate(words: CredentialWord = None, project: ProjectOpt = None) -> None:
     output.emit(answer)
 
 
-@app.command("revoke", example="run402 credentials revoke pcr_123 --reason leaked")
+@app.command(
+    "revoke",
+    summary="Revoke a credential now.",
+    effect="destructive",
+    auth="principal",
+    example="run402 credentials revoke pcr_123 --reason leaked",
+)
 def revoke(
     words: CredentialWord = None,
     project: ProjectOpt = None,
@@ -157,7 +187,14 @@ def revoke(
         output.emit(credentials.revoke(client, project_id, credential_id, reason=reason))
 
 
-@app.command("token", example="run402 credentials token --kind anon")
+@app.command(
+    "token",
+    summary="Mint a short-lived project token.",
+    effect="write",
+    auth="principal",
+    reveals=True,
+    example="run402 credentials token --kind anon",
+)
 def token(words: ProjectWord = None, kind: KindOpt = None, project: ProjectOpt = None) -> None:
     """Mint a short-lived project token (default kind: service). A delegate may do this too."""
     project_id, rest = _project(project, words)
@@ -190,7 +227,13 @@ def _cached_project(words: list[str] | None, project: str | None) -> str:
     return project
 
 
-@app.command("project-keys list", example="run402 credentials project-keys list")
+@app.command(
+    "project-keys list",
+    summary="List cached keys, redacted.",
+    effect="read",
+    auth=(),
+    example="run402 credentials project-keys list",
+)
 def keys_list(
     words: ProjectWord = None,
     project: Annotated[str | None, typer.Option("--project", metavar="ID", help="Accepted and ignored.")] = None,
@@ -200,7 +243,14 @@ def keys_list(
     output.emit(credentials.cached_list(_keys()))
 
 
-@app.command("project-keys status", example="run402 credentials project-keys status --project prj_123")
+@app.command(
+    "project-keys status",
+    summary="One cached entry, redacted.",
+    effect="read",
+    auth=(),
+    needed="--project",
+    example="run402 credentials project-keys status --project prj_123",
+)
 def keys_status(words: ProjectWord = None, project: CachedProjectOpt = None) -> None:
     """Show one cached entry, redacted. `configured` is false when nothing is cached."""
     output.emit(credentials.project_keys_status(_keys(), _cached_project(words, project)))
@@ -208,6 +258,10 @@ def keys_status(words: ProjectWord = None, project: CachedProjectOpt = None) -> 
 
 @app.command(
     "project-keys import",
+    summary="Write a key into the cache from stdin or an environment variable.",
+    effect="write",
+    auth=(),
+    needed="--project",
     example=[
         "pass my-service-key | run402 credentials project-keys import --project prj_123 --service-key-stdin",
         "run402 credentials project-keys import --project prj_123 --service-key-env MY_KEY",
@@ -268,7 +322,15 @@ def _check_key(kind: str, key: str | None) -> None:
         )
 
 
-@app.command("project-keys export", example="run402 credentials project-keys export --project prj_123 --reveal")
+@app.command(
+    "project-keys export",
+    summary="Print cached keys in clear.",
+    effect="read",
+    auth=(),
+    needed="--project",
+    reveals=True,
+    example="run402 credentials project-keys export --project prj_123 --reveal",
+)
 def keys_export(
     words: ProjectWord = None,
     project: CachedProjectOpt = None,
@@ -278,7 +340,13 @@ def keys_export(
     output.emit(credentials.export_keys(_keys(), _cached_project(words, project), reveal=reveal))
 
 
-@app.command("project-keys remove", example="run402 credentials project-keys remove --project prj_123")
+@app.command(
+    "project-keys remove",
+    effect="destructive",
+    auth=(),
+    needed="--project",
+    example="run402 credentials project-keys remove --project prj_123",
+)
 def keys_remove(words: ProjectWord = None, project: CachedProjectOpt = None) -> None:
     """Delete a cached entry. The project itself, and which one is active, stay as they are."""
     output.emit(credentials.remove_keys(_keys(), _cached_project(words, project)))

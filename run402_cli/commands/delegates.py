@@ -41,6 +41,11 @@ def _shown_once(answer: Any) -> None:
 
 @app.command(
     "create",
+    summary="Make a delegate; its token is shown once.",
+    effect="write",
+    auth="principal",
+    needed="--grant",
+    reveals=True,
     example=[
         "run402 delegates create --grant GRANT_ID --expires 2030-01-01T00:00:00Z",
         'run402 delegates create --grant GRANT_ID --scope \'{"v":1,"capabilities":["deploy"],"projects":["prj_123"]}\'',
@@ -83,7 +88,13 @@ def create(
     output.emit(answer)
 
 
-@app.command("list", example="run402 delegates list | jq -r '.delegates[].id'")
+@app.command(
+    "list",
+    summary="List delegates, never tokens.",
+    effect="read",
+    auth="principal",
+    example="run402 delegates list | jq -r '.delegates[].id'",
+)
 def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the delegates of a project; never a token."""
     with TerminalClient() as client:
@@ -92,7 +103,13 @@ def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
         output.emit(delegates.list_delegates(client, project_id))
 
 
-@app.command("revoke", example="run402 delegates revoke DELEGATE_ID")
+@app.command(
+    "revoke",
+    summary="Revoke a delegate.",
+    effect="destructive",
+    auth="principal",
+    example="run402 delegates revoke DELEGATE_ID",
+)
 def revoke(words: DelegateWord = None, project: ProjectOpt = None) -> None:
     """Revoke a delegate at once."""
     with TerminalClient() as client:
@@ -101,7 +118,14 @@ def revoke(words: DelegateWord = None, project: ProjectOpt = None) -> None:
         output.emit(delegates.revoke(client, project_id, delegate_id))
 
 
-@app.command("rotate", example="run402 delegates rotate DELEGATE_ID")
+@app.command(
+    "rotate",
+    summary="Give a delegate a new token.",
+    effect="destructive",
+    auth="principal",
+    reveals=True,
+    example="run402 delegates rotate DELEGATE_ID",
+)
 def rotate(words: DelegateWord = None, project: ProjectOpt = None) -> None:
     """Give a delegate a new token, shown once; the old one stops at once."""
     with TerminalClient() as client:

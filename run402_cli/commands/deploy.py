@@ -127,7 +127,13 @@ _EXAMPLE = [
     "run402 deploy apply --manifest run402.deploy.json",
     "run402 apply --manifest run402.deploy.json --plan | jq .diff",
 ]
-app.command("apply", example=_EXAMPLE)(_apply)
+app.command(
+    "apply",
+    summary="Deploy a manifest.",
+    effect="destructive",
+    auth=("principal", "anon_key", "ci_session"),
+    example=_EXAMPLE,
+)(_apply)
 
 
 @contextlib.contextmanager
@@ -332,7 +338,13 @@ def _count(flag: str, text: str | None, high: int | None = None) -> int | None:
     return value
 
 
-@app.command("resume", example="run402 deploy resume op_123")
+@app.command(
+    "resume",
+    summary="Continue a deploy operation that stopped.",
+    effect="write",
+    auth=("principal", "anon_key"),
+    example="run402 deploy resume op_123",
+)
 def resume(operation_id: OperationArg, project: ProjectOpt = None, quiet: QuietOpt = False) -> None:
     """Continue a deploy operation that stopped, and follow it to its end."""
     from run402_cli import deploy
@@ -346,7 +358,13 @@ def resume(operation_id: OperationArg, project: ProjectOpt = None, quiet: QuietO
         output.emit(deploy.resume(client, project_id, operation_id, events(quiet)))
 
 
-@app.command("rehearse", example="run402 deploy rehearse plan_123 --teardown on_pass")
+@app.command(
+    "rehearse",
+    summary="Try a stored plan on a contained branch.",
+    effect="write",
+    auth=("principal", "anon_key"),
+    example="run402 deploy rehearse plan_123 --teardown on_pass",
+)
 def rehearse(
     plan_id: Annotated[str, typer.Argument(metavar="PLAN_ID", show_default=False)],
     project: Annotated[
@@ -385,7 +403,13 @@ def _rehearse_again(plan_id: str) -> str:
     return advice.command("deploy", "rehearse", plan_id)
 
 
-@app.command("promote", example="run402 deploy promote rel_123 && run402 deploy verify <operation_id> --wait")
+@app.command(
+    "promote",
+    summary="Make an earlier release live again.",
+    effect="destructive",
+    auth="principal",
+    example="run402 deploy promote rel_123 && run402 deploy verify <operation_id> --wait",
+)
 def promote(
     release_id: Annotated[str | None, typer.Argument(metavar="RELEASE_ID", show_default=False)] = None,
     project: ProjectOpt = None,
@@ -425,7 +449,13 @@ def promote(
     output.emit(answer)
 
 
-@app.command("list", example="run402 deploy list --limit 10")
+@app.command(
+    "list",
+    summary="List deploy operations.",
+    effect="read",
+    auth=("principal", "anon_key"),
+    example="run402 deploy list --limit 10",
+)
 def list_operations(
     project: ProjectOpt = None,
     limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="At most this many.")] = None,
@@ -452,7 +482,13 @@ def list_operations(
         output.emit(apply.operations(client, project_id, limit=number))
 
 
-@app.command("events", example="run402 deploy events op_123 | jq .events[].phase")
+@app.command(
+    "events",
+    summary="Recorded events of an operation.",
+    effect="read",
+    auth=("principal", "anon_key"),
+    example="run402 deploy events op_123 | jq .events[].phase",
+)
 def operation_events(operation_id: OperationArg, project: ProjectOpt = None) -> None:
     """Recorded events of a deploy operation."""
     from run402_cli.services import apply
@@ -464,7 +500,13 @@ def operation_events(operation_id: OperationArg, project: ProjectOpt = None) -> 
         output.emit(apply.operation_events(client, project_id, operation_id))
 
 
-@app.command("verify", example="run402 deploy verify op_123 --wait --timeout 120")
+@app.command(
+    "verify",
+    summary="Whether gateway and edge agree on a release.",
+    effect="read",
+    auth=("principal", "anon_key"),
+    example="run402 deploy verify op_123 --wait --timeout 120",
+)
 def verify(
     operation_id: Annotated[str | None, typer.Argument(metavar="OPERATION_ID", show_default=False)] = None,
     operation: Annotated[
@@ -514,7 +556,13 @@ SiteLimitOpt = Annotated[
 ]
 
 
-@app.command("release get", example="run402 deploy release get rel_123")
+@app.command(
+    "release get",
+    summary="What a release holds.",
+    effect="read",
+    auth=("principal", "anon_key"),
+    example="run402 deploy release get rel_123",
+)
 def release_get(
     release_id: Annotated[str, typer.Argument(metavar="RELEASE_ID", show_default=False)],
     project: ProjectOpt = None,
@@ -524,7 +572,12 @@ def release_get(
     _print_release(release_id, project, site_limit)
 
 
-@app.command("release active", example="run402 deploy release active | jq .release.site.paths")
+@app.command(
+    "release active",
+    effect="read",
+    auth=("principal", "anon_key"),
+    example="run402 deploy release active | jq .release.site.paths",
+)
 def release_active(project: ProjectOpt = None, site_limit: SiteLimitOpt = None) -> None:
     """What the live release holds."""
     _print_release("active", project, site_limit)
@@ -539,7 +592,13 @@ def _print_release(release_id: str, project: str | None, site_limit: str | None)
         output.emit({"release": apply.release(client, project_id, release_id, site_limit=limit)})
 
 
-@app.command("release diff", example="run402 deploy release diff --from rel_122 --to active")
+@app.command(
+    "release diff",
+    effect="read",
+    auth=("principal", "anon_key"),
+    needed=("--from", "--to"),
+    example="run402 deploy release diff --from rel_122 --to active",
+)
 def release_diff(
     old: Annotated[
         str | None, typer.Option("--from", metavar="RELEASE", help="Release id, active or empty. Required.")
@@ -572,7 +631,13 @@ def release_diff(
 MethodOpt = Annotated[str | None, typer.Option("--method", metavar="METHOD", help="HTTP method. Default: GET.")]
 
 
-@app.command("diagnose", example="run402 deploy diagnose https://my-app.run402.com/about --method GET")
+@app.command(
+    "diagnose",
+    summary="How the live release answers a URL.",
+    effect="read",
+    auth=("principal", "anon_key"),
+    example="run402 deploy diagnose https://my-app.run402.com/about --method GET",
+)
 def diagnose(
     url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
     project: ProjectOpt = None,
@@ -582,7 +647,13 @@ def diagnose(
     _diagnose(project, url=url, host=None, path=None, method=method)
 
 
-@app.command("resolve", example="run402 deploy resolve --host my-app.run402.com --path /about")
+@app.command(
+    "resolve",
+    summary="The same, by URL or by host and path.",
+    effect="read",
+    auth=("principal", "anon_key"),
+    example="run402 deploy resolve --host my-app.run402.com --path /about",
+)
 def resolve(
     url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Absolute http(s) URL.")] = None,
     host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="Host name, instead of --url.")] = None,

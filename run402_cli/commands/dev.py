@@ -17,7 +17,7 @@ from run402_cli.state.profile import current
 app = CommandGroup()
 
 
-@app.command("dev", example="RUN402_SERVICE_KEY=... run402 dev --project prj_123 --port 4321")
+@app.command("dev", effect="write", auth=(), example="RUN402_SERVICE_KEY=... run402 dev --project prj_123 --port 4321")
 def dev(
     port: Annotated[str, typer.Option("--port", metavar="PORT", help="Port of the development server.")] = "4321",
     host: Annotated[str, typer.Option("--host", metavar="HOST", help="Address it listens on.")] = "localhost",

@@ -13,7 +13,7 @@ from run402_cli.services import docs as docs_service
 app = CommandGroup()
 
 
-@app.command("docs", example=["run402 docs", "run402 docs protocol/errors"])
+@app.command("docs", effect="read", auth=(), example=["run402 docs", "run402 docs protocol/errors"])
 def docs(
     page: Annotated[
         str | None, typer.Argument(metavar="[PAGE]", help="A page of the list.", show_default=False)

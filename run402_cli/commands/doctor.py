@@ -16,7 +16,10 @@ app = CommandGroup()
 
 
 @app.command(
-    "doctor", example=["run402 doctor | jq '.checks[] | select(.status != \"ok\")'", "run402 doctor --no-scan"]
+    "doctor",
+    effect="read",
+    auth="principal",
+    example=["run402 doctor | jq '.checks[] | select(.status != \"ok\")'", "run402 doctor --no-scan"],
 )
 def doctor(
     verbose: Annotated[bool, typer.Option("--verbose", help="More values and hints in the report.")] = False,

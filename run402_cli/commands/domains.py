@@ -35,6 +35,9 @@ def _domain(words: list[str], usage: str) -> str:
 
 @app.command(
     "connect",
+    summary="Say what a domain is for.",
+    effect="write",
+    auth="principal",
     example=[
         "run402 domains connect example.com --web",
         "run402 domains connect example.com --email-send --mailbox-addresses primary --addresses hello,support",
@@ -189,7 +192,7 @@ def _name_servers(domain: str, answer: Any) -> None:
     output.notice("\n".join([*lines, f"Then: {advice.command('domains', 'wait', domain, '--until', 'active')}"]))
 
 
-@app.command("list", example="run402 domains list | jq -r '.domains[].domain'")
+@app.command("list", effect="read", auth="principal", example="run402 domains list | jq -r '.domains[].domain'")
 def list_(
     words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     project: ProjectOpt = None,
@@ -204,7 +207,13 @@ def list_(
         output.emit(domains.list_domains(client, project_id))
 
 
-@app.command("status", example="run402 domains status example.com | jq .status")
+@app.command(
+    "status",
+    summary="Show one domain.",
+    effect="read",
+    auth="principal",
+    example="run402 domains status example.com | jq .status",
+)
 def status(words: DomainWord = None, project: ProjectOpt = None) -> None:
     """What is known of a domain, as last observed: status, records, checks, next actions."""
     usage = "run402 domains status <domain>"
@@ -216,7 +225,11 @@ def status(words: DomainWord = None, project: ProjectOpt = None) -> None:
 
 
 @app.command(
-    "dns", example=["run402 domains dns example.com", "run402 domains dns example.com --format bind > example.com.zone"]
+    "dns",
+    summary="DNS records to set.",
+    effect="read",
+    auth="principal",
+    example=["run402 domains dns example.com", "run402 domains dns example.com --format bind > example.com.zone"],
 )
 def dns(
     words: DomainWord = None,
@@ -237,14 +250,26 @@ def dns(
         output.emit(answer)
 
 
-@app.command("check", example="run402 domains check example.com | jq .checks")
+@app.command(
+    "check",
+    summary="Look at DNS and providers again.",
+    effect="write",
+    auth="principal",
+    example="run402 domains check example.com | jq .checks",
+)
 def check(domain: Domain, project: ProjectOpt = None) -> None:
     """Look at DNS and providers again, and show the domain."""
     with TerminalClient() as client:
         output.emit(domains.check(client, resolve_project(client.profile, project), domain))
 
 
-@app.command("apply", example="run402 domains apply example.com")
+@app.command(
+    "apply",
+    summary="Make the changes that are safe.",
+    effect="write",
+    auth="principal",
+    example="run402 domains apply example.com",
+)
 def apply(
     domain: Domain,
     project: ProjectOpt = None,
@@ -257,14 +282,27 @@ def apply(
         output.emit(domains.apply(client, resolve_project(client.profile, project), domain))
 
 
-@app.command("repair", example="run402 domains repair example.com")
+@app.command(
+    "repair",
+    summary="Restore the gateway's side of a domain.",
+    effect="write",
+    auth="principal",
+    example="run402 domains repair example.com",
+)
 def repair(domain: Domain, project: ProjectOpt = None) -> None:
     """Restore the gateway's own side of a domain."""
     with TerminalClient() as client:
         output.emit(domains.repair(client, resolve_project(client.profile, project), domain))
 
 
-@app.command("test-receive", example="run402 domains test-receive example.com --to hello | jq .receive_test.address")
+@app.command(
+    "test-receive",
+    summary="Test whether mail arrives.",
+    effect="write",
+    auth="principal",
+    needed="--to",
+    example="run402 domains test-receive example.com --to hello | jq .receive_test.address",
+)
 def check_receiving(
     domain: Domain,
     to: Annotated[
@@ -284,7 +322,13 @@ def check_receiving(
         output.emit(domains.check_receiving(client, project_id, domain, to=to))
 
 
-@app.command("wait", example="run402 domains wait example.com --until active --timeout-ms 600000")
+@app.command(
+    "wait",
+    summary="Wait until a domain is ready.",
+    effect="write",
+    auth="principal",
+    example="run402 domains wait example.com --until active --timeout-ms 600000",
+)
 def wait(
     domain: Domain,
     project: ProjectOpt = None,
@@ -307,14 +351,22 @@ def wait(
         output.emit(domains.wait(client, project_id, domain, until=until, timeout_ms=timeout, interval_ms=interval))
 
 
-@app.command("activate", example="run402 domains activate example.com")
+@app.command(
+    "activate",
+    summary="Switch mailboxes to the domain.",
+    effect="write",
+    auth="principal",
+    example="run402 domains activate example.com",
+)
 def activate(domain: Domain, project: ProjectOpt = None) -> None:
     """Switch the mailboxes to their addresses on this domain (after connect with --activation manual)."""
     with TerminalClient() as client:
         output.emit(domains.activate(client, resolve_project(client.profile, project), domain))
 
 
-@app.command("disconnect", example="run402 domains disconnect example.com --confirm")
+@app.command(
+    "disconnect", effect="destructive", auth="principal", example="run402 domains disconnect example.com --confirm"
+)
 def disconnect(
     words: DomainWord = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Confirm: web and e-mail stop on this domain.")] = False,

@@ -54,7 +54,9 @@ def _first(words: list[str] | None, what: str, command: str) -> str:
 # -- mailboxes ----------------------------------------------------------------------------------------------------------
 
 
-@app.command("create", example="run402 email create contact")
+@app.command(
+    "create", summary="Create a mailbox.", effect="write", auth="service_key", example="run402 email create contact"
+)
 def create(
     words: Annotated[list[str] | None, typer.Argument(metavar="SLUG", show_default=False)] = None,
     project: ProjectOpt = None,
@@ -65,7 +67,13 @@ def create(
         output.emit(mailboxes.create(client, resolve_project(client.profile, project), slug), compact=True)
 
 
-@app.command("mailboxes", example="run402 email mailboxes | jq -r '.mailboxes[].address'")
+@app.command(
+    "mailboxes",
+    summary="List mailboxes with roles and readiness.",
+    effect="read",
+    auth="service_key",
+    example="run402 email mailboxes | jq -r '.mailboxes[].address'",
+)
 def list_mailboxes(project: ProjectOpt = None) -> None:
     """List the project's mailboxes with their roles and whether they can send and receive."""
     with TerminalClient() as client:
@@ -73,7 +81,11 @@ def list_mailboxes(project: ProjectOpt = None) -> None:
 
 
 @app.command(
-    "defaults", example=["run402 email defaults", "run402 email defaults --outbound contact --auth-sender login"]
+    "defaults",
+    summary="Show or set which mailboxes send by default.",
+    effect="write",
+    auth="service_key",
+    example=["run402 email defaults", "run402 email defaults --outbound contact --auth-sender login"],
 )
 def defaults(
     outbound: Annotated[
@@ -100,7 +112,14 @@ def defaults(
         output.emit(mailboxes.set_defaults(client, resolve_project(client.profile, project), roles))
 
 
-@app.command("update", example="run402 email update contact --footer-policy none")
+@app.command(
+    "update",
+    summary="Set the footer of outgoing mail.",
+    effect="write",
+    auth="service_key",
+    needed="--footer-policy",
+    example="run402 email update contact --footer-policy none",
+)
 def update(
     words: MailboxWord = None,
     footer_policy: Annotated[
@@ -130,7 +149,13 @@ def update(
         output.emit(mailboxes.set_footer_policy(client, project_id, selector, policy=footer_policy))
 
 
-@app.command("info", example="run402 email info --mailbox contact | jq .can_send")
+@app.command(
+    "info",
+    summary="Show one mailbox.",
+    effect="read",
+    auth="service_key",
+    example="run402 email info --mailbox contact | jq .can_send",
+)
 @app.command("status", example="run402 email status", hidden=True)
 def info(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one mailbox: addresses, roles, readiness, footer policy."""
@@ -138,7 +163,13 @@ def info(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
         output.emit(mailboxes.info(client, resolve_project(client.profile, project), mailbox))
 
 
-@app.command("delete", example="run402 email delete contact --confirm")
+@app.command(
+    "delete",
+    summary="Delete a mailbox with its messages.",
+    effect="destructive",
+    auth="service_key",
+    example="run402 email delete contact --confirm",
+)
 def delete(
     words: MailboxWord = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Confirm: its messages and webhooks go too.")] = False,
@@ -163,6 +194,10 @@ def delete(
 
 @app.command(
     "send",
+    summary="Send one message.",
+    effect="write",
+    auth="service_key",
+    needed="--to",
     example=[
         "run402 email send --to ada@example.com --subject Hello --html '<p>Hello Ada</p>' --attach report.pdf",
         "run402 email send --to ada@example.com --template notification --var project_name=App --var message=Done",
@@ -236,7 +271,13 @@ def _plain(value: Any) -> str:
     return output.dumps(value, compact=True)
 
 
-@app.command("list", example="run402 email list --direction inbound --limit 20 | jq -r '.[].id'")
+@app.command(
+    "list",
+    summary="List messages, sent and received.",
+    effect="read",
+    auth="service_key",
+    example="run402 email list --direction inbound --limit 20 | jq -r '.[].id'",
+)
 def list_(
     limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="Messages in a page, at most 200.")] = None,
     after: Annotated[
@@ -257,7 +298,7 @@ def list_(
         )
 
 
-@app.command("get", example="run402 email get MESSAGE_ID | jq .replies")
+@app.command("get", effect="read", auth="service_key", example="run402 email get MESSAGE_ID | jq .replies")
 def get(words: MessageWord = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one message with its replies."""
     message_id = _first(words, "message id", "email get <message_id>")
@@ -265,7 +306,14 @@ def get(words: MessageWord = None, mailbox: MailboxOpt = None, project: ProjectO
         output.emit(email.get(client, resolve_project(client.profile, project), message_id, mailbox=mailbox))
 
 
-@app.command("get-raw", example="run402 email get-raw MESSAGE_ID --output message.eml")
+@app.command(
+    "get-raw",
+    summary="Save a received message byte for byte.",
+    effect="write",
+    auth="service_key",
+    needed="--output",
+    example="run402 email get-raw MESSAGE_ID --output message.eml",
+)
 def get_raw(
     words: MessageWord = None,
     output_: Annotated[
@@ -286,6 +334,9 @@ def get_raw(
 
 @app.command(
     "outbox",
+    summary="List what the local gateway would have sent.",
+    effect="read",
+    auth=(),
     example=[
         "run402 email outbox --to ada@example.com --limit 1 --jq '.messages[0].codes[0]' -r",
         "run402 email outbox | jq -r '.messages[].links[]'",
@@ -304,7 +355,9 @@ def outbox(
         output.emit(email.outbox(client, to=to, limit=count))
 
 
-@app.command("reply", example="run402 email reply MESSAGE_ID --html '<p>Thank you.</p>'")
+@app.command(
+    "reply", effect="write", auth="service_key", example="run402 email reply MESSAGE_ID --html '<p>Thank you.</p>'"
+)
 def reply(
     words: MessageWord = None,
     html: Annotated[str | None, typer.Option("--html", metavar="HTML", help="The answer.")] = None,
@@ -338,14 +391,16 @@ def reply(
 # -- webhooks -----------------------------------------------------------------------------------------------------------
 
 
-@app.command("webhooks list", example="run402 email webhooks list")
+@app.command(
+    "webhooks list", summary="List webhooks.", effect="read", auth="service_key", example="run402 email webhooks list"
+)
 def webhooks_list(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """List the webhooks of a mailbox."""
     with TerminalClient() as client:
         output.emit(email_webhooks.list_webhooks(client, resolve_project(client.profile, project), mailbox=mailbox))
 
 
-@app.command("webhooks get", example="run402 email webhooks get WEBHOOK_ID")
+@app.command("webhooks get", effect="read", auth="service_key", example="run402 email webhooks get WEBHOOK_ID")
 def webhooks_get(words: WebhookWord = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one webhook."""
     webhook_id = _first(words, "webhook id", "email webhooks get <webhook_id>")
@@ -356,6 +411,11 @@ def webhooks_get(words: WebhookWord = None, mailbox: MailboxOpt = None, project:
 
 @app.command(
     "webhooks register",
+    summary="Register a webhook.",
+    effect="write",
+    auth="service_key",
+    needed=("--url", "--events"),
+    reveals=True,
     example="run402 email webhooks register --url https://example.com/hook --events delivery,bounced",
 )
 def webhooks_register(
@@ -378,7 +438,13 @@ def webhooks_register(
         output.emit(answer, compact=True)
 
 
-@app.command("webhooks update", example="run402 email webhooks update WEBHOOK_ID --events delivery")
+@app.command(
+    "webhooks update",
+    summary="Change a webhook.",
+    effect="write",
+    auth="service_key",
+    example="run402 email webhooks update WEBHOOK_ID --events delivery",
+)
 def webhooks_update(
     words: WebhookWord = None,
     url: UrlOpt = None,
@@ -399,7 +465,9 @@ def webhooks_update(
         output.emit(email_webhooks.update(client, project_id, webhook_id, changes, mailbox=mailbox), compact=True)
 
 
-@app.command("webhooks delete", example="run402 email webhooks delete WEBHOOK_ID")
+@app.command(
+    "webhooks delete", effect="destructive", auth="service_key", example="run402 email webhooks delete WEBHOOK_ID"
+)
 def webhooks_delete(words: WebhookWord = None, mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Delete a webhook. There is no confirmation; repeating it is fine."""
     webhook_id = _first(words, "webhook id", "email webhooks delete <webhook_id>")
@@ -408,7 +476,13 @@ def webhooks_delete(words: WebhookWord = None, mailbox: MailboxOpt = None, proje
         output.emit(email_webhooks.delete(client, project_id, webhook_id, mailbox=mailbox), compact=True)
 
 
-@app.command("webhooks deliveries", example="run402 email webhooks deliveries --status failed_permanent")
+@app.command(
+    "webhooks deliveries",
+    summary="List deliveries to webhooks.",
+    effect="read",
+    auth="service_key",
+    example="run402 email webhooks deliveries --status failed_permanent",
+)
 def webhooks_deliveries(
     status: Annotated[
         str | None,
@@ -429,7 +503,13 @@ def webhooks_deliveries(
         )
 
 
-@app.command("webhooks redrive", example="run402 email webhooks redrive DELIVERY_ID")
+@app.command(
+    "webhooks redrive",
+    summary="Queue a failed delivery again.",
+    effect="write",
+    auth="service_key",
+    example="run402 email webhooks redrive DELIVERY_ID",
+)
 def webhooks_redrive(
     words: Annotated[list[str] | None, typer.Argument(metavar="DELIVERY_ID", show_default=False)] = None,
     mailbox: MailboxOpt = None,

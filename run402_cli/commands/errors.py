@@ -37,6 +37,8 @@ class Watch:
 
 @app.command(
     "errors",
+    effect="read",
+    auth="service_key",
     example=[
         "run402 errors --since 1h --function hello",
         "run402 errors --new-in active --watch 10m --fail-on-new",

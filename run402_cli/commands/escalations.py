@@ -21,6 +21,9 @@ Escalation = Annotated[str, typer.Argument(metavar="ESCALATION_ID", show_default
 
 @app.command(
     "raise",
+    summary="Page a human.",
+    effect="write",
+    auth="principal",
     example=[
         'run402 escalations raise "The payment provider rejects our key" --severity high',
         'run402 escalations raise "May I drop table orders_old?" --wait --timeout-seconds 1800',
@@ -98,7 +101,13 @@ def _tell_outcome(answer: Any) -> None:
     output.notice(f"{_field(answer, 'escalation_id')} is {status} by {who}.")
 
 
-@app.command("list", example="run402 escalations list --status open | jq -r '.escalations[].reason'")
+@app.command(
+    "list",
+    summary="List escalations.",
+    effect="read",
+    auth="principal",
+    example="run402 escalations list --status open | jq -r '.escalations[].reason'",
+)
 def list_(
     status: Annotated[
         str | None, typer.Option("--status", metavar="STATE", help="open, acknowledged or resolved.")
@@ -118,7 +127,7 @@ def list_(
         output.emit(escalations.list_escalations(client, org_id, status=status, limit=count, cursor=cursor))
 
 
-@app.command("get", example="run402 escalations get ESCALATION_ID | jq .status")
+@app.command("get", effect="read", auth="principal", example="run402 escalations get ESCALATION_ID | jq .status")
 def get(
     escalation_id: Escalation,
     delivery: Annotated[bool, typer.Option("--delivery", help="With every attempt to reach a contact.")] = False,
@@ -130,7 +139,7 @@ def get(
         output.emit(escalations.get(client, org_of(client, org, project), escalation_id, delivery=delivery))
 
 
-@app.command("ack", example="run402 escalations ack ESCALATION_ID")
+@app.command("ack", effect="write", auth="principal", example="run402 escalations ack ESCALATION_ID")
 def ack(escalation_id: Escalation, project: ProjectOpt = None, org: OrgOpt = None) -> None:
     """Take an escalation over. For members of the organization."""
     with TerminalClient() as client:
@@ -141,7 +150,12 @@ def ack(escalation_id: Escalation, project: ProjectOpt = None, org: OrgOpt = Non
         output.emit(answer)
 
 
-@app.command("resolve", example='run402 escalations resolve ESCALATION_ID --note "Key replaced"')
+@app.command(
+    "resolve",
+    effect="write",
+    auth="principal",
+    example='run402 escalations resolve ESCALATION_ID --note "Key replaced"',
+)
 def resolve(
     escalation_id: Escalation,
     note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What was decided or done.")] = None,
@@ -156,14 +170,25 @@ def resolve(
 # -- contacts -----------------------------------------------------------------------------------------------------------
 
 
-@app.command("contacts list", example="run402 escalations contacts list")
+@app.command(
+    "contacts list",
+    summary="Who is paged.",
+    effect="read",
+    auth="principal",
+    example="run402 escalations contacts list",
+)
 def contacts_list(project: ProjectOpt = None, org: OrgOpt = None) -> None:
     """List who is paged, by level."""
     with TerminalClient() as client:
         output.emit(escalations.list_contacts(client, org_of(client, org, project)))
 
 
-@app.command("contacts add", example="run402 escalations contacts add ada@example.com --level 1 --name Ada")
+@app.command(
+    "contacts add",
+    effect="write",
+    auth="principal",
+    example="run402 escalations contacts add ada@example.com --level 1 --name Ada",
+)
 def contacts_add(
     email: Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)],
     level: Annotated[
@@ -181,7 +206,13 @@ def contacts_add(
         output.emit(answer)
 
 
-@app.command("contacts remove", example="run402 escalations contacts remove CONTACT_ID")
+@app.command(
+    "contacts remove",
+    summary="Remove somebody.",
+    effect="destructive",
+    auth="principal",
+    example="run402 escalations contacts remove CONTACT_ID",
+)
 def contacts_remove(
     contact_id: Annotated[str, typer.Argument(metavar="CONTACT_ID", show_default=False)],
     project: ProjectOpt = None,

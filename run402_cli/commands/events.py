@@ -17,7 +17,9 @@ from run402_cli.state.profile import current
 app = CommandGroup()
 
 
-@app.command("events", example="run402 events --limit 20 | jq -r '.events[].event_type'")
+@app.command(
+    "events", effect="read", auth="principal", example="run402 events --limit 20 | jq -r '.events[].event_type'"
+)
 def events(
     project: ProjectOpt = None,
     org: Annotated[

@@ -95,6 +95,10 @@ def _header_text(flag: str, value: str | None) -> str | None:
 
 @app.command(
     "deploy",
+    summary="Add or replace one function.",
+    effect="write",
+    auth=("principal", "anon_key"),
+    needed="--file",
     example=[
         "run402 functions deploy hello --file hello.ts | jq -r .url",
         "run402 functions deploy report --file report.js --deps zod@3,date-fns --schedule '0 6 * * *'",
@@ -154,7 +158,13 @@ def _release(client: Client, project_id: str, patch: dict[str, Any]) -> dict[str
     return engine.patch_functions(client, project_id, patch, command=this_command("run402 functions deploy"))
 
 
-@app.command("update", example="run402 functions update hello --timeout 20 --schedule '*/15 * * * *'")
+@app.command(
+    "update",
+    summary="Change schedule, timeout or memory.",
+    effect="write",
+    auth="service_key",
+    example="run402 functions update hello --timeout 20 --schedule '*/15 * * * *'",
+)
 def update(
     words: NameWord = None,
     schedule: Annotated[
@@ -183,7 +193,13 @@ def update(
         output.emit(functions.update(client, project_id, name, schedule=cron, timeout=seconds, memory=megabytes))
 
 
-@app.command("rebuild", example=["run402 functions rebuild hello", "run402 functions rebuild --all"])
+@app.command(
+    "rebuild",
+    summary="Bundle stored source on the current runtime.",
+    effect="write",
+    auth="principal",
+    example=["run402 functions rebuild hello", "run402 functions rebuild --all"],
+)
 def rebuild(
     words: NameWord = None,
     everything: Annotated[bool, typer.Option("--all", help="Every function of the project.")] = False,
@@ -202,7 +218,13 @@ def rebuild(
             output.emit(functions.rebuild(client, project_id, rest[0]))
 
 
-@app.command("list", example="run402 functions list | jq -r '.functions[].name'")
+@app.command(
+    "list",
+    summary="List deployed functions.",
+    effect="read",
+    auth="service_key",
+    example="run402 functions list | jq -r '.functions[].name'",
+)
 def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the deployed functions: address, runtime, limits, schedule, resolved dependencies."""
     project_id, rest = _words(words, project)
@@ -211,7 +233,7 @@ def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
         output.emit(functions.list_functions(client, project_id))
 
 
-@app.command("delete", example="run402 functions delete hello")
+@app.command("delete", effect="destructive", auth="service_key", example="run402 functions delete hello")
 def delete(words: NameWord = None, project: ProjectOpt = None) -> None:
     """Remove a function. There is no confirmation."""
     project_id, rest = _words(words, project)
@@ -225,6 +247,10 @@ def delete(words: NameWord = None, project: ProjectOpt = None) -> None:
 
 @app.command(
     "invoke",
+    summary="Call a function.",
+    effect="write",
+    auth=("service_key", "principal"),
+    passes_on=True,
     example=[
         'run402 functions invoke hello --body \'{"name":"Ada"}\' | jq .body',
         "run402 functions invoke hello --method GET --raw",
@@ -303,6 +329,9 @@ def _check_json(flag: str, text: str) -> None:
 
 @app.command(
     "logs",
+    summary="Recent log entries, or follow them.",
+    effect="read",
+    auth="service_key",
     example=["run402 functions logs hello --tail 100", "run402 functions logs hello --follow | jq -r .message"],
 )
 def logs(
@@ -389,6 +418,10 @@ def runs(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None)
 
 @app.command(
     "runs create",
+    summary="Create a durable run.",
+    effect="write",
+    auth="service_key",
+    needed=("--event-type", "--idempotency-key"),
     example=[
         "run402 functions runs create report --event-type report.daily --idempotency-key report-2026-03-15",
         "run402 functions runs create report --event-type e --idempotency-key k --delay 5m --max-attempts 3 --wait",
@@ -472,7 +505,13 @@ def _emit_run(client: Client, project_id: str, run: Any, waiting: function_runs.
     output.emit(run)
 
 
-@app.command("runs list", example="run402 functions runs list report --status failed --limit 20")
+@app.command(
+    "runs list",
+    summary="List the runs of a function.",
+    effect="read",
+    auth="service_key",
+    example="run402 functions runs list report --status failed --limit 20",
+)
 def runs_list(
     words: NameWord = None,
     status: Annotated[
@@ -509,7 +548,13 @@ def runs_list(
         )
 
 
-@app.command("runs get", example="run402 functions runs get fnrun_abc123 | jq .status")
+@app.command(
+    "runs get",
+    summary="Show one run.",
+    effect="read",
+    auth="service_key",
+    example="run402 functions runs get fnrun_abc123 | jq .status",
+)
 def runs_get(words: RunWord = None, project: ProjectOpt = None) -> None:
     """Show one run: status, attempts, last error, next actions."""
     project_id, rest = _words(words, project)
@@ -518,7 +563,13 @@ def runs_get(words: RunWord = None, project: ProjectOpt = None) -> None:
         output.emit(function_runs.get(client, project_id, run_id))
 
 
-@app.command("runs logs", example="run402 functions runs logs fnrun_abc123 --tail 200")
+@app.command(
+    "runs logs",
+    summary="Log entries of one run.",
+    effect="read",
+    auth="service_key",
+    example="run402 functions runs logs fnrun_abc123 --tail 200",
+)
 def runs_logs(words: RunWord = None, tail: TailOpt = None, since: SinceOpt = None, project: ProjectOpt = None) -> None:
     """Show the log entries of one run, over all of its attempts."""
     project_id, rest = _words(words, project)
@@ -528,7 +579,7 @@ def runs_logs(words: RunWord = None, tail: TailOpt = None, since: SinceOpt = Non
         output.emit(function_runs.logs(client, project_id, run_id, tail=count, since=_typed("--since", since)))
 
 
-@app.command("runs cancel", example="run402 functions runs cancel fnrun_abc123")
+@app.command("runs cancel", effect="write", auth="service_key", example="run402 functions runs cancel fnrun_abc123")
 def runs_cancel(words: RunWord = None, project: ProjectOpt = None) -> None:
     """Cancel a scheduled or queued run."""
     project_id, rest = _words(words, project)
@@ -537,7 +588,9 @@ def runs_cancel(words: RunWord = None, project: ProjectOpt = None) -> None:
         output.emit(function_runs.cancel(client, project_id, run_id))
 
 
-@app.command("runs redrive", example="run402 functions runs redrive fnrun_abc123 --wait")
+@app.command(
+    "runs redrive", effect="write", auth="service_key", example="run402 functions runs redrive fnrun_abc123 --wait"
+)
 def runs_redrive(
     words: RunWord = None,
     retry_preset: PresetOpt = None,

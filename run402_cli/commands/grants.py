@@ -18,6 +18,9 @@ app = CommandGroup()
 
 @app.command(
     "create",
+    summary="Grant one capability to a wallet.",
+    effect="write",
+    auth="principal",
     example=[
         "run402 grants create 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --capability deploy",
         "run402 grants create 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --capability deploy --expires 2030-01-01T00:00:00Z",
@@ -56,7 +59,13 @@ def create(
         output.emit(grants.create(client, project_id, rest[0], rest[1], limits=limits))
 
 
-@app.command("revoke", example="run402 grants revoke GRANT_ID")
+@app.command(
+    "revoke",
+    summary="Take a grant back.",
+    effect="destructive",
+    auth="principal",
+    example="run402 grants revoke GRANT_ID",
+)
 def revoke(
     words: Annotated[list[str] | None, typer.Argument(metavar="GRANT_ID", show_default=False)] = None,
     project: ProjectOpt = None,

@@ -22,6 +22,10 @@ _SOURCES = ["--event-file", "--event-stdin"]
 
 @app.command(
     "link nostr begin",
+    summary="Sign a challenge and print the text to publish.",
+    effect="write",
+    auth="wallet",
+    needed=("--pubkey", "--visibility"),
     example="run402 identity link nostr begin --pubkey npub1... --visibility public | jq -r .proof_content",
 )
 def begin(
@@ -61,7 +65,13 @@ def _public(typed: str) -> list[str]:
     return secrecy.CommandLine(as_typed.words()).with_word(typed, "public")
 
 
-@app.command("link nostr complete", example="run402 identity link nostr complete --event-file event.json")
+@app.command(
+    "link nostr complete",
+    summary="Send the signed public event.",
+    effect="write",
+    auth="wallet",
+    example="run402 identity link nostr complete --event-file event.json",
+)
 def complete(
     event_file: Annotated[
         str | None, typer.Option("--event-file", metavar="PATH", help="The signed public event, JSON; - is stdin.")
@@ -104,21 +114,33 @@ def _event_text(name: str | None) -> str:
         ) from None
 
 
-@app.command("link list", example="run402 identity link list | jq -r '.identity_links[].display_subject'")
+@app.command(
+    "link list",
+    summary="List your links.",
+    effect="read",
+    auth="principal",
+    example="run402 identity link list | jq -r '.identity_links[].display_subject'",
+)
 def list_() -> None:
     """List the links of the active identity."""
     with TerminalClient() as client:
         output.emit(identity.list_links(client))
 
 
-@app.command("link show", example="run402 identity link show IDENTITY_LINK_ID")
+@app.command(
+    "link show",
+    summary="The public proof of a link.",
+    effect="read",
+    auth=(),
+    example="run402 identity link show IDENTITY_LINK_ID",
+)
 def show(identity_link_id: Link) -> None:
     """Show the public proof of a link. Needs no wallet."""
     with TerminalClient() as client:
         output.emit(identity.show(client, identity_link_id))
 
 
-@app.command("link revoke", example="run402 identity link revoke IDENTITY_LINK_ID")
+@app.command("link revoke", effect="destructive", auth="wallet", example="run402 identity link revoke IDENTITY_LINK_ID")
 def revoke(identity_link_id: Link) -> None:
     """Revoke a link. What was published stays public; the proof says that it is revoked."""
     with TerminalClient() as client:

@@ -18,7 +18,12 @@ app = CommandGroup()
 
 
 @app.command(
-    "generate", example='run402 image generate "a cat reading a newspaper" --aspect landscape --output cat.png'
+    "generate",
+    summary="Generate an image from a prompt.",
+    effect="write",
+    auth="principal",
+    spends=True,
+    example='run402 image generate "a cat reading a newspaper" --aspect landscape --output cat.png',
 )
 def generate(
     words: Annotated[list[str] | None, typer.Argument(metavar="PROMPT", show_default=False)] = None,

@@ -17,7 +17,9 @@ app = CommandGroup()
 _RAILS = ("x402", "mpp")
 
 
-@app.command("init", example=["run402 init", "run402 init --api-base http://127.0.0.1:4020"])
+@app.command(
+    "init", effect="write", auth="principal", example=["run402 init", "run402 init --api-base http://127.0.0.1:4020"]
+)
 def init(
     rail: Annotated[
         str | None, typer.Argument(metavar="[RAIL]", help="How the wallet pays: x402 (default) or mpp.")

@@ -35,7 +35,11 @@ def _job(job_id: str | None, what: str) -> str:
 
 
 @app.command(
-    "submit", example=["run402 jobs submit --file job.json | jq -r .job_id", "run402 jobs submit --stdin < job.json"]
+    "submit",
+    summary="Submit a job.",
+    effect="write",
+    auth="service_key",
+    example=["run402 jobs submit --file job.json | jq -r .job_id", "run402 jobs submit --stdin < job.json"],
 )
 def submit(
     file: Annotated[
@@ -80,7 +84,9 @@ def _document(data: bytes, source: str) -> Any:
         ) from exc
 
 
-@app.command("get", example="run402 jobs get job_123 | jq .status")
+@app.command(
+    "get", summary="Show one job.", effect="read", auth="service_key", example="run402 jobs get job_123 | jq .status"
+)
 def get(job_id: JobWord = None, project: ProjectOpt = None) -> None:
     """Show one job: status, times, artifacts, cost (millionths of a US dollar), error."""
     project_id = resolve_project(current(), project)
@@ -89,7 +95,13 @@ def get(job_id: JobWord = None, project: ProjectOpt = None) -> None:
         output.emit(jobs.get(client, project_id, checked))
 
 
-@app.command("logs", example="run402 jobs logs job_123 --tail 200")
+@app.command(
+    "logs",
+    summary="What the job's runner wrote.",
+    effect="read",
+    auth="service_key",
+    example="run402 jobs logs job_123 --tail 200",
+)
 def logs(
     job_id: JobWord = None,
     tail: Annotated[
@@ -114,7 +126,7 @@ def _since(text: str | None) -> str | None:
     return None if moment is None else instants.iso(moment)
 
 
-@app.command("cancel", example="run402 jobs cancel job_123")
+@app.command("cancel", effect="destructive", auth="service_key", example="run402 jobs cancel job_123")
 def cancel(job_id: JobWord = None, project: ProjectOpt = None) -> None:
     """Cancel a queued or running job."""
     project_id = resolve_project(current(), project)
@@ -123,7 +135,13 @@ def cancel(job_id: JobWord = None, project: ProjectOpt = None) -> None:
         output.emit(jobs.cancel(client, project_id, checked))
 
 
-@app.command("purge", example="run402 jobs purge --project prj_123")
+@app.command(
+    "purge",
+    summary="Delete every job record of the project.",
+    effect="destructive",
+    auth="service_key",
+    example="run402 jobs purge --project prj_123",
+)
 def purge(project: ProjectOpt = None) -> None:
     """Delete every job record of the project; running jobs are ended first. There is no confirmation."""
     project_id = resolve_project(current(), project)
@@ -131,7 +149,13 @@ def purge(project: ProjectOpt = None) -> None:
         output.emit(jobs.purge(client, project_id))
 
 
-@app.command("artifacts get", example="run402 jobs artifacts get job_123 --file result.json --output ./result.json")
+@app.command(
+    "artifacts get",
+    effect="write",
+    auth="service_key",
+    needed="--output",
+    example="run402 jobs artifacts get job_123 --file result.json --output ./result.json",
+)
 def artifacts_get(
     words: Annotated[list[str] | None, typer.Argument(metavar="JOB_ID", show_default=False)] = None,
     file: Annotated[

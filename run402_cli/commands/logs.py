@@ -22,7 +22,13 @@ _TAIL = re.compile(r"\d{1,4}", re.ASCII)
 _MAX_TAIL = 1000
 
 
-@app.command("logs", example="run402 logs --request-id req_abc123 --project prj_123 | jq -r '.entries[].message'")
+@app.command(
+    "logs",
+    effect="read",
+    auth="service_key",
+    needed="--request-id",
+    example="run402 logs --request-id req_abc123 --project prj_123 | jq -r '.entries[].message'",
+)
 def logs(
     request_id: Annotated[
         str | None, typer.Option("--request-id", metavar="ID", help="req_..., as a failed call reports it.")

@@ -11,7 +11,12 @@ from run402_cli.errors import EnvironmentFault
 app = CommandGroup()
 
 
-@app.command("mcp", example=["run402 mcp", "claude mcp add run402 -- run402 mcp"])
+@app.command(
+    "mcp",
+    effect="write",
+    auth=("principal", "service_key", "anon_key"),
+    example=["run402 mcp", "claude mcp add run402 -- run402 mcp"],
+)
 def mcp() -> None:
     """Serve the tools of Run402 over stdin and stdout (MCP), until stdin ends. An agent's client starts it.
 

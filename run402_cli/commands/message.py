@@ -14,7 +14,13 @@ from run402_cli.services.terminal import TerminalClient
 app = CommandGroup()
 
 
-@app.command("send", example='run402 message send "The plan of op_123 never ends"')
+@app.command(
+    "send",
+    summary="Send one text message.",
+    effect="write",
+    auth="principal",
+    example='run402 message send "The plan of op_123 never ends"',
+)
 def send(words: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", show_default=False)] = None) -> None:
     """Send one text message, at most 8192 bytes; several words are joined with spaces."""
     text = " ".join(words or [])

@@ -25,7 +25,13 @@ _NUMBERS = ("digest_day_of_week", "digest_hour_utc")
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 
-@app.command("list", example="run402 notifications list --type lease.expiring --limit 20")
+@app.command(
+    "list",
+    summary="List notifications.",
+    effect="read",
+    auth="principal",
+    example="run402 notifications list --type lease.expiring --limit 20",
+)
 def list_(
     type_: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only this event type.")] = None,
     since: Annotated[
@@ -44,7 +50,9 @@ def list_(
         output.emit(notifications.list_notifications(client, type=type_, since=start, limit=count, after=after))
 
 
-@app.command("get", example="run402 notifications get NOTIFICATION_ID | jq .delivery_status")
+@app.command(
+    "get", effect="read", auth="principal", example="run402 notifications get NOTIFICATION_ID | jq .delivery_status"
+)
 def get(notification_id: Annotated[str, typer.Argument(metavar="NOTIFICATION_ID", show_default=False)]) -> None:
     """Show one notification."""
     with TerminalClient() as client:
@@ -52,7 +60,9 @@ def get(notification_id: Annotated[str, typer.Argument(metavar="NOTIFICATION_ID"
         output.emit(notifications.get(client, notification_id))
 
 
-@app.command("preferences", example="run402 notifications preferences | jq .digest_cadence")
+@app.command(
+    "preferences", effect="read", auth="principal", example="run402 notifications preferences | jq .digest_cadence"
+)
 def preferences(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
     """Show the preferences."""
     if words and words[0] == "set":
@@ -68,6 +78,9 @@ def preferences(words: Annotated[list[str] | None, typer.Argument(hidden=True)] 
 
 @app.command(
     "preferences set",
+    summary="Change preferences.",
+    effect="write",
+    auth="principal",
     example=[
         "run402 notifications preferences set digest_cadence=weekly digest_day_of_week=1",
         "run402 notifications preferences set webhook_url=https://example.com/hook",
@@ -95,7 +108,13 @@ def _pair(text: str) -> tuple[str, Any]:
     return key, None if key == "webhook_url" and value in ("", "null") else value
 
 
-@app.command("test", example="run402 notifications test --source platform")
+@app.command(
+    "test",
+    summary="Send a test notification.",
+    effect="write",
+    auth="principal",
+    example="run402 notifications test --source platform",
+)
 def test(
     source: SourceOpt = None,
     type_: Annotated[
@@ -142,7 +161,13 @@ def _action(context: typer.Context, words: list[str] | None, name: str, actions:
     raise needs_action(context, actions)
 
 
-@app.command("channels connect", example="run402 notifications channels connect telegram --label phone")
+@app.command(
+    "channels connect",
+    summary="Bind a Telegram chat and wait for the tap.",
+    effect="write",
+    auth="principal",
+    example="run402 notifications channels connect telegram --label phone",
+)
 def channels_connect(
     words: Annotated[list[str] | None, typer.Argument(metavar="telegram", show_default=False)] = None,
     label: Annotated[
@@ -186,7 +211,13 @@ def _tell_links(started: dict[str, Any]) -> None:
     output.notice(f"The link works until {browser.printable(started.get('code_expires_at') or 'it is used')}.")
 
 
-@app.command("channels list", example="run402 notifications channels list | jq .telegram")
+@app.command(
+    "channels list",
+    summary="List channels.",
+    effect="read",
+    auth="principal",
+    example="run402 notifications channels list | jq .telegram",
+)
 def channels_list() -> None:
     """List e-mail, webhook and Telegram channels."""
     with TerminalClient() as client:
@@ -194,7 +225,9 @@ def channels_list() -> None:
         output.emit(notifications.channels(client))
 
 
-@app.command("channels revoke", example="run402 notifications channels revoke BINDING_ID")
+@app.command(
+    "channels revoke", effect="destructive", auth="principal", example="run402 notifications channels revoke BINDING_ID"
+)
 def channels_revoke(binding_id: Annotated[str, typer.Argument(metavar="BINDING_ID", show_default=False)]) -> None:
     """Revoke a Telegram binding."""
     with TerminalClient() as client:
@@ -206,7 +239,12 @@ def channels_revoke(binding_id: Annotated[str, typer.Argument(metavar="BINDING_I
 
 
 @app.command(
-    "rules add", example="run402 notifications rules add --binding BINDING_ID --source platform --type lease.expiring"
+    "rules add",
+    summary="Route events to a Telegram binding.",
+    effect="write",
+    auth="principal",
+    needed="--binding",
+    example="run402 notifications rules add --binding BINDING_ID --source platform --type lease.expiring",
 )
 def rules_add(
     binding: Annotated[
@@ -236,7 +274,13 @@ def _items(text: str | None) -> list[str] | None:
     return None if text is None else comma_separated(text)
 
 
-@app.command("rules list", example="run402 notifications rules list | jq -r '.rules[].id'")
+@app.command(
+    "rules list",
+    summary="List rules.",
+    effect="read",
+    auth="principal",
+    example="run402 notifications rules list | jq -r '.rules[].id'",
+)
 def rules_list() -> None:
     """List the rules, newest first."""
     with TerminalClient() as client:
@@ -244,7 +288,7 @@ def rules_list() -> None:
         output.emit(notifications.rules(client))
 
 
-@app.command("rules rm", example="run402 notifications rules rm RULE_ID")
+@app.command("rules rm", effect="destructive", auth="principal", example="run402 notifications rules rm RULE_ID")
 def rules_rm(rule_id: Annotated[str, typer.Argument(metavar="RULE_ID", show_default=False)]) -> None:
     """Delete a rule."""
     with TerminalClient() as client:

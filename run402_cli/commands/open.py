@@ -16,7 +16,12 @@ from run402_cli.services.terminal import TerminalClient
 app = CommandGroup()
 
 
-@app.command("open", example=["run402 open", "run402 open --project prj_1a2b3c4d5e6f7a8b", "run402 open --jq .url -r"])
+@app.command(
+    "open",
+    effect="read",
+    auth=(),
+    example=["run402 open", "run402 open --project prj_1a2b3c4d5e6f7a8b", "run402 open --jq .url -r"],
+)
 def open_console(
     project: Annotated[
         str | None,

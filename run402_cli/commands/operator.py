@@ -20,7 +20,13 @@ NoOpenOpt = Annotated[bool, typer.Option("--no-open", help="Only print the addre
 _FLAGS = {"org_id": "--org", "project_id": "--project"}
 
 
-@app.command("login", example=["run402 operator login", "run402 operator login --loopback"])
+@app.command(
+    "login",
+    summary="Sign a human in, read-only or with --loopback to write.",
+    effect="write",
+    auth=(),
+    example=["run402 operator login", "run402 operator login --loopback"],
+)
 def login(
     device: Annotated[
         bool, typer.Option("--device", help="Read-only, with a code for any device: the default.")
@@ -75,14 +81,26 @@ def _text(value: Any, key: str) -> str:
     return browser.printable((value.get(key) if isinstance(value, dict) else None) or "")
 
 
-@app.command("overview", example="run402 operator overview | jq .rollup")
+@app.command(
+    "overview",
+    summary="Everything that the signed-in address owns.",
+    effect="read",
+    auth="operator_session",
+    example="run402 operator overview | jq .rollup",
+)
 def overview() -> None:
     """Everything that the signed-in e-mail address owns, over all of its wallets."""
     with TerminalClient() as client:
         output.emit(operator.overview(client))
 
 
-@app.command("whoami", example="run402 operator whoami | jq .logged_in")
+@app.command(
+    "whoami",
+    summary="The sessions cached here.",
+    effect="read",
+    auth=(),
+    example="run402 operator whoami | jq .logged_in",
+)
 def whoami() -> None:
     """Show the sessions cached here, without a request."""
     view = operator.whoami()
@@ -91,7 +109,13 @@ def whoami() -> None:
         raise Verdict(1, "Nobody is signed in here.", advice.command("operator", "login"))
 
 
-@app.command("logout", example="run402 operator logout")
+@app.command(
+    "logout",
+    summary="Revoke and forget the sessions.",
+    effect="write",
+    auth="operator_session",
+    example="run402 operator logout",
+)
 def logout() -> None:
     """Revoke the read session and forget all sessions and approvals cached here."""
     with TerminalClient() as client:
@@ -100,6 +124,9 @@ def logout() -> None:
 
 @app.command(
     "claim-wallet-org",
+    summary="Take over the organization of the active wallet.",
+    effect="write",
+    auth="control_plane_session",
     example=["run402 operator claim-wallet-org", 'run402 operator claim-wallet-org --org ORG_ID --name "Acme"'],
 )
 def claim_wallet_org(
@@ -114,7 +141,13 @@ def claim_wallet_org(
 
 
 @app.command("write-auth", example="run402 operator approve --action project.deploy --project prj_123", hidden=True)
-@app.command("approve", example="run402 operator approve --action project.deploy --project prj_123")
+@app.command(
+    "approve",
+    summary="Approve one kind of write with a passkey.",
+    effect="write",
+    auth="control_plane_session",
+    example="run402 operator approve --action project.deploy --project prj_123",
+)
 def approve(
     action: Annotated[
         str | None, typer.Option("--action", metavar="ACTION", help=f"One of {', '.join(operator.ACTIONS)}.")
@@ -155,7 +188,13 @@ def _target(action: str | None, given: dict[str, str | None]) -> dict[str, str]:
     return {key: value}
 
 
-@app.command("status", example="run402 operator status | jq .approvals")
+@app.command(
+    "status",
+    summary="The browser login and the approvals cached here.",
+    effect="read",
+    auth=(),
+    example="run402 operator status | jq .approvals",
+)
 def status() -> None:
     """The browser login and the approvals cached here, without a request."""
     view = operator.status()

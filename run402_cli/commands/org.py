@@ -40,7 +40,13 @@ def _org_and_value(words: list[str] | None, value: str | None, what: str, usage:
     return given[0], filled[1]
 
 
-@app.command("create", example='run402 org create --name "Acme"')
+@app.command(
+    "create",
+    summary="Create an organization.",
+    effect="write",
+    auth="principal",
+    example='run402 org create --name "Acme"',
+)
 def create(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Display name.")] = None,
 ) -> None:
@@ -49,21 +55,34 @@ def create(
         output.emit(org.create(client, name=name))
 
 
-@app.command("list", example="run402 org list | jq -r '.orgs[].org_id'")
+@app.command(
+    "list",
+    summary="List your organizations.",
+    effect="read",
+    auth="principal",
+    example="run402 org list | jq -r '.orgs[].org_id'",
+)
 def list_() -> None:
     """List the organizations that you belong to, with your role in each."""
     with TerminalClient() as client:
         output.emit(org.list_orgs(client))
 
 
-@app.command("get", example="run402 org get ORG_ID | jq .role")
+@app.command(
+    "get", summary="Show one organization.", effect="read", auth="principal", example="run402 org get ORG_ID | jq .role"
+)
 def get(org_id: Org) -> None:
     """Show one organization: name, tier, lease, your role."""
     with TerminalClient() as client:
         output.emit(org.get(client, org_id))
 
 
-@app.command("rename", example=['run402 org rename ORG_ID --name "Acme Ltd"', "run402 org rename ORG_ID --clear"])
+@app.command(
+    "rename",
+    effect="write",
+    auth="principal",
+    example=['run402 org rename ORG_ID --name "Acme Ltd"', "run402 org rename ORG_ID --clear"],
+)
 def rename(
     words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID", show_default=False)] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The new display name.")] = None,
@@ -91,6 +110,9 @@ def _changed(
 
 @app.command(
     "payout-wallet",
+    summary="Set or clear the wallet that priced routes pay to.",
+    effect="write",
+    auth="principal",
     example=[
         "run402 org payout-wallet ORG_ID 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
         "run402 org payout-wallet ORG_ID --clear",
@@ -110,14 +132,22 @@ def payout_wallet(
         output.emit(org.set_payout_wallet(client, org_id, value))
 
 
-@app.command("whoami", example="run402 org whoami | jq .principal.id")
+@app.command(
+    "whoami",
+    summary="Who the gateway takes you for.",
+    effect="read",
+    auth="principal",
+    example="run402 org whoami | jq .principal.id",
+)
 def whoami() -> None:
     """Who the gateway takes you for: principal, memberships, linked identities."""
     with TerminalClient() as client:
         output.emit(org.whoami(client))
 
 
-@app.command("audit", example="run402 org audit ORG_ID --limit 50")
+@app.command(
+    "audit", summary="Who changed what.", effect="read", auth="principal", example="run402 org audit ORG_ID --limit 50"
+)
 def audit(
     org_id: Org,
     limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="1 to 1000.")] = None,
@@ -156,7 +186,9 @@ def _action(context: typer.Context, words: list[str] | None, actions: tuple[str,
     raise needs_action(context, actions, advice.Blank("org_id"))
 
 
-@app.command("member list", example="run402 org member list ORG_ID")
+@app.command(
+    "member list", summary="List members.", effect="read", auth="principal", example="run402 org member list ORG_ID"
+)
 @app.command("members list", example="run402 org members list ORG_ID", hidden=True)
 def member_list(org_id: Org) -> None:
     """List the members of an organization with their roles."""
@@ -165,7 +197,10 @@ def member_list(org_id: Org) -> None:
 
 
 @app.command(
-    "member add", example="run402 org member add ORG_ID 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --role developer"
+    "member add",
+    effect="write",
+    auth="principal",
+    example="run402 org member add ORG_ID 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --role developer",
 )
 @app.command("members add", example="run402 org members add ORG_ID ADDRESS", hidden=True)
 def member_add(
@@ -181,7 +216,13 @@ def member_add(
         output.emit(org.add_member(client, org_id, address, role=role))
 
 
-@app.command("member role", example="run402 org member role ORG_ID --principal PRINCIPAL_ID --role viewer")
+@app.command(
+    "member role",
+    summary="Change a member's role.",
+    effect="write",
+    auth="principal",
+    example="run402 org member role ORG_ID --principal PRINCIPAL_ID --role viewer",
+)
 @app.command("members role", example="run402 org members role ORG_ID PRINCIPAL_ID viewer", hidden=True)
 def member_role(
     words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID", show_default=False)] = None,
@@ -203,7 +244,13 @@ def member_role(
         output.emit(org.change_role(client, given[0], who, what))
 
 
-@app.command("member rm", example="run402 org member rm ORG_ID --principal PRINCIPAL_ID")
+@app.command(
+    "member rm",
+    summary="Remove a member.",
+    effect="destructive",
+    auth="principal",
+    example="run402 org member rm ORG_ID --principal PRINCIPAL_ID",
+)
 @app.command("members rm", example="run402 org members rm ORG_ID PRINCIPAL_ID", hidden=True)
 def member_rm(words: PrincipalWords = None, principal: PrincipalOpt = None) -> None:
     """Remove a member at once. For owners; the last owner cannot be removed."""
@@ -216,7 +263,13 @@ def member_rm(words: PrincipalWords = None, principal: PrincipalOpt = None) -> N
 # -- invites ------------------------------------------------------------------------------------------------------------
 
 
-@app.command("invite list", example="run402 org invite list ORG_ID")
+@app.command(
+    "invite list",
+    summary="List open invites.",
+    effect="read",
+    auth="principal",
+    example="run402 org invite list ORG_ID",
+)
 @app.command("invites list", example="run402 org invites list ORG_ID", hidden=True)
 def invite_list(org_id: Org) -> None:
     """List the invites that are still open."""
@@ -224,7 +277,12 @@ def invite_list(org_id: Org) -> None:
         output.emit(org.list_invites(client, org_id))
 
 
-@app.command("invite create", example="run402 org invite create ORG_ID --email ada@example.com --role developer")
+@app.command(
+    "invite create",
+    effect="write",
+    auth="principal",
+    example="run402 org invite create ORG_ID --email ada@example.com --role developer",
+)
 @app.command("invites create", example="run402 org invites create ORG_ID ada@example.com", hidden=True)
 def invite_create(
     words: Annotated[list[str] | None, typer.Argument(metavar="ORG_ID", show_default=False)] = None,
@@ -244,7 +302,13 @@ def invite_create(
         output.emit(org.invite(client, org_id, address, role=role, ttl_hours=hours))
 
 
-@app.command("invite rm", example="run402 org invite rm ORG_ID --principal PRINCIPAL_ID")
+@app.command(
+    "invite rm",
+    summary="Take an invite back.",
+    effect="destructive",
+    auth="principal",
+    example="run402 org invite rm ORG_ID --principal PRINCIPAL_ID",
+)
 @app.command("invites rm", example="run402 org invites rm ORG_ID PRINCIPAL_ID", hidden=True)
 def invite_rm(words: PrincipalWords = None, principal: PrincipalOpt = None) -> None:
     """Take an open invite back."""

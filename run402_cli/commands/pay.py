@@ -21,6 +21,10 @@ _METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
 
 @app.command(
     "pay",
+    effect="write",
+    auth=(),
+    spends=True,
+    passes_on=True,
     example=[
         "run402 pay https://seller.example/report --max-usd 0.05",
         "run402 pay https://seller.example/ask --method POST --body '{\"q\":1}' --idempotency-key order-17",

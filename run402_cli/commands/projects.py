@@ -83,7 +83,9 @@ def _only_project(project: str | None, words: list[str] | None) -> str:
 # -- inventory ----------------------------------------------------------------------------------------------------------
 
 
-@app.command("quote", example="run402 projects quote | jq .tiers")
+@app.command(
+    "quote", summary="Tier prices and limits.", effect="read", auth=(), example="run402 projects quote | jq .tiers"
+)
 def quote() -> None:
     """Prices and limits of the tiers. Free, needs no wallet."""
     with TerminalClient() as client:
@@ -92,6 +94,10 @@ def quote() -> None:
 
 @app.command(
     "provision",
+    summary="Create a project, cache its keys, make it active.",
+    effect="write",
+    auth="principal",
+    reveals=True,
     example=[
         "run402 projects provision --name my-app",
         "run402 projects provision --name my-app --fields project_id,anon_key",
@@ -154,7 +160,13 @@ def _check_name(name: str | None) -> None:
     )
 
 
-@app.command("use", example="run402 projects use prj_123")
+@app.command(
+    "use",
+    summary="Make a project the active one.",
+    effect="write",
+    auth="principal",
+    example="run402 projects use prj_123",
+)
 def use(words: UsedProject = None) -> None:
     """Check a project, given its id, on the server and make it the active one. Needs no cached keys."""
     if not words:
@@ -166,7 +178,13 @@ def use(words: UsedProject = None) -> None:
         output.emit(projects.use(client, words[0]), compact=True)
 
 
-@app.command("list", example="run402 projects list | jq -r '.projects[].project_id'")
+@app.command(
+    "list",
+    summary="List projects on the server.",
+    effect="read",
+    auth="principal",
+    example="run402 projects list | jq -r '.projects[].project_id'",
+)
 def list_(
     org: Annotated[str | None, typer.Option("--org", metavar="ID", help="Only this organization.")] = None,
     everything: Annotated[
@@ -181,7 +199,11 @@ def list_(
 
 
 @app.command(
-    "get", example=["run402 projects get | jq .usage", "run402 projects get --fields project_id,name,tier,status"]
+    "get",
+    summary="Read one project.",
+    effect="read",
+    auth="principal",
+    example=["run402 projects get | jq .usage", "run402 projects get --fields project_id,name,tier,status"],
 )
 def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Read one project: name, organization, tier, status, site, usage. No secrets, and no cached keys needed."""
@@ -192,6 +214,9 @@ def get(words: ProjectWord = None, project: ProjectOpt = None) -> None:
 
 @app.command(
     "current",
+    summary="The active project, checked on the server.",
+    effect="read",
+    auth="principal",
     example=[
         "run402 projects current | jq .validation.ok",
         "run402 projects current --fields active_project_id,validation.ok",
@@ -203,7 +228,14 @@ def current_() -> None:
         output.emit(projects.current(client))
 
 
-@app.command("rename", example='run402 projects rename --name "New name"')
+@app.command(
+    "rename",
+    summary="Change a project's display name.",
+    effect="write",
+    auth="principal",
+    needed="--name",
+    example='run402 projects rename --name "New name"',
+)
 def rename(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -218,7 +250,13 @@ def rename(
         output.emit(projects.rename(client, project_id, name))
 
 
-@app.command("tenant-payments", example="run402 projects tenant-payments --status settled --limit 20")
+@app.command(
+    "tenant-payments",
+    summary="Payments received on priced routes.",
+    effect="read",
+    auth="principal",
+    example="run402 projects tenant-payments --status settled --limit 20",
+)
 def tenant_payments(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -241,7 +279,13 @@ def tenant_payments(
         output.emit(projects.tenant_payments(client, project_id, limit=count, after=after, status=status))
 
 
-@app.command("costs", example="run402 projects costs --window 7d")
+@app.command(
+    "costs",
+    summary="Revenue and cost of a project (platform admins).",
+    effect="read",
+    auth="admin",
+    example="run402 projects costs --window 7d",
+)
 def costs(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -255,7 +299,13 @@ def costs(
         output.emit(projects.costs(client, project_id, window=window))
 
 
-@app.command("usage", example="run402 projects usage")
+@app.command(
+    "usage",
+    summary="API calls and storage against the limits.",
+    effect="read",
+    auth="service_key",
+    example="run402 projects usage",
+)
 def usage(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """API calls and storage of a project against its limits."""
     project_id = _only_project(project, words)
@@ -268,6 +318,10 @@ def usage(words: ProjectWord = None, project: ProjectOpt = None) -> None:
 
 @app.command(
     "sql",
+    summary="Run SQL with the service key.",
+    effect="destructive",
+    auth="service_key",
+    passes_on=True,
     example=[
         'run402 projects sql "select count(*) from items"',
         "run402 projects sql 'select * from items where id = $1' --params '[7]'",
@@ -344,6 +398,10 @@ def _check_utf8(what: str, text: str) -> None:
 
 @app.command(
     "rest",
+    summary="Read or write a table through REST.",
+    effect="destructive",
+    auth=("anon_key", "service_key"),
+    passes_on=True,
     example=[
         'run402 projects rest items --query "select=id,title&order=id.desc&limit=10"',
         'run402 projects rest items --method POST --body \'{"title":"hello"}\'',
@@ -437,7 +495,13 @@ def _rest_body(method: str, body: str | None, body_file: str | None) -> str | No
     return text
 
 
-@app.command("schema", example="run402 projects schema | jq '.tables[].name'")
+@app.command(
+    "schema",
+    summary="Tables, columns, constraints and policies.",
+    effect="read",
+    auth="service_key",
+    example="run402 projects schema | jq '.tables[].name'",
+)
 def schema(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """Tables of a project with columns, constraints, and row-level security policies."""
     project_id = _only_project(project, words)
@@ -448,7 +512,13 @@ def schema(words: ProjectWord = None, project: ProjectOpt = None) -> None:
 # -- expose -------------------------------------------------------------------------------------------------------------
 
 
-@app.command("apply-expose", example="run402 projects apply-expose --file expose.json")
+@app.command(
+    "apply-expose",
+    summary="Apply an expose manifest.",
+    effect="write",
+    auth="service_key",
+    example="run402 projects apply-expose --file expose.json",
+)
 def apply_expose(words: ManifestWord = None, project: ProjectOpt = None, file: FileOpt = None) -> None:
     """Apply an expose manifest: which tables, views and functions REST may reach, and for whom.
 
@@ -478,7 +548,11 @@ def _manifest(text: str) -> Any:
 
 
 @app.command(
-    "validate-expose", example="run402 projects validate-expose --file expose.json --migration-file schema.sql"
+    "validate-expose",
+    summary="Check an expose manifest without applying it.",
+    effect="read",
+    auth=("service_key", "principal"),
+    example="run402 projects validate-expose --file expose.json --migration-file schema.sql",
 )
 def validate_expose(
     words: ManifestWord = None,
@@ -539,7 +613,13 @@ def _piped_manifest() -> str:
     return decode_text("stdin", "-", data)
 
 
-@app.command("get-expose", example="run402 projects get-expose | jq .manifest")
+@app.command(
+    "get-expose",
+    summary="The expose manifest in force.",
+    effect="read",
+    auth="service_key",
+    example="run402 projects get-expose | jq .manifest",
+)
 def get_expose(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """The expose manifest in force: the last one applied, or one rebuilt from the live database."""
     project_id = _only_project(project, words)
@@ -558,7 +638,13 @@ def _email(words: list[str], usage: str) -> str:
     return rest[0]
 
 
-@app.command("promote-user", example="run402 projects promote-user ada@example.com")
+@app.command(
+    "promote-user",
+    summary="Give a user the project_admin role.",
+    effect="write",
+    auth="service_key",
+    example="run402 projects promote-user ada@example.com",
+)
 def promote_user(words: EmailWord = None, project: ProjectOpt = None) -> None:
     """Give a user of the project, named by e-mail address, the role project_admin."""
     email = _email(words or [], "run402 projects promote-user <email>")
@@ -567,7 +653,13 @@ def promote_user(words: EmailWord = None, project: ProjectOpt = None) -> None:
         output.emit(projects.promote_user(client, project_id, email), compact=True)
 
 
-@app.command("demote-user", example="run402 projects demote-user ada@example.com")
+@app.command(
+    "demote-user",
+    summary="Take the project_admin role away.",
+    effect="write",
+    auth="service_key",
+    example="run402 projects demote-user ada@example.com",
+)
 def demote_user(words: EmailWord = None, project: ProjectOpt = None) -> None:
     """Take the role project_admin away from a user of the project."""
     email = _email(words or [], "run402 projects demote-user <email>")
@@ -576,7 +668,13 @@ def demote_user(words: EmailWord = None, project: ProjectOpt = None) -> None:
         output.emit(projects.demote_user(client, project_id, email), compact=True)
 
 
-@app.command("delete", example="run402 projects delete --project prj_123 --confirm")
+@app.command(
+    "delete",
+    summary="Delete a project and everything in it.",
+    effect="destructive",
+    auth="service_key",
+    example="run402 projects delete --project prj_123 --confirm",
+)
 def delete(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -590,7 +688,7 @@ def delete(
         output.emit(projects.delete(client, project_id, confirmed=confirm), compact=True)
 
 
-@app.command("export", example="run402 projects export --output backup.r402ar")
+@app.command("export", effect="write", auth="principal", example="run402 projects export --output backup.r402ar")
 def export(
     words: ProjectWord = None,
     project: ProjectOpt = None,

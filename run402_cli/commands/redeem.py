@@ -13,7 +13,7 @@ from run402_cli.services.terminal import TerminalClient
 app = CommandGroup()
 
 
-@app.command("redeem", example="run402 redeem R402-K8F3-Q2W9")
+@app.command("redeem", effect="write", auth="principal", example="run402 redeem R402-K8F3-Q2W9")
 def redeem(code: Annotated[str, typer.Argument(metavar="CODE", show_default=False)]) -> None:
     """Credit the wallet's organization with a promo code. Repeating is safe: a code counts once."""
     from run402_cli.services import allowance

@@ -24,7 +24,13 @@ TaskOpt = Annotated[
 ]
 
 
-@app.command("who", example='run402 rooms who --name Ada --task "checkout page" | jq -r .you.name')
+@app.command(
+    "who",
+    summary="Enter the room and list who is there.",
+    effect="write",
+    auth="principal",
+    example='run402 rooms who --name Ada --task "checkout page" | jq -r .you.name',
+)
 def who(
     name: NameOpt = None,
     task: TaskOpt = None,
@@ -41,6 +47,9 @@ def who(
 
 @app.command(
     "send",
+    summary="Post a message to the room.",
+    effect="write",
+    auth="principal",
     example=[
         'run402 rooms send "Deploying in five minutes"',
         'run402 rooms send "Please review migration 7" --to Ada,Grace --ack',
@@ -77,7 +86,9 @@ def send(
         output.emit(rooms.send(client, place, output.notice, message, name=name, task=task))
 
 
-@app.command("list", example="run402 rooms list --unread | jq -r '.messages[].body_snippet'")
+@app.command(
+    "list", effect="read", auth="principal", example="run402 rooms list --unread | jq -r '.messages[].body_snippet'"
+)
 def list_(
     unread: Annotated[
         bool, typer.Option("--unread", help="Only those addressed to this session and not acknowledged.")
@@ -111,14 +122,16 @@ def list_(
         output.emit(answer)
 
 
-@app.command("get", example="run402 rooms get MESSAGE_ID | jq -r .body")
+@app.command("get", effect="read", auth="principal", example="run402 rooms get MESSAGE_ID | jq -r .body")
 def get(message_id: Message, project: ProjectOpt = None, org: OrgOpt = None, room: RoomOpt = None) -> None:
     """Show one message with its whole body."""
     with TerminalClient() as client:
         output.emit(rooms.get(client, room_of(client, org, room, project), message_id))
 
 
-@app.command("ack", example="run402 rooms ack MESSAGE_ID")
+@app.command(
+    "ack", summary="Acknowledge a message.", effect="write", auth="principal", example="run402 rooms ack MESSAGE_ID"
+)
 def ack(message_id: Message, project: ProjectOpt = None, org: OrgOpt = None, room: RoomOpt = None) -> None:
     """Acknowledge a message that is addressed to this session."""
     with TerminalClient() as client:

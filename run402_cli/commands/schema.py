@@ -16,6 +16,8 @@ app = CommandGroup()
 
 @app.command(
     "schema",
+    effect="read",
+    auth=(),
     example=[
         "run402 schema | jq '.commands | keys'",
         "run402 schema secrets set | jq '.commands[\"secrets set\"].output.schema'",

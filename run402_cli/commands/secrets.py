@@ -25,6 +25,8 @@ _WHAT, _INSTEAD = "the value of the secret", "Or pass --file <path>."
 
 @app.command(
     "set",
+    effect="write",
+    auth="service_key",
     example=[
         'printf %s "$TOKEN" | run402 secrets set API_TOKEN',
         "run402 secrets set API_TOKEN --file ./token.txt",
@@ -122,7 +124,13 @@ def _text(name: str, data: bytes) -> str:
         ) from None
 
 
-@app.command("list", example="run402 secrets list | jq -r '.secrets[].key'")
+@app.command(
+    "list",
+    summary="Names and times of the secrets.",
+    effect="read",
+    auth="service_key",
+    example="run402 secrets list | jq -r '.secrets[].key'",
+)
 def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
     """List the secrets of a project: names and times. Values cannot be read back."""
     project_id, rest = take_project(current(), project, words or [])
@@ -132,7 +140,13 @@ def list_(words: ProjectWord = None, project: ProjectOpt = None) -> None:
         output.emit(secrets.list_secrets(client, project_id))
 
 
-@app.command("delete", example="run402 secrets delete API_TOKEN")
+@app.command(
+    "delete",
+    summary="Remove one secret.",
+    effect="destructive",
+    auth="service_key",
+    example="run402 secrets delete API_TOKEN",
+)
 def delete(words: KeyWord = None, project: ProjectOpt = None) -> None:
     """Remove one secret, given its name. There is no confirmation."""
     project_id, rest = take_project(current(), project, words or [])

@@ -10,14 +10,20 @@ from run402_cli.services.terminal import TerminalClient
 app = CommandGroup()
 
 
-@app.command("health", example="run402 service health | jq .status")
+@app.command(
+    "health",
+    summary="Liveness with per-dependency checks.",
+    effect="read",
+    auth=(),
+    example="run402 service health | jq .status",
+)
 def health() -> None:
     """Liveness of the gateway with its per-dependency checks. Sends no credentials."""
     with TerminalClient() as client:
         output.emit(service.health(client))
 
 
-@app.command("status", example="run402 service status")
+@app.command("status", summary="Availability report.", effect="read", auth=(), example="run402 service status")
 def status() -> None:
     """Availability report: status, uptime, deployed version, capabilities, operator. Sends no credentials."""
     with TerminalClient() as client:

@@ -33,6 +33,9 @@ InheritOpt = Annotated[bool, typer.Option("--inherit", help="Refused: the site i
 
 @app.command(
     "deploy",
+    summary="Deploy files listed in a JSON manifest.",
+    effect="write",
+    auth=("principal", "anon_key"),
     example=["run402 sites deploy --manifest site.json", "echo '{\"files\":[...]}' | run402 sites deploy"],
 )
 def deploy_manifest(
@@ -86,7 +89,13 @@ def _json(flag: str, name: str) -> Any:
         ) from exc
 
 
-@app.command("deploy-dir", example="run402 sites deploy-dir ./dist > result.json")
+@app.command(
+    "deploy-dir",
+    summary="Deploy a directory as the whole site.",
+    effect="write",
+    auth=("principal", "anon_key"),
+    example="run402 sites deploy-dir ./dist > result.json",
+)
 def deploy_directory(
     path: Annotated[str, typer.Argument(metavar="PATH", show_default=False)],
     project: ProjectOpt = None,

@@ -22,6 +22,9 @@ ForceOpt = Annotated[bool, typer.Option("--force", help="Replace files that some
 
 @app.command(
     "install",
+    summary="Put the skill where an agent looks for skills.",
+    effect="write",
+    auth=(),
     example=["run402 skill install claude", "run402 skill install --all", "run402 skill install codex --dir ."],
 )
 def install(
@@ -37,13 +40,21 @@ def install(
     _finish(*skill.install(agents or [], everywhere=everywhere, directory=_path(directory), force=force))
 
 
-@app.command("update", example="run402 skill update")
+@app.command(
+    "update", summary="Bring installed skills to this version.", effect="write", auth=(), example="run402 skill update"
+)
 def update(directory: DirOpt = None, force: ForceOpt = False) -> None:
     """Bring the installed skills to this version of run402."""
     _finish(*skill.update(directory=_path(directory), force=force))
 
 
-@app.command("path", example="run402 skill path | jq -r .path")
+@app.command(
+    "path",
+    summary="Where the skill is, and which agents have it.",
+    effect="read",
+    auth=(),
+    example="run402 skill path | jq -r .path",
+)
 def path(directory: DirOpt = None) -> None:
     """Where the skill is in this installation, and what each agent has of it."""
     output.emit(skill.overview(_path(directory)))

@@ -35,7 +35,13 @@ NoConfirm = Annotated[str | None, typer.Option("--confirm", help="Ignored here."
 NoAuth = Annotated[bool, typer.Option("--include-auth", help="Ignored here.", hidden=True)]
 
 
-@app.command("create", example="run402 snapshots create | jq -r .snapshot.snapshot_id")
+@app.command(
+    "create",
+    summary="Create a snapshot.",
+    effect="write",
+    auth="principal",
+    example="run402 snapshots create | jq -r .snapshot.snapshot_id",
+)
 def create(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -51,7 +57,13 @@ def create(
         output.emit(snapshots.create(client, project_id))
 
 
-@app.command("list", example="run402 snapshots list --kind manual --limit 20")
+@app.command(
+    "list",
+    summary="List snapshots.",
+    effect="read",
+    auth="principal",
+    example="run402 snapshots list --kind manual --limit 20",
+)
 def list_(
     words: ProjectWord = None,
     project: ProjectOpt = None,
@@ -73,7 +85,13 @@ def list_(
         output.emit(snapshots.list_snapshots(client, project_id, limit=count, after=after, kind=kind))
 
 
-@app.command("get", example="run402 snapshots get snap_123 | jq .snapshot.status")
+@app.command(
+    "get",
+    summary="Show one snapshot.",
+    effect="read",
+    auth="principal",
+    example="run402 snapshots get snap_123 | jq .snapshot.status",
+)
 def get(
     words: SnapshotWord = None,
     project: ProjectOpt = None,
@@ -92,6 +110,9 @@ def get(
 
 @app.command(
     "restore",
+    summary="Plan a restore, then carry it out with the plan's token.",
+    effect="destructive",
+    auth="principal",
     example=["run402 snapshots restore snap_123", "run402 snapshots restore snap_123 --confirm TOKEN_OF_THE_PLAN"],
 )
 def restore(
@@ -119,7 +140,13 @@ def restore(
         output.emit(snapshots.restore(client, project_id, snapshot_id, confirm=confirm, include_auth=include_auth))
 
 
-@app.command("delete", example="run402 snapshots delete snap_123")
+@app.command(
+    "delete",
+    summary="Delete a snapshot.",
+    effect="destructive",
+    auth="principal",
+    example="run402 snapshots delete snap_123",
+)
 def delete(
     words: SnapshotWord = None,
     project: ProjectOpt = None,

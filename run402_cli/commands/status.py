@@ -10,7 +10,7 @@ from run402_cli.services.terminal import TerminalClient
 app = CommandGroup()
 
 
-@app.command("status", example="run402 status | jq .projects")
+@app.command("status", effect="read", auth="principal", example="run402 status | jq .projects")
 def status() -> None:
     """Wallet, balances, tier, projects, active project and API target in one document.
 

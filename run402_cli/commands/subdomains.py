@@ -18,7 +18,13 @@ app = CommandGroup()
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
-@app.command("claim", example=["run402 subdomains claim my-app", "run402 subdomains claim my-app --deployment dpl_123"])
+@app.command(
+    "claim",
+    summary="Claim a name and point it at a deployment.",
+    effect="write",
+    auth="service_key",
+    example=["run402 subdomains claim my-app", "run402 subdomains claim my-app --deployment dpl_123"],
+)
 def claim(
     name: Name,
     project: ProjectOpt = None,
@@ -40,14 +46,20 @@ def claim(
         output.emit(subdomains.claim(client, project_id, name, deployment_id=deployment))
 
 
-@app.command("list", example="run402 subdomains list | jq -r '.[].url'")
+@app.command(
+    "list",
+    summary="List the subdomains of a project.",
+    effect="read",
+    auth="service_key",
+    example="run402 subdomains list | jq -r '.[].url'",
+)
 def list_(project: ProjectOpt = None) -> None:
     """List the subdomains of a project as a JSON array."""
     with TerminalClient() as client:
         output.emit(subdomains.list_subdomains(client, resolve_project(client.profile, project)))
 
 
-@app.command("delete", example="run402 subdomains delete my-app --confirm")
+@app.command("delete", effect="destructive", auth="service_key", example="run402 subdomains delete my-app --confirm")
 def delete(
     name: Name,
     confirm: Annotated[bool, typer.Option("--confirm", help="Confirm: anybody may claim the name afterwards.")] = False,

@@ -18,14 +18,27 @@ app = CommandGroup()
 _RENEW = advice.action("renew_tier", "tier", "set", "prototype")
 
 
-@app.command("status", example="run402 tier status | jq -r .lease_expires_at")
+@app.command(
+    "status",
+    summary="Tier, lease, limits and pooled usage.",
+    effect="read",
+    auth="principal",
+    example="run402 tier status | jq -r .lease_expires_at",
+)
 def status() -> None:
     """Current tier, lease, limits and pooled usage."""
     with TerminalClient() as client:
         output.emit(tiers.status(client))
 
 
-@app.command("set", example=["run402 tier set prototype", "run402 tier set hobby --idempotency-key 2026-03"])
+@app.command(
+    "set",
+    summary="Subscribe, renew or upgrade; the wallet pays.",
+    effect="write",
+    auth="principal",
+    spends=True,
+    example=["run402 tier set prototype", "run402 tier set hobby --idempotency-key 2026-03"],
+)
 def set_(
     words: Annotated[list[str] | None, typer.Argument(metavar="TIER", show_default=False)] = None,
     key: IdempotencyKeyOpt = None,

@@ -20,6 +20,10 @@ Transfer = Annotated[str, typer.Argument(metavar="TRANSFER_ID", show_default=Fal
 
 @app.command(
     "init",
+    summary="Offer a project, or move it to an own organization.",
+    effect="destructive",
+    auth="principal",
+    reveals=True,
     example=[
         "run402 transfer init --to 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
         "run402 transfer init --to ada@example.com --retain-collaborator developer",
@@ -85,14 +89,22 @@ def _only_for(flag: str, recipient: str) -> FlagError:
     return FlagError(f"{flag} needs --to with {recipient}.", hint="Leave it out.", details={"flag": flag})
 
 
-@app.command("preview", example="run402 transfer preview TRANSFER_ID | jq .secret_names")
+@app.command(
+    "preview",
+    summary="What changes hands.",
+    effect="read",
+    auth="principal",
+    example="run402 transfer preview TRANSFER_ID | jq .secret_names",
+)
 def preview(transfer_id: Transfer) -> None:
     """What changes hands: domains, functions, names of secrets, mailboxes, CI bindings, billing."""
     with TerminalClient() as client:
         output.emit(transfer.preview(client, transfer_id))
 
 
-@app.command("list", example="run402 transfer list --outgoing")
+@app.command(
+    "list", summary="Open transfers.", effect="read", auth="principal", example="run402 transfer list --outgoing"
+)
 def list_(
     incoming: Annotated[bool, typer.Option("--incoming", help="Offered to you (the default).")] = False,
     outgoing: Annotated[bool, typer.Option("--outgoing", help="Offered by you.")] = False,
@@ -109,14 +121,22 @@ def list_(
         output.emit(transfer.list_transfers(client, outgoing=outgoing, limit=count, after=after))
 
 
-@app.command("accept", example="run402 transfer accept TRANSFER_ID")
+@app.command(
+    "accept", effect="destructive", auth="principal", reveals=True, example="run402 transfer accept TRANSFER_ID"
+)
 def accept(transfer_id: Transfer) -> None:
     """Accept a project offered to this wallet. Prints and caches its keys and makes it active. Rotate its secrets next."""
     with TerminalClient() as client:
         output.emit(transfer.accept(client, transfer_id))
 
 
-@app.command("claim", example="run402 transfer claim TRANSFER_ID --into ORG_ID")
+@app.command(
+    "claim",
+    effect="destructive",
+    auth="principal",
+    reveals=True,
+    example="run402 transfer claim TRANSFER_ID --into ORG_ID",
+)
 def claim(
     transfer_id: Transfer,
     into: Annotated[
@@ -135,7 +155,13 @@ def claim(
         )
 
 
-@app.command("cancel", example='run402 transfer cancel TRANSFER_ID --reason "wrong address"')
+@app.command(
+    "cancel",
+    summary="Cancel an open transfer.",
+    effect="write",
+    auth="principal",
+    example='run402 transfer cancel TRANSFER_ID --reason "wrong address"',
+)
 def cancel(
     transfer_id: Transfer,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with the record.")] = None,

@@ -49,7 +49,10 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="JSON is the default; this
 
 
 @app.command(
-    "up", example=["run402 up --name my-app --yes", "run402 up ./site --project prj_123 --yes", "run402 up verify"]
+    "up",
+    effect="write",
+    auth=("principal", "anon_key"),
+    example=["run402 up --name my-app --yes", "run402 up ./site --project prj_123 --yes", "run402 up verify"],
 )
 def up(
     source: SourceArg = None,
@@ -157,7 +160,13 @@ def up(
         raise Verdict(2, "Deployed, but not every edge serves the release yet.", again)
 
 
-@app.command("verify", example="run402 up verify --project prj_123")
+@app.command(
+    "verify",
+    summary="Run the manifest's HTTP checks again without deploying.",
+    effect="write",
+    auth="principal",
+    example="run402 up verify --project prj_123",
+)
 def verify(
     source: SourceArg = None,
     project: ProjectOpt = None,

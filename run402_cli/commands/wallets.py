@@ -40,7 +40,13 @@ def _not_default(name: str) -> str:
     return name
 
 
-@app.command("list", example="run402 wallets list | jq -r '.[].local_label'")
+@app.command(
+    "list",
+    summary="List all local wallets.",
+    effect="read",
+    auth=(),
+    example="run402 wallets list | jq -r '.[].local_label'",
+)
 def list_() -> None:
     """List all local wallets: name, label on the server, address, rail, and which one is active. Sends nothing."""
     selection = current().selection
@@ -49,13 +55,25 @@ def list_() -> None:
     output.emit(wallets.list_wallets(selection))
 
 
-@app.command("current", example=["run402 wallets current", "run402 wallets current --wallet ci"])
+@app.command(
+    "current",
+    summary="Show the resolved wallet and why it was chosen.",
+    effect="read",
+    auth=(),
+    example=["run402 wallets current", "run402 wallets current --wallet ci"],
+)
 def current_() -> None:
     """Show the resolved wallet and why it was chosen: flag, environment, directory binding, config or default."""
     output.emit(wallets.current_wallet(current()))
 
 
-@app.command("new", example="run402 wallets new staging")
+@app.command(
+    "new",
+    summary="Create a wallet with a fresh key.",
+    effect="write",
+    auth="principal",
+    example="run402 wallets new staging",
+)
 def new(
     name: NameArg = None,
     mpp: Annotated[bool, typer.Option("--mpp", help="Pay over the mpp rail instead of x402.")] = False,
@@ -64,13 +82,19 @@ def new(
     output.emit(wallets.new(_not_default(_name(name)), mpp=mpp))
 
 
-@app.command("use", example="run402 wallets use staging")
+@app.command("use", summary="Set the default wallet.", effect="write", auth=(), example="run402 wallets use staging")
 def use(name: NameArg = None) -> None:
     """Set the wallet that is used when no --wallet flag, RUN402_WALLET or directory binding says otherwise."""
     output.emit(wallets.use(_name(name)))
 
 
-@app.command("rename", example="run402 wallets rename staging --to qa")
+@app.command(
+    "rename",
+    summary="Rename a wallet.",
+    effect="write",
+    auth="principal",
+    example="run402 wallets rename staging --to qa",
+)
 def rename(
     old: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False)] = None,
     new_name: Annotated[str | None, typer.Argument(metavar="[NEW]", show_default=False)] = None,
@@ -91,13 +115,19 @@ def rename(
 BoundName = Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)]
 
 
-@app.command("bind", example="run402 wallets bind staging")
+@app.command(
+    "bind",
+    summary="Bind the current directory to a wallet.",
+    effect="write",
+    auth=(),
+    example="run402 wallets bind staging",
+)
 def bind(name: BoundName = None) -> None:
     """Bind the current directory, and everything below it, to a wallet: writes ./.run402.json. Default: the active wallet."""
     output.emit(wallets.bind(current(), _name(name) if name else None))
 
 
-@app.command("unbind", example="run402 wallets unbind")
+@app.command("unbind", effect="write", auth=(), example="run402 wallets unbind")
 def unbind() -> None:
     """Remove ./.run402.json. Parent directories and .run402.local.json stay as they are."""
     output.emit(wallets.unbind())
@@ -105,6 +135,10 @@ def unbind() -> None:
 
 @app.command(
     "import",
+    summary="Adopt an existing private key from a file or stdin.",
+    effect="write",
+    auth="principal",
+    needed="--key",
     example=["run402 wallets import prod --key ./key.txt", "pass prod-key | run402 wallets import prod --key -"],
 )
 def import_(
@@ -164,7 +198,13 @@ def _read_file(path: Path) -> bytes:
         return file.read(_MAX_KEY_FILE + 1)
 
 
-@app.command("rm", example="run402 wallets rm staging --yes")
+@app.command(
+    "rm",
+    summary="Delete a wallet with its key and caches.",
+    effect="destructive",
+    auth=(),
+    example="run402 wallets rm staging --yes",
+)
 def rm(
     name: NameArg = None,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm: the key and the caches cannot be brought back.")] = False,

@@ -10,7 +10,14 @@ from run402_cli.services.terminal import TerminalClient
 app = CommandGroup()
 
 
-@app.command("rotate", example="run402 webhook-secret rotate | jq -r .webhook_signing_secret")
+@app.command(
+    "rotate",
+    summary="Create a new secret, shown once.",
+    effect="destructive",
+    auth="principal",
+    reveals=True,
+    example="run402 webhook-secret rotate | jq -r .webhook_signing_secret",
+)
 def rotate() -> None:
     """Create a new signing secret, shown once; the one before stays valid for a day. No confirmation is asked."""
     with TerminalClient() as client:

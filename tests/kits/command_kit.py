@@ -1,4 +1,4 @@
-"""Commands in texts: where the sources have them, and whether the program itself would take them."""
+"""What the commands declare; and commands in texts: where the sources have them, and whether the program would take them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from run402_cli import advice
+from run402_cli import advice, command_schemas
+from run402_cli.commands._command import Declaration
 from run402_cli.registry import GROUPS
 from run402_cli.secrecy import CommandLine
 
@@ -22,6 +23,16 @@ PROSE = re.compile(
 # The maker itself, help (where a word in brackets stands for many), scripts for shells, and the file that GitHub runs.
 NOT_TEXTS = ("advice.py", "helptext.py", "commands/completion.py", "services/ci_workflow.py")
 MOVED = {"projects info", "projects keys", "deploy release-get"}
+
+
+def declarations() -> dict[str, Declaration]:
+    """What each command declares, by its full name."""
+    found = {}
+    for name in command_schemas.names():
+        group = name.split()[0]
+        app = importlib.import_module(f"run402_cli.commands.{GROUPS[group].module}").app
+        found[name] = app.declared[name.removeprefix(group).strip() or group]
+    return found
 
 
 def sources() -> list[Path]:
