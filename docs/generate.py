@@ -81,22 +81,27 @@ def index_for_agents() -> str:
 
 # Told once in the head of the page instead of on a hundred lines.
 EVERYWHERE = ("--project ID", "--json", "--json-stream", "--dry-run", "--quiet, --final-only")
-# An agent reads the page before it does anything, so it stays short: `--help` and `run402 schema` have the rest.
-SUMMARY_LENGTH = 110
+# An agent reads the page before it does anything, so it stays short: `--help` and `run402 schema` have the rest. Characters
+# of the page, and of a line's summary beyond its first sentence; where the page would be longer, summaries are shorter.
+PAGE_LENGTH, SUMMARY_LENGTH = 48_999, 110
 
 
 def llms() -> str:
     """The page that an agent reads first: a hand-written head, then one line per command."""
-    head = (DOCS / "llms-head.txt").read_text(encoding="utf-8").rstrip()
-    lines = [head.replace("{exit_codes}", exits.summary())]
+    head = (DOCS / "llms-head.txt").read_text(encoding="utf-8").rstrip().replace("{exit_codes}", exits.summary())
+    lines = []
     for name in GROUPS:
         for full, command in commands(name).items():
             others = (each for each, _ in options(command) if each not in EVERYWHERE and not _is_needed(command, each))
             flags = " ".join(f"[{spelling}]" for spelling in others)
             shown = f"{usage(full, command)} {flags}".removeprefix("run402 ").rstrip()
             no = "; ".join(f"{code}: {exits.OUTCOMES[full][code]}" for code in exits.verdicts(full))
-            lines.append(f"{shown}  # {summary(command)}{f'. Exit {no}' if no else ''}")
-    return "\n".join(lines) + "\n"
+            lines.append((shown, command, f". Exit {no}" if no else ""))
+    for length in range(SUMMARY_LENGTH, -1, -1):
+        page = "\n".join((head, *(f"{shown}  # {summary(command, length)}{no}" for shown, command, no in lines), ""))
+        if len(page) <= PAGE_LENGTH:
+            break
+    return page
 
 
 def _is_needed(command: Command, spelling: str) -> bool:
@@ -104,11 +109,11 @@ def _is_needed(command: Command, spelling: str) -> bool:
     return not set(command.needed).isdisjoint(re.split(r"[ ,]+", spelling))
 
 
-def summary(command: click.Command) -> str:
-    """As many sentences of the description as the page has room for, the first one in any case."""
+def summary(command: click.Command, length: int) -> str:
+    """As many sentences of the description as there is room for, the first one in any case."""
     first, *more = re.split(r"(?<=[a-z0-9)`])\. (?=[A-Z`-])", text(command))
     for sentence in more:
-        if len(first) + len(sentence) > SUMMARY_LENGTH:
+        if len(first) + len(sentence) > length:
             break
         first = f"{first}. {sentence}"
     return first.removesuffix(".")

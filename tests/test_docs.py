@@ -234,9 +234,18 @@ TOKENS, CHARACTERS_PER_TOKEN = 14_000, 3.5
 
 def test_the_page_that_agents_read_first_is_short() -> None:
     text = (ROOT / "llms-cli.txt").read_text(encoding="utf-8")
-    assert len(text) / CHARACTERS_PER_TOKEN < TOKENS, (
-        "shorten docs/llms-head.txt, or SUMMARY_LENGTH in docs/generate.py"
-    )
+    assert len(text) / CHARACTERS_PER_TOKEN < TOKENS, "shorten docs/llms-head.txt"
+
+
+def test_more_commands_make_its_summaries_shorter_and_not_the_page_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    docs_ = generator()
+    whole = docs_.llms()
+    monkeypatch.setattr(docs_, "PAGE_LENGTH", len(whole) - 200)
+    page = docs_.llms()
+    assert len(whole) - 400 < len(page) <= len(whole) - 200
+    assert [line.split("  # ")[0] for line in page.splitlines()] == [
+        line.split("  # ")[0] for line in whole.splitlines()
+    ]
 
 
 def read_first() -> str:
