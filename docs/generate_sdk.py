@@ -1,9 +1,10 @@
 """Make the namespaces of the Python API (run402_cli/sdk/namespaces) from the signatures of the services.
 
-One module per namespace, with a class that takes project ids and one for a project-scoped client that does not. The
-methods have the parameters and types of the functions that they call, so that editors and mypy see them, and the names and
-summaries of the commands (docs/sdk_commands.py), before what the functions say of themselves. Part of `make docs`. Read
-from the source alone: nothing is imported. Also makes docs/reference/python-sdk.md.
+A namespace that `r` and a project have in common is one class, `Secrets[Id]`; where they differ, `ProjectEmail[Id]` has what
+is about one project, and `Email` adds the rest to it. The methods have the parameters and types of the functions that they
+call, so that editors and mypy see them, and the names and summaries of the commands (docs/sdk_commands.py), before what the
+functions say of themselves. Part of `make docs`. Read from the source alone: nothing is imported. Also makes
+docs/reference/python-sdk.md.
 """
 
 from __future__ import annotations
@@ -219,7 +220,13 @@ FILTERS = {("services.notifications", "add_rule")}
 _SUPPLIED = {"client": "Client", "profile": "Profile", "keys": "KeyCache"}
 _LISTENERS = ("Say", "Tell")
 _ROUTE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE|\{METHOD\}|\{method\}) |\.\.\.")
-_HEAD = '"""{summary}\n\nMade by docs/generate_sdk.py; edit that, or the functions that are called here.\n"""'
+_HEAD = '''"""{summary}
+
+Made by docs/generate_sdk.py; edit that, or the functions that are called here.
+"""
+
+from __future__ import annotations
+'''
 
 
 @dataclass(frozen=True)
@@ -295,9 +302,22 @@ class Method:
         return f"run402_cli/{self.module.name.replace('.', '/')}.py: {self.source.name}"
 
     @property
-    def takes_project(self) -> bool:
-        names = [arg.arg for arg in (*self.source.args.args, *self.source.args.kwonlyargs)]
+    def positional(self) -> list[ast.arg]:
+        """Its parameters that may be given by position, without what the namespace puts in."""
+        return self.source.args.args if self.kind == "plain" else self.source.args.args[1:]
+
+    @property
+    def project_first(self) -> bool:
+        return [arg.arg for arg in self.positional[:1]] == ["project_id"]
+
+    @property
+    def project_by_name(self) -> bool:
+        names = {arg.arg for arg in (*self.positional[1:], *self.source.args.kwonlyargs)}
         return "project_id" in names and (self.module.name, self.source.name) not in FILTERS
+
+    @property
+    def takes_project(self) -> bool:
+        return self.project_first or self.project_by_name
 
 
 def methods(sources: tuple[Source, ...]) -> Iterator[Method]:
@@ -342,14 +362,13 @@ class Writer:
         self.types = Types(self.imports, shadows_list=self.shadows_list)
 
     def of(self, method: Method, *, bound: bool) -> str:
-        """One method; `bound` ones leave the project out."""
+        """One method; a `bound` one takes the project from its namespace."""
         arguments = method.source.args
-        positional = arguments.args if method.kind == "plain" else arguments.args[1:]
         defaults = dict(
             zip(reversed([each.arg for each in arguments.args]), reversed(arguments.defaults), strict=False)
         )
         shown, call = ["self"], [f"_{method.module.name.split('.')[-1].strip('_')}.{method.source.name}"]
-        for arg in positional:
+        for arg in method.positional:
             value = self._supplied(method, arg, bound=bound)
             shown += [] if value else [self._parameter(method, arg, defaults.get(arg.arg))]
             call.append(value or arg.arg)
@@ -366,6 +385,7 @@ class Writer:
         assert method.source.returns is not None
         returns = self.types.text(method.module, method.source.returns)
         lines = [
+            *(["    @of_project"] if method.project_first else []),
             *_wrapped(f"    def {method.name}(", shown, f") -> {returns}:"),
             *_docstring(told(method)),
             *_body(method, call, verb="" if returns == "None" else "return "),
@@ -455,48 +475,84 @@ def _docstring(text: str) -> list[str]:
     return [f'        """{body[0]}', *(f"        {line}" if line else "" for line in body[1:]), '        """']
 
 
-def _class_name(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
+@dataclass(frozen=True)
+class Group:
+    """One namespace; an older one has some methods of a newer one."""
+
+    name: str
+    summary: str
+    found: list[Method]
+
+    @property
+    def title(self) -> str:
+        return "".join(word.capitalize() for word in self.name.split("_")) or "General"
+
+    @property
+    def bound(self) -> list[Method]:
+        """The methods that a project has too: it fills itself in."""
+        return [method for method in self.found if method.takes_project and self.name]
+
+    @property
+    def other(self) -> list[Method]:
+        """The methods that `r` has alone, or with another signature."""
+        return [method for method in self.found if method not in self.bound or method.project_by_name]
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """The types of `r.<name>` and of `project.<name>`, the second empty where there is none."""
+        if not self.bound:
+            return self.title, ""
+        return (self.title, f"Project{self.title}[str]") if self.other else (f"{self.title}[Id]", f"{self.title}[Id]")
 
 
-def module_text(group: str, summary: str, sources: tuple[Source, ...]) -> str:
-    title, scoped = _class_name(group) or "General", bool(group)
-    found = named(group, sources)
-    assert len({method.name for method in found}) == len(found), f"{title}: two methods have one name"
-    writer = Writer(found)
-    classes = [_class_text(title, summary, [writer.of(method, bound=False) for method in found])]
-    inside = [method for method in found if method.takes_project] if scoped else []
-    if inside:
-        about = f"{summary[:-1]}, of one project."
-        classes.append(_class_text(f"Project{title}", about, [writer.of(method, bound=True) for method in inside]))
-    head = [_HEAD.format(summary=summary), "", "from __future__ import annotations", ""]
-    return "\n".join([*head, *_imports(writer, "\n".join(classes)), "", "", "\n\n\n".join(classes)]) + "\n"
+def group(name: str) -> Group:
+    newer, names = sdk_commands.OLDER_GROUPS.get(name, (name, {}))
+    summary, sources = NAMESPACES[newer] if name else GENERAL
+    found = [method for method in named(newer, sources) if not names or method.name in names.values()]
+    assert len({method.name for method in found}) == len(found), f"{name}: two methods have one name"
+    return Group(name, OLDER.get(name, summary), found)
 
 
-def older_text(group: str) -> str:
-    """The module of an older group: its calls are those of the newer one, bound to the same client."""
-    newer, names = sdk_commands.OLDER_GROUPS[group]
-    title, target = _class_name(group), _class_name(newer)
-    lines = [
-        *(_HEAD.format(summary=OLDER[group]), "", "from __future__ import annotations", ""),
-        *("from typing import TYPE_CHECKING", "", "from run402_cli.sdk._namespace import Namespace"),
-        f"from run402_cli.sdk.namespaces.{newer} import {', '.join(sorted((target, f'Project{target}')))}",
-        *("", "if TYPE_CHECKING:", "    from collections.abc import Callable", ""),
-        "    from run402_cli.client import Client",
-    ]
-    for prefix, about, more, of in (("", "", "", ""), ("Project", ", of one project", ", project_id", ": str")):
-        lines += [
-            *("", "", f"class {prefix}{title}(Namespace):", f'    """{OLDER[group][:-1]}{about}."""', ""),
-            f"    def __init__(self, client: Client, say: Callable[[str], None]{more}{of}) -> None:",
-            f"        super().__init__(client, say{more})",
-            f"        {newer} = {prefix}{target}(client, say{more})",
-            *(f"        self.{old} = {newer}.{new}" for old, new in names.items()),
-        ]
-    return "\n".join(lines) + "\n"
+def module_text(group: Group) -> str:
+    """One class for both clients, or one with what a project has and one that adds the rest."""
+    writer = Writer(group.found)
+    project = "`project`" if group.name == "projects" else f"`project.{group.name}`"
+    classes, base = [], "Namespace[None]"
+    if group.bound:
+        name = ("Project" if group.other else "") + group.title
+        calls = [writer.of(method, bound=method.project_by_name) for method in group.bound]
+        classes.append(
+            _class_text(f"{name}(Namespace[Id])", f"{group.summary} {project} fills in `project_id`.", calls)
+        )
+        base = f"{name}[None]"
+    if group.other:
+        calls = [writer.of(method, bound=False) for method in group.other]
+        classes.append(_class_text(f"{group.title}({base})", group.summary, calls))
+    return _module_text(group.summary, _imports(writer, "\n".join(classes)), classes)
 
 
-def _class_text(name: str, summary: str, bodies: list[str]) -> str:
-    return f'class {name}(Namespace):\n    """{summary}"""\n\n' + "\n\n".join(bodies)
+def older_text(older: Group) -> str:
+    """The module of an older group: its methods are those of the newer one."""
+    newer, names = sdk_commands.OLDER_GROUPS[older.name]
+    full, bound = (kind.partition("[")[0] for kind in group(newer).classes)
+    sides = [(f"{older.title}(Namespace[Id])", bound)]
+    if older.other:
+        sides = [(f"Project{older.title}(Namespace[Id])", bound), (f"{older.title}(Namespace[None])", full)]
+    helper = {method.name: "of_project" if method.project_first else "moved" for method in older.found}
+    classes = []
+    for head, owner in sides:
+        calls = [f"    {old} = {helper[new]}({owner}.{new})" for old, new in names.items()]
+        classes.append(_class_text(head, older.summary, ["\n".join(calls)]))
+    source = f"from run402_cli.sdk.namespaces.{newer} import {', '.join(owner for _, owner in sides)}"
+    return _module_text(older.summary, [_shared("\n".join(classes)), source], classes)
+
+
+def _module_text(summary: str, imports: list[str], classes: list[str]) -> str:
+    return "\n".join([_HEAD.format(summary=summary), *imports, "", "", "\n\n\n".join(classes)]) + "\n"
+
+
+def _class_text(head: str, summary: str, bodies: list[str]) -> str:
+    return f'class {head}:\n    """{summary}"""\n\n' + "\n\n".join(bodies)
 
 
 def _imports(writer: Writer, body: str) -> list[str]:
@@ -505,7 +561,7 @@ def _imports(writer: Writer, body: str) -> list[str]:
     for name in modules:
         package, leaf = name.split(".")
         now.append(f"from run402_cli.{package} import {leaf}" + ("" if leaf[0] == "_" else f" as _{leaf}"))
-    now.append("from run402_cli.sdk._namespace import Namespace")
+    now.append(_shared(body))
     for name in modules:
         leaf = name.split(".")[1]
         if leaf[0] == "_":
@@ -532,6 +588,12 @@ def _imports(writer: Writer, body: str) -> list[str]:
     return head
 
 
+def _shared(body: str) -> str:
+    """The import of what a module uses of run402_cli/sdk/_namespace.py."""
+    names = {"Id": "[Id]", "Namespace": "Namespace[", "moved": " moved(", "of_project": "of_project"}
+    return f"from run402_cli.sdk._namespace import {', '.join(name for name, used in names.items() if used in body)}"
+
+
 def _import_key(line: str) -> tuple[str, str]:
     _, module, _, names = line.split(" ", 3)
     return module, names
@@ -539,49 +601,42 @@ def _import_key(line: str) -> tuple[str, str]:
 
 def index_text() -> str:
     """namespaces/__init__.py: the attributes of the clients, each imported when it is first used."""
-    everything = sorted({**NAMESPACES, **OLDER})
-    scoped = [name for name in everything if name != "projects" and (name in OLDER or _is_scoped(name))]
-    lines = [
-        _HEAD.format(summary="The namespaces as attributes; each module is imported when its attribute is first used."),
-        "",
-        "from __future__ import annotations",
-        "",
-        "from functools import cached_property",
-        "from typing import TYPE_CHECKING",
-        "",
-        "from run402_cli.sdk._namespace import Namespace",
-        "",
-        "if TYPE_CHECKING:",
+    groups = [group(name) for name in sorted({**NAMESPACES, **OLDER})]
+    imports = [
+        *("from functools import cached_property", "from typing import TYPE_CHECKING", ""),
+        *("from run402_cli.sdk._namespace import Id, Namespace", "", "if TYPE_CHECKING:"),
     ]
-    for name in everything:
-        title = _class_name(name)
-        names = f"Project{title}, {title}" if name in scoped else title
-        ordered = ", ".join(sorted(names.split(", ")))
-        lines.append(f"    from run402_cli.sdk.namespaces.{name} import {ordered}")
-    lines += ["", "", _index_class("Namespaces", "The attributes of Run402.", everything, "")]
-    lines += ["", "", _index_class("ProjectNamespaces", "The attributes of a project.", scoped, "Project")]
-    return "\n".join(lines) + "\n"
+    both: dict[str, str] = {}
+    full: dict[str, str] = {}
+    bound: dict[str, str] = {}
+    for each in groups:
+        here, there = each.classes
+        if here == there:
+            both[each.name] = _attribute(each, here)
+            continue
+        full[each.name] = _attribute(each, here)
+        if there and each.name != "projects":  # its calls are those of the project itself
+            bound[each.name] = _attribute(each, there)
+    for each in groups:
+        used = sorted({kind.partition("[")[0] for kind in each.classes if kind} - {"ProjectProjects"})
+        imports.append(f"    from run402_cli.sdk.namespaces.{each.name} import {', '.join(used)}")
+    classes = [
+        _class_text("SharedNamespaces(Namespace[Id])", "The attributes of both.", [*both.values()]),
+        _class_text("Namespaces(SharedNamespaces[None])", "The attributes of Run402.", [*full.values()]),
+        _class_text("ProjectNamespaces(SharedNamespaces[str])", "The attributes of a project.", [*bound.values()]),
+    ]
+    summary = "The namespaces as attributes; each module is imported when its attribute is first used."
+    return _module_text(summary, imports, classes)
 
 
-def _is_scoped(name: str) -> bool:
-    return any(method.takes_project for method in methods(NAMESPACES[name][1]))
+def _attribute(group: Group, kind: str) -> str:
+    made = kind.partition("[")[0]
+    return f'''    @cached_property
+    def {group.name}(self) -> {kind}:
+        """{group.summary}"""
+        from run402_cli.sdk.namespaces.{group.name} import {made}
 
-
-def _index_class(title: str, summary: str, names: list[str], prefix: str) -> str:
-    lines = [f"class {title}(Namespace):", f'    """{summary}"""']
-    extra = ", self._project_id" if prefix else ""
-    for name in names:
-        kind = prefix + _class_name(name)
-        lines += [
-            "",
-            "    @cached_property",
-            f"    def {name}(self) -> {kind}:",
-            f'        """{OLDER[name] if name in OLDER else NAMESPACES[name][0]}"""',
-            f"        from run402_cli.sdk.namespaces.{name} import {kind}",
-            "",
-            f"        return {kind}(self._client, self._say{extra})",
-        ]
-    return "\n".join(lines)
+        return {made}(self._client, self._say, self._project_id)'''
 
 
 def reference_text() -> str:
@@ -630,11 +685,9 @@ def _check_complete() -> None:
 def pages() -> dict[Path, str]:
     """Every generated module and its text."""
     _check_complete()
-    out = {OUT / "__init__.py": index_text(), OUT / "_general.py": module_text("", *GENERAL)}
-    for name, (summary, sources) in NAMESPACES.items():
-        out[OUT / f"{name}.py"] = module_text(name, summary, sources)
-    for name in OLDER:
-        out[OUT / f"{name}.py"] = older_text(name)
+    out = {OUT / "__init__.py": index_text(), OUT / "_general.py": module_text(group(""))}
+    out |= {OUT / f"{name}.py": module_text(group(name)) for name in NAMESPACES}
+    out |= {OUT / f"{name}.py": older_text(group(name)) for name in OLDER}
     out[ROOT / "docs" / "reference" / "python-sdk.md"] = reference_text()
     return out
 

@@ -45,7 +45,7 @@ class Run402(General, Namespaces):
     ) -> None:
         base = None if config_dir is None else Path(config_dir).absolute()
         chosen = profile.opened(wallet=wallet, api_base=api_base, base=base)
-        super().__init__(SdkClient(chosen, transport=transport), on_note)
+        super().__init__(SdkClient(chosen, transport=transport), on_note, None)
 
     @property
     def api_base(self) -> str:
@@ -83,7 +83,7 @@ class Run402(General, Namespaces):
         return f"Run402(wallet={self.wallet!r}, config_dir={str(self._client.profile.base)!r})"
 
 
-class Project(ProjectProjects, ProjectNamespaces):
+class Project(ProjectProjects[str], ProjectNamespaces):
     """One project: `r.project("prj_1").sql("select 1")`, `.secrets.set("KEY", "value")`. Made by `Run402.project`."""
 
     @property

@@ -204,14 +204,3 @@ def test_every_attribute_opens_and_every_method_is_documented() -> None:
             for space in (owner, *spaces):
                 for name, method in inspect.getmembers(space, inspect.ismethod):
                     assert name.startswith("_") or method.__doc__, f"{type(space).__name__}.{name}"
-
-
-def test_no_method_of_a_project_asks_for_its_id_again() -> None:
-    with Run402(api_base=BASE) as r:
-        project = r.project("prj_1")
-        for name in [name for name in dir(type(project)) if not name.startswith("_")]:
-            space = getattr(project, name)
-            if "namespaces" in type(space).__module__:
-                for word, method in inspect.getmembers(space, inspect.ismethod):
-                    asks = "project_id" in inspect.signature(method).parameters
-                    assert word == "__init__" or not asks, f"{name}.{word}"

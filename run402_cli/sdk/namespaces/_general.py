@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class General(Namespace):
+class General(Namespace[None]):
     """Calls that belong to no group."""
 
     def up(

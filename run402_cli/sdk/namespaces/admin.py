@@ -7,14 +7,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import admin as _admin
 
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Admin(Namespace):
+class ProjectAdmin(Namespace[Id]):
+    """What platform administrators may do to projects and organizations. `project.admin` fills in `project_id`."""
+
+    @of_project
+    def archive(self, project_id: str, *, reason: str | None = None) -> Any:
+        """Archive a project at once, without confirmation; without --project the active one.
+
+        POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}.
+        """
+        return self._call(_admin.archive, project_id, reason=reason)
+
+    @of_project
+    def reactivate(self, project_id: str) -> Any:
+        """Bring an archived project back.
+
+        POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}.
+        """
+        return self._call(_admin.reactivate, project_id)
+
+
+class Admin(ProjectAdmin[None]):
     """What platform administrators may do to projects and organizations."""
 
     def lease_perpetual(self, org_id: str, *, enabled: bool) -> Any:
@@ -25,35 +45,3 @@ class Admin(Namespace):
         return self._call(_admin.set_lease_perpetual, org_id, enabled=enabled)
 
     set_lease_perpetual = lease_perpetual  # the older name
-
-    def archive(self, project_id: str, *, reason: str | None = None) -> Any:
-        """Archive a project at once, without confirmation; without --project the active one.
-
-        POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}.
-        """
-        return self._call(_admin.archive, project_id, reason=reason)
-
-    def reactivate(self, project_id: str) -> Any:
-        """Bring an archived project back.
-
-        POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}.
-        """
-        return self._call(_admin.reactivate, project_id)
-
-
-class ProjectAdmin(Namespace):
-    """What platform administrators may do to projects and organizations, of one project."""
-
-    def archive(self, *, reason: str | None = None) -> Any:
-        """Archive a project at once, without confirmation; without --project the active one.
-
-        POST /projects/v1/admin/{id}/archive {reason?} -> {status, project_id, archived_at?, reason?, note?}.
-        """
-        return self._call(_admin.archive, self._project_id, reason=reason)
-
-    def reactivate(self) -> Any:
-        """Bring an archived project back.
-
-        POST /projects/v1/admin/{id}/reactivate -> {status, project_id, reactivated?, note?}.
-        """
-        return self._call(_admin.reactivate, self._project_id)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Agent(Namespace):
+class Agent(Namespace[None]):
     """The contact record of the wallet, and messages to the developers of Run402."""
 
     def contact(self, name: str, *, email: str | None = None, webhook: str | None = None) -> Any:

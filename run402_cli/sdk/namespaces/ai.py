@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import ai as _ai
 
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Ai(Namespace):
-    """Translation and moderation for a project."""
+class Ai(Namespace[Id]):
+    """Translation and moderation for a project. `project.ai` fills in `project_id`."""
 
+    @of_project
     def translate(
         self, project_id: str, text: str, *, to: str, source: str | None = None, context: str | None = None
     ) -> dict[str, Any]:
@@ -26,6 +27,7 @@ class Ai(Namespace):
         """
         return self._call(_ai.translate, project_id, text, to=to, source=source, context=context)
 
+    @of_project
     def moderate(self, project_id: str, text: str) -> dict[str, Any]:
         """Check a text against the moderation categories.
 
@@ -33,34 +35,10 @@ class Ai(Namespace):
         """
         return self._call(_ai.moderate, project_id, text)
 
+    @of_project
     def usage(self, project_id: str) -> Any:
         """Translation quota of the billing cycle.
 
         GET /ai/v1/usage -> {translation: {active, used_words, included_words, remaining_words, billing_cycle_start}}.
         """
         return self._call(_ai.usage, project_id)
-
-
-class ProjectAi(Namespace):
-    """Translation and moderation for a project, of one project."""
-
-    def translate(self, text: str, *, to: str, source: str | None = None, context: str | None = None) -> dict[str, Any]:
-        """Translate a text.
-
-        POST /ai/v1/translate {text, to, from?, context?} -> {text, from, to}. Signed by the project's service key.
-        """
-        return self._call(_ai.translate, self._project_id, text, to=to, source=source, context=context)
-
-    def moderate(self, text: str) -> dict[str, Any]:
-        """Check a text against the moderation categories.
-
-        POST /ai/v1/moderate {text} -> {flagged, categories, category_scores}. Signed by the project's service key.
-        """
-        return self._call(_ai.moderate, self._project_id, text)
-
-    def usage(self) -> Any:
-        """Translation quota of the billing cycle.
-
-        GET /ai/v1/usage -> {translation: {active, used_words, included_words, remaining_words, billing_cycle_start}}.
-        """
-        return self._call(_ai.usage, self._project_id)

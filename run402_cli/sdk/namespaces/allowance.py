@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Allowance(Namespace):
+class Allowance(Namespace[None]):
     """The wallet's money: balance, limits, ledger, promo codes."""
 
     def status(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import apps as _apps
 
 if TYPE_CHECKING:
@@ -15,7 +15,48 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Apps(Namespace):
+class ProjectApps(Namespace[Id]):
+    """Published apps: browse, fork, publish. `project.apps` fills in `project_id`."""
+
+    @of_project
+    def publish(self, project_id: str, fields: dict[str, Any] | None = None) -> Any:
+        """Publish the project as a version that others can look at and, with --fork-allowed, fork.
+
+        POST /projects/v1/admin/{id}/publish {description?, tags?, visibility?, fork_allowed?} with the service key ->
+        app.
+        """
+        return self._call(_apps.publish, project_id, fields)
+
+    @of_project
+    def versions(self, project_id: str) -> Any:
+        """List the published versions of a project.
+
+        GET /projects/v1/admin/{id}/versions with the service key.
+
+        Returns {versions: [{id, description, tags, visibility, fork_allowed, created_at}]}.
+        """
+        return self._call(_apps.versions, project_id)
+
+    @of_project
+    def update(self, project_id: str, version_id: str, fields: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Change how a version is described and who may see and fork it.
+
+        PATCH /projects/v1/admin/{id}/versions/{version} with the service key: {project_id, version_id, updated}.
+
+        `fields` as in `publish`; what is left out stays.
+        """
+        return self._call(_apps.update, project_id, version_id, fields)
+
+    @of_project
+    def delete(self, project_id: str, version_id: str) -> dict[str, Any]:
+        """Delete a published version.
+
+        DELETE /projects/v1/admin/{id}/versions/{version} with the service key: {project_id, version_id, deleted}.
+        """
+        return self._call(_apps.delete, project_id, version_id)
+
+
+class Apps(ProjectApps[None]):
     """Published apps: browse, fork, publish."""
 
     def browse(self, *, tags: Sequence[str] = ()) -> Any:
@@ -43,73 +84,3 @@ class Apps(Namespace):
         two projects.
         """
         return self._call(_apps.fork, version_id, name=name, subdomain=subdomain)
-
-    def publish(self, project_id: str, fields: dict[str, Any] | None = None) -> Any:
-        """Publish the project as a version that others can look at and, with --fork-allowed, fork.
-
-        POST /projects/v1/admin/{id}/publish {description?, tags?, visibility?, fork_allowed?} with the service key ->
-        app.
-        """
-        return self._call(_apps.publish, project_id, fields)
-
-    def versions(self, project_id: str) -> Any:
-        """List the published versions of a project.
-
-        GET /projects/v1/admin/{id}/versions with the service key.
-
-        Returns {versions: [{id, description, tags, visibility, fork_allowed, created_at}]}.
-        """
-        return self._call(_apps.versions, project_id)
-
-    def update(self, project_id: str, version_id: str, fields: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Change how a version is described and who may see and fork it.
-
-        PATCH /projects/v1/admin/{id}/versions/{version} with the service key: {project_id, version_id, updated}.
-
-        `fields` as in `publish`; what is left out stays.
-        """
-        return self._call(_apps.update, project_id, version_id, fields)
-
-    def delete(self, project_id: str, version_id: str) -> dict[str, Any]:
-        """Delete a published version.
-
-        DELETE /projects/v1/admin/{id}/versions/{version} with the service key: {project_id, version_id, deleted}.
-        """
-        return self._call(_apps.delete, project_id, version_id)
-
-
-class ProjectApps(Namespace):
-    """Published apps: browse, fork, publish, of one project."""
-
-    def publish(self, fields: dict[str, Any] | None = None) -> Any:
-        """Publish the project as a version that others can look at and, with --fork-allowed, fork.
-
-        POST /projects/v1/admin/{id}/publish {description?, tags?, visibility?, fork_allowed?} with the service key ->
-        app.
-        """
-        return self._call(_apps.publish, self._project_id, fields)
-
-    def versions(self) -> Any:
-        """List the published versions of a project.
-
-        GET /projects/v1/admin/{id}/versions with the service key.
-
-        Returns {versions: [{id, description, tags, visibility, fork_allowed, created_at}]}.
-        """
-        return self._call(_apps.versions, self._project_id)
-
-    def update(self, version_id: str, fields: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Change how a version is described and who may see and fork it.
-
-        PATCH /projects/v1/admin/{id}/versions/{version} with the service key: {project_id, version_id, updated}.
-
-        `fields` as in `publish`; what is left out stays.
-        """
-        return self._call(_apps.update, self._project_id, version_id, fields)
-
-    def delete(self, version_id: str) -> dict[str, Any]:
-        """Delete a published version.
-
-        DELETE /projects/v1/admin/{id}/versions/{version} with the service key: {project_id, version_id, deleted}.
-        """
-        return self._call(_apps.delete, self._project_id, version_id)

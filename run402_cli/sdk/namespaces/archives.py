@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from run402_cli.sdk import _files
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import archive_import as _archive_import
 from run402_cli.services import archives as _archives
 
@@ -22,7 +22,31 @@ if TYPE_CHECKING:
     from run402_cli.services.archives import Export
 
 
-class Archives(Namespace):
+class ProjectArchives(Namespace[Id]):
+    """Portable archives of a project. `project.archives` fills in `project_id`."""
+
+    @of_project
+    def status(self, project_id: str, archive_id: str) -> dict[str, Any]:
+        """Show one archive of a project: running, ready, failed or expired.
+
+        GET /projects/v1/{id}/archives/{archive} -> archive; byte_count in bytes, sha256 of the file when known.
+        """
+        return self._call(_archives.status, project_id, archive_id)
+
+    @of_project
+    def download(self, project_id: str, archive_id: str, output: Path) -> dict[str, Any]:
+        """Save a ready archive.
+
+        Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
+
+        CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
+        """
+        return self._call(_archives.fetch, project_id, archive_id, output)
+
+    fetch = download  # the older name
+
+
+class Archives(ProjectArchives[None]):
     """Portable archives of a project."""
 
     def create(self, spec: Export) -> dict[str, Any]:
@@ -32,13 +56,6 @@ class Archives(Namespace):
         ...}.
         """
         return self._call(_archives.create, spec)
-
-    def status(self, project_id: str, archive_id: str) -> dict[str, Any]:
-        """Show one archive of a project: running, ready, failed or expired.
-
-        GET /projects/v1/{id}/archives/{archive} -> archive; byte_count in bytes, sha256 of the file when known.
-        """
-        return self._call(_archives.status, project_id, archive_id)
 
     def export(self, spec: Export, emit: Callable[[dict[str, Any]], None] | None = None) -> tuple[dict[str, Any], bool]:
         """Export a project as a portable archive.
@@ -50,17 +67,6 @@ class Archives(Namespace):
         ARCHIVE_WAIT_TIMEOUT.
         """
         return self._call(_archives.export, spec, emit)
-
-    def download(self, project_id: str, archive_id: str, output: Path) -> dict[str, Any]:
-        """Save a ready archive.
-
-        Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
-
-        CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
-        """
-        return self._call(_archives.fetch, project_id, archive_id, output)
-
-    fetch = download  # the older name
 
     def import_archive(
         self, wish: Import, emit: Callable[[dict[str, Any]], None] | None = None
@@ -92,25 +98,3 @@ class Archives(Namespace):
         The same report as `verify`. The command prints {archive: the report}, and exits 0 whatever it says.
         """
         return self._call_plain(_files.inspect_archive, path)
-
-
-class ProjectArchives(Namespace):
-    """Portable archives of a project, of one project."""
-
-    def status(self, archive_id: str) -> dict[str, Any]:
-        """Show one archive of a project: running, ready, failed or expired.
-
-        GET /projects/v1/{id}/archives/{archive} -> archive; byte_count in bytes, sha256 of the file when known.
-        """
-        return self._call(_archives.status, self._project_id, archive_id)
-
-    def download(self, archive_id: str, output: Path) -> dict[str, Any]:
-        """Save a ready archive.
-
-        Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
-
-        CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
-        """
-        return self._call(_archives.fetch, self._project_id, archive_id, output)
-
-    fetch = download  # the older name

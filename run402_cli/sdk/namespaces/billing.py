@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Billing(Namespace):
+class Billing(Namespace[None]):
     """Balance, ledger and card checkouts of an organization."""
 
     def balance(self, identifier: str) -> Any:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Cache(Namespace):
+class Cache(Namespace[None]):
     """The origin cache of server-rendered pages."""
 
     def inspect(self, url: str, *, locale: str | None = None, release_id: str | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import ci as _ci
 
 if TYPE_CHECKING:
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from run402_cli.services.ci import Link
 
 
-class Ci(Namespace):
+class ProjectCi(Namespace[Id]):
+    """GitHub Actions workflows that deploy without a secret. `project.ci` fills in `project_id`."""
+
+    @of_project
+    def list(self, project_id: str) -> Any:
+        """List the CI bindings of a project, revoked ones included.
+
+        GET /ci/v1/bindings?project= -> {project_id, bindings: [row]}, revoked ones included.
+        """
+        return self._call(_ci.list_bindings, project_id)
+
+
+class Ci(ProjectCi[None]):
     """GitHub Actions workflows that deploy without a secret."""
 
     def link_github(self, wanted: Link) -> Any:
@@ -33,13 +45,6 @@ class Ci(Namespace):
         return self._call(_ci.link, wanted)
 
     link = link_github  # the older name
-
-    def list(self, project_id: str) -> Any:
-        """List the CI bindings of a project, revoked ones included.
-
-        GET /ci/v1/bindings?project= -> {project_id, bindings: [row]}, revoked ones included.
-        """
-        return self._call(_ci.list_bindings, project_id)
 
     def get_binding(self, binding_id: str) -> Any:
         """Show one binding.
@@ -63,14 +68,3 @@ class Ci(Namespace):
         A scope is an exact key or a prefix ending in /*. ApiError 409 when the binding is revoked.
         """
         return self._call(_ci.set_asset_scopes, binding_id, scopes)
-
-
-class ProjectCi(Namespace):
-    """GitHub Actions workflows that deploy without a secret, of one project."""
-
-    def list(self) -> Any:
-        """List the CI bindings of a project, revoked ones included.
-
-        GET /ci/v1/bindings?project= -> {project_id, bindings: [row]}, revoked ones included.
-        """
-        return self._call(_ci.list_bindings, self._project_id)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from run402_cli.services.rooms import Room
 
 
-class Claims(Namespace):
+class Claims(Namespace[None]):
     """Advisory claims on what a session is working on."""
 
     def create(

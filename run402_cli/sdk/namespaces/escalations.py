@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Escalations(Namespace):
+class Escalations(Namespace[None]):
     """Page the humans of an organization."""
 
     def find_org(self, *, org: str | None, project: Callable[[], str]) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Identity(Namespace):
+class Identity(Namespace[None]):
     """Public links between the wallet and a Nostr key."""
 
     def link_nostr_begin(self, pubkey: str, *, idempotency_key: str | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Image(Namespace):
+class Image(Namespace[None]):
     """AI image generation, paid per call."""
 
     def generate(self, prompt: str, *, aspect: str = "square") -> dict[str, Any]:

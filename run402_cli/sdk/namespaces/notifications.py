@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Notifications(Namespace):
+class Notifications(Namespace[None]):
     """What operators are told."""
 
     def list(

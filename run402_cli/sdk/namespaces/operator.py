@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from run402_cli.state import sessions
 
 
-class Operator(Namespace):
+class Operator(Namespace[None]):
     """The human behind the wallets."""
 
     def start_device_login(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Org(Namespace):
+class Org(Namespace[None]):
     """Organizations, members, invites, audit."""
 
     def create(self, *, name: str | None = None) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import expose as _expose
 from run402_cli.services import projects as _projects
 
@@ -17,7 +17,215 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Projects(Namespace):
+class ProjectProjects(Namespace[Id]):
+    """Projects: provision, SQL, REST, usage, members' roles. `project` fills in `project_id`."""
+
+    @of_project
+    def use(self, project_id: str) -> dict[str, Any]:
+        """Check a project, given its id, on the server and make it the active one.
+
+        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id, name?}.
+
+        `name` where the gateway says it. A refusal changes nothing.
+        """
+        return self._call(_projects.use, project_id)
+
+    @of_project
+    def get(self, project_id: str) -> Any:
+        """Read one project: name, organization, tier, status, site, usage.
+
+        GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes),
+        ...}.
+
+        Where the gateway sends the project's keys, `keys_command` stands in their place: the command that prints them.
+        A project that does not exist and one that the caller may not see are the same 403.
+        """
+        return self._call(_projects.get, project_id)
+
+    @of_project
+    def rename(self, project_id: str, name: str) -> dict[str, Any]:
+        """Change the display name of a project.
+
+        PATCH /projects/v1/{id} {name}: {project_id, name, renamed}. The server allows 1-200 characters.
+        """
+        return self._call(_projects.rename, project_id, name)
+
+    @of_project
+    def tenant_payments(
+        self, project_id: str, *, limit: int | None = None, after: str | None = None, status: str | None = None
+    ) -> Any:
+        """List the payments received on the priced routes of a project.
+
+        GET /projects/v1/{id}/tenant-payments -> {project_id, payments: [...], has_more, next_cursor}; amounts in USD
+        micros.
+        """
+        return self._call(_projects.tenant_payments, project_id, limit=limit, after=after, status=status)
+
+    @of_project
+    def costs(self, project_id: str, *, window: str = "30d") -> Any:
+        """Revenue, direct cost and margin of a project in USD micros.
+
+        GET /admin/api/finance/project/{id}?window=24h|7d|30d|90d: revenue, direct cost and margin in USD micros.
+
+        For platform admins. RUN402_ADMIN_COOKIE, when set, is sent as the cookie (a bare value as
+        run402_admin=<value>).
+        """
+        return self._call(_projects.costs, project_id, window=window)
+
+    @of_project
+    def sql(self, project_id: str, text: str, params: builtins.list[Any] | None = None) -> Any:
+        """Run SQL with the service key: one or several statements, DDL too.
+
+        POST /projects/v1/admin/{id}/sql: the statements as text, or {sql, params} with parameters for $1, $2, ...
+
+        Returns {status, schema, rows, row_count, fields: [{name, type}]}, and `warnings` [{code, message, columns}]
+        when columns share a name: a row holds the last of them alone. Row-level security does not apply. A failing
+        statement is an ApiError with PostgreSQL's message, position and hint in its body. docs/projects.md
+        """
+        return self._call(_projects.sql, project_id, text, params)
+
+    @of_project
+    def rest(
+        self,
+        project_id: str,
+        table: str,
+        *,
+        query: str | None = None,
+        params: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: Any = None,
+        body_text: str | None = None,
+        media: str = "application/json",
+        key_type: str = "anon",
+        returning: str | None = None,
+    ) -> Any:
+        """Read or write a table or view through REST, or call a function with `rpc/<name>`.
+
+        {method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
+
+        `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
+        mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
+        value. Writes ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is
+        BAD_USAGE where nothing is written to a table. Returns the parsed body, or "" for an empty answer. With the anon
+        key, row-level security applies; with the service key it does not.
+        """
+        return self._call(
+            _projects.rest_query,
+            project_id,
+            table,
+            query=query,
+            params=params,
+            method=method,
+            body=body,
+            body_text=body_text,
+            media=media,
+            key_type=key_type,
+            returning=returning,
+        )
+
+    rest_query = rest  # the older name
+
+    @of_project
+    def rest_call(
+        self,
+        project_id: str,
+        path: str,
+        *,
+        method: str,
+        body_text: str | None = None,
+        media: str = "application/json",
+        key_type: str = "anon",
+        returning: str | None = None,
+    ) -> tuple[int, Any]:
+        """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
+        return self._call(
+            _projects.rest_call,
+            project_id,
+            path,
+            method=method,
+            body_text=body_text,
+            media=media,
+            key_type=key_type,
+            returning=returning,
+        )
+
+    @of_project
+    def usage(self, project_id: str) -> Any:
+        """API calls and storage of a project against its limits.
+
+        GET /projects/v1/admin/{id}/usage -> {api_calls, api_calls_limit, storage_bytes, storage_limit_bytes, ...}.
+        """
+        return self._call(_projects.usage, project_id)
+
+    @of_project
+    def schema(self, project_id: str) -> Any:
+        """Tables of a project with columns, constraints, and row-level security policies.
+
+        GET /projects/v1/admin/{id}/schema -> {schema, tables: [{name, columns, constraints, rls_enabled, policies}]}.
+        """
+        return self._call(_projects.schema, project_id)
+
+    @of_project
+    def promote_user(self, project_id: str, email: str) -> dict[str, Any]:
+        """Give a user of the project, named by e-mail address, the role project_admin.
+
+        POST /projects/v1/admin/{id}/promote-user {email}: give a user of the project the role project_admin.
+        """
+        return self._call(_projects.promote_user, project_id, email)
+
+    @of_project
+    def demote_user(self, project_id: str, email: str) -> dict[str, Any]:
+        """Take the role project_admin away from a user of the project.
+
+        POST /projects/v1/admin/{id}/demote-user {email}: take the role project_admin away.
+        """
+        return self._call(_projects.demote_user, project_id, email)
+
+    @of_project
+    def delete(self, project_id: str, *, confirmed: bool) -> dict[str, Any]:
+        """Delete a project with its database, functions, files, mailbox and secrets, and its cached keys.
+
+        DELETE /projects/v1/{id} with the service key; then forget its cached keys and the pointers to it.
+
+        Returns {project_id, deleted, active_project_id}: the pointer falls back to the project before, or is null.
+        Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409 PROJECT_HAS_PENDING_TRANSFER while a
+        transfer is open.
+        """
+        return self._call(_projects.delete, project_id, confirmed=confirmed)
+
+    @of_project
+    def apply_expose(self, project_id: str, manifest: Any) -> Any:
+        """Apply an expose manifest: which tables, views and functions REST may reach, and for whom.
+
+        POST /projects/v1/admin/{id}/expose with the manifest itself: {status, project_id, applied, dropped}.
+
+        Convergent: items of the last applied manifest that are missing now are dropped. One transaction. An invalid
+        manifest is an ApiError 400 with `errors: [{type, severity, detail, fix?}]` in its body.
+        """
+        return self._call(_expose.apply, project_id, manifest)
+
+    @of_project
+    def get_expose(self, project_id: str) -> Any:
+        """The expose manifest in force: the last one applied, or one rebuilt from the live database.
+
+        GET /projects/v1/admin/{id}/expose -> {status, project_id, source: applied|introspected, manifest}.
+        """
+        return self._call(_expose.get, project_id)
+
+    def validate_expose(self, manifest_text: str, *, migration_sql: str | None = None) -> dict[str, Any]:
+        """Check an expose manifest without applying it: a word of JSON, --file, or stdin.
+
+        Check a manifest, given as JSON text, without applying it.
+
+        Returns {has_errors, errors, warnings}; an issue is {type, severity: error|warning, detail, fix?}. With a
+        project: POST /projects/v1/admin/{id}/expose/validate with its service key, against its live schema. Without:
+        POST /projects/v1/expose/validate as the caller, against `migration_sql` alone, which is parsed and never run.
+        Findings are data, not an error; text that is not JSON is a finding of type schema-shape and sends nothing.
+        """
+        return self._call(_expose.validate, manifest_text, project_id=self._project_id, migration_sql=migration_sql)
+
+
+class Projects(ProjectProjects[None]):
     """Projects: provision, SQL, REST, usage, members' roles."""
 
     def quote(self) -> Any:
@@ -60,15 +268,6 @@ class Projects(Namespace):
             derive_key=derive_key,
         )
 
-    def use(self, project_id: str) -> dict[str, Any]:
-        """Check a project, given its id, on the server and make it the active one.
-
-        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id, name?}.
-
-        `name` where the gateway says it. A refusal changes nothing.
-        """
-        return self._call(_projects.use, project_id)
-
     def list(
         self, *, org_id: str | None = None, everything: bool = False, limit: int | None = None, after: str | None = None
     ) -> dict[str, Any]:
@@ -81,17 +280,6 @@ class Projects(Namespace):
         """
         return self._call(_projects.list_projects, org_id=org_id, everything=everything, limit=limit, after=after)
 
-    def get(self, project_id: str) -> Any:
-        """Read one project: name, organization, tier, status, site, usage.
-
-        GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes),
-        ...}.
-
-        Where the gateway sends the project's keys, `keys_command` stands in their place: the command that prints them.
-        A project that does not exist and one that the caller may not see are the same 403.
-        """
-        return self._call(_projects.get, project_id)
-
     def current(self) -> dict[str, Any]:
         """Show the active project and whether the server confirms it.
 
@@ -100,163 +288,6 @@ class Projects(Namespace):
         `project_id` is the same id under the name that it has elsewhere. A refusal is data.
         """
         return self._call(_projects.current)
-
-    def rename(self, project_id: str, name: str) -> dict[str, Any]:
-        """Change the display name of a project.
-
-        PATCH /projects/v1/{id} {name}: {project_id, name, renamed}. The server allows 1-200 characters.
-        """
-        return self._call(_projects.rename, project_id, name)
-
-    def tenant_payments(
-        self, project_id: str, *, limit: int | None = None, after: str | None = None, status: str | None = None
-    ) -> Any:
-        """List the payments received on the priced routes of a project.
-
-        GET /projects/v1/{id}/tenant-payments -> {project_id, payments: [...], has_more, next_cursor}; amounts in USD
-        micros.
-        """
-        return self._call(_projects.tenant_payments, project_id, limit=limit, after=after, status=status)
-
-    def costs(self, project_id: str, *, window: str = "30d") -> Any:
-        """Revenue, direct cost and margin of a project in USD micros.
-
-        GET /admin/api/finance/project/{id}?window=24h|7d|30d|90d: revenue, direct cost and margin in USD micros.
-
-        For platform admins. RUN402_ADMIN_COOKIE, when set, is sent as the cookie (a bare value as
-        run402_admin=<value>).
-        """
-        return self._call(_projects.costs, project_id, window=window)
-
-    def sql(self, project_id: str, text: str, params: builtins.list[Any] | None = None) -> Any:
-        """Run SQL with the service key: one or several statements, DDL too.
-
-        POST /projects/v1/admin/{id}/sql: the statements as text, or {sql, params} with parameters for $1, $2, ...
-
-        Returns {status, schema, rows, row_count, fields: [{name, type}]}, and `warnings` [{code, message, columns}]
-        when columns share a name: a row holds the last of them alone. Row-level security does not apply. A failing
-        statement is an ApiError with PostgreSQL's message, position and hint in its body. docs/projects.md
-        """
-        return self._call(_projects.sql, project_id, text, params)
-
-    def rest(
-        self,
-        project_id: str,
-        table: str,
-        *,
-        query: str | None = None,
-        params: Mapping[str, str] | None = None,
-        method: str = "GET",
-        body: Any = None,
-        body_text: str | None = None,
-        media: str = "application/json",
-        key_type: str = "anon",
-        returning: str | None = None,
-    ) -> Any:
-        """Read or write a table or view through REST, or call a function with `rpc/<name>`.
-
-        {method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
-
-        `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
-        mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
-        value. Writes ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is
-        BAD_USAGE where nothing is written to a table. Returns the parsed body, or "" for an empty answer. With the anon
-        key, row-level security applies; with the service key it does not.
-        """
-        return self._call(
-            _projects.rest_query,
-            project_id,
-            table,
-            query=query,
-            params=params,
-            method=method,
-            body=body,
-            body_text=body_text,
-            media=media,
-            key_type=key_type,
-            returning=returning,
-        )
-
-    rest_query = rest  # the older name
-
-    def rest_call(
-        self,
-        project_id: str,
-        path: str,
-        *,
-        method: str,
-        body_text: str | None = None,
-        media: str = "application/json",
-        key_type: str = "anon",
-        returning: str | None = None,
-    ) -> tuple[int, Any]:
-        """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
-        return self._call(
-            _projects.rest_call,
-            project_id,
-            path,
-            method=method,
-            body_text=body_text,
-            media=media,
-            key_type=key_type,
-            returning=returning,
-        )
-
-    def usage(self, project_id: str) -> Any:
-        """API calls and storage of a project against its limits.
-
-        GET /projects/v1/admin/{id}/usage -> {api_calls, api_calls_limit, storage_bytes, storage_limit_bytes, ...}.
-        """
-        return self._call(_projects.usage, project_id)
-
-    def schema(self, project_id: str) -> Any:
-        """Tables of a project with columns, constraints, and row-level security policies.
-
-        GET /projects/v1/admin/{id}/schema -> {schema, tables: [{name, columns, constraints, rls_enabled, policies}]}.
-        """
-        return self._call(_projects.schema, project_id)
-
-    def promote_user(self, project_id: str, email: str) -> dict[str, Any]:
-        """Give a user of the project, named by e-mail address, the role project_admin.
-
-        POST /projects/v1/admin/{id}/promote-user {email}: give a user of the project the role project_admin.
-        """
-        return self._call(_projects.promote_user, project_id, email)
-
-    def demote_user(self, project_id: str, email: str) -> dict[str, Any]:
-        """Take the role project_admin away from a user of the project.
-
-        POST /projects/v1/admin/{id}/demote-user {email}: take the role project_admin away.
-        """
-        return self._call(_projects.demote_user, project_id, email)
-
-    def delete(self, project_id: str, *, confirmed: bool) -> dict[str, Any]:
-        """Delete a project with its database, functions, files, mailbox and secrets, and its cached keys.
-
-        DELETE /projects/v1/{id} with the service key; then forget its cached keys and the pointers to it.
-
-        Returns {project_id, deleted, active_project_id}: the pointer falls back to the project before, or is null.
-        Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409 PROJECT_HAS_PENDING_TRANSFER while a
-        transfer is open.
-        """
-        return self._call(_projects.delete, project_id, confirmed=confirmed)
-
-    def apply_expose(self, project_id: str, manifest: Any) -> Any:
-        """Apply an expose manifest: which tables, views and functions REST may reach, and for whom.
-
-        POST /projects/v1/admin/{id}/expose with the manifest itself: {status, project_id, applied, dropped}.
-
-        Convergent: items of the last applied manifest that are missing now are dropped. One transaction. An invalid
-        manifest is an ApiError 400 with `errors: [{type, severity, detail, fix?}]` in its body.
-        """
-        return self._call(_expose.apply, project_id, manifest)
-
-    def get_expose(self, project_id: str) -> Any:
-        """The expose manifest in force: the last one applied, or one rebuilt from the live database.
-
-        GET /projects/v1/admin/{id}/expose -> {status, project_id, source: applied|introspected, manifest}.
-        """
-        return self._call(_expose.get, project_id)
 
     def validate_expose(
         self, manifest_text: str, *, project_id: str | None = None, migration_sql: str | None = None
@@ -271,192 +302,3 @@ class Projects(Namespace):
         Findings are data, not an error; text that is not JSON is a finding of type schema-shape and sends nothing.
         """
         return self._call(_expose.validate, manifest_text, project_id=project_id, migration_sql=migration_sql)
-
-
-class ProjectProjects(Namespace):
-    """Projects: provision, SQL, REST, usage, members' roles, of one project."""
-
-    def use(self) -> dict[str, Any]:
-        """Check a project, given its id, on the server and make it the active one.
-
-        GET /projects/v1/{id}, then make it the active one: {active_project_id, set, project_id, name?}.
-
-        `name` where the gateway says it. A refusal changes nothing.
-        """
-        return self._call(_projects.use, self._project_id)
-
-    def get(self) -> Any:
-        """Read one project: name, organization, tier, status, site, usage.
-
-        GET /projects/v1/{id} -> {project_id, name, org_id, tier, effective_status, site_url, usage (calls, bytes),
-        ...}.
-
-        Where the gateway sends the project's keys, `keys_command` stands in their place: the command that prints them.
-        A project that does not exist and one that the caller may not see are the same 403.
-        """
-        return self._call(_projects.get, self._project_id)
-
-    def rename(self, name: str) -> dict[str, Any]:
-        """Change the display name of a project.
-
-        PATCH /projects/v1/{id} {name}: {project_id, name, renamed}. The server allows 1-200 characters.
-        """
-        return self._call(_projects.rename, self._project_id, name)
-
-    def tenant_payments(self, *, limit: int | None = None, after: str | None = None, status: str | None = None) -> Any:
-        """List the payments received on the priced routes of a project.
-
-        GET /projects/v1/{id}/tenant-payments -> {project_id, payments: [...], has_more, next_cursor}; amounts in USD
-        micros.
-        """
-        return self._call(_projects.tenant_payments, self._project_id, limit=limit, after=after, status=status)
-
-    def costs(self, *, window: str = "30d") -> Any:
-        """Revenue, direct cost and margin of a project in USD micros.
-
-        GET /admin/api/finance/project/{id}?window=24h|7d|30d|90d: revenue, direct cost and margin in USD micros.
-
-        For platform admins. RUN402_ADMIN_COOKIE, when set, is sent as the cookie (a bare value as
-        run402_admin=<value>).
-        """
-        return self._call(_projects.costs, self._project_id, window=window)
-
-    def sql(self, text: str, params: builtins.list[Any] | None = None) -> Any:
-        """Run SQL with the service key: one or several statements, DDL too.
-
-        POST /projects/v1/admin/{id}/sql: the statements as text, or {sql, params} with parameters for $1, $2, ...
-
-        Returns {status, schema, rows, row_count, fields: [{name, type}]}, and `warnings` [{code, message, columns}]
-        when columns share a name: a row holds the last of them alone. Row-level security does not apply. A failing
-        statement is an ApiError with PostgreSQL's message, position and hint in its body. docs/projects.md
-        """
-        return self._call(_projects.sql, self._project_id, text, params)
-
-    def rest(
-        self,
-        table: str,
-        *,
-        query: str | None = None,
-        params: Mapping[str, str] | None = None,
-        method: str = "GET",
-        body: Any = None,
-        body_text: str | None = None,
-        media: str = "application/json",
-        key_type: str = "anon",
-        returning: str | None = None,
-    ) -> Any:
-        """Read or write a table or view through REST, or call a function with `rpc/<name>`.
-
-        {method} /rest/v1/{table}[?query] with the anon key, or /admin/v1/rest/{table} with the service key.
-
-        `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
-        mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
-        value. Writes ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is
-        BAD_USAGE where nothing is written to a table. Returns the parsed body, or "" for an empty answer. With the anon
-        key, row-level security applies; with the service key it does not.
-        """
-        return self._call(
-            _projects.rest_query,
-            self._project_id,
-            table,
-            query=query,
-            params=params,
-            method=method,
-            body=body,
-            body_text=body_text,
-            media=media,
-            key_type=key_type,
-            returning=returning,
-        )
-
-    rest_query = rest  # the older name
-
-    def rest_call(
-        self,
-        path: str,
-        *,
-        method: str,
-        body_text: str | None = None,
-        media: str = "application/json",
-        key_type: str = "anon",
-        returning: str | None = None,
-    ) -> tuple[int, Any]:
-        """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
-        return self._call(
-            _projects.rest_call,
-            self._project_id,
-            path,
-            method=method,
-            body_text=body_text,
-            media=media,
-            key_type=key_type,
-            returning=returning,
-        )
-
-    def usage(self) -> Any:
-        """API calls and storage of a project against its limits.
-
-        GET /projects/v1/admin/{id}/usage -> {api_calls, api_calls_limit, storage_bytes, storage_limit_bytes, ...}.
-        """
-        return self._call(_projects.usage, self._project_id)
-
-    def schema(self) -> Any:
-        """Tables of a project with columns, constraints, and row-level security policies.
-
-        GET /projects/v1/admin/{id}/schema -> {schema, tables: [{name, columns, constraints, rls_enabled, policies}]}.
-        """
-        return self._call(_projects.schema, self._project_id)
-
-    def promote_user(self, email: str) -> dict[str, Any]:
-        """Give a user of the project, named by e-mail address, the role project_admin.
-
-        POST /projects/v1/admin/{id}/promote-user {email}: give a user of the project the role project_admin.
-        """
-        return self._call(_projects.promote_user, self._project_id, email)
-
-    def demote_user(self, email: str) -> dict[str, Any]:
-        """Take the role project_admin away from a user of the project.
-
-        POST /projects/v1/admin/{id}/demote-user {email}: take the role project_admin away.
-        """
-        return self._call(_projects.demote_user, self._project_id, email)
-
-    def delete(self, *, confirmed: bool) -> dict[str, Any]:
-        """Delete a project with its database, functions, files, mailbox and secrets, and its cached keys.
-
-        DELETE /projects/v1/{id} with the service key; then forget its cached keys and the pointers to it.
-
-        Returns {project_id, deleted, active_project_id}: the pointer falls back to the project before, or is null.
-        Raises CommandError CONFIRMATION_REQUIRED unless `confirmed`; ApiError 409 PROJECT_HAS_PENDING_TRANSFER while a
-        transfer is open.
-        """
-        return self._call(_projects.delete, self._project_id, confirmed=confirmed)
-
-    def apply_expose(self, manifest: Any) -> Any:
-        """Apply an expose manifest: which tables, views and functions REST may reach, and for whom.
-
-        POST /projects/v1/admin/{id}/expose with the manifest itself: {status, project_id, applied, dropped}.
-
-        Convergent: items of the last applied manifest that are missing now are dropped. One transaction. An invalid
-        manifest is an ApiError 400 with `errors: [{type, severity, detail, fix?}]` in its body.
-        """
-        return self._call(_expose.apply, self._project_id, manifest)
-
-    def get_expose(self) -> Any:
-        """The expose manifest in force: the last one applied, or one rebuilt from the live database.
-
-        GET /projects/v1/admin/{id}/expose -> {status, project_id, source: applied|introspected, manifest}.
-        """
-        return self._call(_expose.get, self._project_id)
-
-    def validate_expose(self, manifest_text: str, *, migration_sql: str | None = None) -> dict[str, Any]:
-        """Check an expose manifest without applying it: a word of JSON, --file, or stdin.
-
-        Check a manifest, given as JSON text, without applying it.
-
-        Returns {has_errors, errors, warnings}; an issue is {type, severity: error|warning, detail, fix?}. With a
-        project: POST /projects/v1/admin/{id}/expose/validate with its service key, against its live schema. Without:
-        POST /projects/v1/expose/validate as the caller, against `migration_sql` alone, which is parsed and never run.
-        Findings are data, not an error; text that is not JSON is a finding of type schema-shape and sends nothing.
-        """
-        return self._call(_expose.validate, manifest_text, project_id=self._project_id, migration_sql=migration_sql)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import rooms as _rooms
 
 if TYPE_CHECKING:
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from run402_cli.services.rooms import Room
 
 
-class Rooms(Namespace):
+class ProjectRooms(Namespace[Id]):
+    """Who works on the same project, and messages between them. `project.rooms` fills in `project_id`."""
+
+    @of_project
+    def owning_org(self, project_id: str) -> str:
+        """The organization that owns a project.
+
+        GET /projects/v1/{id} -> its `org_id`. Raises ValidationError LOCAL_ERROR when the answer has none.
+        """
+        return self._call(_rooms.owning_org, project_id)
+
+
+class Rooms(ProjectRooms[None]):
     """Who works on the same project, and messages between them."""
 
     def find_room(self, *, org: str | None, room: str | None, project: Callable[[], str]) -> Room:
@@ -27,13 +39,6 @@ class Rooms(Namespace):
         and a malformed RUN402_ROOM, and what `project` raises.
         """
         return self._call(_rooms.find_room, org=org, room=room, project=project)
-
-    def owning_org(self, project_id: str) -> str:
-        """The organization that owns a project.
-
-        GET /projects/v1/{id} -> its `org_id`. Raises ValidationError LOCAL_ERROR when the answer has none.
-        """
-        return self._call(_rooms.owning_org, project_id)
 
     def who(
         self, room: Room, *, name: str | None = None, task: str | None = None, include_expired: bool = False
@@ -106,14 +111,3 @@ class Rooms(Namespace):
         POST .../messages/{message}/ack {presence_id?} -> {message_id, acked_at, already_acked}.
         """
         return self._call(_rooms.ack, room, self._say, message_id)
-
-
-class ProjectRooms(Namespace):
-    """Who works on the same project, and messages between them, of one project."""
-
-    def owning_org(self) -> str:
-        """The organization that owns a project.
-
-        GET /projects/v1/{id} -> its `org_id`. Raises ValidationError LOCAL_ERROR when the answer has none.
-        """
-        return self._call(_rooms.owning_org, self._project_id)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Service(Namespace):
+class Service(Namespace[None]):
     """Public health of the gateway."""
 
     def health(self) -> Any:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Tier(Namespace):
+class Tier(Namespace[None]):
     """The plan that the wallet's organization pays for."""
 
     def status(self) -> Any:

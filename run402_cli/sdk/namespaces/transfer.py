@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from run402_cli.sdk._namespace import Namespace
+from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import transfer as _transfer
 
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Transfer(Namespace):
-    """Hand a project over."""
+class ProjectTransfer(Namespace[Id]):
+    """Hand a project over. `project.transfer` fills in `project_id`."""
 
+    @of_project
     def init(self, project_id: str, offer: dict[str, Any]) -> Any:
         """Offer a project to a wallet or an e-mail address, or move it to another organization of yours at once.
 
@@ -27,6 +28,10 @@ class Transfer(Namespace):
         NOT_AUTHORIZED, 409.
         """
         return self._call(_transfer.init, project_id, offer)
+
+
+class Transfer(ProjectTransfer[None]):
+    """Hand a project over."""
 
     def preview(self, transfer_id: str) -> Any:
         """What changes hands: domains, functions, names of secrets, mailboxes, CI bindings, billing.
@@ -74,18 +79,3 @@ class Transfer(Namespace):
         POST /agent/v1/transfers/{transfer}/cancel {reason?} -> {transfer_id, status, cancelled_by, cancelled_at, ...}.
         """
         return self._call(_transfer.cancel, transfer_id, reason=reason)
-
-
-class ProjectTransfer(Namespace):
-    """Hand a project over, of one project."""
-
-    def init(self, offer: dict[str, Any]) -> Any:
-        """Offer a project to a wallet or an e-mail address, or move it to another organization of yours at once.
-
-        POST /projects/v1/{id}/transfers with one recipient: an offer, open for 72 hours, or an immediate move.
-
-        `offer`: {to_wallet, billing_policy?, message?, kysigned_record_id?}, {to_email, message?, retain_collaborator?:
-        {role}} or {to_org_id, message?}. The last one answers at once with the project's new keys. Raises ApiError 403
-        NOT_AUTHORIZED, 409.
-        """
-        return self._call(_transfer.init, self._project_id, offer)

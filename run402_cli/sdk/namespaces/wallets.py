@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Wallets(Namespace):
+class Wallets(Namespace[None]):
     """Named local wallets."""
 
     def list(self) -> builtins.list[dict[str, Any]]:
