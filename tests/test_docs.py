@@ -107,14 +107,14 @@ def test_make_docs_ends_with_the_file_and_the_row_that_is_missing(
 
 def test_make_docs_names_the_function_that_says_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
     docs_ = generator()
-    sources = docs_.generate_sdk
-    title, (source,) = sources.NAMESPACES["secrets"]
+    namespaces = docs_.generate_sdk.NAMESPACES
+    title, (source,) = namespaces["secrets"]
     renamed = replace(source, rename={**source.rename, "list_secrets": "all"})
-    monkeypatch.setitem(sources.NAMESPACES, "secrets", (title, (renamed,)))
+    monkeypatch.setitem(namespaces, "secrets", (title, (renamed,)))
     with pytest.raises(SystemExit, match=r"^run402_cli/services/secrets\.py: list_secrets is behind no command: "):
         docs_.pages()
-    monkeypatch.setitem(sources.NAMESPACES, "secrets", (title, ()))
-    with pytest.raises(SystemExit, match=r"^docs/generate_sdk\.py: neither NAMESPACES nor INTERNAL .* secrets$"):
+    monkeypatch.setitem(namespaces, "secrets", (title, ()))
+    with pytest.raises(SystemExit, match=r"^docs/sdk_namespaces\.py: neither NAMESPACES nor INTERNAL .* secrets$"):
         docs_.pages()
 
 

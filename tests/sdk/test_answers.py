@@ -11,13 +11,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from generate_sdk import GENERAL, NAMESPACES, Method, Module, named, parse, told
+from sdk_methods import Method, Module, group, parse, told
+from sdk_namespaces import NAMESPACES
 
-METHODS = {
-    f"{group}.{method.name}": method
-    for group, (_, sources) in (("", GENERAL), *NAMESPACES.items())
-    for method in named(group, sources)
-}
+METHODS = {f"{name}.{method.name}": method for name in NAMESPACES for method in group(name).methods}
 
 
 def own(node: ast.AST) -> Iterator[ast.AST]:

@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import generate_sdk
 import pytest
 import refusals_kit
 import sdk_commands
+import sdk_methods
 from pytest_httpx import HTTPXMock
 from refusals_kit import Refused, examples
+from sdk_namespaces import NAMESPACES
 
 from run402_cli import Run402
 from run402_cli.secrecy import CommandLine
 
 METHODS = {
-    f"{group}.{method.name}" if group else method.name: method
-    for group, (_, sources) in (("", generate_sdk.GENERAL), *generate_sdk.NAMESPACES.items())
-    for method in generate_sdk.named(group, sources)
+    f"{name}.{method.name}".removeprefix("."): method
+    for name in NAMESPACES
+    for method in sdk_methods.group(name).methods
 }
 PAIRED = sorted(sdk_commands.by_method())
 

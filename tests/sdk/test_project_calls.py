@@ -17,14 +17,16 @@ from run402_cli import Run402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 
-import generate_sdk
 import sdk_commands
+import sdk_methods
+from sdk_namespaces import NAMESPACES
 
 # (group, method) -> the function behind it.
 METHODS = {
     (group, name): method
-    for group in generate_sdk.NAMESPACES
-    for method in generate_sdk.group(group).found
+    for group in NAMESPACES
+    if group
+    for method in sdk_methods.group(group).methods
     for name in (method.name, method.older)
     if name
 }
