@@ -33,7 +33,7 @@ NEVER = {
     "pycparser": "the parser of cffi",
     "coincurve": "cffi again; curve.py signs with wallycore",
     "eth_account": "550 ms; only tests use it",
-    "pydantic": "80 ms; only manifests are checked with it",
+    "pydantic": "80 ms; comes with the MCP server",
     "rich": "progress.py alone draws with it, on a terminal",
     "pygments": "comes with rich",
     "jq": "only --jq needs it",
