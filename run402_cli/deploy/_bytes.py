@@ -12,7 +12,7 @@ from run402_cli.deploy._workers import Stopped
 from run402_cli.release.errors import ContentChangedError
 
 if TYPE_CHECKING:
-    from run402_cli.release.wire import ContentObject
+    from run402_cli.release.content import ContentObject
 
 PIECE_BYTES = 192 * 1024
 _UNCHANGED = "its content is not what it was, although its size and time are"

@@ -13,8 +13,9 @@ from run402_cli.deploy._warnings import blocks, unknown_removals
 from run402_cli.deploy.errors import left_behind
 from run402_cli.errors import DeployError
 from run402_cli.release.ci_rules import oversized_in_ci
+from run402_cli.release.content import ContentObject
 from run402_cli.release.routes import readonly_wildcard_warning
-from run402_cli.release.wire import ContentObject, WireRelease, is_oversized, manifest_object, oversized_error
+from run402_cli.release.wire import WireRelease, is_oversized, manifest_object, oversized_error
 from run402_cli.services import apply as apply_service
 from run402_cli.services.ci_session import CiClient
 

@@ -25,7 +25,7 @@ from run402_cli.errors import DeployError
 from run402_cli.services import content as content_service
 
 if TYPE_CHECKING:
-    from run402_cli.release.wire import ContentObject
+    from run402_cli.release.content import ContentObject
 
 Contents = Mapping[str, "ContentObject"]
 

@@ -11,24 +11,10 @@ from typing import Any, Final
 
 from run402_cli.release.errors import INVALID_SPEC, ReleaseError
 
-APPLY_REQUEST: Final = "run402-apply-request-v1"
-PORTABLE_MANIFEST: Final = "run402-portable-manifest-v1"
 MATERIALIZED_RELEASE: Final = "run402-materialized-release-v1"
 EVALUATED_PLAN: Final = "run402-evaluated-plan-v1"
 REVIEWED_PLAN: Final = "run402-reviewed-plan-v1"
 
-_REQUEST_ONLY_KEYS: Final = ("project", "idempotency_key", "base")
-_MANIFEST_KEYS: Final = (
-    "database",
-    "secrets",
-    "functions",
-    "site",
-    "subdomains",
-    "routes",
-    "checks",
-    "assets",
-    "i18n",
-)
 _MAX_SAFE_INTEGER: Final = 2**53 - 1
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -62,16 +48,6 @@ def digest(identity: str, value: Any) -> str:
     return f"{identity}:{canonical_sha256(value)}"
 
 
-def apply_request_digest(spec: Mapping[str, Any]) -> str:
-    """Digest of a Core wire spec reduced to its known top-level keys."""
-    return digest(APPLY_REQUEST, _pick(spec, (*_REQUEST_ONLY_KEYS, *_MANIFEST_KEYS)))
-
-
-def portable_manifest_digest(spec: Mapping[str, Any]) -> str:
-    """As `apply_request_digest`, without project, idempotency_key and base: the same on every gateway."""
-    return digest(PORTABLE_MANIFEST, _pick(spec, _MANIFEST_KEYS))
-
-
 def code_unit_key(text: str) -> bytes:
     """Sort key that orders strings by UTF-16 code unit, as JavaScript compares them."""
     return text.encode("utf-16-be", "surrogatepass")
@@ -82,10 +58,6 @@ def code_unit_sorted(texts: Iterable[str]) -> list[str]:
     items = list(texts)
     # Code point order is the same below U+10000, and most documents are ASCII.
     return sorted(items) if all(map(str.isascii, items)) else sorted(items, key=code_unit_key)
-
-
-def _pick(spec: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    return {key: spec[key] for key in keys if key in spec}
 
 
 def _write(value: Any, *, sort_keys: bool) -> str:

@@ -15,13 +15,13 @@ from typing import Any, Final, Literal, NoReturn
 from run402_cli import advice, as_typed
 from run402_cli.release.errors import ReleaseError, os_failure
 from run402_cli.release.manifest import TOP_KEYS
+from run402_cli.release.sections import ordered
 
 APP_MANIFEST: Final = "run402.json"
 CANDIDATES: Final = (APP_MANIFEST, "run402.deploy.json", "app.json")
 EXECUTABLE_EXTENSIONS: Final = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs")
-MEANINGFUL_KEYS: Final = (
-    *("database", "site", "functions", "secrets", "subdomains", "routes", "checks", "i18n", "assets"),
-)
+_SECTIONS: Final = ordered("database", "site", "functions", "secrets", "subdomains", "routes", "checks", "i18n")
+MEANINGFUL_KEYS: Final = tuple(section.name for section in _SECTIONS)
 
 _EXECUTABLE_CANDIDATES: Final = tuple(f"run402.deploy{extension}" for extension in EXECUTABLE_EXTENSIONS)
 _APP_SCHEMA: Final = "https://run402.com/schemas/run402-app.v1.schema.json"
@@ -225,7 +225,9 @@ def require_content(manifest: Any, source: Origin) -> None:
 
     Raises ReleaseError MANIFEST_EMPTY, details `{field, path?, meaningful_keys}`.
     """
-    if isinstance(manifest, Mapping) and any(_says_something(key, manifest) for key in MEANINGFUL_KEYS):
+    if isinstance(manifest, Mapping) and any(
+        section.says_something(manifest[section.name]) for section in _SECTIONS if section.name in manifest
+    ):
         return
     if isinstance(manifest, Mapping) and not manifest.keys() <= set(TOP_KEYS):
         return  # the reading of the fields, which follows, names the unknown one
@@ -240,31 +242,9 @@ def require_deployable(spec: Mapping[str, Any], manifest_path: str | None) -> No
 
     Raises ReleaseError MANIFEST_EMPTY, details `{manifest_path}`.
     """
-    if not any(key in spec and (spec[key] is None or _says_something(key, spec)) for key in MEANINGFUL_KEYS):
+    there = [(section, spec[section.name]) for section in _SECTIONS if section.name in spec]
+    if not any(value is None or section.says_something(value) for section, value in there):
         raise _empty({"manifest_path": manifest_path})
-
-
-def _says_something(key: str, document: Mapping[str, Any]) -> bool:
-    if key not in document:
-        return False
-    value = document[key]
-    if key == "routes" and isinstance(value, Mapping) and isinstance(value.get("replace"), list):
-        return True
-    return (key == "i18n" and value is None) or _has_content(value)
-
-
-def _has_content(value: Any) -> bool:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Mapping):
-            pending += item.values()
-        elif isinstance(item, (list, str, bytes)):
-            if item:
-                return True
-        elif item is not None:
-            return True
-    return False
 
 
 def _empty(details: dict[str, Any]) -> ReleaseError:

@@ -1,6 +1,6 @@
-"""Shape checks shared by the two validation layers: the manifest as written, and the ReleaseSpec made of it.
+"""Shape checks shared by the layers: the manifest as written, the ReleaseSpec made of it, the spec that a gateway is sent.
 
-Both layers ask the same questions and answer with different codes; a `Fields` holds the code and asks.
+All ask the same questions and answer with different codes; a `Fields` holds the code and asks.
 See docs/protocol/releases.md, "Two layers".
 """
 
@@ -99,6 +99,7 @@ class Fields:
 
 MANIFEST: Final = Fields(LOCAL_ERROR, None)
 SPEC: Final = Fields(INVALID_SPEC, "validate")
+WIRE: Final = Fields(INVALID_SPEC, "plan")  # a gateway's, of what arrives
 
 
 def aliased(value: Mapping[str, Any], table: Spellings) -> dict[str, Any]:
@@ -109,6 +110,17 @@ def aliased(value: Mapping[str, Any], table: Spellings) -> dict[str, Any]:
             if spelling in value and found.get(name) is None:
                 found[name] = value[spelling]
     return found
+
+
+def spellings(table: Spellings) -> list[str]:
+    """Every name of the fields of `table`, in its order."""
+    return [spelling for names in table.values() for spelling in names]
+
+
+def spelled(value: Mapping[str, Any], camel: str, snake: str) -> Any:
+    """The field under its camelCase name, else under its snake_case one, else None."""
+    found = value.get(camel)
+    return value.get(snake) if found is None else found
 
 
 def is_integer(value: Any) -> TypeGuard[int]:

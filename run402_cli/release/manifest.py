@@ -6,25 +6,22 @@ otherwise. See docs/protocol/releases.md.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from run402_cli.release.entries import absolute, normalize_file_entry, normalize_file_map
-from run402_cli.release.errors import ReleaseError, os_failure
-from run402_cli.release.fields import MANIFEST, ROLE_SPELLINGS, Spellings, aliased, kind_of
-from run402_cli.release.routes import check_routes
-from run402_cli.release.sections import check_assets, check_i18n_keys, check_site
+from run402_cli.release.errors import ReleaseError
+from run402_cli.release.fields import MANIFEST, kind_of
+from run402_cli.release.sections import ordered
 from run402_cli.release.verify import normalize_verify
 
 PLACEHOLDER_PROJECT: Final = "prj_up_preflight_placeholder"
-MIGRATION_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 
 TOP_KEYS: Final = (
-    *("$schema", "x-run402-omitted_features", "project", "project_id", "idempotency_key", "base", "database"),
-    *("secrets", "functions", "site", "assets", "subdomains", "routes", "checks", "i18n", "verify"),
+    *("$schema", "x-run402-omitted_features", "project", "project_id", "idempotency_key", "base"),
+    *(section.name for section in ordered("database", "secrets", "functions", "site", "assets")),
+    "verify",
 )
 _TOP_HINTS: Final = {
     "subdomain": 'Write "subdomains": {"set": ["name"]}.',
@@ -32,34 +29,8 @@ _TOP_HINTS: Final = {
     "files": "Put files under site.replace.",
     "migrations": "Put migrations under database.migrations.",
 }
-_MIGRATION_KEYS: Final = ("id", "name", "checksum", "sql", "sql_ref", "sql_path", "sql_file", "transaction")
-
 # In the order of the ReleaseSpec.
-_FUNCTION_FIELDS: Final[Spellings] = {
-    "runtime": ("runtime",),
-    "source": ("source",),
-    "files": ("files",),
-    "entrypoint": ("entrypoint",),
-    "config": ("config",),
-    "deps": ("deps",),
-    "triggers": ("triggers",),
-    "schedule": ("schedule",),
-    "requireAuth": ("requireAuth", "require_auth"),
-    "requireRole": ("requireRole", "require_role"),
-    "class": ("class",),
-    "capabilities": ("capabilities",),
-}
-_CONFIG_FIELDS: Final[Spellings] = {
-    "timeoutSeconds": ("timeoutSeconds", "timeout_seconds"),
-    "memoryMb": ("memoryMb", "memory_mb"),
-}
-_I18N_FIELDS: Final[Spellings] = {
-    "defaultLocale": ("defaultLocale", "default_locale"),
-    "locales": ("locales",),
-    "detect": ("detect",),
-    "unknownLocalePolicy": ("unknownLocalePolicy", "unknown_locale_policy"),
-}
-_CONFIG_HINTS: Final = {"schedule": "A schedule belongs to the function's triggers, beside config."}
+_PRINTED: Final = ordered("subdomains", "secrets", "routes", "checks", "i18n", "database", "functions", "site")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,167 +116,11 @@ def _printable(value: Any) -> Any:
 
 
 def _sections(manifest: Mapping[str, Any], base_dir: Path) -> Iterator[tuple[str, Any]]:
-    for key in ("base", "subdomains", "secrets"):
-        if manifest.get(key) is not None:
-            yield key, manifest[key]
-    if "routes" in manifest:
-        check_routes(manifest["routes"], MANIFEST, pricing=False)
-        yield "routes", manifest["routes"]
-    if manifest.get("checks") is not None:
-        yield "checks", manifest["checks"]
-    if "i18n" in manifest:
-        yield "i18n", None if manifest["i18n"] is None else _i18n(manifest["i18n"])
-    mapped: tuple[tuple[str, Callable[[Any, Path], dict[str, Any]]], ...] = (
-        ("database", _database),
-        ("functions", _functions),
-        ("site", _site),
-        ("assets", _assets),
-    )
-    for key, normalize_section in mapped:
-        if manifest.get(key) is not None:
-            yield key, normalize_section(manifest[key], base_dir)
-
-
-def _spellings(table: Spellings) -> list[str]:
-    return [spelling for spellings in table.values() for spelling in spellings]
-
-
-def _i18n(value: Any) -> dict[str, Any]:
-    return aliased(check_i18n_keys(value, MANIFEST), _I18N_FIELDS)
-
-
-def _database(value: Any, base_dir: Path) -> dict[str, Any]:
-    database = MANIFEST.known(value, ("migrations", "expose", "zero_downtime"), "database")
-    section: dict[str, Any] = {}
-    # An empty object is a manifest that closes everything; null, false, 0 and "" say nothing.
-    if database.get("expose") or isinstance(database.get("expose"), (Mapping, list)):
-        section["expose"] = database["expose"]
-    if isinstance(database.get("zero_downtime"), bool):
-        section["zero_downtime"] = database["zero_downtime"]
-    if database.get("migrations") is not None:
-        migrations = MANIFEST.array(database["migrations"], "database.migrations")
-        section["migrations"] = [
-            _migration(migration, f"database.migrations[{index}]", base_dir)
-            for index, migration in enumerate(migrations)
-        ]
-        check_migration_names(section["migrations"])
-    return section
-
-
-def check_migration_names(migrations: list[dict[str, Any]]) -> None:
-    """Refuse two content-tracked migrations of one name."""
-    seen: set[Any] = set()
-    for index, migration in enumerate(migrations):
-        name = migration.get("name")
-        if name is not None and name in seen:
-            where = f"database.migrations[{index}].name"
-            raise MANIFEST.error(f"{where} {name!r} is used twice. Give every migration its own name.", where)
-        seen.add(name)
-
-
-def _migration(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
-    migration = MANIFEST.known(value, _MIGRATION_KEYS, where)
-    has_id, has_name = (migration.get(key) is not None for key in ("id", "name"))
-    if has_id == has_name:
-        raise MANIFEST.error(f"{where} needs exactly one of id and name.", where)
-    if has_id:
-        MANIFEST.text(migration["id"], f"{where}.id")
-    elif not isinstance(migration["name"], str) or not MIGRATION_NAME.fullmatch(migration["name"]):
-        raise MANIFEST.error(
-            f"{where}.name must be 1 to 64 letters, digits, _ or -, and start with a letter or digit.", where
-        )
-    normal = {key: migration[key] for key in ("id", "name", "checksum") if migration.get(key) is not None}
-    file = _sql_file(migration, where)
-    if migration.get("sql_ref") is not None:
-        normal["sql_ref"] = migration["sql_ref"]
-    elif migration.get("sql") is not None:
-        if not isinstance(migration["sql"], str):
-            raise MANIFEST.error(f"{where}.sql must be a string, not {kind_of(migration['sql'])}.", where)
-        normal["sql"] = migration["sql"]
-    elif file is not None:
-        normal["sql"] = _read_sql(file, where, base_dir)
-    if migration.get("transaction") is not None:
-        normal["transaction"] = migration["transaction"]
-    return normal
-
-
-def _sql_file(migration: Mapping[str, Any], where: str) -> str | None:
-    given = [
-        MANIFEST.text(migration[key], f"{where}.{key}")
-        for key in ("sql_path", "sql_file")
-        if migration.get(key) is not None
-    ]
-    if len(set(given)) > 1:
-        raise MANIFEST.error(f"{where} has sql_path {given[0]!r} and sql_file {given[1]!r}. Keep one of them.", where)
-    return given[0] if given else None
-
-
-def _read_sql(path: str, where: str, base_dir: Path) -> str:
-    file = absolute(path, where, base_dir)
-    try:
-        return Path(file).read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise os_failure(error, file, f"the SQL file of {where},") from error
-
-
-def _functions(value: Any, base_dir: Path) -> dict[str, Any]:
-    functions = MANIFEST.known(value, ("replace", "patch"), "functions")
-    section: dict[str, Any] = {}
-    if functions.get("replace") is not None:
-        section["replace"] = _function_map(functions["replace"], "functions.replace", base_dir)
-    if functions.get("patch") is not None:
-        patch = MANIFEST.known(functions["patch"], ("set", "delete"), "functions.patch")
-        section["patch"] = {}
-        if patch.get("set") is not None:
-            section["patch"]["set"] = _function_map(patch["set"], "functions.patch.set", base_dir)
-        if patch.get("delete") is not None:
-            section["patch"]["delete"] = list(MANIFEST.array(patch["delete"], "functions.patch.delete"))
-    return section
-
-
-def _function_map(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
-    return {name: _function(spec, f"{where}.{name}", base_dir) for name, spec in MANIFEST.mapping(value, where).items()}
-
-
-def _function(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
-    spec = aliased(MANIFEST.known(value, _spellings(_FUNCTION_FIELDS), where), _FUNCTION_FIELDS)
-    if spec.get("config") is not None:
-        config = MANIFEST.known(spec["config"], _spellings(_CONFIG_FIELDS), f"{where}.config", _CONFIG_HINTS)
-        spec["config"] = aliased(config, _CONFIG_FIELDS)
-    if "source" in spec:
-        spec["source"] = normalize_file_entry(spec["source"], f"{where}.source", base_dir)
-    if spec.get("files") is not None:
-        spec["files"] = {
-            path: normalize_file_entry(entry, f"{where}.files.{path}", base_dir)
-            for path, entry in MANIFEST.mapping(spec["files"], f"{where}.files").items()
-        }
-    if spec.get("requireRole") is not None:
-        role = MANIFEST.known(spec["requireRole"], _spellings(ROLE_SPELLINGS), f"{where}.requireRole")
-        spec["requireRole"] = aliased(role, ROLE_SPELLINGS)
-    if "capabilities" in spec:
-        MANIFEST.strings(spec["capabilities"], f"{where}.capabilities")
-    return spec
-
-
-def _site(value: Any, base_dir: Path) -> dict[str, Any]:
-    site = dict(check_site(value, MANIFEST))
-    if "replace" in site:
-        site["replace"] = normalize_file_map(site["replace"], "site.replace", base_dir)
-    if "patch" in site:
-        patch = dict(site["patch"])
-        if "put" in patch:
-            patch["put"] = normalize_file_map(patch["put"], "site.patch.put", base_dir)
-        site["patch"] = patch
-    return {key: site[key] for key in ("replace", "patch", "public_paths") if key in site}
-
-
-def _assets(value: Any, base_dir: Path) -> dict[str, Any]:
-    assets = dict(check_assets(value, MANIFEST))
-    if "put" in assets:
-        assets["put"] = [
-            {**entry, "source": normalize_file_entry(entry["source"], f"assets.put[{index}].source", base_dir)}
-            if "source" in entry
-            else dict(entry)
-            for index, entry in enumerate(assets["put"])
-        ]
-    return {key: assets[key] for key in ("put", "delete", "sync") if key in assets}
+    if manifest.get("base") is not None:
+        yield "base", manifest["base"]
+    for section in _PRINTED:
+        value = manifest.get(section.name)
+        if value is not None:
+            yield section.name, section.normalize(value, base_dir)
+        elif section.null_clears and section.name in manifest:
+            yield section.name, None

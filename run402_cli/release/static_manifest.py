@@ -229,3 +229,20 @@ def _check_immutable(files: Mapping[str, Any], previous: Mapping[str, Any]) -> N
                     "sha256_new": entry["sha256"],
                 },
             )
+
+
+def public_paths(manifest: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """static_public_paths of an inventory, by public path."""
+    optional = ("route_id", "methods")
+    return [
+        {
+            "public_path": public,
+            "asset_path": entry["asset_path"],
+            "reachability_authority": entry["authority"],
+            "direct": entry["direct"],
+            "cache_class": entry["cache_class"],
+            "content_type": entry["content_type"],
+            **{key: entry[key] for key in optional if key in entry},
+        }
+        for public, entry in sorted((manifest or {"files": {}})["files"].items())
+    ]

@@ -112,7 +112,7 @@ def deployed(
     schedule: str | None,
 ) -> dict[str, Json]:
     """What `functions deploy` prints, from the result of the release. `timeout` in seconds, `memory` in MB."""
-    from run402_cli.release.state import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS
+    from run402_cli.release.sections.functions import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS
 
     urls = release.get("urls")
     own = urls.get(name) if isinstance(urls, Mapping) and name not in _RELEASE_URLS else None

@@ -11,9 +11,9 @@ import pytest
 
 from run402_cli.deploy._bytes import Content
 from run402_cli.deploy._parts import send_parts
+from run402_cli.release.content import ContentObject
 from run402_cli.release.errors import ContentChangedError
 from run402_cli.release.sources import BytesSource
-from run402_cli.release.wire import ContentObject
 
 DATA = bytes(range(256)) * 40
 

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from run402_cli.release.canonical import (
     MATERIALIZED_RELEASE,
-    apply_request_digest,
     canonical_json,
     canonical_sha256,
     code_unit_sorted,
     compact_json,
     digest,
-    portable_manifest_digest,
 )
+from run402_cli.release.digests import apply_request_digest, portable_manifest_digest
 from run402_cli.release.errors import ReleaseError
 
 VECTORS = json.loads((Path(__file__).parent / "digest_vectors.json").read_text("utf-8"))

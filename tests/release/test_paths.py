@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from run402_cli.core.releases.release_request import read_spec, release_failure
-from run402_cli.release import wire
+from run402_cli.release import content
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.spec import validate_spec
 from run402_cli.release.wire import to_wire
@@ -97,7 +97,7 @@ def test_a_directory_under_such_a_prefix_is_not_hashed(
 ) -> None:
     (tmp_path / "index.html").write_text("x")
     hashed: list[Any] = []
-    monkeypatch.setattr(wire, "hash_files", lambda paths, **_more: hashed.append(paths) or [])
+    monkeypatch.setattr(content, "hash_files", lambda paths, **_more: hashed.append(paths) or [])
     marker = {"__source": "local-dir", "path": str(tmp_path), "prefix": prefix}
     with pytest.raises(ReleaseError) as caught:
         to_wire({"project": "prj_1", "site": {"replace": marker}})

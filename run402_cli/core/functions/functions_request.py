@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from run402_cli.core.errors import GatewayError
-from run402_cli.release.errors import INVALID_SPEC
-from run402_cli.release.fields import Fields, is_integer, is_number
-from run402_cli.release.state import normal_trigger, spelled
+from run402_cli.release.fields import ROLE_SPELLINGS, WIRE, is_integer, is_number, spelled, spellings
+from run402_cli.release.paths import path_problem
+from run402_cli.release.refs import check_ref
+from run402_cli.release.sections.functions import CONFIG_FIELDS, FIELDS
+from run402_cli.release.triggers import EMAIL_EVENTS, EMAIL_KEYS, RUN_KEYS, SCHEDULE_KEYS, normal_trigger
 
-WIRE: Final = Fields(INVALID_SPEC, "plan")
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 RESERVED_NAMES: Final = ("runs", "invoke")
 MAX_TIMEOUT_SECONDS: Final = 900
@@ -23,43 +24,32 @@ MAX_DEPS: Final = 30
 MAX_DELAY_SECONDS: Final = 10**7
 SCHEDULE_TRIGGER: Final = "schedule"
 
-_FUNCTION_KEYS: Final = (
-    *("runtime", "source", "files", "entrypoint", "config", "deps", "triggers", "schedule", "class", "capabilities"),
-    *("requireAuth", "require_auth", "requireRole", "require_role"),
-)
-_CONFIG_KEYS: Final = ("timeoutSeconds", "timeout_seconds", "memoryMb", "memory_mb")
-_ROLE_KEYS: Final = (
-    *("table", "idColumn", "id_column", "roleColumn", "role_column", "allowed"),
-    *("cacheTtl", "cache_ttl", "onDeny", "on_deny", "signInPath", "sign_in_path"),
-)
-_TRIGGER_KEYS: Final = ("id", "type", "run")
-_SCHEDULE_KEYS: Final = ("cron", "timezone", "misfire_policy", "overlap_policy")
-_EMAIL_KEYS: Final = ("mailbox", "events")
-_EMAIL_EVENTS: Final = ("reply_received", "delivery", "bounced", "complained", "mailbox_suspended")
+# As a caller is told: what has two names comes last.
+_FUNCTION_KEYS: Final = tuple(name for names in sorted(FIELDS.values(), key=len) for name in names)
+_TRIGGER_KEYS: Final = ("id", "type", "run", *SCHEDULE_KEYS, *EMAIL_KEYS)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _DEPENDENCY: Final = re.compile(r"((?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*)(?:@[^\s/:@]+)?")
 _NOT_INSTALLABLE: Final = ("@run402/functions", "run402-functions", "sharp", "canvas", "bcrypt")
-RefCheck = Callable[[Any, str], None]
 
 
-def check_functions(value: Any, check_ref: RefCheck, path_problem: Callable[[str], str | None]) -> None:
+def check_functions(value: Any) -> None:
     """The shape of `functions`; ReleaseError INVALID_SPEC otherwise. docs/local-gateway-functions.md"""
     section = WIRE.known(value, ("replace", "patch"), "functions")
     if "replace" in section and "patch" in section:
         raise WIRE.error("functions has both replace and patch. Use one: replace names all functions.", "functions")
-
-    def check(spec: Any, where: str) -> None:
-        _check_name(where.rpartition(".")[2])
-        _check_function(spec, where, check_ref, path_problem)
-
     if "replace" in section:
-        WIRE.each(section["replace"], "functions.replace", check)
+        WIRE.each(section["replace"], "functions.replace", _check_named)
     if "patch" in section:
         patch = WIRE.known(section["patch"], ("set", "delete"), "functions.patch")
-        WIRE.each(patch.get("set", {}), "functions.patch.set", check)
+        WIRE.each(patch.get("set", {}), "functions.patch.set", _check_named)
         for name in WIRE.strings(patch.get("delete", []), "functions.patch.delete"):
             if name in patch.get("set", {}):
                 raise WIRE.error(f"{name!r} is in both set and delete of functions.patch. Keep one.", "functions.patch")
+
+
+def _check_named(spec: Any, where: str) -> None:
+    _check_name(where.rpartition(".")[2])
+    _check_function(spec, where)
 
 
 def _check_name(name: str) -> None:
@@ -71,7 +61,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_function(value: Any, where: str, check_ref: RefCheck, path_problem: Callable[[str], str | None]) -> None:
+def _check_function(value: Any, where: str) -> None:
     spec = WIRE.known(value, _FUNCTION_KEYS, where)
     WIRE.one_of(spec.get("runtime", "node22"), ("node22",), f"{where}.runtime")
     if spec.get("source") is not None:
@@ -103,7 +93,7 @@ def _check_function(value: Any, where: str, check_ref: RefCheck, path_problem: C
 def _check_config(value: Any, where: str) -> None:
     if value is None:
         return
-    config = WIRE.known(value, _CONFIG_KEYS, where)
+    config = WIRE.known(value, spellings(CONFIG_FIELDS), where)
     for camel, snake, limit, unit in (
         ("timeoutSeconds", "timeout_seconds", MAX_TIMEOUT_SECONDS, "seconds"),
         ("memoryMb", "memory_mb", MAX_MEMORY_MB, "MB"),
@@ -129,13 +119,13 @@ def _check_triggers(value: Any, where: str) -> None:
     seen: set[str] = set()
     for index, entry in enumerate(WIRE.array(value or [], where)):
         place = f"{where}.{index}"
-        trigger = WIRE.known(entry, (*_TRIGGER_KEYS, *_SCHEDULE_KEYS, *_EMAIL_KEYS), place)
+        trigger = WIRE.known(entry, _TRIGGER_KEYS, place)
         identity = WIRE.text(trigger.get("id"), f"{place}.id")
         if identity in seen:
             raise WIRE.error(f"Two triggers have the id {identity!r}. Ids are unique in a function.", f"{place}.id")
         seen.add(identity)
         WIRE.one_of(trigger.get("type"), ("schedule", "email"), f"{place}.type")
-        own, other = (_SCHEDULE_KEYS, _EMAIL_KEYS) if trigger["type"] == "schedule" else (_EMAIL_KEYS, _SCHEDULE_KEYS)
+        own, other = (SCHEDULE_KEYS, EMAIL_KEYS) if trigger["type"] == "schedule" else (EMAIL_KEYS, SCHEDULE_KEYS)
         for key in other:
             if key in trigger:
                 raise WIRE.error(f"{place}.{key} does not belong to type {trigger['type']}.", f"{place}.{key}")
@@ -151,12 +141,12 @@ def _check_triggers(value: Any, where: str) -> None:
 
 def _check_events(value: Any, where: str) -> None:
     events = WIRE.strings(value, where)
-    if not events or any(event not in _EMAIL_EVENTS for event in events):
-        raise WIRE.error(f"{where} must list some of {', '.join(_EMAIL_EVENTS)}.", where)
+    if not events or any(event not in EMAIL_EVENTS for event in events):
+        raise WIRE.error(f"{where} must list some of {', '.join(EMAIL_EVENTS)}.", where)
 
 
 def _check_trigger_run(value: Any, where: str) -> None:
-    run = WIRE.known(value, ("event_type", "payload", "retry", "expires_after_seconds"), where)
+    run = WIRE.known(value, RUN_KEYS, where)
     WIRE.text(run.get("event_type"), f"{where}.event_type")
     for key in ("payload", "retry"):
         if key in run:
@@ -174,7 +164,7 @@ def _check_trigger_run(value: Any, where: str) -> None:
 def _check_role(value: Any, where: str) -> None:
     if value is None:
         return
-    role = WIRE.known(value, _ROLE_KEYS, where)
+    role = WIRE.known(value, spellings(ROLE_SPELLINGS), where)
     WIRE.text(role.get("table"), f"{where}.table")
     for camel, snake in (("idColumn", "id_column"), ("roleColumn", "role_column")):
         WIRE.text(spelled(role, camel, snake), f"{where}.{snake}")

@@ -11,18 +11,30 @@ from run402_cli.core.db import Connection
 from run402_cli.core.functions import bundle_rows, schedules
 from run402_cli.core.functions.build import LIBRARY_VERSION, entry_of, invalid_bundle
 from run402_cli.core.functions.bundle_rows import Bundle
-from run402_cli.core.functions.functions_request import check_release_functions, code_content, code_of, given_functions
+from run402_cli.core.functions.functions_request import (
+    check_functions,
+    check_release_functions,
+    code_content,
+    code_of,
+    given_functions,
+)
 from run402_cli.core.functions.secrets import copy_secrets
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import rows as projects
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases.release_request import WireSpec
 from run402_cli.core.releases.sections import Planned, Section
+from run402_cli.core.releases.wire_spec import WireSpec
 from run402_cli.release.state import state_digest
 
 
 class FunctionsSection(Section):
     """The effects of `functions` (and of everything that carries them on). docs/local-gateway-functions.md"""
+
+    name = "functions"
+
+    def check(self, value: Any) -> None:
+        if value is not None:
+            check_functions(value)
 
     async def plan(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]

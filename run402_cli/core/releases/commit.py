@@ -26,10 +26,10 @@ from run402_cli.core.releases.diffs import migration_warnings
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.releases.operation_rows import advance
 from run402_cli.core.releases.plans import Plan
-from run402_cli.core.releases.release_request import content_refs
 from run402_cli.core.releases.restore_points import restore_point
 from run402_cli.core.releases.section_checks import Check
 from run402_cli.core.releases.section_list import SECTIONS
+from run402_cli.core.releases.wire_spec import content_refs
 from run402_cli.core.sites.lookup import Site
 
 _running: set[asyncio.Task[dict[str, Any]]] = set()

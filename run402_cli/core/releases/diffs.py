@@ -11,80 +11,50 @@ from typing import Any
 from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.releases.route_warnings import route_warnings
+from run402_cli.release.sections import LIVE
 from run402_cli.release.state import empty_state
 
 CAP = 1000
-_FUNCTION_FIELDS = ("code_hash", "runtime", "timeout_seconds", "memory_mb", "schedule", "triggers", "deps")
 _ENTRYPOINTS = ("index.html", "_worker.js")
-_ROUTE_FIELDS = ("target", "methods", "pricing")
 # What bundlers write between a file's name and its ending: 8 to 64 characters of base64url or hex.
 _DIGEST_IN_NAME = re.compile(r"[-._]([A-Za-z0-9_-]{8}|[A-Za-z0-9_]{9,64})(?:\.[A-Za-z0-9]+)+$")
 State = Mapping[str, Any]
+_COMPARED = tuple(section for section in LIVE if section.noun)
+BUCKETS = tuple(section.name for section in _COMPARED)
 
 
 def compare(before: State | None, after: State, *, cap: int = CAP, present: Collection[str] = ()) -> dict[str, Any]:
-    """The buckets site, functions, secrets, subdomains, routes, static_assets between two states.
+    """A bucket for each section that tells differences, and static_assets, between two states.
 
-    `cap` bounds each site list (then `totals` appears). `present` are digests that need no upload; sizes in bytes.
+    `cap` bounds each list of a section with long ones (then `totals` appears). `present` are digests that need no upload;
+    sizes in bytes.
     """
     before = before or empty_state()
-    return {
-        "site": _capped(_site(before, after), cap),
-        "functions": _functions(before, after),
-        "secrets": _names(before["secrets"]["keys"], after["secrets"]["keys"]),
-        "subdomains": _names(before["subdomains"]["names"], after["subdomains"]["names"]),
-        "routes": _routes(before, after),
-        "static_assets": _static_assets(before, after, present),
-    }
+    buckets: dict[str, Any] = {}
+    for section in _COMPARED:
+        bucket = section.diff(section.of(before), section.of(after))
+        buckets[section.name] = _capped(bucket, cap) if section.long_lists else bucket
+    return {**buckets, "static_assets": _static_assets(before, after, present)}
 
 
 def changes_nothing(diff: Mapping[str, Any]) -> bool:
     """Whether no bucket of `compare` lists anything."""
-    buckets = (diff[name] for name in ("site", "functions", "secrets", "subdomains", "routes"))
-    return not any(bucket.get(key) for bucket in buckets for key in ("added", "removed", "changed"))
+    return not any(diff[name].get(key) for name in BUCKETS for key in ("added", "removed", "changed"))
 
 
 def summary(diff: Mapping[str, Any], migrations: int, expose: bool, sections: Iterable[str] = ()) -> str:
     """One sentence that counts what changes; `sections` are what the release sections add to it."""
     parts = [f"{migrations} new migration{'s' * (migrations != 1)}"] if migrations else []
-    nouns = {"site": "file", "functions": "function", "secrets": "secret", "subdomains": "subdomain", "routes": "route"}
-    for name, noun in nouns.items():
-        totals = diff[name].get("totals") or {k: len(diff[name].get(k, ())) for k in ("added", "removed", "changed")}
+    for section in _COMPARED:
+        bucket = diff[section.name]
+        totals = bucket.get("totals") or {key: len(bucket.get(key, ())) for key in ("added", "removed", "changed")}
         counts = [f"{totals[key]} {key}" for key in ("added", "changed", "removed") if totals.get(key)]
         if counts:
-            parts.append(f"{noun}s: {', '.join(counts)}")
+            parts.append(f"{section.noun}s: {', '.join(counts)}")
     if expose:
         parts.append("expose manifest applied")
     parts += filter(None, sections)
     return "; ".join(parts) if parts else "No changes: the active release is already this one"
-
-
-def _site(before: State, after: State) -> dict[str, list[Any]]:
-    old = {entry["path"]: entry for entry in before["site"]["paths"]}
-    new = {entry["path"]: entry for entry in after["site"]["paths"]}
-    return {
-        "added": [
-            {"path": path, "sha256": entry["content_sha256"], "content_type": entry["content_type"]}
-            for path, entry in new.items()
-            if path not in old
-        ],
-        "removed": [path for path in old if path not in new],
-        "changed": [
-            {
-                "path": path,
-                "sha256_old": old[path]["content_sha256"],
-                "sha256_new": entry["content_sha256"],
-                "content_type_old": old[path]["content_type"],
-                "content_type_new": entry["content_type"],
-            }
-            for path, entry in new.items()
-            if path in old and _bytes_and_type(old[path]) != _bytes_and_type(entry)
-        ],
-    }
-
-
-def _bytes_and_type(entry: Mapping[str, Any]) -> tuple[str, str]:
-    return entry["content_sha256"], entry["content_type"]
 
 
 def _capped(bucket: dict[str, list[Any]], cap: int) -> dict[str, Any]:
@@ -94,50 +64,6 @@ def _capped(bucket: dict[str, list[Any]], cap: int) -> dict[str, Any]:
         **{key: items[:cap] for key, items in bucket.items()},
         "totals": {key: len(items) for key, items in bucket.items()},
     }
-
-
-def _functions(before: State, after: State) -> dict[str, Any]:
-    old = {entry["name"]: entry for entry in before["functions"]}
-    new = {entry["name"]: entry for entry in after["functions"]}
-    changed = []
-    for name in sorted(old.keys() & new.keys()):
-        fields = [field for field in _FUNCTION_FIELDS if old[name].get(field) != new[name].get(field)]
-        if fields:
-            changed.append({"name": name, "fields_changed": fields})
-    return {"added": sorted(new.keys() - old.keys()), "removed": sorted(old.keys() - new.keys()), "changed": changed}
-
-
-def _names(old: Iterable[str], new: Iterable[str]) -> dict[str, list[str]]:
-    before, after = set(old), set(new)
-    return {"added": sorted(after - before), "removed": sorted(before - after)}
-
-
-def _routes(before: State, after: State) -> dict[str, Any]:
-    old = {_route_key(entry): entry for entry in before["routes"]["entries"]}
-    new = {_route_key(entry): entry for entry in after["routes"]["entries"]}
-    # A pattern may stand for several routes (by method); then the methods tell them apart.
-    changed = [
-        {"pattern": entry["pattern"], "before": old[key], "after": entry, "fields_changed": _changed(old[key], entry)}
-        for key, entry in new.items()
-        if key in old and old[key] != entry
-    ]
-    bucket: dict[str, Any] = {
-        "added": [entry for key, entry in new.items() if key not in old],
-        "removed": [entry["pattern"] for key, entry in old.items() if key not in new],
-        "changed": changed,
-    }
-    digests = before["routes"]["manifest_sha256"], after["routes"]["manifest_sha256"]
-    if digests[0] != digests[1]:
-        bucket |= {"manifest_sha256_old": digests[0], "manifest_sha256_new": digests[1]}
-    return bucket
-
-
-def _route_key(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    return entry["pattern"], tuple(entry["methods"] or ())
-
-
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return [field for field in _ROUTE_FIELDS if old.get(field) != new.get(field)]
 
 
 def _static_assets(before: State, after: State, present: Collection[str]) -> dict[str, Any]:
@@ -180,16 +106,12 @@ def removals(before: State | None, after: State) -> list[dict[str, Any]]:
     """
     base = before or empty_state()
     found = list(_removed_files(base, after))
-    pairs = {
-        "functions": _functions(base, after),
-        "secrets": _names(base["secrets"]["keys"], after["secrets"]["keys"]),
-        "subdomains": _names(base["subdomains"]["names"], after["subdomains"]["names"]),
-    }
-    for name, bucket in pairs.items():
-        removed = bucket["removed"]
+    for section in _COMPARED:
+        removed = section.diff(section.of(base), section.of(after))["removed"] if section.confirms_removal else []
         if removed:
-            code = f"DESTRUCTIVE_{name.removesuffix('s').upper()}_REMOVAL"
-            found.append(_warning(code, "high", f"Removes {name}: {', '.join(removed)}.", removed, confirm=True))
+            code = f"DESTRUCTIVE_{section.noun.upper()}_REMOVAL"
+            message = f"Removes {section.name}: {', '.join(removed)}."
+            found.append(_warning(code, "high", message, removed, confirm=True))
     if base["functions"] and not after["functions"]:
         message = "The release has no functions left."
         found.append(_warning("ZERO_FUNCTIONS_AFTER", "high", message, [], confirm=True))

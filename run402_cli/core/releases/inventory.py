@@ -11,6 +11,7 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import diffs, migrations
 from run402_cli.core.releases.rows import Release
 from run402_cli.core.web.instants import iso
+from run402_cli.release.sections import LIVE
 from run402_cli.release.state import empty_state
 from run402_cli.release.static_manifest import static_manifest_sha256
 
@@ -42,11 +43,8 @@ async def inventory(conn: Connection, project: Project, release: Release, site_l
     """The API's release_inventory document."""
     active = release.release_id == project.active_release_id
     state = release.state
-    paths = [
-        {"path": p["path"], "content_sha256": p["content_sha256"], "content_type": p["content_type"]}
-        for p in state["site"]["paths"][:site_limit]
-    ]
-    total = len(state["site"]["paths"])
+    shown = contents(state)
+    paths = shown["site"]["paths"]
     return {
         **empty_inventory(project),
         "release_id": release.release_id,
@@ -64,14 +62,10 @@ async def inventory(conn: Connection, project: Project, release: Release, site_l
         "release_generation": release.generation,
         "static_manifest_sha256": static_manifest_sha256(state["static_manifest"]),
         "static_manifest_metadata": manifest_metadata(state["static_manifest"]),
-        "site": {"paths": paths, "totals": {"paths": total}} if total > site_limit else {"paths": paths},
-        "static_public_paths": public_paths(state["static_manifest"])[:site_limit],
-        "functions": [_function(entry) for entry in state["functions"]],
-        "secrets": state["secrets"],
-        "subdomains": state["subdomains"],
-        "routes": state["routes"],
-        "migrations_applied": await _applied(conn, project, state["migrations"]),
-        "i18n": state["i18n"],
+        **shown,
+        **({"site": {"paths": paths[:site_limit], "totals": {"paths": len(paths)}}} if len(paths) > site_limit else {}),
+        "static_public_paths": shown["static_public_paths"][:site_limit],
+        "migrations_applied": await _applied(conn, project, shown["migrations_applied"]),
     }
 
 
@@ -98,16 +92,14 @@ def empty_inventory(project: Project) -> dict[str, Any]:
         "release_generation": None,
         "static_manifest_sha256": None,
         "static_manifest_metadata": None,
-        "site": {"paths": []},
-        "static_public_paths": [],
-        "functions": [],
-        "secrets": {"keys": []},
-        "subdomains": {"names": []},
-        "routes": {"manifest_sha256": None, "entries": []},
-        "migrations_applied": [],
-        "i18n": None,
+        **contents(empty_state()),
         "warnings": [],
     }
+
+
+def contents(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What an inventory shows of a state alone, section by section."""
+    return {key: value for section in LIVE for key, value in section.shown(state).items()}
 
 
 def manifest_metadata(manifest: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -124,34 +116,11 @@ def manifest_metadata(manifest: Mapping[str, Any] | None) -> dict[str, Any] | No
     }
 
 
-def public_paths(manifest: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """static_public_paths of an inventory, by public path."""
-    optional = ("route_id", "methods")
-    return [
-        {
-            "public_path": public,
-            "asset_path": entry["asset_path"],
-            "reachability_authority": entry["authority"],
-            "direct": entry["direct"],
-            "cache_class": entry["cache_class"],
-            "content_type": entry["content_type"],
-            **{key: entry[key] for key in optional if key in entry},
-        }
-        for public, entry in sorted((manifest or {"files": {}})["files"].items())
-    ]
-
-
-def _function(entry: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("name", "code_hash", "runtime", "timeout_seconds", "memory_mb", "schedule", "triggers")
-    return {key: entry[key] for key in keys if key in entry}
-
-
 async def _applied(conn: Connection, project: Project, entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     known = await migrations.recorded(conn, project.project_id)
     return [
         {
-            "migration_id": entry["migration_id"],
-            "checksum_hex": entry["checksum_hex"],
+            **entry,
             "applied_at": iso(known[entry["migration_id"]].applied_at) if entry["migration_id"] in known else None,
         }
         for entry in entries

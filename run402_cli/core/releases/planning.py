@@ -19,20 +19,15 @@ from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.commit import check_expose, missing_secrets
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.releases.plans import Plan
-from run402_cli.core.releases.release_request import WireSpec, content_refs
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.releases.sections import Planned
+from run402_cli.core.releases.wire_spec import WireSpec, content_refs
 from run402_cli.core.releases.zero_downtime import refuse_downtime
 from run402_cli.core.web.instants import iso
-from run402_cli.release.canonical import (
-    REVIEWED_PLAN,
-    apply_request_digest,
-    canonical_json,
-    digest,
-    portable_manifest_digest,
-)
+from run402_cli.release.canonical import REVIEWED_PLAN, canonical_json, digest
+from run402_cli.release.digests import apply_request_digest, portable_manifest_digest
+from run402_cli.release.sections import SNAKE
 from run402_cli.release.state import materialize, state_digest
-from run402_cli.release.wire import SNAKE
 
 SEMANTICS = "run402.release_planner.v1"
 MISSING_SECRET = "MISSING_REQUIRED_SECRET"
@@ -188,7 +183,7 @@ def fingerprint(evaluation: Evaluation) -> str:
     warnings = [{k: w[k] for k in ("code", "severity", "details") if k in w} for w in evaluation.warnings]
     removals = [
         {"kind": "remove", "resource": name, "count": len(diff[name]["removed"])}
-        for name in ("site", "functions", "secrets", "subdomains", "routes")
+        for name in diffs.BUCKETS
         if diff[name]["removed"]
     ]
     return digest(

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.releases.release_request import Dialect, WireSpec
+from run402_cli.core.releases.wire_spec import Dialect, WireSpec
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_apply_plans (

@@ -26,8 +26,9 @@ from run402_cli.core.releases.checks import run_checks
 from run402_cli.core.releases.commit import commit
 from run402_cli.core.releases.planning import evaluate
 from run402_cli.core.releases.plans import Plan
-from run402_cli.core.releases.release_request import WireSpec, release_failure
+from run402_cli.core.releases.release_request import release_failure
 from run402_cli.core.releases.section_checks import Check
+from run402_cli.core.releases.wire_spec import WireSpec
 from run402_cli.core.sites.lookup import Site, live_sites
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso

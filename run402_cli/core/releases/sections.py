@@ -9,7 +9,7 @@ from typing import Any
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases.release_request import WireSpec
+from run402_cli.core.releases.wire_spec import WireSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,15 @@ class Planned:
 
 
 class Section:
-    """One spec section's effects. Each method is called for every plan, whether the spec has the section or not."""
+    """One spec section's effects. Each method is called for every plan, whether the spec has the section or not.
+
+    The exception is `check`, which is called where the spec has the section of this `name`.
+    """
+
+    name = ""
+
+    def check(self, value: Any) -> None:
+        """What only this gateway knows of the section's shape, after `check_wire` of `release/sections/`. The two errors."""
 
     async def plan(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]

@@ -10,21 +10,16 @@ from typing import Any, Final
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.storage.keys import checked_key, checked_prefix
-from run402_cli.release.errors import INVALID_SPEC
-from run402_cli.release.fields import Fields, is_integer
+from run402_cli.release.fields import WIRE, is_integer
+from run402_cli.release.refs import SHA256
+from run402_cli.release.sections.assets import CONFIRM_KEYS, EXIF_POLICIES, MAX_METADATA_BYTES, VISIBILITIES
 
-WIRE: Final = Fields(INVALID_SPEC, "plan")
 OCTET_STREAM: Final = "application/octet-stream"
-MAX_METADATA_BYTES: Final = 4096
-VISIBILITIES: Final = ("public", "private")
-EXIF_POLICIES: Final = ("keep", "strip")
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MEDIA_TYPE: Final = re.compile(r"[^\s/;,]+/[^\s/;,]+(?:\s*;[^\x00-\x1f\x7f]*)?")
 _PUT_KEYS: Final = (
     *("key", "sha256", "size_bytes", "content_type", "visibility", "immutable", "metadata", "exif_policy"),
 )
-_CONFIRM_KEYS: Final = ("base_revision", "delete_set_digest", "expected_delete_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +53,6 @@ class AssetSpec:
     sync: Sync | None
 
 
-def check(value: Any) -> None:
-    """The section's shape, for the spec check: ReleaseError INVALID_SPEC, or GatewayError 400 and 409."""
-    if value is not None:
-        read(value)
-
-
 def read(value: Mapping[str, Any]) -> AssetSpec:
     """The section, checked. 409 asset_spec_empty, asset_duplicate_key, asset_key_conflict, asset_sync_prune_required."""
     section = WIRE.known(value, ("put", "delete", "sync"), "assets")
@@ -87,7 +76,7 @@ def _put(value: Any, index: int) -> Put:
     where = f"assets.put.{index}"
     entry = WIRE.mapping(value, where)
     size = entry.get("size_bytes")
-    if not isinstance(entry.get("sha256"), str) or not _SHA256.fullmatch(entry["sha256"]):
+    if not isinstance(entry.get("sha256"), str) or not SHA256.fullmatch(entry["sha256"]):
         raise _invalid("invalid_sha256", f"{where}.sha256 must be 64 lower-case hex digits.", f"{where}.sha256")
     if not is_integer(size) or size < 1:
         raise _invalid("invalid_size", f"{where}.size_bytes must be 1 or more: an asset cannot be empty.", where)
@@ -159,8 +148,8 @@ def _sync(value: Any) -> Sync:
     prefix = checked_prefix(WIRE.text(sync.get("prefix"), "assets.sync.prefix"), "assets.sync.prefix")
     confirm = sync.get("confirm")
     if confirm is not None:
-        confirm = WIRE.known(confirm, _CONFIRM_KEYS, "assets.sync.confirm")
-        missing = [key for key in _CONFIRM_KEYS if key not in confirm]
+        confirm = WIRE.known(confirm, CONFIRM_KEYS, "assets.sync.confirm")
+        missing = [key for key in CONFIRM_KEYS if key not in confirm]
         if missing:
             raise WIRE.error(
                 f"assets.sync.confirm lacks {missing[0]}. Copy it from asset_sync of a plan of the same sync.",

@@ -11,8 +11,8 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases.release_request import WireSpec
 from run402_cli.core.releases.sections import Planned, Section
+from run402_cli.core.releases.wire_spec import WireSpec
 from run402_cli.core.storage import images, object_rows, objects
 from run402_cli.core.storage.assets_request import AssetSpec, Put, Sync, read
 from run402_cli.core.storage.object_rows import StoredObject
@@ -55,6 +55,12 @@ class Effects:
 
 class AssetSection(Section):
     """`assets`: put, delete, sync. Promoting an older release leaves assets as they are: they are data."""
+
+    name = "assets"
+
+    def check(self, value: Any) -> None:
+        if value is not None:
+            read(value)
 
     async def plan(
         self, gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, target: Mapping[str, Any]
