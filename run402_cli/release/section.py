@@ -7,7 +7,7 @@ inventory.py of the gateway. Every section counts for the digests. See docs/prot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,3 @@ def has_leaf(value: Any) -> bool:
         elif item is not None:
             return True
     return False
-
-
-def names_of(sections: Sequence[Section]) -> tuple[str, ...]:
-    return tuple(section.name for section in sections)
