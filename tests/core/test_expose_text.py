@@ -9,14 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run402_cli.core.expose import signatures, validate_alone
-from run402_cli.core.expose.migrations import Schema, read_migrations
+from run402_cli.core.expose.custom_sql import check_expression
+from run402_cli.core.expose.ddl_reader import Schema, read_migrations
 from run402_cli.core.expose.model import MAX_NAME_BYTES, parse
 from run402_cli.core.expose.policies import derived_name
-from run402_cli.core.expose.sqltext import SqlTextError, check_expression, statements, tokenize
-
-
-def types(sql: str) -> list[str]:
-    return [token.text for token in tokenize(sql)]
+from run402_cli.core.sql.lexer import SqlTextError, statements
 
 
 def read(sql: str) -> Schema:
@@ -38,26 +35,7 @@ ITEMS = "CREATE TABLE items (id bigint PRIMARY KEY, user_id uuid NOT NULL, title
 OPEN = {"policy": "public_read_authenticated_write"}
 
 
-# --- text ---
-
-
-def test_comments_and_quotes_hide_their_content() -> None:
-    sql = """/* a /* nested */ ; */ SELECT 'it\'\'s;' -- ; no
-    , "we""ird;", $tag$ ; $$ ; $tag$, E'\\';' ; SELECT 2"""
-    assert len(statements(sql)) == 2
-    assert types(sql)[:4] == ["select", "'it''s;'", ",", 'we"ird;']
-
-
-def test_an_atomic_function_body_is_one_statement() -> None:
-    sql = """CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC
-      SELECT CASE WHEN a > 0 THEN 1 END; SELECT 2; END; CREATE TABLE t (id int)"""
-    assert len(statements(sql)) == 2
-
-
-@pytest.mark.parametrize("sql", ["SELECT 'open", 'SELECT "open', "/* open", "SELECT $x$ open", "E'open\\'"])
-def test_an_unclosed_quote_or_comment_is_an_error(sql: str) -> None:
-    with pytest.raises(SqlTextError):
-        tokenize(sql)
+# --- conditions ---
 
 
 @pytest.mark.parametrize("sql", ["true); DROP TABLE x; --", "a) OR (b", "(a", "", "-- nothing", "x = $1", "a;b"])

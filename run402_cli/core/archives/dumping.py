@@ -14,8 +14,8 @@ from psycopg import sql
 from run402_cli.core.archives.loading import PLACEHOLDER
 from run402_cli.core.copies.schemas import dump, hold_tables
 from run402_cli.core.db import Connection
-from run402_cli.core.expose.sqltext import Token, statements
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.sql.lexer import Token, statements
 
 _TABLES = """
 SELECT c.oid, c.relname,

@@ -17,7 +17,7 @@ from psycopg import sql
 from run402_cli.core.archives.contents import Contents, Sequence, TableData, refused
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
+from run402_cli.core.sql.lexer import SqlTextError, Token, statements
 
 IMPORTER: Final = "run402_archive_importer"
 PLACEHOLDER: Final = "run402_project_schema"

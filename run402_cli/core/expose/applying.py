@@ -22,8 +22,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose import rows, tables
 from run402_cli.core.expose.catalog import read_schema
 from run402_cli.core.expose.checks import check
+from run402_cli.core.expose.ddl_reader import Schema, read_migrations
 from run402_cli.core.expose.introspect import introspect
-from run402_cli.core.expose.migrations import Schema, read_migrations
 from run402_cli.core.expose.model import ExposeReport, Issue, Manifest, Table, parse
 from run402_cli.core.expose.privileges import converge_privileges
 from run402_cli.core.projects.rows import Project

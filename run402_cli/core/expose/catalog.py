@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from run402_cli.core.db import Connection
-from run402_cli.core.expose.migrations import Relation, Schema
+from run402_cli.core.expose.ddl_reader import Relation, Schema
 from run402_cli.core.expose.signatures import Signature, type_name
-from run402_cli.core.expose.sqltext import tokenize
+from run402_cli.core.sql.lexer import tokenize
 
 _COLUMNS = """
 SELECT c.relname, c.relkind IN ('v', 'm'), a.attname, format_type(a.atttypid, NULL)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from run402_cli.core.expose import signatures
-from run402_cli.core.expose.migrations import Relation, Schema
+from run402_cli.core.expose.ddl_reader import Relation, Schema
 from run402_cli.core.expose.model import UNRESTRICTED, ExposeReport, Manifest, Rpc, Table, View
 
 _SENSITIVE = re.compile(

@@ -1,10 +1,12 @@
-"""`custom_sql` held to its one purpose: CREATE POLICY statements on the table that declares it. Pure; see docs/expose.md."""
+"""SQL of a manifest held to its one purpose: `custom_sql` to CREATE POLICY on the table that declares it, `filter` to one
+condition. Pure; see docs/expose.md.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
+from run402_cli.core.sql.lexer import SqlTextError, Token, statements, tokenize
 
 RESERVED_PREFIX = "run402_"
 
@@ -81,3 +83,21 @@ def _target(tokens: list[Token], beginning: str) -> list[str]:
         target.append(tokens[at + 1].text)
         at += 2
     return target
+
+
+def check_expression(sql: str) -> None:
+    """SqlTextError unless the text can only be one expression when put between parentheses."""
+    depth = 0
+    tokens = tokenize(sql)
+    if not tokens:
+        raise SqlTextError("the condition is empty")
+    for token in tokens:
+        if token.is_punct(";"):
+            raise SqlTextError("a condition cannot contain `;`")
+        if token.kind == "param":
+            raise SqlTextError(f"a condition cannot contain the parameter {token.text}")
+        depth += token.is_punct("(") - token.is_punct(")")
+        if depth < 0:
+            raise SqlTextError("a `)` closes nothing")
+    if depth:
+        raise SqlTextError("a `(` is never closed")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, TypeVar
 
 from run402_cli.core.expose import signatures
-from run402_cli.core.expose.custom_sql import CustomPolicy, read_custom_sql
+from run402_cli.core.expose.custom_sql import CustomPolicy, check_expression, read_custom_sql
 from run402_cli.core.expose.signatures import Signature
-from run402_cli.core.expose.sqltext import SqlTextError, check_expression
+from run402_cli.core.sql.lexer import SqlTextError
 
 Severity = Literal["error", "warning"]
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from run402_cli.core.expose.sqltext import SqlTextError, Token, split_commas, tokenize
+from run402_cli.core.sql.lexer import SqlTextError, Token, split_commas, tokenize
 
 _ALIASES = {
     "int": "integer",

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.releases.route_warnings import route_warnings
+from run402_cli.core.sql.lexer import SqlTextError, Token, statements
 from run402_cli.release.sections import LIVE
 from run402_cli.release.state import empty_state
 

@@ -16,8 +16,8 @@ from run402_cli.core import expose
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.lexer import SqlTextError, Token, statements
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_applied_migrations (

@@ -16,9 +16,9 @@ from run402_cli.core.copies import snapshots
 from run402_cli.core.copies.schemas import schema_bytes
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.expose.sqltext import SqlTextError, statements
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.lexer import SqlTextError, statements
 
 log = logging.getLogger("run402.core")
 

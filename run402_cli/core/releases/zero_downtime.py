@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.expose.sqltext import SqlTextError, Token, statements
 from run402_cli.core.releases.migrations import Migration
+from run402_cli.core.sql.lexer import SqlTextError, Token, statements
 
 Finding = tuple[str, int, str]
 

@@ -8,15 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["word", "quoted", "string", "symbol"]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    kind: Kind
-    text: str  # words are lower-cased; quoted identifiers are unescaped
+from run402_cli.core.sql.lexer import Token, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +19,6 @@ class Blocked:
     statement: str
     hint: str
 
-
-_SPACE = re.compile(r"\s+|--[^\n\r]*")
-_WORD = re.compile(r"[^\W\d][\w$]*")
-_NUMBER = re.compile(r"\d[\w.]*")
-_DOLLAR_TAG = re.compile(r"\$(?:[^\W\d]\w*)?\$")
-_PARAMETER = re.compile(r"\$\d+")
-_QUOTED = re.compile(r'"(?:[^"]|"")*(?:"|\Z)')
-_STRING = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
-_ESCAPE_STRING = re.compile(r"[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)", re.DOTALL)
-_PREFIXED = re.compile(r"(?:[uU]&|[bBxXnN])(?=')")
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 _EXPOSE_HINT = "Tables are opened to anon and signed-in users by an expose manifest: run402 projects apply-expose."
 _SCHEMA_HINT = "A project has one schema, which is already on the search path: create tables without a schema name."
@@ -92,52 +74,11 @@ _DATA_STATEMENTS = frozenset({"insert", "update", "merge", "with", "explain", "p
 _RESERVED_SCHEMA = re.compile(r"internal|postgrest|auth|(?:project|snapshot)_[0-9a-f]{16}")
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """The SQL tokens of a text, without comments. Never raises: unterminated things run to the end."""
-    position = 0
-    while position < len(text):
-        if match := _SPACE.match(text, position):
-            position = match.end()
-        elif text.startswith("/*", position):
-            position = _end_of_comment(text, position)
-        elif match := _ESCAPE_STRING.match(text, position) or _STRING.match(text, position):
-            yield Token("string", match.group())
-            position = match.end()
-        elif match := _PREFIXED.match(text, position):
-            position = match.end()
-        elif match := _QUOTED.match(text, position):
-            yield Token("quoted", match.group()[1:].removesuffix('"').replace('""', '"'))
-            position = match.end()
-        elif match := _WORD.match(text, position):
-            yield Token("word", match.group().lower())
-            position = match.end()
-        elif match := _DOLLAR_TAG.match(text, position):
-            end = text.find(match.group(), match.end())
-            end = len(text) if end < 0 else end + len(match.group())
-            yield Token("string", text[position:end])
-            position = end
-        elif match := _PARAMETER.match(text, position) or _NUMBER.match(text, position):
-            yield Token("symbol", match.group())
-            position = match.end()
-        else:
-            yield Token("symbol", text[position])
-            position += 1
-
-
-def _end_of_comment(text: str, start: int) -> int:
-    depth = 0
-    for edge in _COMMENT_EDGE.finditer(text, start):
-        depth += 1 if edge.group() == "/*" else -1
-        if depth == 0:
-            return edge.end()
-    return len(text)
-
-
 def statements(text: str) -> Iterator[list[Token]]:
-    """The tokens of each non-empty statement."""
+    """The tokens of each non-empty statement. Never raises. Cut at every `;`: no parenthesis or body keeps one together."""
     current: list[Token] = []
-    for token in tokens(text):
-        if token == Token("symbol", ";"):
+    for token in tokenize(text, lenient=True):
+        if token.is_punct(";"):
             if current:
                 yield current
             current = []
@@ -165,7 +106,7 @@ def _blocked_words(statement: list[Token]) -> Blocked | None:
         if words[start : start + len(sequence)] != sequence:
             continue
         # `UPDATE members SET role = ...` is about a column, and so is anything after a dot.
-        if (sequence[0] == "set" and words[0] in _DATA_STATEMENTS) or (start and statement[start - 1].text == "."):
+        if (sequence[0] == "set" and words[0] in _DATA_STATEMENTS) or (start and statement[start - 1].is_punct(".")):
             continue
         return Blocked(" ".join(sequence).upper(), hint)
     return None
@@ -173,9 +114,9 @@ def _blocked_words(statement: list[Token]) -> Blocked | None:
 
 def _blocked_schema(statement: list[Token]) -> Blocked | None:
     for before, token, after in zip([None, *statement], statement, statement[1:], strict=False):
-        if after != Token("symbol", ".") or token.kind not in ("word", "quoted"):
+        if not (token.is_name and after.is_punct(".")):
             continue
-        if before == Token("symbol", ".") or not _RESERVED_SCHEMA.fullmatch(token.text):
+        if (before is not None and before.is_punct(".")) or not _RESERVED_SCHEMA.fullmatch(token.text):
             continue
         hint = _PATH_HINT
         if token.text == "auth":

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from run402_cli.core.expose.signatures import Signature, arguments, type_name
-from run402_cli.core.expose.sqltext import SqlTextError, Token, in_parens, split_commas, statements
+from run402_cli.core.sql.lexer import SqlTextError, Token, in_parens, split_commas, statements
 
 
 @dataclass(slots=True)
