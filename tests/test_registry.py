@@ -37,8 +37,8 @@ def ping() -> None:
 @pytest.mark.parametrize(
     ("declared", "line"),
     [
-        ({"auth": "principal"}, r"^test_registry\.py: ping declares no effect: write effect=.* into @app\.command"),
-        ({"effect": "read"}, r"^test_registry\.py: ping declares no auth: write auth=.* into @app\.command"),
+        ({"auth": "principal"}, r"^tests/test_registry\.py: ping declares no effect: write effect=.* into @app\.command"),
+        ({"effect": "read"}, r"^tests/test_registry\.py: ping declares no auth: write auth=.* into @app\.command"),
     ],
 )
 def test_a_command_that_does_not_say_what_it_does_is_refused_by_name(declared: dict[str, str], line: str) -> None:
