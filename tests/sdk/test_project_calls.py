@@ -96,13 +96,13 @@ def test_a_project_has_the_calls_about_it_and_no_other(r: Run402, group: str) ->
         assert not hasattr(r.project("prj_7"), group)
 
 
-def test_the_class_has_the_function(r: Run402) -> None:
+def test_a_class_has_plain_functions(r: Run402) -> None:
     secrets = type(r.secrets)
     assert inspect.isfunction(secrets.set)
     assert [*inspect.signature(secrets.set).parameters] == ["self", "project_id", "key", "value"]
 
 
-# Lines for the type checker; what stands behind # is a part of what it must say, and of nothing else.
+# For the type checker. Behind # stands a part of what it must say of a line; of the other lines it must say nothing.
 TYPED = """
 from run402_cli import Run402
 
