@@ -1,5 +1,6 @@
 """Did-you-mean: first what people mean by a word, then what is spelled nearly like it. The first of equals wins.
 
+Two measures of spelling: `closest` counts edits, for words of ours; `alike` compares, for names of the user's own.
 A word never leads to a command of a stronger effect than the word asks for: who types `show` is not sent to a write.
 See docs/protocol/conventions.md, "Did you mean".
 """
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+# Comparing takes the product of two lengths, and the length of an unknown name is its sender's choice.
+_LONGEST_NAME = 200
 _STRENGTH = ("read", "write", "destructive")
 # What people type instead of a command of ours.
 _TOP: Mapping[str, Sequence[str]] = {
@@ -183,6 +186,16 @@ def closest(word: str, candidates: Iterable[str]) -> list[str]:
             if distance < best_distance:
                 best, best_distance = candidate, distance
     return [best] if best is not None else []
+
+
+def alike(name: str, candidates: Iterable[str]) -> list[str]:
+    """`[candidate]` that shares most of its letters with a name of the user's own, in their order, or `[]`.
+
+    Names are longer than words of ours and differ in whole parts: `user_todos` is like `todos`, five edits away.
+    """
+    from difflib import get_close_matches
+
+    return get_close_matches(name[:_LONGEST_NAME], list(candidates), n=1, cutoff=0.6)
 
 
 def did_you_mean(found: list[str]) -> str:

@@ -217,6 +217,15 @@ def test_no_word_leads_to_a_command_of_a_stronger_effect(word: str) -> None:
             assert not effects or min(effects) == 0, (word, path)
 
 
+@pytest.mark.parametrize(
+    ("name", "counted", "compared"),
+    [("user_todos", [], ["todos"]), ("tdos", ["todos"], ["todos"]), ("ok", [], []), ("n" * 2000 + "todos", [], [])],
+)
+def test_two_measures_of_spelling(name: str, counted: list[str], compared: list[str]) -> None:
+    known = ["members", "todos"]
+    assert (suggest.closest(name, known), suggest.alike(name, iter(known))) == (counted, compared)
+
+
 def test_every_meaning_in_the_table_is_a_command_or_a_group() -> None:
     for path in suggest._TOP:
         group, _, rest = path.partition(" ")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
+from run402_cli import suggest
 from run402_cli.core.expose import signatures
 from run402_cli.core.expose.ddl_reader import Relation, Schema
 from run402_cli.core.expose.model import UNRESTRICTED, ExposeReport, Manifest, Rpc, Table, View
@@ -47,8 +47,8 @@ def _missing(kind: str, detail: str, fix: str, schema: Schema, report: ExposeRep
 
 
 def _closest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f"Did you mean {close[0]}? " if close else ""
+    near = suggest.alike(name, names)
+    return f"{suggest.did_you_mean(near).lstrip()} " if near else ""
 
 
 def _table(table: Table, known: dict[str, Relation], schema: Schema, report: ExposeReport) -> None:

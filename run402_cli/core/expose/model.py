@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, TypeVar
 
+from run402_cli import suggest
 from run402_cli.core.expose import signatures
 from run402_cli.core.expose.custom_sql import CustomPolicy, check_expression, read_custom_sql
 from run402_cli.core.expose.signatures import Signature
@@ -358,8 +358,7 @@ def _unstorable_text(value: object) -> str | None:
 
 
 def _closest(word: object, known: Sequence[str]) -> str | None:
-    close = difflib.get_close_matches(str(word), known, n=1)
-    return f"Did you mean {close[0]}?" if close else None
+    return suggest.did_you_mean(suggest.alike(str(word), known)).lstrip() or None
 
 
 def _shown(value: object) -> str:

@@ -11,8 +11,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from run402_cli import suggest
 from run402_cli.core.db import Connection
-from run402_cli.core.rest.errors import RestError, closest
+from run402_cli.core.rest.errors import RestError
 
 _KEPT_SCHEMAS = 128
 
@@ -197,8 +198,8 @@ class Catalog:
     def _no_relationship(self, parent: str, target: str, hint: str | None) -> RestError:
         using = f" using the hint '{hint}'" if hint else ""
         reachable = sorted({r.target for r in self.relationships.get(parent, ())})
-        close = closest(target, reachable)
-        advice = f"Perhaps you meant '{close}' instead of '{target}'." if close else None
+        close = suggest.alike(target, reachable)
+        advice = f"Perhaps you meant '{close[0]}' instead of '{target}'." if close else None
         return RestError(
             400,
             "PGRST200",

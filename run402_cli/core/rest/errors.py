@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from run402_cli import suggest
 from run402_cli.core.projects.rows import Project
 
 # PostgREST's table: SQLSTATE, or its first two characters, to HTTP status. The rest is 400.
@@ -165,14 +166,7 @@ def checked_headers(pairs: Iterable[tuple[object, object]]) -> list[tuple[str, s
 
 def unknown_relation(project: Project, name: str, known: list[str]) -> RestError:
     """PGRST205: no table or view of that name in the project's schema."""
-    close = closest(name, known)
-    hint = f"Perhaps you meant the table '{project.schema_slot}.{close}'" if close else None
+    close = suggest.alike(name, known)
+    hint = f"Perhaps you meant the table '{project.schema_slot}.{close[0]}'" if close else None
     message = f"Could not find the table '{project.schema_slot}.{name}' in the schema cache"
     return RestError(404, "PGRST205", message, hint=hint)
-
-
-def closest(name: str, known: list[str]) -> str | None:
-    from difflib import get_close_matches
-
-    found = get_close_matches(name[:200], known, n=1, cutoff=0.6)
-    return found[0] if found else None

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier
 
+from run402_cli import suggest
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.catalog import Catalog, ColumnInfo, Relation
 from run402_cli.core.rest.compile import Node, Parameters, ReadCompiler, Source, raw
-from run402_cli.core.rest.errors import RestError, closest
+from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.nodes import Column, Embed, Filter, Item, Query, Star
 from run402_cli.core.rest.preferences import Preferences
 
@@ -35,12 +36,14 @@ def payload_columns(relation: Relation, query: Query, payload: Payload, prefer: 
 def column_of(relation: Relation, name: str) -> ColumnInfo:
     info = relation.columns.get(name)
     if info is None:
-        close = closest(name, list(relation.columns))
+        close = suggest.alike(name, relation.columns)
         raise RestError(
             400,
             "PGRST204",
             f"Could not find the '{name}' column of '{relation.name}' in the schema cache",
-            hint=f"Perhaps you meant '{close}'." if close else f"Its columns are {', '.join(relation.columns)[:300]}.",
+            hint=f"Perhaps you meant '{close[0]}'."
+            if close
+            else f"Its columns are {', '.join(relation.columns)[:300]}.",
         )
     return info
 

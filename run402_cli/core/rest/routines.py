@@ -8,10 +8,11 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier
 
+from run402_cli import suggest
 from run402_cli.core.db import Connection
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import Parameters, array_literal, raw
-from run402_cli.core.rest.errors import RestError, closest
+from run402_cli.core.rest.errors import RestError
 
 _ROUTINES = """
 SELECT p.oid::int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.proretset, p.provolatile::text,
@@ -122,8 +123,8 @@ async def choose(conn: Connection, schema: str, name: str, routines: Sequence[Ro
         hint = f"{name} takes {' or '.join(_signature(r) for r in routines[:5])}."
     else:
         cursor = await conn.execute(_NAMES, (schema,))
-        close = closest(name, [row[0] for row in await cursor.fetchall()])
-        hint = f"Perhaps you meant to call the function {schema}.{close}" if close else None
+        close = suggest.alike(name, [row[0] for row in await cursor.fetchall()])
+        hint = f"Perhaps you meant to call the function {schema}.{close[0]}" if close else None
     raise RestError(
         404,
         "PGRST202",
