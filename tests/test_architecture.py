@@ -15,7 +15,17 @@ SHARED = {
     *("advice", "as_typed", "secrecy", "errors", "output", "global_options"),
     *("suggest", "registry", "effects", "standard_input"),
     *("curve", "keccak", "proxies", "local_gateway", "__init__"),
-    *("_version", "interpreter", "signals", "helptext", "naming", "environment", "partial_imports", "exits"),
+    *(
+        "_version",
+        "interpreter",
+        "signals",
+        "helptext",
+        "naming",
+        "environment",
+        "partial_imports",
+        "exits",
+        "file_lock",
+    ),
 }
 MAY_IMPORT = {
     "commands": {"services", "deploy", "up", "client", "state", "release", "archive", "core", "mcp", "command_schemas"},
@@ -184,7 +194,7 @@ LONG_FILES = {
     **dict.fromkeys(("command_table.py", "sdk/namespaces/__init__.py"), "generated"),
     **dict.fromkeys((f"commands/{name}.py" for name in ("auth", "deploy", "email", "functions", "projects")), OPTIONS),
     **dict.fromkeys(("errors.py", "archive/verify.py", "client/payments/gateway.py", "up/_app.py"), WHOLE),
-    **dict.fromkeys((f"core/daemon/{name}.py" for name in ("datadir", "launcher", "postgres")), WHOLE),
+    **dict.fromkeys((f"core/daemon/{name}.py" for name in ("launcher", "postgres")), WHOLE),
     **dict.fromkeys((f"core/rest/{name}.py" for name in ("catalog", "compile", "query")), WHOLE),
     **dict.fromkeys((f"services/{name}.py" for name in ("archive_import", "functions", "projects")), TABLE),
 }

@@ -37,7 +37,10 @@ def ping() -> None:
 @pytest.mark.parametrize(
     ("declared", "line"),
     [
-        ({"auth": "principal"}, r"^tests/test_registry\.py: ping declares no effect: write effect=.* into @app\.command"),
+        (
+            {"auth": "principal"},
+            r"^tests/test_registry\.py: ping declares no effect: write effect=.* into @app\.command",
+        ),
         ({"effect": "read"}, r"^tests/test_registry\.py: ping declares no auth: write auth=.* into @app\.command"),
     ],
 )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, NetworkError, UsageError, ValidationError
+from run402_cli.file_lock import try_lock
 from run402_cli.services.assets import blob_path
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _RETRY_SECONDS = (1.0, 2.0, 4.0)
 _COPY_BYTES = 1 << 20
 _LONGEST_NAME = 150
+# On Windows a locked byte can be written by nobody else; this one is beyond the end.
+_LOCKED_BYTE = 2**40
 _HEX = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
@@ -275,38 +278,18 @@ class _Partial:
         if path.is_symlink():
             return False
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        handle = os.fdopen(descriptor, "r+b")
-        if not _lock(handle):
-            handle.close()
-            return False
-        self._handle, self._path = handle, path
-        return True
+        taken = False
+        try:
+            taken = try_lock(descriptor, offset=_LOCKED_BYTE)
+        finally:
+            if not taken:
+                os.close(descriptor)
+        if taken:
+            self._handle, self._path = os.fdopen(descriptor, "r+b"), path
+        return taken
 
     def _rehash(self) -> None:
         assert self._handle is not None
         while chunk := self._handle.read(_COPY_BYTES):
             self._sha.update(chunk)
             self.size += len(chunk)
-
-
-def _lock(handle: BinaryIO) -> bool:
-    """Hold the file for this process; the system lets go when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:
-        # Windows: opening for writing does not exclude, locking a byte far beyond the end does.
-        import msvcrt
-
-        handle.seek(2**40)
-        try:
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            return False
-        finally:
-            handle.seek(0)
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from run402_cli.file_lock import FileLock
 from run402_cli.state.catalogue import ATTEMPT
 from run402_cli.state.files import DamagedState, locked, make_private_dir, now_iso, read_state, time_of
 
@@ -28,7 +28,6 @@ from run402_cli.state.files import DamagedState, locked, make_private_dir, now_i
 UNRESOLVED = ("submitting", "response_received", "intent_pending", "ambiguous")
 _SPENT = (*UNRESOLVED, "completed")
 _NAME = re.compile(r"pat_[0-9a-f]{32}\.json")
-_LOCK_POLL_S = 0.05
 _LOCK_WAIT_S = 330.0
 
 
@@ -174,15 +173,17 @@ class Journal:
         JournalError when it stays taken for minutes, or cannot be created.
         """
         path = self.folder / f".{intent[:32]}.lock"
+        lock = FileLock(path)
         try:
             self._open()
-            handle = _acquire(path)
+            if not lock.acquire(_LOCK_WAIT_S):
+                raise TimeoutError(0, "another run402 process is still paying for the same request")
         except OSError as exc:
             raise JournalError(f"{path} cannot be locked: {exc.strerror or exc}") from exc
         try:
             yield
         finally:
-            _release(path, handle)
+            lock.release(remove=True)
 
 
 def intent_sha256(*parts: str | bytes) -> str:
@@ -231,39 +232,3 @@ def _sync_dir(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _acquire(path: Path) -> int:
-    deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if _try_lock(fd):
-            with contextlib.suppress(FileNotFoundError):
-                if os.name != "posix" or os.fstat(fd).st_ino == path.stat().st_ino:
-                    return fd  # else its last holder has removed the file, and the lock on it means nothing
-        os.close(fd)
-        if time.monotonic() > deadline:
-            raise TimeoutError(0, "another run402 process is still paying for the same request")
-        time.sleep(_LOCK_POLL_S + secrets.randbelow(20) / 1000)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        if os.name == "posix":
-            import fcntl
-
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt
-
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    except OSError:
-        return False
-    return True
-
-
-def _release(path: Path, fd: int) -> None:
-    # Removed while still held: a waiter that opened the old file sees that it is gone and starts over.
-    with contextlib.suppress(OSError):
-        path.unlink()
-    os.close(fd)

@@ -18,6 +18,7 @@ import psutil
 import psycopg
 import pytest
 
+from run402_cli import file_lock
 from run402_cli.core import bootstrap
 from run402_cli.core.daemon import datadir, pg_install, postgres, run_lock
 from run402_cli.core.daemon import launcher as process
@@ -223,9 +224,9 @@ def test_stop_never_says_stopped_while_it_is_served(start: Start, data_dir: Path
 
 def test_looking_does_not_disturb_a_start(tmp_path: Path) -> None:
     lock = run_lock.RunLock(tmp_path)
-    assert not datadir.is_held(lock.path)
+    assert not file_lock.is_held(lock.path)
     assert lock.take()
-    assert datadir.is_held(lock.path)
+    assert file_lock.is_held(lock.path)
     found = run_lock.holder(tmp_path)
     assert found is not None
     assert (found.pid, found.state) == (os.getpid(), None)

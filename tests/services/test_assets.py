@@ -16,6 +16,7 @@ from pytest_httpx import HTTPXMock
 
 from run402_cli.client import Client
 from run402_cli.errors import ApiError, CommandError, NetworkError, UsageError, ValidationError
+from run402_cli.file_lock import try_lock
 from run402_cli.services import assets, download
 from run402_cli.state.profile import Profile, current
 
@@ -277,7 +278,7 @@ class TestDownload:
         with part.open("w+b") as handle:
             handle.write(b"someone else's")
             handle.flush()
-            assert download._lock(handle)
+            assert try_lock(handle.fileno(), offset=download._LOCKED_BYTE)
             assert fetch().read_bytes() == DATA
             handle.seek(0)
             assert handle.read() == b"someone else's"

@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from run402_cli import advice, local_gateway
 from run402_cli._version import __version__
 from run402_cli.core.errors import CannotLook, CoreProcessError
 from run402_cli.core.web.instants import iso
+from run402_cli.file_lock import FileLock
 
 # What the files of a data directory mean, written into its marker. 1: no `made_by`. 2: `made_by`, `database`.
 # A newer one is refused; an older one is brought up to date by the next start.
@@ -333,94 +333,3 @@ def delete_own_entries(data_dir: Path) -> tuple[list[str], list[str]]:
         with contextlib.suppress(OSError):
             data_dir.rmdir()
     return deleted, kept
-
-
-class FileLock:
-    """An advisory lock that the operating system releases when its holder dies; the holder may leave a note in it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor: int | None = None
-
-    def acquire(self, timeout_seconds: float) -> bool:
-        """True when the lock is ours; False when somebody else kept it for all of the timeout. OSError: cannot look."""
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                if _try_lock(descriptor) and self._still_at_path(descriptor):
-                    self._descriptor, descriptor = descriptor, -1
-                    return True
-            finally:
-                if descriptor >= 0:
-                    os.close(descriptor)
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.05)
-
-    def _still_at_path(self, descriptor: int) -> bool:
-        # A reset may have deleted the file between open and lock; then this lock protects nothing.
-        try:
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
-        except FileNotFoundError:
-            return False
-
-    def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def leave_note(self, note: dict[str, Any]) -> None:
-        """What read_note() gives to others while we hold the lock. One write, so that nobody reads half of it."""
-        assert self._descriptor is not None
-        # The first byte is the one that is locked, and on Windows nobody else can read a locked byte.
-        text = (" " + json.dumps(note)).encode()
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, text.ljust(NOTE_BYTES) + b"\n")
-
-
-NOTE_BYTES = 4000
-
-
-def is_held(path: Path) -> bool:
-    """Does a living process hold the lock of this file? OSError: cannot look. Changes nothing."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        # Shared, so that two who look do not see each other.
-        return not _try_lock(descriptor, shared=True)
-    finally:
-        os.close(descriptor)
-
-
-def read_note(path: Path) -> dict[str, Any] | None:
-    """The note that the lock's holder left; None when there is no readable one. OSError: cannot look."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.lseek(descriptor, 1, os.SEEK_SET)
-        found = json.loads(os.read(descriptor, NOTE_BYTES))
-    except ValueError:
-        return None
-    finally:
-        os.close(descriptor)
-    return found if isinstance(found, dict) else None
-
-
-def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
-    """False when somebody else holds it; any other failure to lock is an OSError, not an answer."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as exc:
-        if exc.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            return False
-        raise
-    return True

@@ -22,8 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from run402_cli.core.daemon import datadir
 from run402_cli.core.errors import CoreProcessError
+from run402_cli.file_lock import FileLock
 
 if TYPE_CHECKING:
     import pwd
@@ -199,7 +199,7 @@ def _remove_old_copies(home: Path, digest: str) -> None:
 def _shared_lock() -> Iterator[None]:
     """One start at a time changes what all starts as root share; the system releases it when its holder is killed."""
     make_shared(SHARED_ROOT, 0o755)
-    lock = datadir.FileLock(SHARED_ROOT / "lock")
+    lock = FileLock(SHARED_ROOT / "lock")
     if not lock.acquire(LOCK_TIMEOUT_SECONDS):
         raise CoreProcessError(
             "CORE_BUSY",

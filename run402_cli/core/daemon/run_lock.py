@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli.core.daemon import datadir
 from run402_cli.core.errors import CannotLook
+from run402_cli.file_lock import FileLock, is_held
 
 if TYPE_CHECKING:
     import psutil
 
 LINUX = sys.platform == "linux"
-# Long enough for those who only look (is_held) to be gone again.
+# Long enough for those who only look (file_lock.is_held) to be gone again.
 ACQUIRE_SECONDS = 3
 _NOTE_SECONDS = 0.5
+_NOTE_BYTES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Holder:
     state: dict[str, Any] | None = None
 
 
-class RunLock(datadir.FileLock):
+class RunLock(FileLock):
     """Held by a gateway for as long as it lives."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -51,7 +53,15 @@ class RunLock(datadir.FileLock):
         """Write down who we are, and `state` once we are ready."""
         # The reader knows the path; a long one would not fit into the note.
         said = {name: value for name, value in state.items() if name != "data_dir"} if state else None
-        self.leave_note({"pid": os.getpid(), "began": began(os.getpid()), "state": said})
+        self._leave_note({"pid": os.getpid(), "began": began(os.getpid()), "state": said})
+
+    def _leave_note(self, note: dict[str, Any]) -> None:
+        """What _read_note() gives to others while we hold the lock. One write, so that nobody reads half of it."""
+        assert self._descriptor is not None
+        # The first byte is the one that is locked, and on Windows nobody else can read a locked byte.
+        text = (" " + json.dumps(note)).encode()
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, text.ljust(_NOTE_BYTES) + b"\n")
 
 
 def holder(data_dir: Path) -> Holder | None:
@@ -59,8 +69,8 @@ def holder(data_dir: Path) -> Holder | None:
     path = data_dir / datadir.RUN_LOCK
     deadline = time.monotonic() + _NOTE_SECONDS
     try:
-        while datadir.is_held(path):
-            note = datadir.read_note(path)
+        while is_held(path):
+            note = _read_note(path)
             if note is not None and _wrote_it(note):
                 state = note.get("state")
                 return Holder(note["pid"], {**state, "data_dir": str(data_dir)} if isinstance(state, dict) else None)
@@ -87,6 +97,19 @@ def began(pid: int) -> float | None:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         return None
+
+
+def _read_note(path: Path) -> dict[str, Any] | None:
+    """The note that the lock's holder left; None when there is no readable one. OSError: cannot look."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.lseek(descriptor, 1, os.SEEK_SET)
+        found = json.loads(os.read(descriptor, _NOTE_BYTES))
+    except ValueError:
+        return None
+    finally:
+        os.close(descriptor)
+    return found if isinstance(found, dict) else None
 
 
 def _wrote_it(note: dict[str, Any]) -> bool:
