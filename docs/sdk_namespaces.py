@@ -41,8 +41,11 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     "allowance": (
         "The wallet's money: balance, limits, ledger, promo codes.",
         (
-            _service("funds", omit=("require",)),
-            _service("allowance", only=("create_bare", "faucet", "lookup", "redeem"), rename={"create_bare": "create"}),
+            _service(
+                "allowance",
+                omit=("require", "create", "update", "mark_funded", "credit"),
+                rename={"create_bare": "create"},
+            ),
         ),
     ),
     "apps": ("Published apps: browse, fork, publish.", (_service("apps"),)),
@@ -102,7 +105,7 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
         (
             _service("email", lister="list_messages", plain=("message", "attachment")),
             _service(
-                "mailboxes",
+                "email_mailboxes",
                 omit=("find", "outbound"),
                 rename={"list_mailboxes": "mailboxes", "set_footer_policy": "update", "set_defaults": "defaults"},
             ),
@@ -152,7 +155,7 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     "subdomains": ("Names below run402.com.", (_service("subdomains", lister="list_subdomains"),)),
     "tier": (
         "The plan that the wallet's organization pays for.",
-        (_service("tiers", omit=("subscribe",), rename={"set_tier": "set"}),),
+        (_service("tier", omit=("subscribe",), rename={"set_tier": "set"}),),
     ),
     "transfer": ("Hand a project over.", (_service("transfer", lister="list_transfers"),)),
     "wallets": (

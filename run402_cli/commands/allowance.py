@@ -27,9 +27,9 @@ _NONE = "none"
 )
 def status() -> None:
     """Show the local wallet: address, rail, whether the faucet was used. Sends nothing; the key is never printed."""
-    from run402_cli.services import funds
+    from run402_cli.services import allowance
 
-    output.emit(funds.show(current()), compact=True)
+    output.emit(allowance.show(current()), compact=True)
 
 
 @app.command("create", summary="Generate a key pair.", effect="write", auth=(), example="run402 allowance create")
@@ -43,10 +43,10 @@ def create() -> None:
 @app.command("fund", summary="Ask the faucet for test funds.", effect="write", auth=(), example="run402 allowance fund")
 def fund() -> None:
     """Ask the faucet for test funds of the wallet's rail, and wait up to 30 seconds until the chain shows them."""
-    from run402_cli.services import funds
+    from run402_cli.services import allowance
 
     with TerminalClient() as client:
-        document, confirmed = funds.fund(client)
+        document, confirmed = allowance.fund(client)
     output.emit(document, compact=not confirmed)
 
 
@@ -59,10 +59,10 @@ def fund() -> None:
 )
 def balance() -> None:
     """Balances on Base, Base Sepolia and Tempo, and the organization's prepaid credit. A read that fails is null."""
-    from run402_cli.services import funds
+    from run402_cli.services import allowance
 
     with TerminalClient() as client:
-        output.emit(funds.balance(client))
+        output.emit(allowance.balance(client))
 
 
 @app.command(
@@ -93,10 +93,10 @@ def checkout(
     ] = None,
 ) -> None:
     """Create a card checkout that tops up the balance of the wallet's organization. Pay at the checkout_url."""
-    from run402_cli.services import billing, funds
+    from run402_cli.services import allowance, billing
 
     with TerminalClient() as client:
-        wallet = funds.require(client.profile)
+        wallet = allowance.require(client.profile)
         value = integer("--amount", amount)
         if value is None:
             raise UsageError("--amount is missing.", hint="Add --amount 5000000 for 5 USD.")
@@ -114,10 +114,10 @@ def history(
     limit: Annotated[str, typer.Option("--limit", metavar="N", help="How many entries.")] = "20",
 ) -> None:
     """Ledger entries of the wallet's organization, newest first. Amounts are micro-USD."""
-    from run402_cli.services import billing, funds
+    from run402_cli.services import allowance, billing
 
     with TerminalClient() as client:
-        wallet = funds.require(client.profile)
+        wallet = allowance.require(client.profile)
         count = integer("--limit", limit)
         assert count is not None
         output.emit(billing.history(client, wallet.address, limit=count))
@@ -139,7 +139,7 @@ def limits_set(
     ] = None,
 ) -> None:
     """Limit what this wallet pays by itself. Checked before anything is signed, for every command that pays."""
-    from run402_cli.services import funds
+    from run402_cli.services import allowance
 
     changes: dict[str, Any] = {}
     if per_payment is not None:
@@ -149,7 +149,7 @@ def limits_set(
     if not changes:
         hint = "run402 allowance limits set --per-payment-usd <usd> --per-day-usd <usd>"
         raise UsageError("Give --per-payment-usd, --per-day-usd or both.", hint=hint)
-    output.emit(funds.set_limits(current(), **changes))
+    output.emit(allowance.set_limits(current(), **changes))
 
 
 @app.command(
@@ -161,9 +161,9 @@ def limits_set(
 )
 def limits_get() -> None:
     """The limits in force, and what was spent in the last 24 hours. Sends nothing."""
-    from run402_cli.services import funds
+    from run402_cli.services import allowance
 
-    output.emit(funds.limits(current()))
+    output.emit(allowance.limits(current()))
 
 
 @app.command(
@@ -171,9 +171,9 @@ def limits_get() -> None:
 )
 def limits_clear() -> None:
     """Remove the limits of this wallet; the built-in limit per payment holds again."""
-    from run402_cli.services import funds
+    from run402_cli.services import allowance
 
-    output.emit(funds.drop_limits(current()))
+    output.emit(allowance.drop_limits(current()))
 
 
 @app.command(
@@ -190,8 +190,8 @@ def ledger(
 
     Reads local records only. States: completed, failed (nothing moved), ambiguous or submitting (money may have moved).
     """
-    from run402_cli.services import funds
+    from run402_cli.services import allowance
 
     count = integer("--limit", limit)
     assert count is not None
-    output.emit(funds.ledger(current(), limit=count))
+    output.emit(allowance.ledger(current(), limit=count))

@@ -18,7 +18,7 @@ from run402_cli.commands._options import (
     webhook_url,
 )
 from run402_cli.errors import CommandError, UsageError
-from run402_cli.services import email, email_webhooks, mailboxes
+from run402_cli.services import email, email_mailboxes, email_webhooks
 from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()
@@ -64,7 +64,7 @@ def create(
     """Create a mailbox; its slug becomes the part of the address before the @. Repeating the command is a conflict (409)."""
     slug = _first(words, "slug", "email create <slug>")
     with TerminalClient() as client:
-        output.emit(mailboxes.create(client, resolve_project(client.profile, project), slug), compact=True)
+        output.emit(email_mailboxes.create(client, resolve_project(client.profile, project), slug), compact=True)
 
 
 @app.command(
@@ -77,7 +77,7 @@ def create(
 def list_mailboxes(project: ProjectOpt = None) -> None:
     """List the project's mailboxes with their roles and whether they can send and receive."""
     with TerminalClient() as client:
-        output.emit(mailboxes.list_mailboxes(client, resolve_project(client.profile, project)))
+        output.emit(email_mailboxes.list_mailboxes(client, resolve_project(client.profile, project)))
 
 
 @app.command(
@@ -109,7 +109,7 @@ def defaults(
         if selector or clear:
             roles[key] = (flag, selector or None)
     with TerminalClient() as client:
-        output.emit(mailboxes.set_defaults(client, resolve_project(client.profile, project), roles))
+        output.emit(email_mailboxes.set_defaults(client, resolve_project(client.profile, project), roles))
 
 
 @app.command(
@@ -137,7 +137,7 @@ def update(
         raise UsageError(f"{given[0]!r} and --mailbox {mailbox} name different mailboxes.", hint="Give one of them.")
     if not footer_policy:
         raise UsageError("--footer-policy is missing.", hint=usage)
-    if footer_policy not in mailboxes.FOOTER_POLICIES:
+    if footer_policy not in email_mailboxes.FOOTER_POLICIES:
         raise UsageError(
             f"--footer-policy is run402_transparency or none, not {footer_policy!r}.",
             hint=usage,
@@ -146,7 +146,7 @@ def update(
     selector = given[0] if given else mailbox
     with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
-        output.emit(mailboxes.set_footer_policy(client, project_id, selector, policy=footer_policy))
+        output.emit(email_mailboxes.set_footer_policy(client, project_id, selector, policy=footer_policy))
 
 
 @app.command(
@@ -160,7 +160,7 @@ def update(
 def info(mailbox: MailboxOpt = None, project: ProjectOpt = None) -> None:
     """Show one mailbox: addresses, roles, readiness, footer policy."""
     with TerminalClient() as client:
-        output.emit(mailboxes.info(client, resolve_project(client.profile, project), mailbox))
+        output.emit(email_mailboxes.info(client, resolve_project(client.profile, project), mailbox))
 
 
 @app.command(
@@ -186,7 +186,7 @@ def delete(
             hint=advice.command("email", "delete", *([target] if target else []), *known_project(project), "--confirm"),
         )
     with TerminalClient() as client:
-        output.emit(mailboxes.delete(client, resolve_project(client.profile, project), target), compact=True)
+        output.emit(email_mailboxes.delete(client, resolve_project(client.profile, project), target), compact=True)
 
 
 # -- messages -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import IdempotencyKeyOpt, checked_key
 from run402_cli.errors import UsageError
-from run402_cli.services import tiers
+from run402_cli.services import tier as tiers
 from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()

@@ -15,7 +15,8 @@ from run402_cli.client import Client
 from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error
 from run402_cli.proxies import Proxies
 from run402_cli.release import source_scan
-from run402_cli.services import service, tiers, update_check
+from run402_cli.services import service, update_check
+from run402_cli.services import tier as tiers
 from run402_cli.services.installation import installation
 from run402_cli.state import inspection
 from run402_cli.state.files import DamagedState

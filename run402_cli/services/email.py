@@ -1,6 +1,6 @@
 """Messages of a mailbox: send, list, read, answer. All with the service key. See docs/email.md.
 
-`mailbox` is a slug or an id, see services/mailboxes.py; every function raises what `mailboxes.find` raises.
+`mailbox` is a slug or an id, see services/email_mailboxes.py; every function raises what `mailboxes.find` raises.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from run402_cli import advice, global_options
 from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError, ValidationError
-from run402_cli.services import mailboxes
+from run402_cli.services import email_mailboxes
 from run402_cli.services._checks import email_address, listed
 from run402_cli.services._output_file import replaces
 
@@ -114,7 +114,7 @@ def send(client: Client, project_id: str, body: dict[str, Json], *, mailbox: str
 
 
 def _post(client: Client, project_id: str, body: dict[str, Json], mailbox: str | None) -> dict[str, Json]:
-    path = mailboxes.mailbox_path(mailboxes.outbound(client, project_id, mailbox), "messages")
+    path = email_mailboxes.mailbox_path(email_mailboxes.outbound(client, project_id, mailbox), "messages")
     auth = client.service_key(project_id)
     answer = client.request("POST", path, context="sending the message", auth=auth, body=body)
     return answer if isinstance(answer, dict) else {}
@@ -136,7 +136,7 @@ def list_messages(
     """
     if direction is not None:
         listed("direction", direction, DIRECTIONS)
-    path = mailboxes.mailbox_path(mailboxes.find(client, project_id, mailbox), "messages")
+    path = email_mailboxes.mailbox_path(email_mailboxes.find(client, project_id, mailbox), "messages")
     answer = client.request(
         "GET",
         with_query(path, limit=limit, after=after, direction=direction),
@@ -159,11 +159,11 @@ def _both_ids(row: dict[str, Json]) -> dict[str, Json]:
 
 def get(client: Client, project_id: str, message_id: str, *, mailbox: str | None = None) -> dict[str, Json]:
     """GET /mailboxes/v1/{mailbox}/messages/{message} -> {id, message_id, template, to, status, variables, replies?, ...}."""
-    return _read(client, project_id, mailboxes.find(client, project_id, mailbox), message_id)
+    return _read(client, project_id, email_mailboxes.find(client, project_id, mailbox), message_id)
 
 
 def _read(client: Client, project_id: str, mailbox_id: str, message_id: str) -> dict[str, Json]:
-    path = mailboxes.mailbox_path(mailbox_id, "messages", message_id)
+    path = email_mailboxes.mailbox_path(mailbox_id, "messages", message_id)
     answer = client.request("GET", path, context="reading the message", auth=client.service_key(project_id))
     found = answer if isinstance(answer, dict) else {}
     return {**_both_ids(found), "template": found.get("template"), "variables": found.get("variables", {})}
@@ -171,7 +171,9 @@ def _read(client: Client, project_id: str, mailbox_id: str, message_id: str) -> 
 
 def raw(client: Client, project_id: str, message_id: str, *, mailbox: str | None = None) -> bytes:
     """GET /mailboxes/v1/{mailbox}/messages/{message}/raw: the bytes of a received message. ApiError 404 for others."""
-    path = mailboxes.mailbox_path(mailboxes.find(client, project_id, mailbox), "messages", message_id, "raw")
+    path = email_mailboxes.mailbox_path(
+        email_mailboxes.find(client, project_id, mailbox), "messages", message_id, "raw"
+    )
     auth = client.service_key(project_id)
     return client.send("GET", path, context="reading the raw message", auth=auth).content
 
@@ -242,7 +244,7 @@ def reply(
     Without `subject` the original's, with Re: before it. Raises UsageError when the original names no sender and
     ValidationError LOCAL_ERROR without `html`.
     """
-    original = _read(client, project_id, mailboxes.find(client, project_id, mailbox), message_id)
+    original = _read(client, project_id, email_mailboxes.find(client, project_id, mailbox), message_id)
     senders = (original.get(key) for key in ("from", "from_address", "sender"))
     to = next((sender for sender in senders if isinstance(sender, str) and sender), None)
     if to is None:

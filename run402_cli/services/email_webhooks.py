@@ -10,7 +10,7 @@ from typing import Any
 
 from run402_cli.client import Client, with_query
 from run402_cli.services._checks import listed, refused
-from run402_cli.services.mailboxes import find, mailbox_path
+from run402_cli.services.email_mailboxes import find, mailbox_path
 
 Json = Any
 

@@ -11,7 +11,7 @@ from run402_cli.client import Client
 from run402_cli.client.payments import chain
 from run402_cli.errors import ApiError, CommandError, Run402Error
 from run402_cli.services import allowance as allowances
-from run402_cli.services import tiers
+from run402_cli.services import tier as tiers
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.files import make_private_dir
 from run402_cli.state.profile import Profile

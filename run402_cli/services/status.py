@@ -10,7 +10,7 @@ from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.errors import Run402Error
 from run402_cli.services import allowance as allowances
-from run402_cli.services import tiers
+from run402_cli.services import tier as tiers
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.profile import Profile
 

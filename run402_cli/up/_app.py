@@ -14,7 +14,7 @@ from run402_cli import advice
 from run402_cli.deploy.errors import from_release
 from run402_cli.errors import CommandError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
-from run402_cli.services import app_installs, email_webhooks, mailboxes, secrets
+from run402_cli.services import app_installs, email_mailboxes, email_webhooks, secrets
 from run402_cli.up import _prerequisites, _project, _release
 from run402_cli.up._app_build import run_commands
 from run402_cli.up._app_graph import INPUT_NAME, App, compile_app, mailbox_variables, secret_variable
@@ -248,13 +248,13 @@ def _ensure_mailboxes(run: Run, state: Installation) -> None:
     step = run.log.plan("app.mailbox.ensure", mutation=True, mailboxes=list(app.mailboxes))
     run.approve(step, f"Create the app's mailboxes in {project_id}: {', '.join(app.mailboxes)}.")
     step.to("running")
-    listing = mailboxes.list_mailboxes(run.client, project_id)
+    listing = email_mailboxes.list_mailboxes(run.client, project_id)
     for name, spec in app.mailboxes.items():
         slug = spec.get("slug") or name.replace("_", "-")
         row = _mailbox(listing, slug)
         if row is None:
             app_installs.create_mailbox(run.client, project_id, slug)
-            listing = mailboxes.list_mailboxes(run.client, project_id)
+            listing = email_mailboxes.list_mailboxes(run.client, project_id)
             row = _mailbox(listing, slug)
         if row is None or not row.get("mailbox_id"):
             raise CommandError(
@@ -275,7 +275,7 @@ def _ensure_mailboxes(run: Run, state: Installation) -> None:
 
 
 def _mailbox(listing: Result, slug: str) -> Result | None:
-    return next((row for row in mailboxes.rows(listing) if row.get("slug") == slug), None)
+    return next((row for row in email_mailboxes.rows(listing) if row.get("slug") == slug), None)
 
 
 def _set_roles(run: Run, state: Installation, settings: Result) -> None:

@@ -7,7 +7,7 @@ import json
 
 from run402_cli.errors import Run402Error
 from run402_cli.services import allowance as allowances
-from run402_cli.services import tiers
+from run402_cli.services import tier as tiers
 from run402_cli.state.allowance import Allowance
 from run402_cli.up._options import Run, UpOptions
 

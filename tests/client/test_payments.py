@@ -29,7 +29,7 @@ from payment_kit import (
 
 from run402_cli.client import Client
 from run402_cli.errors import ApiError, CommandError, NetworkError, PaymentError
-from run402_cli.services import tiers
+from run402_cli.services import tier as tiers
 from run402_cli.state.attempts import Attempt, Journal
 from run402_cli.state.limits import Limits, limits_path, save_limits
 from run402_cli.state.profile import current

@@ -33,7 +33,7 @@ from x402.schemas import PaymentRequirements, ResourceInfo
 from run402_cli.client import Client
 from run402_cli.client.payments import x402
 from run402_cli.errors import PaymentError
-from run402_cli.services import tiers
+from run402_cli.services import tier as tiers
 from run402_cli.state.attempts import Journal
 from run402_cli.state.profile import current
 

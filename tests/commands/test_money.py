@@ -34,7 +34,7 @@ def sent(mock: HTTPXMock) -> Any:
 
 @pytest.fixture
 def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("run402_cli.services.funds.time.sleep", lambda _: None)
+    monkeypatch.setattr("run402_cli.services.allowance.time.sleep", lambda _: None)
 
 
 def set_rail(folder: Path, rail: str) -> None:

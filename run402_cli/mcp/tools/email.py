@@ -8,7 +8,7 @@ from typing import Any
 
 from run402_cli.errors import CommandError, ValidationError
 from run402_cli.mcp._tool import DESTRUCTIVE, PROJECT, READ, WRITE, Call, Tool, may, need, tool
-from run402_cli.services import ai, email, email_webhooks, mailboxes
+from run402_cli.services import ai, email, email_mailboxes, email_webhooks
 
 _MAILBOX = may("mailbox")
 _MESSAGE = need("message_id")
@@ -23,7 +23,7 @@ def _defaults(call: Call) -> Any:
     roles = {key: (key, selector) for key, selector in call.given(*_ROLES).items()}
     if not roles:
         raise ValidationError(f"Nothing is to be changed. Give {' or '.join(_ROLES)}.", reason="NOTHING_TO_CHANGE")
-    return mailboxes.set_defaults(call.client, call.project, roles)
+    return email_mailboxes.set_defaults(call.client, call.project, roles)
 
 
 def _delete_mailbox(call: Call) -> Any:
@@ -33,7 +33,7 @@ def _delete_mailbox(call: Call) -> Any:
             code="CONFIRMATION_REQUIRED",
             hint="Pass confirm: true to go on.",
         )
-    return mailboxes.delete(call.client, call.project, call["mailbox_id"])
+    return email_mailboxes.delete(call.client, call.project, call["mailbox_id"])
 
 
 def _send(call: Call) -> Any:
@@ -110,7 +110,7 @@ _MAILBOXES = (
         "create_mailbox",
         "Create a mailbox; the slug is the part of the address before the @. Repeating it is a conflict.",
         WRITE,
-        lambda c: mailboxes.create(c.client, c.project, c["slug"]),
+        lambda c: email_mailboxes.create(c.client, c.project, c["slug"]),
         PROJECT,
         need("slug"),
         cli="email create",
@@ -119,7 +119,7 @@ _MAILBOXES = (
         "list_mailboxes",
         "List mailboxes with roles, readiness and footer policy.",
         READ,
-        lambda c: mailboxes.list_mailboxes(c.client, c.project),
+        lambda c: email_mailboxes.list_mailboxes(c.client, c.project),
         PROJECT,
         cli="email mailboxes",
     ),
@@ -137,7 +137,7 @@ _MAILBOXES = (
         "get_mailbox",
         "Show one mailbox: addresses, roles, readiness.",
         READ,
-        lambda c: mailboxes.info(c.client, c.project, c["mailbox"]),
+        lambda c: email_mailboxes.info(c.client, c.project, c["mailbox"]),
         PROJECT,
         _MAILBOX,
         cli=("email info", "email status"),
@@ -146,7 +146,7 @@ _MAILBOXES = (
         "update_mailbox",
         "Set the footer under a mailbox's outgoing mail; none needs the hobby or team tier.",
         WRITE,
-        lambda c: mailboxes.set_footer_policy(c.client, c.project, c["mailbox"], policy=c["footer_policy"]),
+        lambda c: email_mailboxes.set_footer_policy(c.client, c.project, c["mailbox"], policy=c["footer_policy"]),
         PROJECT,
         _MAILBOX,
         need("footer_policy", "run402_transparency|none"),

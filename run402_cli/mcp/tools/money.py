@@ -24,7 +24,8 @@ from run402_cli.mcp._tool import (
     need,
     tool,
 )
-from run402_cli.services import allowance, billing, contracts, funds, image, pay, tiers
+from run402_cli.services import allowance, billing, contracts, image, pay
+from run402_cli.services import tier as tiers
 from run402_cli.state.attempts import JournalError
 
 _TIERS = "prototype|hobby|team"
@@ -56,7 +57,7 @@ def _init(call: Call) -> Reply:
     """Wallet, rail, test funds, tier: each only as far as it is missing."""
     profile, rail = call.client.profile, call["rail"]
     created = profile.allowance is None
-    wallet = allowance.create(profile, rail=rail) if created else funds.require(profile)
+    wallet = allowance.create(profile, rail=rail) if created else allowance.require(profile)
     if wallet.fields.get("rail") != rail:
         wallet = allowance.update(profile, rail=rail)
     document: dict[str, Any] = {
@@ -83,11 +84,11 @@ def _funded(call: Call, rail: str) -> str:
         if rail == "mpp":
             from run402_cli.client.payments import chain
 
-            address = funds.require(profile).address
+            address = allowance.require(profile).address
             if not chain.call(call.client.http, chain.PATH_USD.rpc_url, "tempo_fundAddress", [address]):
                 return "the Tempo faucet gave nothing; call init again later"
         else:
-            allowance.faucet(call.client, funds.require(profile).address)
+            allowance.faucet(call.client, allowance.require(profile).address)
     except Run402Error as exc:
         return f"the faucet gave nothing: {exc.message}"
     allowance.mark_funded(profile)
@@ -202,7 +203,7 @@ def _last_attempt(call: Call) -> dict[str, Any] | None:
     if call.client.profile.allowance is None:
         return None
     try:
-        attempts = funds.ledger(call.client.profile, limit=1).get("attempts")
+        attempts = allowance.ledger(call.client.profile, limit=1).get("attempts")
     except (JournalError, Run402Error):
         return None
     return attempts[0] if attempts else None
@@ -222,7 +223,7 @@ _WALLET = (
         "allowance_status",
         "The local wallet: address, rail, whether the faucet was used. Sends nothing.",
         LOCAL_READ,
-        lambda c: funds.show(c.client.profile),
+        lambda c: allowance.show(c.client.profile),
         cli="allowance status",
     ),
     tool(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from run402_cli.sdk._namespace import Id, Namespace, of_project
 from run402_cli.services import email as _email
-from run402_cli.services import mailboxes as _mailboxes
+from run402_cli.services import email_mailboxes as _email_mailboxes
 
 if TYPE_CHECKING:
     from typing import Any
@@ -115,7 +115,7 @@ class ProjectEmail(Namespace[Id]):
 
         GET /mailboxes/v1 -> {mailboxes, mailbox_settings?, provider_readiness?, next_actions?}.
         """
-        return self._call(_mailboxes.list_mailboxes, project_id)
+        return self._call(_email_mailboxes.list_mailboxes, project_id)
 
     @of_project
     def create(self, project_id: str, slug: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class ProjectEmail(Namespace[Id]):
         Raises ValidationError LOCAL_ERROR for an impossible slug (3 to 63 of a-z, 0-9 and single inner hyphens) and
         ApiError 409 when the slug is taken, the address is cooling down, or the project has five mailboxes.
         """
-        return self._call(_mailboxes.create, project_id, slug)
+        return self._call(_email_mailboxes.create, project_id, slug)
 
     @of_project
     def info(self, project_id: str, selector: str | None = None) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class ProjectEmail(Namespace[Id]):
 
         GET /mailboxes/v1, reduced to one mailbox: addresses, roles, readiness and footer policy. Errors as in `find`.
         """
-        return self._call(_mailboxes.info, project_id, selector)
+        return self._call(_email_mailboxes.info, project_id, selector)
 
     @of_project
     def update(self, project_id: str, selector: str | None = None, *, policy: str) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class ProjectEmail(Namespace[Id]):
         PATCH /mailboxes/v1/{mailbox} {footer_policy} -> as `info`. ApiError 403 FOOTER_POLICY_TIER_REQUIRED on
         prototype.
         """
-        return self._call(_mailboxes.set_footer_policy, project_id, selector, policy=policy)
+        return self._call(_email_mailboxes.set_footer_policy, project_id, selector, policy=policy)
 
     @of_project
     def defaults(self, project_id: str, roles: dict[str, tuple[str, str | None]] | None = None) -> Any:
@@ -155,7 +155,7 @@ class ProjectEmail(Namespace[Id]):
         Without any the list is returned. Raises CommandError MAILBOX_NOT_FOUND for a slug that is not in the list; an
         id is sent as it is.
         """
-        return self._call(_mailboxes.set_defaults, project_id, roles)
+        return self._call(_email_mailboxes.set_defaults, project_id, roles)
 
     @of_project
     def delete(self, project_id: str, selector: str | None = None) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class ProjectEmail(Namespace[Id]):
         DELETE /mailboxes/v1/{mailbox} with its messages and webhooks -> {mailbox_id, address, deleted}. Errors as in
         `find`.
         """
-        return self._call(_mailboxes.delete, project_id, selector)
+        return self._call(_email_mailboxes.delete, project_id, selector)
 
 
 class Email(ProjectEmail[None]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from run402_cli.sdk._namespace import Namespace
-from run402_cli.services import tiers as _tiers
+from run402_cli.services import tier as _tier
 
 if TYPE_CHECKING:
     from typing import Any
@@ -22,7 +22,7 @@ class Tier(Namespace[None]):
 
         GET /tiers/v1/status -> {tier, active, lease_expires_at, organization_lifecycle_state, pool_usage, ...}.
         """
-        return self._call(_tiers.status)
+        return self._call(_tier.status)
 
     def set(self, tier: str, *, idempotency_key: str | None = None) -> Any:
         """Subscribe, renew or upgrade: prototype, hobby or team.
@@ -31,4 +31,4 @@ class Tier(Namespace[None]):
 
         Raises ApiError PAYMENT_REQUIRED (402) with the price in its body when nobody paid.
         """
-        return self._call(_tiers.set_tier, tier, idempotency_key=idempotency_key)
+        return self._call(_tier.set_tier, tier, idempotency_key=idempotency_key)
