@@ -48,7 +48,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     seen: list[str] = []
     handler = type("Handler", (_Gateway,), {"seen": seen})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setenv("RUN402_API_BASE", f"http://127.0.0.1:{server.server_address[1]}")
     try:

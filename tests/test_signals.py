@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import config_kit
 import psutil
 import pytest
 
@@ -57,13 +58,9 @@ def gateway() -> Iterator[str]:
 @pytest.fixture
 def env(gateway: str, tmp_path: Path) -> dict[str, str]:
     config = tmp_path / "config"
-    made = {**os.environ, "RUN402_CONFIG_DIR": str(config), "RUN402_API_BASE": gateway}
-    for words in (
-        ["credentials", "project-keys", "import", "--project", "prj_1", "--service-key-stdin"],
-        ["allowance", "create"],
-    ):
-        subprocess.run([*RUN402, *words], input=b"r402_service_1", env=made, capture_output=True, check=True)
-    return made
+    config_kit.keep_keys(config, prj_1={"service_key": "r402_service_1"})
+    config_kit.keep_wallet(config)
+    return {**os.environ, "RUN402_CONFIG_DIR": str(config), "RUN402_API_BASE": gateway}
 
 
 def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> bytes:

@@ -42,7 +42,7 @@ def gateway(tmp_path: Path) -> Iterator[tuple[dict[str, str], list[tuple[str, st
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     config = tmp_path / "config"
     (config / "credentials").mkdir(parents=True)

@@ -32,7 +32,7 @@ LOOKS = sorted(name for name, row in SURFACE.items() if row.effect == READ and n
 # Where the example of the help would wait, follow, or name a file that is not here.
 ARGUMENTS = {
     "deploy verify": "op_123",
-    "cdn wait-fresh": "https://app.run402.com/_blob/logo.png --sha " + "ab" * 32 + " --timeout 1",
+    "cdn wait-fresh": "https://app.run402.com/_blob/logo.png --sha " + "ab" * 32 + " --timeout 0",
     "projects validate-expose": "'{}'",
     "docs": "",
     "billing history": "team@example.com",

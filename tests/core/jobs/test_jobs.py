@@ -153,7 +153,7 @@ def test_the_callback_is_called_when_the_job_ends(jobs: Jobs) -> None:
             return
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         jobs.ended(jobs.submit(callback_url=f"http://127.0.0.1:{server.server_port}/").json()["job_id"])
         wait_for(lambda: bool(seen))
