@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ LOOKS = sorted(name for name, row in SURFACE.items() if row.effect == READ and n
 # Where the example of the help would wait, follow, or name a file that is not here.
 ARGUMENTS = {
     "deploy verify": "op_123",
-    "cdn wait-fresh": "https://app.run402.com/_blob/logo.png --sha " + "ab" * 32 + " --timeout 0",
+    "cdn wait-fresh": "https://app.run402.com/_blob/logo.png --sha " + "ab" * 32 + " --timeout 1",
     "projects validate-expose": "'{}'",
     "docs": "",
     "billing history": "team@example.com",
@@ -64,7 +65,9 @@ def words_of(name: str) -> list[str]:
 def test_a_command_that_looks_prints_no_key_in_any_form(
     run: Run, wallet: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch, name: str, status: int
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    slept, monotonic = [0.0], time.monotonic
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("time.monotonic", lambda: monotonic() + sum(slept))
     httpx_mock.add_callback(lambda _request: httpx.Response(status, json=chatty(name)), is_reusable=True)
     for form in FORMS if status == 200 else ((), ("--verbose",)):
         outcome = run(*words_of(name), *form)
