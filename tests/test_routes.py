@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
+import import_graph
 import pytest
 from starlette.routing import Route as StarletteRoute
 
 from run402_cli.core.app import ROUTES
-from run402_cli.core.web.routing import Route
+from run402_cli.core.web.routing import Policy, Route
 
 CORE = Path(__file__).resolve().parent.parent / "run402_cli" / "core"
 
@@ -63,3 +65,53 @@ def test_routes_execute_no_sql(path: Path) -> None:
         node.lineno for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DDL"
     ]
     assert not sql + tables
+
+
+# -- the floors of core/ (docs/architecture.md, "Inside core/") ---------------------------------------------------------------
+
+FLOORS = ("ground", "rows", "gateway", "work", "policies", "routes", "top")
+GROUND = {"db", "settings", "errors", "content.store"}
+ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl"}
+TOP = {"bootstrap", "compose", "app", "serve", "purge", "daemon.launcher"}
+# Files of a floor that a lower one may use: they know neither the database nor HTTP.
+PLAIN = {"web.instants", "sql.lexer", "releases.wire_spec", "storage.assets_request"}
+UPWARDS = {
+    ("releases.migrations", "expose"): "what was exposed is put back in the transaction of the migration",
+    **dict.fromkeys(
+        (("background", f"functions.{name}") for name in ("build", "vault", "worker", "workers")),
+        "the types of the protocols, which say what the work offers",
+    ),
+    ("background", "sites.lookup"): "the same",
+}
+
+
+def floor(module: str) -> str:
+    """The floor of `releases.commit`."""
+    last = module.rpartition(".")[2]
+    if module in TOP:
+        return "top"
+    if module in GROUND:
+        return "ground"
+    if module in ("gateway", "background"):
+        return "gateway"
+    if last == "rows" or last.endswith("_rows") or module in ROWS_TOO:
+        return "rows"
+    names = vars(importlib.import_module(f"run402_cli.core.{module}"))
+    full = f"run402_cli.core.{module}"
+    if "ROUTES" in names or full in {route.endpoint.__module__ for route in ROUTES if isinstance(route, Route)}:
+        return "routes"
+    policies = [each for each in names.values() if isinstance(each, Policy)]
+    return "policies" if module == "web.routing" or (policies and last in ("policies", "callers", "access")) else "work"
+
+
+def test_a_file_of_core_imports_from_its_own_floor_and_below() -> None:
+    graph = import_graph.graph(CORE.parent, import_graph.BY_NAME)
+    head = "run402_cli.core."
+    arrows = [
+        (name.removeprefix(head), other.removeprefix(head))
+        for name, others in graph.items()
+        for other in others
+        if name.startswith(head) and other.startswith(head) and not name.endswith("__main__")
+    ]
+    wrong = {(a, b) for a, b in arrows if b not in PLAIN and FLOORS.index(floor(b)) > FLOORS.index(floor(a))}
+    assert wrong == set(UPWARDS)

@@ -18,9 +18,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from run402_cli.core import expose, rest
 from run402_cli.core.archives import routes as archives_routes
-from run402_cli.core.callers import account, auth, credentials
+from run402_cli.core.callers import account, credentials, token_routes
 from run402_cli.core.callers.guard import Cors, Guard
 from run402_cli.core.callers.siwx import Siwx
 from run402_cli.core.ci import routes as ci_routes
@@ -30,6 +29,7 @@ from run402_cli.core.content import routes as content_routes
 from run402_cli.core.copies import branch_routes, snapshot_routes
 from run402_cli.core.diagnostics import routes as diagnostics_routes
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.expose import routes as expose_routes
 from run402_cli.core.functions import manage as functions_manage
 from run402_cli.core.functions import routes as functions_routes
 from run402_cli.core.gateway import Gateway, database_unavailable, gateway_of
@@ -38,7 +38,9 @@ from run402_cli.core.mail import routes as mail_routes
 from run402_cli.core.projects import routes as project_routes
 from run402_cli.core.releases import apply, operations, rehearse, url_resolution
 from run402_cli.core.releases import routes as releases_routes
-from run402_cli.core.sites import cache, domains, static, subdomains
+from run402_cli.core.rest import handler as rest_handler
+from run402_cli.core.sites import cache, domains, subdomains
+from run402_cli.core.sites import routes as sites_routes
 from run402_cli.core.sql import routes as sql
 from run402_cli.core.storage import routes as storage_routes
 from run402_cli.core.users import routes as users_routes
@@ -52,10 +54,10 @@ log = logging.getLogger("run402.core")
 # The first match wins, so modules with fixed paths stand before modules with parameters in the same place.
 ROUTES: tuple[BaseRoute, ...] = (
     *health.ROUTES,
-    *auth.ROUTES,
-    *rest.ROUTES,
+    *token_routes.ROUTES,
+    *rest_handler.ROUTES,
     *sql.ROUTES,
-    *expose.ROUTES,
+    *expose_routes.ROUTES,
     *credentials.ROUTES,
     *account.ROUTES,
     *content_routes.ROUTES,
@@ -80,7 +82,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *functions_manage.ROUTES,
     *ci_routes.ROUTES,
     *archives_routes.ROUTES,
-    *static.ROUTES,
+    *sites_routes.ROUTES,
 )
 # SQLSTATE classes: connection lost, server shutting down or starting, out of connections.
 LOST_CONNECTION = re.compile(r"08|57P0|53300")

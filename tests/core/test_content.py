@@ -162,7 +162,7 @@ class TestPlannedUploads:
         assert client.put(url.replace("expires=", "expires=9"), content=DATA).status_code == 403
         assert client.put(url.partition("?")[0], content=DATA).status_code == 403
         upload_id = url.partition("/uploads/")[2].partition("/")[0]
-        old = signing._signature(gateway.settings.signed_read_secret, upload_id, 1, 1000)
+        old = signing.signature(gateway.settings.signed_read_secret, upload_id, 1, 1000)
         expired = client.put(f"/content/v1/uploads/{upload_id}/1?expires=1000&signature={old}", content=DATA)
         assert (expired.status_code, expired.json()["error"]) == (403, "upload_url_expired")
 

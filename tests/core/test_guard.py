@@ -16,7 +16,7 @@ from run402_cli.core.app import create_app
 from run402_cli.core.callers.guard import refusal
 from run402_cli.core.callers.surfaces import CONTROL_PLANE
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.sites.static import HostRoute
+from run402_cli.core.sites.routes import HostRoute
 
 Send = Callable[..., httpx.Response]
 

@@ -22,7 +22,7 @@ import pytest
 from e2e_kit import Cli, Done, make
 from faulty_proxy import Answer, Behaviour, Exchange, FaultyProxy, json_answer
 
-from run402_cli.core.content.signing import _signature
+from run402_cli.core.content.signing import signature
 from run402_cli.core.daemon import datadir
 
 pytestmark = pytest.mark.e2e
@@ -283,8 +283,8 @@ def test_expired_upload_addresses_are_replaced(cloud: Deployer, gateway: dict[st
         for session in answer["missing"]:
             for part in session["parts"]:
                 address = part["url"].partition("?")[0]
-                signature = _signature(secret, session["upload_id"], part["part_number"], past)
-                part["url"] = f"{address}?expires={past}&signature={signature}"
+                made = signature(secret, session["upload_id"], part["part_number"], past)
+                part["url"] = f"{address}?expires={past}&signature={made}"
         return dict(answer)
 
     rule = cloud.proxy.on(*CONTENT_PLAN, faults.rewrite(expire), times=1)

@@ -11,6 +11,12 @@ from pathlib import Path
 
 Graph = dict[str, set[str]]
 
+# Modules that import what they are told, and how the names begin that they may be told.
+BY_NAME = {
+    "run402_cli.main": "run402_cli.commands.",  # the module of a command, which registry.py names
+    "run402_cli.partial_imports": "(libraries)",  # parts of httpx and typer, for the modules that import those
+}
+
 
 class UnreadableImport(AssertionError):
     """An import by a name that the source does not tell."""

@@ -9,22 +9,16 @@ from typing import Any, Literal
 import jwt
 from jwt.api_jws import PyJWS
 from starlette.requests import Request
-from starlette.responses import Response
 
 from run402_cli import advice
 from run402_cli.core.callers.credential_rows import find_credential
 from run402_cli.core.callers.siwx import caller, check_owner
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects import rows
 from run402_cli.core.projects.rows import PROJECT_ID, Project
 from run402_cli.core.settings import Settings
-from run402_cli.core.web.http import read_object, reply
-from run402_cli.core.web.routing import LOCAL, Route
 
-DEV_TOKEN_ROLES = ("anon", "authenticated", "service_role")
-_DEFAULT_SUBJECT = {"service_role": "service", "authenticated": "user"}
 _jws = PyJWS()
 
 
@@ -166,30 +160,6 @@ def token_claims(settings: Settings, token: str) -> dict[str, Any]:
     return claims
 
 
-async def create_dev_token(request: Request) -> Response:
-    """POST /auth/v1/dev-tokens: a token for any role and subject of a project, for local development."""
-    body = await read_object(request)
-    project_id = body.get("project_id", body.get("projectId"))
-    role = body.get("role", "authenticated")
-    subject = body.get("sub")
-    if not isinstance(project_id, str) or not PROJECT_ID.fullmatch(project_id):
-        raise GatewayError(
-            400, "invalid_request", "`project_id` is required, for example prj_0123456789abcdef.", code=None
-        )
-    if role not in DEV_TOKEN_ROLES:
-        raise GatewayError(400, "invalid_request", f"`role` must be one of {', '.join(DEV_TOKEN_ROLES)}.", code=None)
-    if subject is not None and (not isinstance(subject, str) or "\x00" in subject):
-        raise GatewayError(
-            400, "invalid_request", "`sub` must be a string: the user id that auth.uid() returns.", code=None
-        )
-    subject = subject or _DEFAULT_SUBJECT.get(role)
-    claims = {"iss": "run402-core-dev", "project_id": project_id, "role": role}
-    if subject is not None:
-        claims["sub"] = subject
-    token = sign_token(gateway_of(request).settings, claims)
-    return reply({"token": token, "authorization": f"Bearer {token}", "role": role, "sub": subject}, 201)
-
-
 async def caller_project(conn: Connection, request: Request, project_id: object = None) -> Project:
     """The project named by the `apikey` header (any live key of it), else by id; 401 when neither is given.
 
@@ -218,6 +188,3 @@ async def caller_project(conn: Connection, request: Request, project_id: object 
 
 def _unauthenticated(message: str) -> GatewayError:
     return GatewayError(401, "authentication_required", message)
-
-
-ROUTES = [Route("/auth/v1/dev-tokens", create_dev_token, methods=["POST"], who=LOCAL)]

@@ -17,12 +17,13 @@ from run402_cli.core.content.rows import (
     mark_stored,
     unfinished,
 )
-from run402_cli.core.content.signing import CHECKSUM_HEADER
 from run402_cli.core.content.store import file_sha256, sync_file
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
+
+CHECKSUM_HEADER = "x-amz-checksum-sha256"
 
 SINGLE_LIMIT_BYTES = 96 * 1024**2
 PART_BYTES = 64 * 1024**2

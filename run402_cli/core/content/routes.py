@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from run402_cli.core.callers.auth import caller_project
 from run402_cli.core.callers.policies import KEY_OR_NAME, OWNER
+from run402_cli.core.content.callers import SIGNED_URL
 from run402_cli.core.content.receiving import (
     digest_mismatch,
     finish_multipart,
@@ -31,7 +32,7 @@ from run402_cli.core.content.rows import (
     store_plan,
     unfinished,
 )
-from run402_cli.core.content.signing import SIGNED_URL, Signer
+from run402_cli.core.content.signing import Signer
 from run402_cli.core.content.store import SHA256, storage_failure
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError

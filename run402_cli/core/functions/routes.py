@@ -9,70 +9,21 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import key_holder, presented_key, project_by_id, require_service_key
+from run402_cli.core.callers.auth import key_holder, presented_key, require_service_key
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import log_routes, run_routes, schedule_routes, secret_routes
 from run402_cli.core.functions.bundle_rows import function_not_found
-from run402_cli.core.functions.gates import Caller, SignInRedirect, caller_of, check_role, check_signed_in
+from run402_cli.core.functions.gates import SignInRedirect
 from run402_cli.core.functions.invoke import Call, call_from, invoke, refusal, respond
+from run402_cli.core.functions.routed import through_gates
 from run402_cli.core.functions.run_routes import function_name
-from run402_cli.core.gateway import Gateway, gateway_of
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.sites.i18n import locale_of
-from run402_cli.core.sites.lookup import ALL_METHODS, Found, Site, live_sites
+from run402_cli.core.sites.lookup import ALL_METHODS, live_sites
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Policy, Route, admitted
-
-
-async def call_route(request: Request, site: Site, found: Found, path: str, project: Project | None = None) -> Response:
-    """Answer a request that a release's route leads to a function. `path` is the public one, percent-encoded.
-
-    Public, but for the function's own gates. The function's response as it is; failures carry `request_id`.
-    docs/local-gateway-functions.md
-    """
-    gateway = gateway_of(request)
-    assert found.route is not None
-    name = found.route["target"]["name"]
-    try:
-        project = project or await _project(gateway, site.project_id)
-        caller = await _through_gates(gateway, project, site, name, request)
-        locale = locale_of(site.state, request)
-        call = await call_from(
-            request,
-            "routed_http",
-            path,
-            caller=caller,
-            route_pattern=found.route["pattern"],
-            route_kind=found.route["kind"],
-            locale=locale.locale,
-            default_locale=locale.default,
-        )
-        return respond(await invoke(gateway, project, site, name, call), request.method)
-    except SignInRedirect as exc:
-        return Response(status_code=303, headers={"Location": exc.location, "Cache-Control": "private, no-store"})
-    except GatewayError as exc:
-        return refusal(exc, owner=False)
-
-
-async def _project(gateway: Gateway, project_id: str) -> Project:
-    async with gateway.connection() as conn:
-        return await project_by_id(conn, project_id)
-
-
-async def _through_gates(gateway: Gateway, project: Project, site: Site, name: str, request: Request) -> Caller | None:
-    """The caller, once the gates let it pass. Takes a connection only for a gate that asks a table."""
-    entry, caller = _entry(site, name), caller_of(gateway, project, request)
-    if entry["require_role"] is None or caller is None:
-        return check_signed_in(entry, caller, request)
-    async with gateway.connection() as conn:
-        return await check_role(conn, project, entry, caller, request)
-
-
-def _entry(site: Site, name: str) -> dict[str, Any]:
-    entry: dict[str, Any] = next(entry for entry in site.state["functions"] if entry["name"] == name)
-    return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +71,7 @@ async def call_by_name(request: Request) -> Response:
     if site is None or name not in known:
         raise function_not_found(project, name, known)
     try:
-        caller = await _through_gates(gateway, project, site, name, request)
+        caller = await through_gates(gateway, project, site, name, request)
         path = f"/functions/v1/{name}"
         call = await call_from(request, "direct", path, caller=caller, route_pattern=path)
         return respond(await invoke(gateway, project, site, name, call), request.method)
@@ -157,7 +108,7 @@ async def invoke_function(request: Request) -> Response:
             missing = function_not_found(project, name, known)
             details = {"function_name": name, "release_id": site.release_id}
             raise GatewayError(503, "dynamic_runtime_unavailable", missing.message, code=None, details=details)
-    caller = await _through_gates(gateway, project, site, name, request)
+    caller = await through_gates(gateway, project, site, name, request)
     call = Call("direct", plain=True, caller=caller)
     outcome = await invoke(gateway, project, site, name, call)
     printed = [entry for entry in outcome.log.entries if entry["stream"] != "platform"]

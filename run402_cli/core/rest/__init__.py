@@ -4,7 +4,3 @@
 statement; `catalog` knows the schema; `execute` runs the statement as the caller's role; `access` decides who calls, `handler`
 answers. See docs/rest.md.
 """
-
-from run402_cli.core.rest.handler import ROUTES
-
-__all__ = ["ROUTES"]

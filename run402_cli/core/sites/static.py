@@ -1,4 +1,4 @@
-"""Static serving: sites below /projects/v1/{id}/static and at http://<name>.localhost."""
+"""What answers a request for a path of a site: a file, a function, or a refusal."""
 
 from __future__ import annotations
 
@@ -11,59 +11,19 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Match
 from starlette.types import Scope
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import project_by_id
-from run402_cli.core.callers.policies import SERVICE_KEY
-from run402_cli.core.callers.surfaces import CONTROL_PLANE, site_label
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions.routes import call_route
+from run402_cli.core.functions.routed import call_route
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.sites.lookup import ALL_METHODS, Found, Site, live_sites, look_up, project_of_host
+from run402_cli.core.sites.lookup import Found, Site, look_up
 from run402_cli.core.web.http import reply
-from run402_cli.core.web.routing import OPEN, Route, admitted
-from run402_cli.release.static_manifest import cache_control, static_manifest_sha256
+from run402_cli.release.static_manifest import cache_control
 
 STREAM_BYTES = 256 * 1024
-_STATIC_PREFIX = re.compile(rb"^/projects/v1/[^/]+/static")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-
-
-async def serve_project(request: Request) -> Response:
-    """Any method /projects/v1/{project_id}/static[/path]: a file of the active release, or a JSON error.
-
-    400 invalid_request for a path that no site can have, 404 project_not_found or static_not_found, 405
-    method_not_allowed with Allow. docs/local-gateway.md
-    """
-    async with gateway_of(request).connection() as conn:
-        project = await project_by_id(conn, request.path_params["project_id"])
-        site = await live_sites.active(conn, project.project_id)
-    raw = raw_path(request.scope)
-    prefix = _STATIC_PREFIX.match(raw)
-    below = raw[prefix.end() :] if prefix else b""
-    if not below and site is not None and request.method in ("GET", "HEAD"):
-        # Without the slash a page's relative links would point beside the site.
-        return _redirect(request, raw + b"/")
-    path = (below or b"/").decode("latin-1")
-    return await serve(request, site, path, f"project {project.project_id}", project)
-
-
-async def serve_host(request: Request) -> Response:
-    """Any method http://<name>.localhost/path: the site of the project that holds the name (or has it as public id)."""
-    label = site_label(request.headers) or ""
-    async with gateway_of(request).connection() as conn:
-        project_id = await project_of_host(conn, label)
-        site = await live_sites.active(conn, project_id) if project_id else None
-    if project_id is None:
-        raise GatewayError(
-            404,
-            "host_not_found",
-            f"No project of this gateway has the subdomain {label}. Deploy one with subdomains.set.",
-        )
-    return await serve(request, site, raw_path(request.scope).decode("latin-1"), f"project {project_id}")
 
 
 async def serve(request: Request, site: Site | None, path: str, owner: str, project: Project | None = None) -> Response:
@@ -88,7 +48,7 @@ async def serve(request: Request, site: Site | None, path: str, owner: str, proj
         )
     if found.kind == "static_index" and not path.endswith("/"):
         # Relative links of the page would be looked for beside the directory, whoever follows them.
-        return _redirect(request, raw_path(request.scope) + b"/")
+        return redirect(request, raw_path(request.scope) + b"/")
     return await send_file(request, found.entry)
 
 
@@ -98,7 +58,7 @@ def raw_path(scope: Scope) -> bytes:
     return raw.partition(b"?")[0]
 
 
-def _redirect(request: Request, path: bytes) -> Response:
+def redirect(request: Request, path: bytes) -> Response:
     query = request.scope.get("query_string") or b""
     location = (path + (b"?" + query if query else b"")).decode("latin-1")
     # A leading "//" would name another host.
@@ -200,51 +160,3 @@ async def _stream(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
         while left > 0 and (chunk := await asyncio.to_thread(handle.read, min(STREAM_BYTES, left))):
             left -= len(chunk)
             yield chunk
-
-
-async def diagnostics(request: Request) -> Response:
-    """GET /projects/v1/{project_id}/static-diagnostics (service key): what is public and what is not."""
-    project = admitted(request, Project)
-    async with gateway_of(request).connection() as conn:
-        site = await live_sites.active(conn, project.project_id)
-    files = site.files if site else {}
-    assets = [entry["path"] for entry in site.state["site"]["paths"]] if site else []
-    public = {entry["asset_path"] for entry in files.values()}
-    return reply(
-        {
-            "project_id": project.project_id,
-            "release_id": site.release_id if site else None,
-            "route_manifest_sha256": site.state["routes"]["manifest_sha256"] if site else None,
-            "static_manifest_sha256": static_manifest_sha256(site.state["static_manifest"]) if site else None,
-            "public_paths": [
-                {
-                    "public_path": path,
-                    **{key: entry[key] for key in ("asset_path", "sha256", "content_type", "authority", "direct")},
-                    "methods": entry.get("methods", ["GET", "HEAD"]),
-                }
-                for path, entry in sorted(files.items())
-            ],
-            "release_asset_paths": assets,
-            "non_public_asset_paths": [path for path in assets if path not in public],
-        }
-    )
-
-
-class HostRoute(Route):
-    """Matches any path of `<name>.localhost` that is not an API path."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http" or CONTROL_PLANE.fullmatch(scope["path"]):
-            return Match.NONE, {}
-        if site_label(Request(scope).headers) is None:
-            return Match.NONE, {}
-        return super().matches(scope)
-
-
-METHODS = list(ALL_METHODS)
-ROUTES = [
-    Route("/projects/v1/{project_id}/static-diagnostics", diagnostics, methods=["GET"], who=SERVICE_KEY),
-    Route("/projects/v1/{project_id}/static", serve_project, methods=METHODS, who=OPEN),
-    Route("/projects/v1/{project_id}/static/{path:path}", serve_project, methods=METHODS, who=OPEN),
-    HostRoute("/{path:path}", serve_host, methods=METHODS, who=OPEN),
-]

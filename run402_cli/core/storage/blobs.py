@@ -24,7 +24,7 @@ from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.sites.static import raw_path
-from run402_cli.core.storage import object_rows, objects, reads
+from run402_cli.core.storage import object_rows, objects, reads, signing
 from run402_cli.core.storage.keys import checked_key, checked_prefix
 from run402_cli.core.storage.object_rows import StoredObject
 from run402_cli.core.storage.section import forget
@@ -144,7 +144,7 @@ async def get_blob(request: Request) -> Response:
     """GET, HEAD /storage/v1/blob/{key}: the bytes, service key. 401, 404 storage_not_found. docs/assets.md"""
     project = admitted(request, Project)
     async with gateway_of(request).connection() as conn:
-        key = reads.requested_key(request, b"/storage/v1/blob/")
+        key = signing.requested_key(request, b"/storage/v1/blob/")
         return await reads.send_blob(request, conn, project.project_id, key)
 
 
@@ -153,7 +153,7 @@ async def delete_blob(request: Request) -> Response:
     gateway = gateway_of(request)
     project = admitted(request, Project)
     async with gateway.connection() as conn:
-        key = reads.requested_key(request, b"/storage/v1/blob/")
+        key = signing.requested_key(request, b"/storage/v1/blob/")
         await _delete(gateway, conn, project.project_id, key)
     return reply({"key": key, "deleted": True})
 
@@ -163,7 +163,7 @@ async def delete_object(request: Request) -> Response:
     gateway = gateway_of(request)
     project_id = request.path_params["project_id"]
     async with gateway.connection() as conn:
-        await _delete(gateway, conn, project_id, reads.requested_key(request, b"/storage/blob/"))
+        await _delete(gateway, conn, project_id, signing.requested_key(request, b"/storage/blob/"))
     return reply({"deleted": True})
 
 
@@ -225,7 +225,7 @@ def _ttl(value: Any, *, default: int, low: int, high: int) -> int:
 
 def _signed(request: Request, project_id: str, key: str, seconds: int) -> dict[str, Any]:
     expires = int(time.time()) + seconds
-    url = reads.signed_url(gateway_of(request).settings, public_base(request), project_id, key, expires)
+    url = signing.signed_url(gateway_of(request).settings, public_base(request), project_id, key, expires)
     return {"signed_url": url, "expires_at": iso(datetime.fromtimestamp(expires, UTC))}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from run402_cli.core.storage import objects
-from run402_cli.core.storage.reads import is_signed, requested_key
+from run402_cli.core.storage.signing import is_signed, requested_key
 from run402_cli.core.web.routing import Policy
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from run402_cli.core.callers.policies import SERVICE_KEY, SERVICE_KEY_OF_A_PROJECT
-from run402_cli.core.sites.static import HostRoute
+from run402_cli.core.sites.routes import HostRoute
 from run402_cli.core.storage import blobs, handed, reads, uploads
 from run402_cli.core.storage.callers import PUBLIC_OR_SIGNED, SIGNED_URL
 from run402_cli.core.web.routing import OPEN, Route

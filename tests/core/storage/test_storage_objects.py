@@ -14,7 +14,7 @@ from storage_kit import Storage, sha256
 
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings
-from run402_cli.core.storage import objects, reads
+from run402_cli.core.storage import objects, signing
 
 TEXT = b"hello, storage\n"
 
@@ -71,13 +71,13 @@ def test_a_signed_url_works_for_its_key_and_time_only(storage: Storage, gateway:
     assert storage.get(f"signed/a.txt?{query}x").status_code == 404
     past = int(time.time()) - 1
     project_id = storage.project["project_id"]
-    stale = reads.signature(gateway.settings, project_id, "a.txt", None, past)
+    stale = signing.signature(gateway.settings, project_id, "a.txt", None, past)
     assert storage.get(f"signed/a.txt?expires={past}&signature={stale}").status_code == 404
 
 
 def test_the_signature_is_the_known_one() -> None:
     settings = Settings(data_dir=Path(), jwt_secret="", signed_read_secret="s3cret")
-    made = reads.signature(settings, "prj_0123456789abcdef", "docs/a.txt", None, 1800000000)
+    made = signing.signature(settings, "prj_0123456789abcdef", "docs/a.txt", None, 1800000000)
     assert made == "O5jEiBGcbYoCznb8DzLfn5WwVPz1s98Vu1PzexvuYCA"
 
 
