@@ -17,11 +17,11 @@ quickstart: $(VENV)/.core
 
 ## The fast loop: lint, types and every test that needs no gateway, browser, Node or build. `make test` runs the rest too.
 check: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not whole'
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not whole'
 
 ## Lint, types and all tests.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -38,8 +38,10 @@ def data_dir(open_dir: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def start(data_dir: Path) -> Start:
+def start(data_dir: Path, started_before: Callable[[Path], None]) -> Start:
     def run(**options: Any) -> dict[str, Any]:
+        if os.name == "posix" and not data_dir.exists() and "database_url" not in options:
+            started_before(data_dir)
         return process.start(StartOptions(**{"data_dir": data_dir, "port": 0, **options}))
 
     return run
