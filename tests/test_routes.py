@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def test_routes_execute_no_sql(path: Path) -> None:
 
 # -- the floors of core/ (docs/architecture.md, "Inside core/") ---------------------------------------------------------------
 
+HANDLERS = {route.endpoint.__module__ for route in ROUTES if isinstance(route, Route)}
 FLOORS = ("ground", "rows", "gateway", "work", "policies", "routes", "top")
 GROUND = {"db", "settings", "errors", "content.store"}
 ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl"}
@@ -85,6 +87,7 @@ UPWARDS = {
 }
 
 
+@functools.cache
 def floor(module: str) -> str:
     """The floor of `releases.commit`."""
     last = module.rpartition(".")[2]
@@ -97,8 +100,7 @@ def floor(module: str) -> str:
     if last == "rows" or last.endswith("_rows") or module in ROWS_TOO:
         return "rows"
     names = vars(importlib.import_module(f"run402_cli.core.{module}"))
-    full = f"run402_cli.core.{module}"
-    if "ROUTES" in names or full in {route.endpoint.__module__ for route in ROUTES if isinstance(route, Route)}:
+    if "ROUTES" in names or f"run402_cli.core.{module}" in HANDLERS:
         return "routes"
     policies = [each for each in names.values() if isinstance(each, Policy)]
     return "policies" if module == "web.routing" or (policies and last in ("policies", "callers", "access")) else "work"

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from payment_kit import ADDRESS, MAINNET, PRIVATE_KEY, SEPOLIA, TRANSACTION, World, challenge, encode, offer, receipt
+from config_kit import ADDRESS, PRIVATE_KEY
+from payment_kit import MAINNET, SEPOLIA, TRANSACTION, World, challenge, encode, offer, receipt
 
 from run402_cli.client import Client
 from run402_cli.client.payments.purchase import trusted_seller

@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import vyper
+from config_kit import ADDRESS, PRIVATE_KEY
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_tester import EthereumTester, PyEVMBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from payment_kit import ADDRESS, PAY_TO, PRIVATE_KEY, SEPOLIA, USDC, World, offer
+from payment_kit import PAY_TO, SEPOLIA, USDC, World, offer
 from web3 import EthereumTesterProvider, Web3
 from x402 import x402FacilitatorSync, x402ResourceServerSync
 from x402.http.utils import (

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from payment_kit import ADDRESS, PRIVATE_KEY, challenge, decode, encode, offer, receipt
+from config_kit import ADDRESS, PRIVATE_KEY
+from payment_kit import challenge, decode, encode, offer, receipt
 
 RUN = [sys.executable, "-m", "run402_cli"]
 # Ends the process as a power cut would, when the signed request is about to leave it.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from config_kit import ADDRESS, PRIVATE_KEY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from payment_kit import ADDRESS, PRIVATE_KEY, challenge, encode, offer
+from payment_kit import challenge, encode, offer
 
 from run402_cli.client.payments import x402
 from run402_cli.client.payments.errors import usd

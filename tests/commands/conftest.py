@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
+import config_kit
 import pytest
-from run_kit import ADDRESS, BASE, PRIVATE_KEY, Outcome, Run, private_keys
+from run_kit import BASE, Outcome, Run, private_keys
 
 from run402_cli.main import _guarded
 
@@ -52,11 +52,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
 @pytest.fixture
 def wallet(config_dir: Path) -> Path:
     """The default wallet with a key, the active project prj_1 and its cached keys."""
-    (config_dir / "allowance.json").write_text(json.dumps({"address": ADDRESS, "privateKey": PRIVATE_KEY}))
-    (config_dir / "credentials").mkdir()
-    keys = {"version": 1, "projects": {"prj_1": {"anon_key": "anon_key_1", "service_key": "svc_key_1"}}}
-    (config_dir / "credentials" / "project-keys.v1.json").write_text(json.dumps(keys))
-    (config_dir / "state.json").write_text(json.dumps({"version": 1, "active_project_id": "prj_1"}))
-    for path in config_dir.rglob("*.json"):
-        path.chmod(0o600)
+    config_kit.keep_wallet(config_dir)
+    config_kit.keep_keys(config_dir, prj_1={"anon_key": "anon_key_1", "service_key": "svc_key_1"})
+    config_kit.write(config_dir / "state.json", {"version": 1, "active_project_id": "prj_1"})
     return config_dir

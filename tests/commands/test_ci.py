@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from config_kit import PRIVATE_KEY
 from pytest_httpx import HTTPXMock
-from run_kit import BASE, PRIVATE_KEY, Run
+from run_kit import BASE, Run
 
 LINK = ("ci", "link", "github", "--repo", "tal/myapp", "--branch", "main", "--repository-id", "892341")
 WORKFLOW = Path(".github/workflows/run402-deploy.yml")

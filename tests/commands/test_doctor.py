@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from config_kit import PRIVATE_KEY
 from pytest_httpx import HTTPXMock
-from run_kit import BASE, PRIVATE_KEY, Run
+from run_kit import BASE, Run
 
 from run402_cli.services import update_check
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from config_kit import ADDRESS
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from pytest_httpx import HTTPXMock
-from run_kit import ADDRESS, BASE, Run
+from run_kit import BASE, Run
 
 from run402_cli import curve
 from run402_cli.services import _nostr

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from config_kit import ADDRESS, PRIVATE_KEY
 from pytest_httpx import HTTPXMock
-from run_kit import ADDRESS, BASE, PRIVATE_KEY, Run
+from run_kit import BASE, Run
 
 ORG = "11111111-2222-4333-8444-555555555555"
 LOOKUP = f"{BASE}/orgs/v1/lookup?wallet={ADDRESS.lower()}"

@@ -17,8 +17,9 @@ from typing import Any
 import code_table_kit
 import httpx
 import pytest
+from config_kit import ADDRESS, PRIVATE_KEY
 from pytest_httpx import HTTPXMock
-from run_kit import ADDRESS, BASE, PRIVATE_KEY, Run
+from run_kit import BASE, Run
 
 from run402_cli.core.daemon import launcher
 from run402_cli.secrecy import CommandLine

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from config_kit import ADDRESS
 from pytest_httpx import HTTPXMock
-from run_kit import ADDRESS, BASE, Run
+from run_kit import BASE, Run
 
 from run402_cli.client import browser
 from run402_cli.services import operator

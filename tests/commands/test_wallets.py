@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from config_kit import ADDRESS, PRIVATE_KEY
 from eth_account import Account
 from pytest_httpx import HTTPXMock
-from run_kit import ADDRESS, BASE, PRIVATE_KEY, Run
+from run_kit import BASE, Run
 
 from run402_cli.state import wallets as disk
 

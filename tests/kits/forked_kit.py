@@ -27,7 +27,7 @@ CLIENT = Path(__file__).with_name("forked_client.py")
 # Variables that the interpreter reads when it starts.
 INTERPRETER = ("PYTHON", "LC_", "LANG")
 # Modules that commands load when they need them.
-LATER = ("httpcore", "jwt", "psutil", "platformdirs", "click._textwrap", "encodings.idna", "socket", "ssl", "tarfile")
+LATER = ("httpcore", "jwt", "psutil", "platformdirs", "click._textwrap", "encodings.idna", "ssl", "tarfile")
 
 
 def words(variables: Mapping[str, str] = os.environ) -> list[str]:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from config_kit import ADDRESS
 
-ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-PRIVATE_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 SEPOLIA = "eip155:84532"
 MAINNET = "eip155:8453"
 USDC = {

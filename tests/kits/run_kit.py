@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config_kit import PRIVATE_KEY
+
 BASE = "http://gateway.test"
-ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-PRIVATE_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 
 @dataclass

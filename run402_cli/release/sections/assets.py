@@ -24,7 +24,7 @@ _PUT_KEYS: Final = ("key", "source", "sha256", "size_bytes", "content_type", "vi
 
 
 class AssetsSection(Section):
-    """A gateway's check is `core/storage/spec.py`, which has codes of its own."""
+    """A gateway's check is `core/storage/assets_request.py`, which has codes of its own."""
 
     name = "assets"
     slice_kind = "asset"

@@ -43,7 +43,7 @@ _SHOWN: Final = ("name", "code_hash", "runtime", "timeout_seconds", "memory_mb",
 
 
 class FunctionsSection(Section):
-    """A gateway's check is `core/functions/spec.py`, which knows what it can run."""
+    """A gateway's check is `core/functions/functions_request.py`, which knows what it can run."""
 
     name = state_key = "functions"
     spellings = (FIELDS, CONFIG_FIELDS, ROLE_SPELLINGS)
