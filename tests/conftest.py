@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
+import ssl
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,9 @@ WHOLE = {
     *("test_process", "test_pg_install", "test_recovery", "test_hammer"),
 }
 _numbers = itertools.count()
+
+# Every httpx client reads all certificates of the authorities, and tests make thousands: one context serves them all.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

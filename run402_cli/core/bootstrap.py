@@ -146,8 +146,7 @@ async def bootstrap(conn: Connection) -> dict[str, Any] | None:
         found = await _format(conn)
         await conn.execute(ROLES)
         await conn.execute(SCHEMAS)
-        for ddl in TABLES:
-            await conn.execute(ddl.encode())
+        await conn.execute("\n".join(TABLES).encode())
         if found == FORMAT:
             return None
         await conn.execute(FORMAT_TABLE)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
@@ -16,6 +19,9 @@ from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
+
+# A connection that was seen alive this long ago is asked again before it is used.
+TRUST_SECONDS = 5.0
 
 
 class Gateway:
@@ -28,6 +34,7 @@ class Gateway:
     def __init__(self, settings: Settings, database_url: str) -> None:
         self.settings = settings
         self.database_url = database_url
+        self._seen_alive: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         # check: a connection that died with its PostgreSQL is replaced before a handler gets it.
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database_url,
@@ -36,7 +43,7 @@ class Gateway:
             timeout=15,
             open=False,
             kwargs={"autocommit": True},
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
             # Its pauses between attempts double. After this long it gives up, and the next request tries at once, so that
             # it serves again within seconds, however long PostgreSQL was away.
             reconnect_timeout=5,
@@ -57,6 +64,13 @@ class Gateway:
         await self.functions.close()
         await self.pool.close()
 
+    async def _check(self, conn: Connection) -> None:
+        """Raise when the connection is dead. The server is asked only now and then: a request takes several connections."""
+        now = time.monotonic()
+        if now - self._seen_alive.get(conn, 0) > TRUST_SECONDS or _something_to_read(conn):
+            await AsyncConnectionPool.check_connection(conn)
+            self._seen_alive[conn] = now
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A pooled connection as the owner role, in autocommit mode; use `conn.transaction()` for more than one statement.
@@ -68,6 +82,15 @@ class Gateway:
             raise database_unavailable(lost)
         async with self.pool.connection() as conn:
             yield conn
+
+
+def _something_to_read(conn: Connection) -> bool:
+    """An idle connection has nothing to say but that it ends."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([conn.fileno()], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def database_unavailable(reason: str) -> GatewayError:

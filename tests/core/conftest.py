@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,13 +14,12 @@ import httpx
 import psycopg
 import pytest
 from database_kit import Databases
-from gateway_kit import Live, Running
+from gateway_kit import Gateways, Live
 
 from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.daemon import launcher, postgres
 from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -74,30 +72,24 @@ def databases(postgres_server: postgres.EmbeddedPostgres) -> Databases:
     return Databases(postgres_server, "run402_template")
 
 
-@pytest.fixture
-def database_url(databases: Databases) -> Iterator[str]:
-    """A database as new, with roles, schemas and bookkeeping tables; superuser URL, usable with psycopg.connect."""
-    with databases.one() as url:
-        yield url
+@pytest.fixture(scope="session")
+def gateways(databases: Databases, open_dir: Path) -> Iterator[Gateways]:
+    lending = Gateways(databases, open_dir)
+    yield lending
+    lending.close()
 
 
 @pytest.fixture
-def live(database_url: str, tmp_path: Path) -> Iterator[Live]:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    settings = Settings(
-        data_dir=tmp_path / "gateway",
-        jwt_secret="test-jwt-secret-" + "x" * 32,
-        signed_read_secret="test-read-secret-" + "x" * 32,
-        port=port,
-        database_url=database_url,
-    )
-    settings.data_dir.mkdir()
-    running = Running(settings, database_url, listener)
-    gateway = running.start()
-    yield Live(settings.public_url, gateway, database_url, running.loop)
-    running.stop()
+def live(gateways: Gateways) -> Iterator[Live]:
+    """A gateway as new."""
+    with gateways.one() as lent:
+        yield lent
+
+
+@pytest.fixture
+def database_url(live: Live) -> str:
+    """The database of the gateway: superuser URL, usable with psycopg.connect."""
+    return live.database_url
 
 
 @pytest.fixture

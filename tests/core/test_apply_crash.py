@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from database_kit import Databases
 from deploy_kit import migration, plan, ref, stage, upload
 
 GATEWAY = """
@@ -39,6 +40,7 @@ class Killable:
     """A gateway in a process of its own, on the same database and data directory after every restart."""
 
     def __init__(self, database_url: str, data_dir: Path) -> None:
+        self.database_url = database_url
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -63,12 +65,13 @@ class Killable:
 
 
 @pytest.fixture
-def killable(database_url: str, tmp_path: Path) -> Iterator[Killable]:
+def killable(databases: Databases, tmp_path: Path) -> Iterator[Killable]:
     (tmp_path / "data").mkdir()
-    gateway = Killable(database_url, tmp_path / "data")
-    yield gateway
-    gateway.kill()
-    gateway.client.close()
+    with databases.one() as url:
+        gateway = Killable(url, tmp_path / "data")
+        yield gateway
+        gateway.kill()
+        gateway.client.close()
 
 
 def commit_in_background(gateway: Killable, planned: dict[str, Any]) -> threading.Thread:
@@ -93,7 +96,7 @@ def wait_until(database_url: str, query: str) -> None:
 
 
 @pytest.mark.parametrize("finish", ["resume", "second apply"])
-def test_killed_during_a_migration(killable: Killable, database_url: str, finish: str) -> None:
+def test_killed_during_a_migration(killable: Killable, finish: str) -> None:
     client = killable.client
     project = client.post("/projects/v1", json={"name": "crash"}).json()
     first = migration("1", "create table kept (n int); insert into kept values (1);")
@@ -106,7 +109,7 @@ def test_killed_during_a_migration(killable: Killable, database_url: str, finish
     planned = plan(client, spec, idempotency_key="once").json()
     upload(client, project, b"<p>up</p>")
     sending = commit_in_background(killable, planned)
-    wait_until(database_url, "SELECT count(*) FROM internal.core_operation_events WHERE message = 'Running 2'")
+    wait_until(killable.database_url, "SELECT count(*) FROM internal.core_operation_events WHERE message = 'Running 2'")
     killable.kill()
     sending.join()
     killable.start()
@@ -121,7 +124,7 @@ def test_killed_during_a_migration(killable: Killable, database_url: str, finish
         done = client.post(f"/apply/v1/plans/{again['plan_id']}/commit", json={"idempotency_key": "once"}).json()
     assert (done["status"], done["release_id"]) == ("ready", planned["target_release_id"])
     assert client.get(f"/projects/v1/{project['project_id']}/static/").content == b"<p>up</p>"
-    with psycopg.connect(database_url) as admin:
+    with psycopg.connect(killable.database_url) as admin:
         rows = admin.execute(f"SELECT n FROM {project['schema_slot']}.kept ORDER BY n".encode()).fetchall()
     assert rows == [(1,), (2,)]
 

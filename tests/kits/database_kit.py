@@ -1,13 +1,14 @@
 """Databases that are as good as new for each test.
 
 To copy the template takes a quarter of a second, to take out what a test left some milliseconds. A database whose
-catalogs then differ from a new one in anything is dropped, so a test can do to it what it likes.
+catalogs then differ from a new one in anything is dropped, so a test can do to it what it likes. The connection that
+takes out stays open: a new one has to learn the catalogs first.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -60,7 +61,9 @@ class Databases:
 
     def __init__(self, server: EmbeddedPostgres, template: str) -> None:
         self.server, self.template = server, template
-        self.free: list[tuple[str, int]] = []
+        self.free: list[str] = []
+        self.uses: dict[str, int] = {}
+        self.cleaners: dict[str, psycopg.Connection] = {}
         self.numbers = itertools.count(1)
         with psycopg.connect(server.url(template), autocommit=True) as conn:
             self.schemas = {name for (name,) in conn.execute(SCHEMAS, (FIRST_OWN_OID,))}
@@ -71,19 +74,23 @@ class Databases:
         name = self._new()
         with psycopg.connect(server.url(name), autocommit=True) as conn:
             self.new = self._look(conn)
-        self.free.append((name, 0))
+        self.free.append(name)
 
     @contextmanager
     def one(self) -> Iterator[str]:
         """A database with roles, schemas and bookkeeping tables: its superuser URL, usable with psycopg.connect."""
-        name, uses = self.free.pop() if self.free else (self._new(), 0)
+        name = self.take()
         try:
             yield self.server.url(name)
         finally:
-            if uses < USES and self._cleaned(name):
-                self.free.append((name, uses + 1))
+            if self.cleaned(name):
+                self.free.append(name)
             else:
-                self._drop(name)
+                self.drop(name)
+
+    def take(self) -> str:
+        """The name of a database that is nobody else's until it is dropped."""
+        return self.free.pop() if self.free else self._new()
 
     def _new(self) -> str:
         name = f"run402_test_{next(self.numbers)}"
@@ -91,28 +98,34 @@ class Databases:
             admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(self.template)))
         return name
 
-    def _drop(self, name: str) -> None:
+    def drop(self, name: str) -> None:
+        if cleaner := self.cleaners.pop(name, None):
+            cleaner.close()
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as admin:
             admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 
-    def _cleaned(self, name: str) -> bool:
-        """Whether the database is as new."""
+    def cleaned(self, name: str, keep: Collection[int] = ()) -> bool:
+        """Take out what was left; whether the database is as new. Connections are ended but for the backends to keep."""
+        self.uses[name] = self.uses.get(name, 0) + 1
+        if self.uses[name] >= USES:
+            return False
         try:
-            with psycopg.connect(self.server.url(name), autocommit=True) as conn:
-                return self._clean(conn)
+            if name not in self.cleaners:
+                self.cleaners[name] = psycopg.connect(self.server.url(name), autocommit=True)
+                self.cleaners[name].execute("SET lock_timeout = '5s'; SET session_replication_role = replica")
+            return self._clean(self.cleaners[name], keep)
         except psycopg.Error:
             return False
 
-    def _clean(self, conn: psycopg.Connection) -> bool:
-        conn.execute("SET lock_timeout = '5s'")
+    def _clean(self, conn: psycopg.Connection, keep: Collection[int]) -> bool:
         conn.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (%s)",
+            (list(keep),),
         )
         for (schema,) in conn.execute(SCHEMAS, (FIRST_OWN_OID,)).fetchall():
             if schema not in self.schemas:
                 conn.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
-        conn.execute("SET session_replication_role = replica")
         empty = [
             SQL("DELETE FROM internal.{}").format(Identifier(name)) for name in self.tables if name not in self.kept
         ]

@@ -1,16 +1,20 @@
-"""A gateway served by uvicorn on a thread of its own."""
+"""Gateways served by uvicorn, each on a thread of its own; and the lending of one to test after test."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import uvicorn
+from database_kit import Databases
 
 from run402_cli.core.app import create_app
 from run402_cli.core.compose import compose, start
@@ -44,6 +48,16 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.on_tick(0)
         await self.ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, without its pause of a tenth of a second."""
+        for listening in [*self.servers, *(sockets or [])]:
+            listening.close()
+        while self.server_state.connections or self.server_state.tasks:
+            # Also those that came in the meantime.
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+            await asyncio.sleep(0.002)
 
 
 class Running:
@@ -95,3 +109,110 @@ class Running:
             await serving
         finally:
             await gateway.close()
+
+
+class Gateways:
+    """`one()` lends a gateway with an empty database and data directory.
+
+    To start one takes a tenth of a second. So it goes on to the next test, unless the test left something in progress or
+    changed the gateway itself.
+    """
+
+    def __init__(self, databases: Databases, root: Path) -> None:
+        self.databases, self.root = databases, root
+        self.free: list[_Lent] = []
+        self.count = 0
+
+    @contextmanager
+    def one(self) -> Iterator[Live]:
+        lent = self.free.pop() if self.free else self._new()
+        try:
+            yield lent.live
+        finally:
+            backends = lent.empty()
+            if backends is not None and self.databases.cleaned(lent.database, backends):
+                self.free.append(lent)
+            else:
+                self._end(lent)
+
+    def close(self) -> None:
+        while self.free:
+            self._end(self.free.pop())
+
+    def _new(self) -> _Lent:
+        self.count += 1
+        listener = listening()
+        database = self.databases.take()
+        settings = Settings(
+            data_dir=self.root / f"gateway-{self.count}",
+            jwt_secret="test-jwt-secret-" + "x" * 32,
+            signed_read_secret="test-read-secret-" + "x" * 32,
+            port=listener.getsockname()[1],
+            database_url=self.databases.server.url(database),
+        )
+        settings.data_dir.mkdir()
+        return _Lent(database, Running(settings, str(settings.database_url), listener))
+
+    def _end(self, lent: _Lent) -> None:
+        lent.running.stop()
+        self.databases.drop(lent.database)
+        shutil.rmtree(lent.running.settings.data_dir, ignore_errors=True)
+
+
+def listening() -> socket.socket:
+    # Named protocol: asyncio turns Nagle's delay (40 ms per answer) off only for sockets that say TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+class _Lent:
+    def __init__(self, database: str, running: Running) -> None:
+        self.database, self.running = database, running
+        gateway = running.start()
+        self.live = Live(running.settings.public_url, gateway, str(running.settings.database_url), running.loop)
+        self.made = self._parts()
+        self.tasks = self.live.run(_tasks())
+
+    def empty(self) -> list[int] | None:
+        """Forget what the test did; the backends of the pool. None when it cannot go on."""
+        if not self.running.thread.is_alive() or self._parts() != self.made:
+            return None
+        backends = self.live.run(self._quiet())
+        if backends is not None:
+            shutil.rmtree(self.running.settings.data_dir, ignore_errors=True)
+            self.running.settings.data_dir.mkdir()
+        return backends
+
+    def _parts(self) -> list[tuple[str, int]]:
+        """What the gateway and its workers are made of: a test may have put something else in its place."""
+        gateway = self.live.gateway
+        owners = (gateway, gateway.functions, gateway.functions.workers, gateway.mail, gateway.jobs, gateway.store)
+        volatile = {"staged", "_loaded", "_count", "_running", "_recovered", "_tasks"}
+        return [(name, id(part)) for owner in owners for name, part in vars(owner).items() if name not in volatile]
+
+    async def _quiet(self) -> list[int] | None:
+        gateway = self.live.gateway
+        for _ in range(20):
+            if await _tasks() <= self.tasks and _idle(gateway):
+                break
+            await asyncio.sleep(0.005)
+        else:
+            return None
+        functions: Any = gateway.functions
+        functions.staged.clear()
+        functions._loaded.clear()
+        functions.logs._pending.clear()
+        functions.logs._pruned.clear()
+        return [conn.info.backend_pid for conn in gateway.pool._pool]
+
+
+async def _tasks() -> set[asyncio.Task[Any]]:
+    """What runs on this loop, but for this and what tasks only wait for."""
+    waits = ("Event.wait", "_tasks", "_Lent._quiet")
+    return {task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") not in waits}
+
+
+def _idle(gateway: Gateway) -> bool:
+    pool = gateway.pool.get_stats()
+    return pool["pool_available"] == pool["pool_size"] and not pool.get("requests_waiting", 0)

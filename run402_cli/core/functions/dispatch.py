@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from run402_cli.core import tasks
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -93,9 +94,7 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Let go of the runs in progress; they stay `running` and are taken up by the next start."""
-        for task in list(self._running.values()):
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await tasks.end(*self._running.values())
 
     async def _recover(self) -> None:
         """What our predecessor was doing when it ended is due again at once."""

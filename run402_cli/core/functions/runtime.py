@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from run402_cli import advice
+from run402_cli.core import tasks
 from run402_cli.core.background import Loaded
 from run402_cli.core.diagnostics.redaction import redactable
 from run402_cli.core.errors import GatewayError
@@ -58,9 +59,7 @@ class Runtime:
         """Stop everything; runs in progress are taken up again at the next start."""
         await self.dispatcher.close()
         await self.workers.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(*self._tasks)
         with contextlib.suppress(Exception):
             await self.logs.flush()
 

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from run402_cli.core import tasks
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
@@ -45,10 +46,7 @@ class Runner:
 
     async def close(self) -> None:
         """Stop; what is running starts again with the next gateway."""
-        tasks = [*self._running.values(), *self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(*self._running.values(), *self._tasks)
 
     def wake(self) -> None:
         """A job was submitted, or ended."""

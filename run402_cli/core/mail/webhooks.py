@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from run402_cli.core import tasks
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
@@ -50,8 +51,7 @@ class Deliveries:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await tasks.end(self._task)
 
     def wake(self) -> None:
         """Something may be due: deliveries, and runs of functions that wait for mail."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from database_kit import Databases
-from gateway_kit import Running
+from gateway_kit import Running, listening
 from library_kit import SCHEMA, Library
 
 from run402_cli.core.settings import Settings
@@ -16,9 +15,7 @@ from run402_cli.core.settings import Settings
 
 @pytest.fixture(scope="module")
 def filled(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    # Named protocol: asyncio turns Nagle's delay (40 ms per answer) off only for sockets that say TCP.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
+    listener = listening()
     with databases.one() as url:
         settings = Settings(
             data_dir=tmp_path_factory.mktemp("gateway"),
