@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import forked_kit
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,7 +101,7 @@ def machine(root: Path) -> Iterator[Machine]:
     shim.parent.mkdir()
     # The examples use the default port, which something else may have on the machine that runs the tests.
     port = 'case "$*" in *--port*) ;; "core start"*) set -- "$@" --port 0;; esac'
-    shim.write_text(f'#!/bin/sh\n{port}\nexec {shlex.quote(sys.executable)} -m run402_cli "$@"\n')
+    shim.write_text(f'#!/bin/sh\n{port}\nexec {shlex.join(forked_kit.words())} "$@"\n')
     shim.chmod(0o755)
     strangers = ("RUN402_", "GITHUB_", "XDG_", "CLAUDE_", "CODEX_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(strangers)}

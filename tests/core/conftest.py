@@ -20,6 +20,7 @@ from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.daemon import launcher, postgres
 from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.users import passwords
 
 
 @pytest.fixture(scope="session")
@@ -80,8 +81,9 @@ def gateways(databases: Databases, open_dir: Path) -> Iterator[Gateways]:
 
 
 @pytest.fixture
-def live(gateways: Gateways) -> Iterator[Live]:
-    """A gateway as new."""
+def live(gateways: Gateways, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """A gateway as new. To hash a password takes a tenth of a second elsewhere."""
+    monkeypatch.setattr(passwords, "_LOG_N", 8)
     with gateways.one() as lent:
         yield lent
 

@@ -14,7 +14,6 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from gateway_kit import Live
-from siwe import SiweMessage
 
 from run402_cli.client import siwx
 from run402_cli.core.callers.wallet_signatures import personal_digest, signer_of
@@ -290,6 +289,8 @@ def test_damaged_fields_are_refused(client: httpx.Client, live: Live, name: str,
 
 def test_a_message_of_the_siwe_library_signs_in(client: httpx.Client, live: Live) -> None:
     """Text by siwe, signature by eth-account: neither is ours."""
+    from siwe import SiweMessage  # compiles a grammar for a second
+
     now = datetime.now(UTC)
     stamp, end = (
         moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") for moment in (now, now + timedelta(minutes=5))

@@ -63,15 +63,7 @@ class Cli:
         if args[:2] == ("core", "reset"):
             WATCH.read_files()
         environment = self.environment()
-        done = subprocess.run(
-            [*forked_kit.words(environment), *args],
-            env=environment,
-            cwd=cwd or self.cwd,
-            input=data if data is not None else b"",
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        done = forked_kit.run(args, env=environment, cwd=cwd or self.cwd, data=data or b"", timeout=TIMEOUT_S)
         WATCH.saw(args, done.stdout, done.stderr)
         found = problems(args, done.returncode, done.stdout.decode())
         assert not found, f"stdout differs from the output schema (docs/how-to/schema.md): {found}"

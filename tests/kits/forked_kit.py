@@ -1,12 +1,13 @@
 """Commands in processes that are forked from one that has imported everything, for tests that run thousands of them.
 
 A command spends most of its time with imports. What a start has to do by itself is tested elsewhere, in processes that
-start for real (test_start_up, test_main, test_signals, test_streams, test_howto); test_forked compares both kinds.
+start for real (test_start_up, test_main, test_signals, test_streams, test_quickstart); test_forked compares both kinds.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -14,13 +15,15 @@ import marshal
 import os
 import pkgutil
 import select
+import selectors
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CLIENT = Path(__file__).with_name("forked_client.py")
@@ -36,6 +39,55 @@ def words(variables: Mapping[str, str] = os.environ) -> list[str]:
         settings = {name: value for name, value in variables.items() if name.startswith(INTERPRETER)}
         return [sys.executable, "-IS", str(CLIENT), _server(tuple(sorted(settings.items())))]
     return [sys.executable, "-m", "run402_cli"]
+
+
+def run(
+    args: Sequence[str], *, env: Mapping[str, str], cwd: Path, data: bytes = b"", timeout: float
+) -> subprocess.CompletedProcess[bytes]:
+    """`run402 ARGS` as subprocess.run does it, without a process for the client."""
+    if not hasattr(os, "fork"):
+        return subprocess.run([*words(env), *args], env=env, cwd=cwd, input=data, capture_output=True, timeout=timeout)
+    settings = tuple(sorted((name, value) for name, value in env.items() if name.startswith(INTERPRETER)))
+    umask = os.umask(0)
+    os.umask(umask)
+    request = marshal.dumps((list(args), dict(env), str(cwd), umask))
+    (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(_server(settings))
+        socket.send_fds(server, [len(request).to_bytes(4, "big")], [theirs_in, theirs_out, theirs_err])
+        for fd in (theirs_in, theirs_out, theirs_err):
+            os.close(fd)
+        server.sendall(request)
+        said = _talk(ours_in, data, (ours_out, ours_err, server.fileno()), timeout)
+    return subprocess.CompletedProcess(list(args), int(said[2]), said[0], said[1])
+
+
+def _talk(stdin: int, data: bytes, streams: tuple[int, int, int], timeout: float) -> list[bytes]:
+    """What comes from the streams until they end, while `data` is written to the other."""
+    said = {fd: bytearray() for fd in streams}
+    deadline = time.monotonic() + timeout
+    os.set_blocking(stdin, False)
+    with selectors.DefaultSelector() as selector:
+        for fd in streams:
+            selector.register(fd, selectors.EVENT_READ)
+        selector.register(stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            ready = selector.select(deadline - time.monotonic())
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("run402", timeout, bytes(said[streams[0]]), bytes(said[streams[1]]))
+            for key, _ in ready:
+                if key.fd == stdin:
+                    with contextlib.suppress(BrokenPipeError):
+                        data = data[os.write(stdin, data[:65536]) :] if data else b""
+                        if data:
+                            continue
+                elif part := os.read(key.fd, 65536):
+                    said[key.fd] += part
+                    continue
+                selector.unregister(key.fd)
+                if key.fd != streams[2]:
+                    os.close(key.fd)
+    return [bytes(part) for part in said.values()]
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 import jwt
 import psycopg
 import pytest
+
+from run402_cli.core.users import passwords
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
 
@@ -208,6 +211,12 @@ def test_neither_passwords_nor_tokens_are_stored_readably(
     for secret in (PASSWORD, session["access_token"], session["refresh_token"]):
         assert secret not in stored
         assert secret not in caplog.text
+
+
+def test_a_stored_hash_costs_what_the_docs_say() -> None:
+    stored = asyncio.run(passwords.hashed(PASSWORD))
+    assert stored.startswith("scrypt$14$8$5$")
+    assert asyncio.run(passwords.matches(PASSWORD, stored))
 
 
 def test_a_token_of_the_user_opens_its_own_rows_only(
