@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import os
 import ssl
@@ -22,6 +23,15 @@ _numbers = itertools.count()
 
 # Every httpx client reads all certificates of the authorities, and tests make thousands: one context serves them all.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
+
+
+# What is imported and collected stays until the end; to look through it for garbage again and again takes its time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

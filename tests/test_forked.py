@@ -66,31 +66,32 @@ def test_its_streams_directory_and_umask_are_those_of_its_client(tmp_path: Path)
 
 
 @pytest.fixture
-def waiting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[psutil.Process]]]:
-    """A client whose command waits for its input, and the processes behind it: who watches, and the command."""
+def waiting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], psutil.Process]]:
+    """A client whose command waits for its input, and the process of the command."""
     environment = {**os.environ, "RUN402_CONFIG_DIR": str(tmp_path)}
     words = [*forked_kit.words(environment), "deploy", "apply", "--manifest", "-"]
     servers = [child for child in psutil.Process().children() if forked_kit.__file__ in child.cmdline()]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     client = subprocess.Popen(words, env=environment, **pipes)  # type: ignore[call-overload]
     family: list[psutil.Process] = []
-    while len(family) < 2:
+    while not family:
         assert client.poll() is None, client.communicate()
         time.sleep(0.01)
         below = [child for server in servers for child in server.children(recursive=True)]
         family = [child for child in below if child.status() != psutil.STATUS_ZOMBIE]
-    yield client, family
+    (command,) = family
+    yield client, command
     client.kill()
     client.communicate()
 
 
-def test_it_ends_with_its_client(waiting: tuple[subprocess.Popen[bytes], list[psutil.Process]]) -> None:
-    client, family = waiting
+def test_it_ends_with_its_client(waiting: tuple[subprocess.Popen[bytes], psutil.Process]) -> None:
+    client, command = waiting
     client.kill()
-    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert psutil.wait_procs([command], timeout=10)[1] == []
 
 
-def test_its_client_ends_as_it_ends(waiting: tuple[subprocess.Popen[bytes], list[psutil.Process]]) -> None:
-    client, (_, command) = waiting
+def test_its_client_ends_as_it_ends(waiting: tuple[subprocess.Popen[bytes], psutil.Process]) -> None:
+    client, command = waiting
     command.kill()
     assert client.wait(10) == -signal.SIGKILL

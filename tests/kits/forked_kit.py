@@ -133,29 +133,26 @@ def _serve(place: str) -> None:
         listener.bind(place)
         listener.listen(64)
         os.write(1, b".")
+        # The end of a command is the end of a pipe that it holds: the connection of its client, its pid.
+        running: dict[int, tuple[socket.socket, int]] = {}
         while True:
-            ready, _, _ = select.select([listener, 0], [], [], 1)
-            if 0 in ready:
-                return
-            if ready:
-                connection = listener.accept()[0]
-                if os.fork() == 0:
-                    listener.close()
-                    _watch(connection)
-                connection.close()
-            while _reaped():
-                pass
+            clients = {connection: ended for ended, (connection, _) in running.items()}
+            for ready in select.select([listener, 0, *running, *clients], [], [])[0]:
+                if ready == 0:
+                    return
+                if ready is listener:
+                    connection = listener.accept()[0]
+                    ended, child = _start(connection, [listener, *clients], list(running))
+                    running[ended] = (connection, child)
+                elif ready in running:
+                    _say_how_it_ended(*running.pop(ready))
+                    os.close(ready)
+                elif clients[ready] in running:
+                    os.kill(running[clients[ready]][1], signal.SIGKILL)
 
 
-def _reaped() -> bool:
-    try:
-        return os.waitpid(-1, os.WNOHANG)[0] != 0
-    except ChildProcessError:
-        return False
-
-
-def _watch(connection: socket.socket) -> None:
-    """Run one command, end it when its client ends, and say how it ended."""
+def _start(connection: socket.socket, sockets: list[socket.socket], pipes: list[int]) -> tuple[int, int]:
+    """Run the command that a client asks for in a process that holds nothing of the others."""
     head, streams, _, _ = socket.recv_fds(connection, 4, 3)
     request = b""
     while len(request) < int.from_bytes(head, "big"):
@@ -163,16 +160,20 @@ def _watch(connection: socket.socket) -> None:
     ended, held = os.pipe()
     child = os.fork()
     if child == 0:
-        connection.close()
-        os.close(ended)
+        for each in (connection, *sockets):
+            each.close()
+        for fd in (ended, *pipes):
+            os.close(fd)
         _become(marshal.loads(request), streams)
     for fd in (held, *streams):
         os.close(fd)
-    if connection in select.select([connection, ended], [], [])[0]:
-        os.kill(child, signal.SIGKILL)
+    return ended, child
+
+
+def _say_how_it_ended(connection: socket.socket, child: int) -> None:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    connection.sendall(str(code).encode())
-    os._exit(0)
+    with contextlib.suppress(OSError), connection:
+        connection.sendall(str(code).encode())
 
 
 def _become(request: tuple[list[str], dict[str, str], str, int], streams: list[int]) -> None:
