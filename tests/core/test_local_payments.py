@@ -15,14 +15,6 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from gateway_kit import Live
-from x402 import x402ClientSync
-from x402.http.utils import (
-    decode_payment_required_header,
-    decode_payment_response_header,
-    encode_payment_signature_header,
-)
-from x402.mechanisms.evm.exact.register import register_exact_evm_client
-from x402.mechanisms.evm.signers import EthAccountSigner
 
 from run402_cli.client import siwx
 
@@ -150,6 +142,15 @@ def test_a_payment_buys_a_project_and_the_receipt_says_that_no_chain_was_used(
 
 
 def test_the_official_client_sdk_pays(charging: httpx.Client) -> None:
+    from x402 import x402ClientSync  # to import it takes a second
+    from x402.http.utils import (
+        decode_payment_required_header,
+        decode_payment_response_header,
+        encode_payment_signature_header,
+    )
+    from x402.mechanisms.evm.exact.register import register_exact_evm_client
+    from x402.mechanisms.evm.signers import EthAccountSigner
+
     unpaid = charging.post("/projects/v1", json={"name": "shop"})
     required = decode_payment_required_header(unpaid.headers["payment-required"])
     sdk = x402ClientSync()

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from mcp.client.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
+
+if TYPE_CHECKING:
+    from mcp.client.client import Client
 
 
 @dataclass
@@ -52,6 +53,10 @@ def agent(folder: Path, env: Mapping[str, str], *, errlog: Any = None) -> Iterat
     """A server process with its own config directory in `folder`, and a client on it; both are gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUN402_")}
+    # To import it takes a second: whoever only collects tests does without.
+    from mcp.client.client import Client
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
     parameters = StdioServerParameters(
         command=sys.executable, args=["-m", "run402_cli", "mcp"], env={**kept, **env}, cwd=folder
     )
