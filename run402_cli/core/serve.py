@@ -61,6 +61,8 @@ class ServeOptions:
 
 def run(options: ServeOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
     """Serve until SIGINT or SIGTERM. Raises CoreProcessError when the gateway cannot start."""
+    # Logs, built functions, archives: nothing that the gateway or its functions write is for other users.
+    os.umask(0o077)
     if sys.platform == "win32":
         # psycopg's async mode cannot use the default loop there.
         asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())

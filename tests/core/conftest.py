@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 from database_kit import Databases
+from functions_kit import Functions
 from gateway_kit import Gateways, Live
 
 from run402_cli.core.bootstrap import bootstrap
@@ -118,3 +119,9 @@ def project(client: httpx.Client) -> dict[str, Any]:
 def service(project: dict[str, Any]) -> dict[str, str]:
     """Headers of the project's service key."""
     return {"Authorization": f"Bearer {project['service_key']}"}
+
+
+@pytest.fixture
+def functions(client: httpx.Client, project: dict[str, Any]) -> Functions:
+    """The project's functions, deployed and called over HTTP."""
+    return Functions(client, project)

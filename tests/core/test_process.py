@@ -130,6 +130,32 @@ def test_secrets_are_private_and_stay_the_same(start: Start, data_dir: Path) -> 
         assert secret not in json.dumps(process.status(data_dir))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX file modes")
+def test_other_users_read_nothing_of_the_data_directory(start: Start, data_dir: Path) -> None:
+    before = os.umask(0o000)
+    try:
+        start()
+        process.stop(data_dir)
+        # As an older version left them.
+        for name in (datadir.LOG, datadir.STDERR_LOG):
+            (data_dir / name).chmod(0o644)
+        (data_dir / f"{datadir.LOG}.1").write_text("older")
+        (data_dir / "functions").mkdir(exist_ok=True)
+        (data_dir / "functions").chmod(0o755)
+        state = start()
+    finally:
+        os.umask(before)
+    create_project(state)
+    open_to_others = {
+        entry.name for entry in data_dir.iterdir() if entry.stat().st_mode & 0o077 and entry.name != "postgres"
+    }
+    assert open_to_others == set()
+    assert (data_dir / datadir.LOG).stat().st_mode & 0o777 == 0o600
+    cluster = postgres.cluster_directory(data_dir)
+    assert cluster.stat().st_mode & 0o077 == 0
+    assert (cluster / "server.log").stat().st_mode & 0o077 == 0
+
+
 def test_a_busy_port_names_a_free_one(start: Start, data_dir: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

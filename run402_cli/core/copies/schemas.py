@@ -7,7 +7,6 @@ docs/local-gateway.md, "Snapshots and branches".
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import secrets
 import shutil
@@ -21,6 +20,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import Conninfo
 
+from run402_cli.core.clean_environment import HOME, LIBPQ, clean
 from run402_cli.core.daemon.pg_install import binaries
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import CoreProcessError, GatewayError
@@ -202,10 +202,10 @@ def _pg_dump() -> str:
 
 def _connection_environment(url: str) -> dict[str, str]:
     """libpq's variables instead of a URL argument: every user of the machine can read arguments."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
     options = Conninfo.parse(url.encode())
     given = {o.envvar.decode(): o.val.decode() for o in options if o.envvar is not None and o.val is not None}
-    return {**kept, **given, "PGCLIENTENCODING": "UTF8"}
+    # The gateway has libpq's own variables only when it was started with --database-url; its home is that of .pgpass.
+    return {**clean(*HOME, *LIBPQ), **given, "PGCLIENTENCODING": "UTF8"}
 
 
 def _not_copyable(words: str) -> GatewayError:

@@ -8,12 +8,13 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from run402_cli import advice, local_gateway
 from run402_cli._version import __version__
@@ -53,6 +54,8 @@ OWN_ENTRIES = (
     START_LOCK,
     MARKER,
 )
+# What other users of the machine may not look into. The cluster is not among them: PostgreSQL itself sees to that.
+OURS_ALONE = (LOG, f"{LOG}.1", STDERR_LOG, RUN_LOCK, START_LOCK, "archives", "content", "private", "functions")
 # A fresh file system has this in its root; such a directory still counts as empty.
 HARMLESS_ENTRIES = frozenset({"lost+found", ".DS_Store"})
 
@@ -187,6 +190,8 @@ def prepare(data_dir: Path) -> None:
         data_dir.chmod(0o711 if sys.platform != "win32" and os.geteuid() == 0 else 0o700)
         for name in ("private", "content"):
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)
+        for name in OURS_ALONE:
+            make_private(data_dir / name)
 
 
 def upgrade(data_dir: Path, *, external: bool) -> dict[str, Any] | None:
@@ -310,6 +315,19 @@ def write_private(path: Path, value: dict[str, Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def make_private(path: Path) -> None:
+    """Take away what others may do with a file or directory. Older versions made some with what the umask left."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if sys.platform != "win32" and not stat.S_ISLNK(mode) and mode & 0o077:
+            path.chmod(stat.S_IMODE(mode) & 0o700)
+
+
+def open_private(path: Path) -> BinaryIO:
+    """An empty file that only its owner can read, for writing."""
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def delete_own_entries(data_dir: Path) -> tuple[list[str], list[str]]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from run402_cli import advice
+from run402_cli.core import clean_environment
 from run402_cli.core.daemon import datadir, run_lock
 from run402_cli.core.errors import CoreProcessError
 from run402_cli.local_gateway import CONSOLE
@@ -84,6 +85,7 @@ def start(options: StartOptions) -> dict[str, Any]:
 def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
     """Be the gateway until SIGINT or SIGTERM; `on_ready` gets what start() would return. Errors as start()."""
     _check_options(options)
+    clean_environment.begin_again(_settings_of_the_command(options))
     data_dir = datadir.resolve(options.data_dir)
     with datadir.locked(data_dir):
         running = _wait_for_running(data_dir, options)
@@ -229,10 +231,11 @@ def _upgrades(directory: dict[str, Any] | None, holder: run_lock.Holder | None) 
 
 def _spawn(options: StartOptions, data_dir: Path) -> None:
     """Run serve.py detached until it says that it is ready; what it says instead is raised."""
-    with datadir.reporting_os_errors(data_dir), (data_dir / datadir.STDERR_LOG).open("wb") as stderr:
+    with datadir.reporting_os_errors(data_dir), datadir.open_private(data_dir / datadir.STDERR_LOG) as stderr:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "run402_cli.core.serve"),
+                # -P: what stands in the working directory is no module.
+                *(sys.executable, "-P", "-m", "run402_cli.core.serve"),
                 *("--data-dir", str(data_dir), "--port", str(_port(options, data_dir))),
                 *(["--require-payment"] if options.require_payment else []),
             ],
@@ -240,7 +243,7 @@ def _spawn(options: StartOptions, data_dir: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=data_dir,
-            env=_child_environment(options),
+            env=clean_environment.of_gateway(*_libpq(options), **_database_url(options)),
             **_detached(),
         )
     line = _first_line(process)
@@ -297,14 +300,20 @@ def _not_started(data_dir: Path, what: str, exit_code: int | None = None) -> Cor
     )
 
 
-def _child_environment(options: StartOptions) -> dict[str, str]:
-    package_root = str(Path(__file__).resolve().parents[3])
-    path = os.pathsep.join(part for part in (package_root, os.environ.get("PYTHONPATH")) if part)
-    environment = {**os.environ, "PYTHONPATH": path}
-    environment.pop("RUN402_CORE_DATABASE_URL", None)
-    if options.database_url:
-        environment["RUN402_CORE_DATABASE_URL"] = options.database_url
-    return environment
+def _database_url(options: StartOptions) -> dict[str, str]:
+    return {"RUN402_CORE_DATABASE_URL": options.database_url} if options.database_url else {}
+
+
+def _libpq(options: StartOptions) -> tuple[str, ...]:
+    return clean_environment.LIBPQ if options.database_url else ()
+
+
+def _settings_of_the_command(options: StartOptions) -> list[str]:
+    """The variables that a command in the foreground needs besides the gateway's, no secret among them."""
+    from run402_cli import environment
+
+    shown = [name for name, variable in environment.VARIABLES.items() if not variable.secret]
+    return [*shown, *environment.INTERNAL, *_libpq(options)]
 
 
 def _detached() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from run402_cli.core.clean_environment import clean
 from run402_cli.core.errors import CoreProcessError
 from run402_cli.file_lock import FileLock
 
@@ -271,9 +272,8 @@ def as_system_user() -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """Nothing of the caller's PostgreSQL settings (PGDATA, PGOPTIONS, PGPORT...) may reach the server."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "RUN402_"))}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+    """What PostgreSQL's programs see: nothing of the caller's PostgreSQL settings, and no secret."""
+    return clean(LC_ALL="C", TZ="UTC")
 
 
 def _system_user() -> pwd.struct_passwd | None:
@@ -309,7 +309,7 @@ def _useradd() -> str:
     for _ in range(10):
         if _system_user() is not None:
             return ""
-        done = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL, env=clean())
         reason = done.stderr.decode(errors="replace").strip()
         if done.returncode != 0:
             # A package manager may hold the lock of /etc/passwd for a moment.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli import advice
+from run402_cli.core.clean_environment import HOME, NETWORK, NPM, clean
 from run402_cli.core.errors import GatewayError
 
 OLDEST_NODE = 22
@@ -66,7 +67,9 @@ def _of_path() -> Node | None:
 
 def _node(path: Path, npm: tuple[str, ...] | None) -> Node | None:
     try:
-        done = subprocess.run([str(path), "--version"], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            [str(path), "--version"], capture_output=True, text=True, timeout=30, check=True, env=clean()
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     version = done.stdout.strip().removeprefix("v")
@@ -130,11 +133,10 @@ def _run(command: list[str], folder: Path, data: bytes, seconds: float) -> subpr
 
 
 def _environment() -> dict[str, str]:
-    """Our own environment without what would change how Node runs."""
-    node = find_node()
-    kept = {name: value for name, value in os.environ.items() if name not in ("NODE_OPTIONS", "NODE_PATH")}
     # npm runs `node` by name.
-    return {**kept, "PATH": os.pathsep.join((str(node.path.parent), kept.get("PATH", "")))}
+    return clean(
+        *HOME, *NETWORK, *NPM, PATH=os.pathsep.join((str(find_node().path.parent), os.environ.get("PATH", "")))
+    )
 
 
 def _reason(said: str) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import secrets
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from run402_cli.core.clean_environment import clean
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.node import find_node
 from run402_cli.core.functions.worker import LENGTHS, MAX_FRAME, CallFailed, OnLog, Program, Reply, Worker
@@ -175,7 +175,7 @@ class Workers:
         process = subprocess.Popen(
             [str(find_node().path), f"--max-old-space-size={heap}", *NODE_FLAGS, str(RUNNER), str(port)],
             cwd=home,
-            env={**_system_environment(), "HOME": str(home), "TMPDIR": str(home), "RUN402_WORKER_TOKEN": token},
+            env=_environment(home, token),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -274,6 +274,6 @@ def _read_stderr(worker: Worker) -> None:
             worker.stderr.append(line.decode(errors="replace").rstrip())
 
 
-def _system_environment() -> dict[str, str]:
-    wanted = ("PATH", "SYSTEMROOT", "COMSPEC", "PATHEXT", "LANG", "TZ")
-    return {"NODE_ENV": "production", **{name: os.environ[name] for name in wanted if name in os.environ}}
+def _environment(home: Path, token: str) -> dict[str, str]:
+    own = dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), str(home))
+    return clean(**own, NODE_ENV="production", RUN402_WORKER_TOKEN=token)
