@@ -19,6 +19,8 @@ from run402_cli.core.functions.node import check_modules, install
 
 LIBRARY = "@run402/functions"
 LIBRARY_VERSION = "4.0.0"
+# A lock file of npm: the library and all that it needs, by version and integrity hash.
+LIBRARY_LOCK = Path(__file__).with_name("library-lock.json")
 SINGLE = "index.mjs"
 _BRIDGE = "run402-library.mjs"
 _DONE = "run402-build.json"
@@ -145,8 +147,16 @@ class Builder:
             manifest = self.root / "node_modules" / LIBRARY / "package.json"
             if await asyncio.to_thread(manifest.exists):
                 return
-            (self.root / "package.json").write_text('{"private": true}\n', encoding="utf-8")
-            await install(self.root, [f"{LIBRARY}@{LIBRARY_VERSION}"])
+            _lock(self.root, json.loads(LIBRARY_LOCK.read_text(encoding="utf-8")), "functions-library")
+            await install(self.root, [f"{LIBRARY}@{LIBRARY_VERSION}"], locked=True)
+
+
+def _lock(folder: Path, lock: Mapping[str, Any], name: str, **more: str) -> None:
+    """A folder for which npm installs what the lock says, and nothing else."""
+    wanted = lock["packages"][""]["dependencies"]
+    manifest = {"name": name, "private": True, **more, "dependencies": wanted}
+    (folder / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / "package-lock.json").write_text(json.dumps(lock), encoding="utf-8")
 
 
 async def _packages(folder: Path, bundle: Bundle) -> dict[str, Any]:
@@ -154,10 +164,7 @@ async def _packages(folder: Path, bundle: Bundle) -> dict[str, Any]:
     packages = list(bundle.entry["deps"])
     locked = bundle.lock is not None
     if bundle.lock is not None:
-        wanted = bundle.lock["packages"][""]["dependencies"]
-        manifest = {"name": "function", "private": True, "type": "module", "dependencies": wanted}
-        (folder / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
-        (folder / "package-lock.json").write_text(json.dumps(bundle.lock), encoding="utf-8")
+        _lock(folder, bundle.lock, "function", type="module")
     try:
         await install(folder, packages, locked=locked)
     except GatewayError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,8 +13,8 @@ import pytest
 from functions_kit import Functions, handler
 
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.functions import node
-from run402_cli.core.functions.build import LIBRARY, LIBRARY_VERSION
+from run402_cli.core.functions import build, node
+from run402_cli.core.functions.build import LIBRARY, LIBRARY_LOCK, LIBRARY_VERSION
 from run402_cli.core.gateway import Gateway
 
 ITEMS = (
@@ -112,6 +113,29 @@ def test_a_package_that_does_not_exist_stops_the_deploy(npm: None, functions: Fu
     )
     assert (answer.status_code, answer.json()["error"]) == (422, "dependency_install_failed")
     assert "@run402/no-such-package-here" in answer.json()["message"]
+
+
+def test_the_lock_of_the_helper_library_names_all_that_it_needs() -> None:
+    packages = json.loads(LIBRARY_LOCK.read_text())["packages"]
+    root = packages.pop("")
+    assert root["dependencies"] == {LIBRARY: LIBRARY_VERSION}
+    assert packages[f"node_modules/{LIBRARY}"]["version"] == LIBRARY_VERSION
+    for path, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), path
+        needed = {**package.get("dependencies", {}), **package.get("peerDependencies", {})}
+        assert all(any(other.endswith(f"node_modules/{name}") for other in packages) for name in needed), path
+
+
+def test_another_library_than_the_locked_one_is_not_installed(
+    npm: None, functions: Functions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = json.loads(LIBRARY_LOCK.read_text())
+    lock["packages"][f"node_modules/{LIBRARY}"]["integrity"] = "sha512-" + "A" * 86 + "=="
+    wrong = tmp_path / "lock.json"
+    wrong.write_text(json.dumps(lock))
+    monkeypatch.setattr(build, "LIBRARY_LOCK", wrong)
+    answer = functions.commit({"api": with_library("return 1;")})
+    assert (answer.status_code, answer.json()["error"]) == (422, "dependency_install_failed")
 
 
 def test_without_network_and_cache_the_answer_says_so(
