@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import jwt
 import pytest
 
-from run402_cli.core.callers.auth import sign_token, verify_token
+from run402_cli.core.callers import token_routes
+from run402_cli.core.callers.auth import sign_token, token_claims, verify_token
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings
@@ -75,9 +77,14 @@ def test_tokens_that_are_not_ours_are_refused(kind: str) -> None:
     ],
 )
 def test_dev_tokens_carry_role_and_subject(
-    client: httpx.Client, gateway: Gateway, body: dict[str, Any], role: str, subject: str | None
+    client: httpx.Client,
+    gateway: Gateway,
+    project: dict[str, Any],
+    body: dict[str, Any],
+    role: str,
+    subject: str | None,
 ) -> None:
-    response = client.post("/auth/v1/dev-tokens", json={"project_id": "prj_0123456789abcdef", **body})
+    response = client.post("/auth/v1/dev-tokens", json={"project_id": project["project_id"], **body})
     assert response.status_code == 201
     answer = response.json()
     assert answer["authorization"] == f"Bearer {answer['token']}"
@@ -85,7 +92,29 @@ def test_dev_tokens_carry_role_and_subject(
     claims = verify_token(gateway.settings, answer["token"])
     assert claims["role"] == role
     assert claims.get("sub") == subject
-    assert claims["project_id"] == "prj_0123456789abcdef"
+    assert claims["project_id"] == project["project_id"]
+    assert answer["expires_in"] == 86400
+    whole = token_claims(gateway.settings, answer["token"])
+    assert whole["exp"] - whole["iat"] == 86400
+    assert abs(whole["iat"] - time.time()) < 60
+
+
+def test_a_dev_token_is_over_after_a_day_and_for_a_project_that_is_there(
+    client: httpx.Client, project: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, anon = "/auth/v1/dev-tokens", {"apikey": project["anon_key"]}
+    day_before = time.time() - 86400 - 60
+    with monkeypatch.context() as earlier:
+        earlier.setattr(token_routes, "time", SimpleNamespace(time=lambda: day_before))
+        old = client.post(url, json={"project_id": project["project_id"]}).json()["authorization"]
+    refused = client.get("/rest/v1/", headers={**anon, "Authorization": old})
+    assert (refused.status_code, refused.json()["code"]) == (401, "TOKEN_EXPIRED"), refused.text
+    unknown = client.post(url, json={"project_id": "prj_0123456789abcdef"})
+    assert (unknown.status_code, unknown.json()["error"]) == (404, "project_not_found")
+    client.delete(
+        f"/projects/v1/{project['project_id']}", headers={"Authorization": f"Bearer {project['service_key']}"}
+    )
+    assert client.post(url, json={"project_id": project["project_id"]}).status_code == 404
 
 
 @pytest.mark.parametrize(

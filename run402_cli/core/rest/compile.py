@@ -6,13 +6,13 @@ the column it meets, exactly as if it were a quoted literal.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
+from run402_cli.core.rest.casts import cast_type
 from run402_cli.core.rest.catalog import Catalog, Relation, Relationship
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.nodes import (
@@ -57,7 +57,6 @@ _TEXT_SEARCH = {
     "wfts": "websearch_to_tsquery",
 }
 _IS = {"null": "NULL", "not_null": "NOT NULL", "true": "TRUE", "false": "FALSE", "unknown": "UNKNOWN"}
-_CAST = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\[\])?")
 
 Where = tuple[frozenset[str], ...]
 
@@ -446,9 +445,7 @@ def array_literal(values: Iterable[str]) -> str:
 def _cast(value: Composable, cast: str | None) -> Composable:
     if cast is None:
         return value
-    if not _CAST.fullmatch(cast):
-        raise RestError(400, "PGRST100", f"{cast!r} is not a type name that select can cast to.")
-    return SQL("CAST({} AS {})").format(value, raw(cast))
+    return SQL("CAST({} AS {})").format(value, raw(cast_type(cast)))
 
 
 def _output_name(item: Column) -> str:

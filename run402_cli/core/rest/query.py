@@ -36,6 +36,7 @@ AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
 _OPERATION = re.compile(rf"(not\.)?({'|'.join(sorted(OPERATORS, key=len, reverse=True))})(\([^()]*\))?\.")
 _RESERVED = frozenset({"select", "order", "limit", "offset", "columns", "on_conflict", "and", "or"})
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+_LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _CAST = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\[\])?")
 _MAX_DEPTH = 24
 
@@ -214,6 +215,9 @@ def _parse_operation(scanner: _Scanner, field: Field, *, nested: bool) -> Filter
         scanner.expect(")")
     elif op in TEXT_SEARCH and scanner.eat("("):
         language = scanner.name()
+        if not _LANGUAGE.fullmatch(language):
+            # A number or a name with a schema would be looked up outside of the project.
+            raise scanner.error("the name of a text search configuration, such as english", at=scanner.position)
         scanner.expect(")")
     scanner.expect(".")
     value: str | tuple[str, ...]

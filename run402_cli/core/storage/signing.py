@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 import time
-from typing import Final
 
 from starlette.requests import Request
 
@@ -15,8 +13,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.settings import Settings
 from run402_cli.core.sites.static import raw_path
 from run402_cli.core.storage.keys import checked_key, url_path
-
-_EXPIRES: Final = re.compile(r"[0-9]{1,12}")
+from run402_cli.core.web.instants import epoch
 
 
 def signature(settings: Settings, project_id: str, key: str, sha256: str | None, expires: int) -> str:
@@ -33,11 +30,11 @@ def signed_url(settings: Settings, base: str, project_id: str, key: str, expires
 
 def is_signed(request: Request, project_id: str, key: str, sha256: str | None) -> bool:
     """Whether the URL has the signature for this object, and it holds still."""
-    expires = request.query_params.get("expires", "")
+    expires = epoch(request.query_params.getlist("expires"))
     given = request.query_params.get("signature", "")
-    if not _EXPIRES.fullmatch(expires) or int(expires) < time.time():
+    if expires is None or expires < time.time():
         return False
-    expected = signature(gateway_of(request).settings, project_id, key, sha256, int(expires))
+    expected = signature(gateway_of(request).settings, project_id, key, sha256, expires)
     return hmac.compare_digest(given.encode(), expected.encode())
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, overload
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)")
+_EPOCH = re.compile(r"[1-9][0-9]{0,11}")
 
 
 def parse_instant(value: Any) -> datetime | None:
@@ -28,6 +30,11 @@ def date_time(value: Any) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def epoch(texts: Sequence[str]) -> int | None:
+    """The seconds of a signed URL's `expires`: there once, in the one spelling that was signed. None for anything else."""
+    return int(texts[0]) if len(texts) == 1 and _EPOCH.fullmatch(texts[0]) else None
 
 
 @overload

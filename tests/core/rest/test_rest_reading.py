@@ -34,6 +34,54 @@ def test_select_takes_columns_aliases_casts_and_json_paths(library: Library) -> 
     assert response.json() == [{"heading": "Engines", "price": "12.50", "pages": "100", "code": "en", "first": 1}]
 
 
+@pytest.mark.parametrize(
+    ("cast", "value"),
+    [
+        ("text", "1"),
+        ("int", 1),
+        ("BIGINT", 1),
+        ("double  precision", 1),
+        ("numeric", 1),
+        ("decimal", 1),
+        ("bool", True),
+    ],
+)
+def test_casts_to_plain_types(library: Library, cast: str, value: Any) -> None:
+    response = library.anon.get("/books", params={"select": f"x:id::{cast}", "id": "eq.1"})
+    assert response.json() == [{"x": value}]
+    rows = library.anon.get("/samples", params={"select": f"x:numbers::{cast}[]", "limit": "1", "order": "id"})
+    assert rows.json() == [{"x": [value, value if cast == "bool" else type(value)(2)]}]
+
+
+@pytest.mark.parametrize("array", ["", "[]"])
+@pytest.mark.parametrize(
+    "cast",
+    [
+        *("regclass", "REGCLASS", "regproc", "regprocedure", "regoper", "regoperator", "regtype", "regrole"),
+        *("regnamespace", "regconfig", "regdictionary", "regcollation", "oid", "name", "xid", "pg_lsn", "aclitem"),
+        *("seen", "books", "pg_class", "record", "cstring", "xml", "any"),
+    ],
+)
+def test_casts_that_look_up_the_catalog_are_refused(library: Library, cast: str, array: str) -> None:
+    library.sql("DROP DOMAIN IF EXISTS seen; CREATE DOMAIN seen AS regclass")
+    response = library.anon.get("/books", params={"select": f"id::{cast}{array}"})
+    assert (response.status_code, response.json()["code"]) == (400, "PGRST100"), response.text
+    aggregate = library.anon.get("/books", params={"select": f"count()::{cast}{array}"})
+    assert (aggregate.status_code, aggregate.json()["code"]) == (400, "PGRST100"), aggregate.text
+
+
+@pytest.mark.parametrize("cast", ["pg_catalog.regclass", '"regclass"', "public.text", "regclass ", "text::regclass"])
+def test_no_other_spelling_of_a_type_gets_through(library: Library, cast: str) -> None:
+    response = library.anon.get("/books", params={"select": f"id::{cast}"})
+    assert response.status_code == 400, response.text
+
+
+@pytest.mark.parametrize("language", ["13000", '"pg_catalog.english"', '"internal.x"', "pg_catalog.english"])
+def test_a_text_search_configuration_is_of_the_project_or_of_postgresql(library: Library, language: str) -> None:
+    assert library.anon.get("/books", params={"title": f"fts({language}).engine"}).status_code == 400
+    assert titles(library.anon.get("/books", params={"title": "fts(english).engine"})) == ["Engines"]
+
+
 def test_computed_column_of_a_row_function(library: Library) -> None:
     assert library.anon.get("/books?select=full_title&id=eq.1").json() == [{"full_title": "Engines (1)"}]
 

@@ -73,6 +73,19 @@ def test_a_signed_url_works_for_its_key_and_time_only(storage: Storage, gateway:
     project_id = storage.project["project_id"]
     stale = signing.signature(gateway.settings, project_id, "a.txt", None, past)
     assert storage.get(f"signed/a.txt?expires={past}&signature={stale}").status_code == 404
+    expires, mac = (part.partition("=")[2] for part in query.split("&"))
+    arabic = "".join(chr(0x0660 + int(digit)) for digit in expires)
+    for spelling in (
+        f"0{expires}",
+        f"+{expires}",
+        f"%2B{expires}",
+        f"%20{expires}",
+        f"{expires}%0A",
+        f"{expires}.0",
+        arabic,
+    ):
+        assert storage.get(f"signed/a.txt?expires={spelling}&signature={mac}").status_code == 404, spelling
+    assert storage.get(f"signed/a.txt?expires=1&expires={expires}&signature={mac}").status_code == 404
 
 
 def test_the_signature_is_the_known_one() -> None:
