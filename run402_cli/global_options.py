@@ -21,7 +21,7 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "--format": ("FORMAT", "json, jsonl or text. Default: RUN402_FORMAT, json."),
     "--jsonl": (None, "The same as --format jsonl."),
     "--dry-run": (None, "Show the first write instead of sending it."),
-    "--http-timeout": ("SECONDS", "Give up on an HTTP answer after this long."),
+    "--http-timeout": ("SECONDS", "Give up on a request and its answer after this."),
     "--quiet": (None, "No events and notes on stderr; errors appear."),
     "--verbose": (None, "One line on stderr per HTTP request."),
 }

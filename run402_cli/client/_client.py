@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options, output, secrecy
-from run402_cli.client import credentials, response_hints
+from run402_cli.client import bounded, credentials, deadline, response_hints
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import LazyTransport, reason, refused_directly
 from run402_cli.client.urls import origin
@@ -22,7 +22,7 @@ from run402_cli.state.files import now_iso
 from run402_cli.state.profile import Profile, acting, current
 
 CLIENT_HEADER = 'surface="cli"'
-_TIMEOUT = httpx.Timeout(300.0, connect=30.0)
+_TIMEOUT = httpx.Timeout(deadline.EACH_SECONDS, connect=30.0)
 _READS = ("GET", "HEAD", "OPTIONS")
 _CORE_PORT = 4020
 
@@ -64,9 +64,8 @@ class Client:
             if self.checks_files:
                 self.profile.require_readable(signs=not self.delegate_token(), target=self.uses_target)
             limit = global_options.current.http_timeout
-            self._http = httpx.Client(
-                transport=self._transport or LazyTransport(),
-                trust_env=False,
+            self._http = bounded.Client(
+                self._transport or LazyTransport(),
                 timeout=_TIMEOUT if limit is None else httpx.Timeout(limit),
                 follow_redirects=True,
                 event_hooks=_hooks(),
@@ -259,6 +258,7 @@ class Client:
                 if not response.is_success:
                     response.read()
                     raise _refusal(response, context, auth)
+                deadline.by_progress(response.request)
                 yield response
 
     @contextlib.contextmanager
@@ -273,7 +273,8 @@ class Client:
             ) from None
         except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
             where = urlsplit(self.api_base).netloc
-            raise NetworkError(
+            raise bounded.failure(
+                exc,
                 f"No answer from {where} while {context}: {reason(exc)}",
                 read=method.upper() in _READS,
                 remedy=self._local_remedy() if refused_directly(exc) else (),

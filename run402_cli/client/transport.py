@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator
 
+from run402_cli.client import deadline
 from run402_cli.client.http import httpx, load_core
 from run402_cli.errors import EnvironmentFault
 from run402_cli.partial_imports import later
@@ -69,7 +70,9 @@ def _made(tls: bool, proxy: Proxy | None) -> httpx.HTTPTransport:
     address = None if proxy is None else proxy.url()
     try:
         with later(*(() if tls else ("certifi",))):  # its list of roots, which costs 4 ms to find
-            return httpx.HTTPTransport(verify=tls, proxy=address, limits=_LIMITS)
+            made = httpx.HTTPTransport(verify=tls, proxy=address, limits=_LIMITS)
+            deadline.watch(made)
+            return made
     except OSError as exc:
         named = [f"{name}={os.environ[name]}" for name in _TLS_VARIABLES if os.environ.get(name)]
         raise EnvironmentFault(

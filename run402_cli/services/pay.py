@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from run402_cli.client import Client
+from run402_cli.client import Client, bounded
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
-from run402_cli.errors import ApiError, FlagError, NetworkError, UsageError
+from run402_cli.errors import ApiError, FlagError, UsageError
 from run402_cli.state.files import now_iso
 
 SCHEMA = "x402-commerce-result.v1"
@@ -74,7 +74,7 @@ def _first(client: Client, request: httpx.Request) -> httpx.Response:
         raise FlagError("A header or the method holds a character that HTTP cannot carry.") from None
     except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
         read = request.method in ("GET", "HEAD", "OPTIONS")
-        raise NetworkError(f"No answer from {request.url.host}: {reason(exc)}", read=read) from exc
+        raise bounded.failure(exc, f"No answer from {request.url.host}: {reason(exc)}", read=read) from exc
 
 
 def _bought(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli._version import __version__
+from run402_cli.client import bounded
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import LazyTransport, reason
 from run402_cli.state.catalogue import UPDATE_CHECK
@@ -80,9 +81,7 @@ def refresh(folder: Path) -> Record:
 
 def _ask(url: str) -> tuple[str | None, dict[str, str] | None]:
     try:
-        with httpx.Client(
-            transport=LazyTransport(), trust_env=False, timeout=_TIMEOUT_S, follow_redirects=True
-        ) as http:
+        with bounded.Client(LazyTransport(), timeout=_TIMEOUT_S, follow_redirects=True) as http:
             response = http.get(url, headers={"Accept": "application/json"})
             answer = response.json() if response.is_success else None
     except httpx.TimeoutException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -325,3 +326,15 @@ def test_a_lost_first_request_is_a_network_error(world: World) -> None:
 )
 def test_only_tenant_sites_of_run402_are_believed(url: str, trusted: bool) -> None:
     assert trusted_seller(httpx.URL(url)) is trusted
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip"])
+def test_a_paid_answer_beyond_its_bounds_says_what_was_paid(world: World, coding: str) -> None:
+    packed = gzip.compress(b" " * (64 << 20), 1)
+    stream = httpx.ByteStream(packed)
+    world.paid = lambda _: httpx.Response(200, headers={"content-encoding": coding}, stream=stream)
+    error = refused(world, idempotency_key="k")
+    envelope = error.envelope()
+    assert envelope["safe_to_retry"] is False
+    assert envelope["details"]["amount_usd_micros"] == 30_000
+    assert records()[0].unresolved

@@ -25,11 +25,19 @@ def attempt_details(attempt: Attempt | None, request: Mapping[str, Any], phase: 
     keys = ("method", "origin", "path_sha256", "caller_key_sha256")
     return {
         "payment_attempt_id": fields.get("payment_attempt_id"),
+        **terms(attempt),
         "phase": phase,
         "provider_started": "provider_started_at" in fields,
         "response_status": fields.get("response_status"),
         "request": {key: request.get(key) for key in keys},
     }
+
+
+def terms(attempt: Attempt | None) -> dict[str, Any]:
+    """What a payment that was sent is worth, and where it goes; {} while none was."""
+    fields = attempt.fields if attempt is not None else {}
+    names = ("amount_usd_micros", "network", "pay_to") if "provider_started_at" in fields else ()
+    return {name: fields.get(name) for name in names}
 
 
 def _attempt_failed(message: str, code: str, details: dict[str, Any], **more: Any) -> PaymentError:

@@ -199,6 +199,7 @@ class BuyerPayment(Payment):
             details={
                 "funds_moved": "unknown",
                 "payment_attempt_id": attempt_id,
+                **errors.terms(self.attempt),
                 "phase": details["phase"],
                 "provider_started": details["provider_started"],
                 "upstream_code": "X402_PAYMENT_OUTCOME_AMBIGUOUS",
