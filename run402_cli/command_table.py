@@ -10,7 +10,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "link revoke": ("destructive", "wallet", "", "Revoke a link."),
     },
     "up": {
-        "": ("write", "principal anon_key", "", ""),
+        "": ("write", "principal anon_key", "spends", ""),
         "verify": ("write", "principal", "", "Run the manifest's HTTP checks again without deploying."),
     },
     "init": {
@@ -58,7 +58,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "fund": ("write", "", "", "Ask the faucet for test funds."),
         "balance": ("read", "principal", "", "Balances on the chains, and prepaid credit."),
         "export": ("read", "", "", "Print the address."),
-        "checkout": ("write", "principal", "", "Top up the prepaid balance by card."),
+        "checkout": ("write", "principal", "spends", "Top up the prepaid balance by card."),
         "history": ("read", "principal", "", "Ledger entries of the wallet's organization."),
         "limits set": ("write", "", "", "Limit what the wallet pays per payment and per day."),
         "limits get": ("read", "", "", "The limits in force."),
@@ -71,7 +71,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
     },
     "projects": {
         "quote": ("read", "", "", "Tier prices and limits."),
-        "provision": ("write", "principal", "reveals", "Create a project, cache its keys, make it active."),
+        "provision": ("write", "principal", "spends reveals", "Create a project, cache its keys, make it active."),
         "use": ("write", "principal", "", "Make a project the active one."),
         "list": ("read", "principal", "", "List projects on the server."),
         "get": ("read", "principal", "", "Read one project."),
@@ -127,7 +127,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "inspect": ("read", "", "", "What an archive holds."),
     },
     "deploy": {
-        "apply": ("destructive", "principal anon_key ci_session", "", "Deploy a manifest."),
+        "apply": ("destructive", "principal anon_key ci_session", "spends", "Deploy a manifest."),
         "resume": ("write", "principal anon_key", "", "Continue a deploy operation that stopped."),
         "rehearse": ("write", "principal anon_key", "", "Try a stored plan on a contained branch."),
         "list": ("read", "principal anon_key", "", "List deploy operations."),
@@ -177,8 +177,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "artifacts get": ("write", "service_key", "", "Save one output file of a completed job."),
     },
     "functions": {
-        "deploy": ("write", "principal anon_key", "", "Add or replace one function."),
-        "invoke": ("write", "service_key principal", "passes_on", "Call a function."),
+        "deploy": ("write", "principal anon_key", "spends", "Add or replace one function."),
+        "invoke": ("write", "service_key principal", "spends passes_on", "Call a function."),
         "logs": ("read", "service_key", "", "Recent log entries, or follow them."),
         "runs create": ("write", "service_key", "", "Create a durable run."),
         "runs list": ("read", "service_key", "", "List the runs of a function."),
@@ -240,7 +240,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "wait-fresh": ("read", "service_key", "", "Wait until a URL serves the content with a SHA-256."),
     },
     "assets": {
-        "put": ("write", "principal anon_key", "", "Upload files."),
+        "put": ("write", "principal anon_key", "spends", "Upload files."),
         "get": ("write", "service_key", "", "Download one asset."),
         "ls": ("read", "service_key", "", "List assets."),
         "rm": ("destructive", "service_key", "", "Delete one asset."),
@@ -248,8 +248,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "diagnose": ("read", "service_key", "", "What a public asset URL serves, and what it should."),
     },
     "sites": {
-        "deploy": ("write", "principal anon_key", "", "Deploy files listed in a JSON manifest."),
-        "deploy-dir": ("write", "principal anon_key", "", "Deploy a directory as the whole site."),
+        "deploy": ("write", "principal anon_key", "spends", "Deploy files listed in a JSON manifest."),
+        "deploy-dir": ("write", "principal anon_key", "spends", "Deploy a directory as the whole site."),
     },
     "subdomains": {
         "claim": ("write", "service_key", "", "Claim a name and point it at a deployment."),
@@ -279,7 +279,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "delete": ("destructive", "service_key", "", "Delete a published version."),
     },
     "ai": {
-        "translate": ("write", "service_key", "", "Translate a text."),
+        "translate": ("write", "service_key", "spends", "Translate a text."),
         "moderate": ("read", "service_key", "", "Moderate a text."),
         "usage": ("read", "service_key", "", "Translation quota."),
     },
@@ -344,19 +344,19 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
     "billing": {
         "create-email": ("write", "", "", "Create an organization for an e-mail address."),
         "link-wallet": ("write", "principal", "", "Link a wallet to an organization."),
-        "checkout": ("write", "principal", "", "Create a card checkout."),
+        "checkout": ("write", "principal", "spends", "Create a card checkout."),
         "auto-recharge": ("write", "principal", "", "Buy e-mail packs automatically."),
         "balance": ("read", "principal", "", "Balance of an organization."),
         "history": ("read", "principal", "", "Ledger entries of an organization."),
     },
     "contracts": {
-        "provision-signer": ("write", "service_key", "", "Create a signer."),
+        "provision-signer": ("write", "service_key", "spends", "Create a signer."),
         "get-signer": ("read", "service_key", "", "Show one signer with its balance."),
         "list-signers": ("read", "service_key", "", "List signers."),
         "set-recovery": ("write", "service_key", "", "Set or clear the recovery address."),
         "set-alert": ("write", "service_key", "", "Warn below a balance."),
-        "call": ("write", "service_key", "", "Submit a call that changes the chain."),
-        "deploy": ("write", "service_key", "", "Deploy a contract."),
+        "call": ("write", "service_key", "spends", "Submit a call that changes the chain."),
+        "deploy": ("write", "service_key", "spends", "Deploy a contract."),
         "read": ("read", "", "", "Call a function that only reads."),
         "status": ("read", "service_key", "", "Show the state of a call."),
         "drain": ("destructive", "service_key", "", "Send a signer's whole balance away."),
@@ -393,7 +393,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "": ("read", "service_key", "", ""),
     },
     "apply": {
-        "": ("destructive", "principal anon_key ci_session", "", ""),
+        "": ("destructive", "principal anon_key ci_session", "spends", ""),
     },
     "open": {
         "": ("read", "", "", ""),

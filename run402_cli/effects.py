@@ -3,8 +3,8 @@
 effect     read: changes nothing, here or there; write: adds, changes or starts something; destructive: deletes something,
            ends it for good (a key that is in use, a running job), or gives it away.
 auth       the credentials that requests of the command carry (docs/how-to/schema.md, "Auth classes"); empty: none.
-spends     may pay from the wallet when the gateway or a seller asks for money. The gateway may ask any call for money; these
-           are the ones that cost something when all is well.
+spends     may pay from the wallet when the service or a seller asks for money. No other command does, whoever asks; what it
+           calls is marked `priced` in its service.
 reveals    made to print a secret: a key or token once, or what this machine holds. Every other answer goes through
            secrecy.public.
 passes_on  prints what the user's own data, functions or sellers answer, as it is.

@@ -35,7 +35,7 @@ class Client:
     Every method that sends raises ApiError (non-2xx answer) or NetworkError (no answer).
     """
 
-    # Whether a 402 may be answered with money (docs/payments.md).
+    # Whether the 402 of a priced call may be answered with money (docs/payments.md).
     pays = True
     # Whether a damaged file of the wallet stops the first request. Off for who reports all of them itself.
     checks_files = True
@@ -148,14 +148,19 @@ class Client:
         content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         reveals: bool = False,
+        priced: bool = False,
     ) -> Json:
         """Send one request and return the parsed body, without secrets unless the call is made to get them (`reveals`).
+
+        `priced`: the service may charge for it, so that a 402 is paid. A read never is: whoever asks money for it gets none.
 
         `path` starts with / and may hold a query string (see `with_query`); `body` is sent as JSON, `content` as it
         is; `context` is a verb phrase for error messages ("listing projects"). A JSON answer that does not parse is
         None, a non-JSON answer its text.
         """
-        response = self.send(method, path, context=context, auth=auth, body=body, content=content, headers=headers)
+        response = self.send(
+            method, path, context=context, auth=auth, body=body, content=content, headers=headers, priced=priced
+        )
         answer = parse_body(response)
         return answer if reveals else secrecy.public(answer)
 
@@ -170,6 +175,7 @@ class Client:
         content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         base: str | None = None,
+        priced: bool = False,
     ) -> httpx.Response:
         """Like `request`, but returns the response (already read). `base` overrides the API base of the profile."""
         url = (base or self.api_base) + path
@@ -186,17 +192,19 @@ class Client:
         asked_at = now_iso()
         with self._network_errors(method, context):
             response = self.http.send(request, auth=auth or _NO_AUTH, stream=True)
-            if response.status_code == 402 and base is None:
-                response = self._answer_402(request, response, asked_at, context)
+            if response.status_code == 402:
+                response = self._answer_402(request, response, asked_at, context, priced=priced)
             _read(response)
         if response.is_success:
             return response
-        refusal = _refusal(response, context, auth)
+        refusal = _refusal(response, context, auth, priced=priced)
         # A body that was streamed is gone; no write that a human approves has one.
         renewed = self._approved(refusal, auth) if isinstance(content, bytes | str | None) else None
         if renewed is None:
             raise refusal
-        return self.send(method, path, context=context, auth=renewed, content=content, headers=merged, base=base)
+        return self.send(
+            method, path, context=context, auth=renewed, content=content, headers=merged, base=base, priced=priced
+        )
 
     def _approved(self, refusal: ApiError, auth: httpx.Auth | None) -> httpx.Auth | None:
         """The credential to repeat the call with, once a human has approved it; else None."""
@@ -213,13 +221,14 @@ class Client:
         return None
 
     def _answer_402(
-        self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str
+        self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str, *, priced: bool
     ) -> httpx.Response:
-        """The answer after paying, or the 402 itself when it asks for no payment or nobody pays here."""
+        """The answer after paying, or the 402 itself when it asks for no payment, has no price, or nobody pays here."""
         from run402_cli.client.payments import challenge
 
         response = challenge.read_402(response)
-        payer = self.payer() if isinstance(request.stream, httpx.ByteStream) else None
+        priced = priced and response.headers.get("x-run402-answered-by") != "function"  # the price is the service's
+        payer = self.payer() if priced and isinstance(request.stream, httpx.ByteStream) else None
         if payer is None or not challenge.carries_challenge(response):
             return response
         from run402_cli.client.payments import errors, gateway
@@ -320,8 +329,8 @@ def _read(response: httpx.Response) -> None:
 _NO_AUTH = httpx.Auth()
 
 
-def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None) -> ApiError:
-    hint = response_hints.clock_hint(response)
+def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None, *, priced: bool = False) -> ApiError:
+    hint = response_hints.clock_hint(response) or response_hints.price_hint(response, priced=priced)
     body = secrecy.public(parse_body(response))
     if response.headers.get("x-run402-answered-by") == "function":
         body = _of_a_function(body)

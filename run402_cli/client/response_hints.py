@@ -28,6 +28,20 @@ def retry_after(response: httpx.Response) -> float | None:
     return max(0.0, until - (time.time() if now is None else now))
 
 
+def price_hint(response: httpx.Response, *, priced: bool) -> str | None:
+    """What to say when money is asked for a call that has no price."""
+    if response.status_code != 402 or priced:
+        return None
+    from run402_cli.client.payments import challenge
+
+    if not challenge.carries_challenge(response):
+        return None
+    return (
+        "Nothing was signed: this call has no price, and only calls that have one are paid. "
+        "Look at the gateway that asks: run402 status"
+    )
+
+
 def clock_hint(response: httpx.Response) -> str | None:
     """For a 401 to a signed request: a sentence when this machine's clock differs from the gateway's by minutes."""
     theirs = _seconds(response.headers.get("date", "")) if response.status_code == 401 else None

@@ -24,6 +24,22 @@ def same_origin(one: str, other: str) -> bool:
         return False
 
 
+def same_resource(text: str, request: httpx.URL) -> bool:
+    """Whether a 402 names the request that it answers: same host and path, and the same query where it has one.
+
+    Scheme and port may differ: servers behind a proxy get those wrong. A look-alike host is another host.
+    """
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        return False
+    if url.scheme not in ("http", "https") or url.raw_host != request.raw_host:
+        return False
+    path, _, query = url.raw_path.partition(b"?")
+    asked, _, asked_query = request.raw_path.partition(b"?")
+    return path == asked and query in (b"", asked_query)
+
+
 def segment(value: str) -> str:
     """A value percent-encoded as one path segment."""
     return quote(value, safe=_SAFE)

@@ -30,7 +30,12 @@ def _project_and_text(profile: Profile, project: str | None, words: list[str], u
 
 
 @app.command(
-    "translate", effect="write", auth="service_key", needed="--to", example='run402 ai translate "Good morning" --to de'
+    "translate",
+    effect="write",
+    auth="service_key",
+    spends=True,
+    needed="--to",
+    example='run402 ai translate "Good morning" --to de',
 )
 def translate(
     words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", show_default=False)] = None,

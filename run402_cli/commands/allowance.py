@@ -84,6 +84,7 @@ def export() -> None:
     summary="Top up the prepaid balance by card.",
     effect="write",
     auth="principal",
+    spends=True,
     needed="--amount",
     example="run402 allowance checkout --amount 5000000 | jq -r .checkout_url",
 )
@@ -135,7 +136,7 @@ def limits_set(
         str | None, typer.Option("--per-payment-usd", metavar="USD", help="Most for one payment; none: built-in limit.")
     ] = None,
     per_day: Annotated[
-        str | None, typer.Option("--per-day-usd", metavar="USD", help="Most within 24 hours; none: no such limit.")
+        str | None, typer.Option("--per-day-usd", metavar="USD", help="Most within 24 hours; none: built-in limit.")
     ] = None,
 ) -> None:
     """Limit what this wallet pays by itself. Checked before anything is signed, for every command that pays."""
@@ -170,7 +171,7 @@ def limits_get() -> None:
     "limits clear", summary="Remove the limits.", effect="write", auth=(), example="run402 allowance limits clear"
 )
 def limits_clear() -> None:
-    """Remove the limits of this wallet; the built-in limit per payment holds again."""
+    """Remove the limits of this wallet; the built-in ones hold again."""
     from run402_cli.services import allowance
 
     output.emit(allowance.drop_limits(current()))

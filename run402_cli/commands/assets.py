@@ -143,6 +143,7 @@ def _one(words: list[str] | None, what: str, example: str) -> str:
     "put",
     effect="write",
     auth=("principal", "anon_key"),
+    spends=True,
     example=["run402 assets put logo.png --immutable", "run402 assets put img/* --key img/"],
 )
 @shared_flags

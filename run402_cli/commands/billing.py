@@ -52,6 +52,7 @@ def link_wallet(
     summary="Create a card checkout.",
     effect="write",
     auth="principal",
+    spends=True,
     needed="--product",
     example=[
         "run402 billing checkout <org-id> --product tier --tier hobby",

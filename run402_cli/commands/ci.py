@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Annotated
 
 import click
 import typer
 
 from run402_cli import output
-from run402_cli.client import Client
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import ProjectOpt, no_more, resolve_project
 from run402_cli.errors import CommandError, FlagError, UsageError
@@ -65,13 +62,6 @@ class _LinkCommand(_CiCommand):
         return super().parse_args(ctx, args)
 
 
-@contextlib.contextmanager
-def _unpaid_client() -> Iterator[Client]:
-    with TerminalClient() as client:
-        client.pays = False
-        yield client
-
-
 @app.command(
     "link",
     summary="Let a repository's workflow deploy the project.",
@@ -121,7 +111,7 @@ def link(
         raise UsageError("Only GitHub Actions can be linked.", hint="run402 ci link github")
     if branch is not None and environment is not None:
         raise UsageError("A binding is for --branch or for --environment, not both.", hint="Give one of them.")
-    with _unpaid_client() as client:
+    with TerminalClient() as client:
         wanted = ci.Link(
             project_id=resolve_project(client.profile, project),
             manifest=manifest,
@@ -147,7 +137,7 @@ def link(
 )
 def list_(project: ProjectOpt = None) -> None:
     """List the CI bindings of a project, revoked ones included."""
-    with _unpaid_client() as client:
+    with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
         output.emit(ci.list_bindings(client, project_id))
 
@@ -160,7 +150,7 @@ def revoke(words: BindingWord = None) -> None:
     if not words:
         raise UsageError("The binding id is missing.", hint=f"run402 ci revoke <binding_id>. {_BINDING_IDS}")
     no_more(words[1:])
-    with _unpaid_client() as client:
+    with TerminalClient() as client:
         output.emit(ci.revoke(client, words[0]))
 
 
@@ -183,5 +173,5 @@ def set_asset_scopes(
         raise UsageError("The binding id is missing.", hint=f"{usage}. {_BINDING_IDS}")
     if len(words) < 2:
         raise UsageError("No scope is given.", hint=f"{usage}, for example 'astro/*'")
-    with _unpaid_client() as client:
+    with TerminalClient() as client:
         output.emit(ci.set_asset_scopes(client, words[0], words[1:]))

@@ -84,6 +84,7 @@ def _project(client: Client, project: str | None, lead: list[str]) -> str:
     summary="Create a signer.",
     effect="write",
     auth="service_key",
+    spends=True,
     needed="--chain",
     example="run402 contracts provision-signer --chain base-sepolia",
 )
@@ -234,6 +235,7 @@ def delete(words: Signer = None, confirm: ConfirmOpt = False, project: ProjectOp
     summary="Submit a call that changes the chain.",
     effect="write",
     auth="service_key",
+    spends=True,
     needed=("--to", "--abi", "--fn", "--args"),
     example=(
         "run402 contracts call SIGNER_ID --to 0x4444444444444444444444444444444444444444 "
@@ -283,6 +285,7 @@ def call(
     summary="Deploy a contract.",
     effect="write",
     auth="service_key",
+    spends=True,
     needed="--bytecode",
     example="run402 contracts deploy SIGNER_ID --bytecode 0x6080... --chain base-sepolia",
 )

@@ -132,6 +132,7 @@ app.command(
     summary="Deploy a manifest.",
     effect="destructive",
     auth=("principal", "anon_key", "ci_session"),
+    spends=True,
     example=_EXAMPLE,
 )(_apply)
 
@@ -351,7 +352,6 @@ def resume(operation_id: OperationArg, project: ProjectOpt = None, quiet: QuietO
     from run402_cli.services.apply import require_operation_id
 
     with TerminalClient() as client:
-        client.pays = False  # what is resumed was agreed to before
         project_id = resolve_project(client.profile, project)
         require_operation_id(operation_id)
         require_deployer(client, saved_core=True)

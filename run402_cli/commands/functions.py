@@ -98,6 +98,7 @@ def _header_text(flag: str, value: str | None) -> str | None:
     summary="Add or replace one function.",
     effect="write",
     auth=("principal", "anon_key"),
+    spends=True,
     needed="--file",
     example=[
         "run402 functions deploy hello --file hello.ts | jq -r .url",
@@ -250,6 +251,7 @@ def delete(words: NameWord = None, project: ProjectOpt = None) -> None:
     summary="Call a function.",
     effect="write",
     auth=("service_key", "principal"),
+    spends=True,
     passes_on=True,
     example=[
         'run402 functions invoke hello --body \'{"name":"Ada"}\' | jq .body',

@@ -97,6 +97,7 @@ def quote() -> None:
     summary="Create a project, cache its keys, make it active.",
     effect="write",
     auth="principal",
+    spends=True,
     reveals=True,
     example=[
         "run402 projects provision --name my-app",

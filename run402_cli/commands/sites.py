@@ -36,6 +36,7 @@ InheritOpt = Annotated[bool, typer.Option("--inherit", help="Refused: the site i
     summary="Deploy files listed in a JSON manifest.",
     effect="write",
     auth=("principal", "anon_key"),
+    spends=True,
     example=["run402 sites deploy --manifest site.json", "echo '{\"files\":[...]}' | run402 sites deploy"],
 )
 def deploy_manifest(
@@ -94,6 +95,7 @@ def _json(flag: str, name: str) -> Any:
     summary="Deploy a directory as the whole site.",
     effect="write",
     auth=("principal", "anon_key"),
+    spends=True,
     example="run402 sites deploy-dir ./dist > result.json",
 )
 def deploy_directory(

@@ -52,6 +52,7 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="JSON is the default; this
     "up",
     effect="write",
     auth=("principal", "anon_key"),
+    spends=True,
     example=["run402 up --name my-app --yes", "run402 up ./site --project prj_123 --yes", "run402 up verify"],
 )
 def up(

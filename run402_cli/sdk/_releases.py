@@ -120,8 +120,7 @@ def resume(client: Client, project_id: str, operation_id: str, *, on_event: OnEv
     from run402_cli.services.apply import require_operation_id
 
     require_operation_id(operation_id)
-    with _not_paying(client) as patient:
-        return deploy.resume(patient, project_id, operation_id, on_event or deploy.silent)
+    return deploy.resume(client, project_id, operation_id, on_event or deploy.silent)
 
 
 def diagnose(client: Client, project_id: str, url: str, *, method: str | None = None) -> dict[str, Any]:
@@ -287,12 +286,3 @@ def _deployer(client: Client, project_id: str) -> Iterator[Client]:
     if not (client.delegate_token() or client.is_core or sessions.control_plane_session() is not None):
         client.require_wallet()
     yield client
-
-
-@contextlib.contextmanager
-def _not_paying(client: Client) -> Iterator[Client]:
-    """The same client with payments off: what is resumed was agreed to before."""
-    other = type(client)(client.profile, transport=client._transport)
-    other.pays = False
-    with other:
-        yield other

@@ -18,6 +18,7 @@ def translate(
         context="translating",
         auth=client.service_key(project_id),
         body={key: value for key, value in body.items() if value is not None},
+        priced=True,
     )
     return _only(answer, "text", "from", "to")
 

@@ -227,7 +227,10 @@ def _fund_tempo(client: Client, wallet: Allowance) -> dict[str, Any]:
 
 
 def limits(profile: Profile) -> dict[str, Any]:
-    """{per_payment_usd_micros, per_payment_source, per_day_usd_micros, spent_last_day_usd_micros, path}. Sends nothing."""
+    """{per_payment_usd_micros, per_payment_source, per_day_usd_micros, per_day_source, spent_last_day_usd_micros, path}.
+
+    Sends nothing.
+    """
     return {**load_limits(profile.dir).to_json(), **_spent(profile), "path": str(limits_path(profile.dir))}
 
 
@@ -241,7 +244,7 @@ def _spent(profile: Profile) -> dict[str, Any]:
 def set_limits(
     profile: Profile, *, per_payment: int | str | None = UNCHANGED, per_day: int | str | None = UNCHANGED
 ) -> dict[str, Any]:
-    """Change one or both limits (USD micros; None takes a limit away); the other stays. Returns `limits`."""
+    """Change one or both limits (USD micros; None: the built-in one holds); the other stays. Returns `limits`."""
     old = load_limits(profile.dir)
     new = Limits(
         old.per_payment if per_payment == UNCHANGED else _micros(per_payment),
@@ -258,7 +261,7 @@ def _micros(value: int | str | None) -> int | None:
 
 
 def drop_limits(profile: Profile) -> dict[str, Any]:
-    """Remove the user's limits; the built-in one per payment holds again. {cleared, ...limits}."""
+    """Remove the user's limits; the built-in ones hold again. {cleared, ...limits}."""
     cleared = clear_limits(profile.dir)
     return {"cleared": cleared, **limits(profile)}
 

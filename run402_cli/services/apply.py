@@ -34,6 +34,7 @@ def plan(client: Client, project_id: str, body: Body, *, dry_run: bool = False) 
             context="planning the deploy",
             auth=_deployer(client, project_id),
             body=body,
+            priced=not dry_run,
         )
 
 
@@ -48,6 +49,7 @@ def commit(client: Client, project_id: str, plan_id: str, body: Body, *, operati
             context="committing the deploy",
             auth=_deployer(client, project_id),
             body=body,
+            priced=True,
         )
 
 

@@ -47,7 +47,7 @@ def fork(client: Client, version_id: str, *, name: str, subdomain: str | None = 
     client.profile.active.ensure_writable()
     body = {"version_id": version_id, "name": name, **({"subdomain": subdomain} if subdomain else {})}
     answer = client.request(
-        "POST", "/fork/v1", context="forking the app", auth=client.principal(), body=body, reveals=True
+        "POST", "/fork/v1", context="forking the app", auth=client.principal(), body=body, reveals=True, priced=True
     )
     _remember(client, answer)
     return answer

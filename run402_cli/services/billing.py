@@ -140,6 +140,7 @@ def checkout(
         context="creating the checkout",
         auth=client.principal(),
         body=body,
+        priced=True,
     )
 
 

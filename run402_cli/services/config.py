@@ -108,11 +108,7 @@ def _format() -> Setting:
 def _limit(profile: Profile, name: str) -> Mapping[str, Any]:
     limits = load_limits(profile.dir).to_json()
     path = limits_path(profile.dir)
-    stored = (
-        path.exists()
-        and limits.get(name.replace("usd_micros", "source"), "user") == "user"
-        and limits[name] is not None
-    )
+    stored = path.exists() and limits[name.replace("usd_micros", "source")] == "user"
     return {"value": limits[name], "source": "file" if stored else "default", "path": str(path) if stored else None}
 
 

@@ -46,7 +46,7 @@ def provision_signer(
             details={"active_signers": active},
         )
     body = {"chain": chain, **({"recovery_address": recovery_address} if recovery_address is not None else {})}
-    return client.request("POST", _signers(), context="creating the signer", auth=auth, body=body)
+    return client.request("POST", _signers(), context="creating the signer", auth=auth, body=body, priced=True)
 
 
 def _active_signers(client: Client, project_id: str) -> int:
@@ -145,6 +145,7 @@ def _spend(
         auth=client.service_key(project_id),
         body={**body, **({"value": value} if value is not None else {})},
         headers={"Idempotency-Key": key} if key else None,
+        priced=True,
     )
 
 

@@ -175,7 +175,7 @@ def invoke(
     def call() -> tuple[int, Json]:
         try:
             response = client.send(
-                method, path, context=f"invoking {name}", auth=auth, content=content, headers=headers
+                method, path, context=f"invoking {name}", auth=auth, content=content, headers=headers, priced=True
             )
         except ApiError as exc:
             raise _answered(exc, name, project_id) from None

@@ -23,6 +23,7 @@ def generate(client: Client, prompt: str, *, aspect: str = "square") -> dict[str
         context="generating the image",
         auth=client.principal(),
         body={"prompt": prompt, "aspect": aspect},
+        priced=True,
     )
     fields = answer if isinstance(answer, dict) else {}
     return {key: fields.get(key) for key in ("aspect", "content_type", "image")}

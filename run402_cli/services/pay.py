@@ -143,7 +143,7 @@ def _evidence(payment: Any, headers: dict[str, Any], url: str) -> dict[str, Any]
         "transaction": receipt.transaction,
         "resource_url": url,
         "settlement": {"status": "verified"},
-        "funds_moved": headers.get("funds_moved", True),
+        "funds_moved": _moved(payment, headers),
         "deduplicated": headers.get("deduplicated", False),
         "delivery": {"status": "fulfilled", "replay": _replayed(headers)},
         "offer": {"status": "absent", "resource_url": None, "valid_until": None},
@@ -157,6 +157,13 @@ def _evidence(payment: Any, headers: dict[str, Any], url: str) -> dict[str, Any]
         "policy": {"require_receipt": False, "status": "not_required"},
         "evidence": {"offer": None, "merchant_receipt": None, "signer_authorization": None},
     }
+
+
+def _moved(payment: Any, headers: dict[str, Any]) -> Any:
+    """Whether this payment moved money. The seller's no is its word only, unless no chain was to be told."""
+    said = headers.get("funds_moved", True)
+    local = payment.on_this_machine and payment.signed.requirement.settles_locally
+    return "unknown" if said is False and not local else said
 
 
 def _unpaid(response: httpx.Response, *, keyed: bool) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def provision(
         body=body,
         headers={"Idempotency-Key": key} if key else None,
         reveals=True,
+        priced=True,
     )
     if not isinstance(answer, dict) or not isinstance(answer.get("project_id"), str) or not answer["project_id"]:
         raise _senseless("the creation of the project")

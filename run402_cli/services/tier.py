@@ -27,6 +27,7 @@ def set_tier(client: Client, tier: str, *, idempotency_key: str | None = None) -
         auth=client.principal(),
         body={},
         headers={"Idempotency-Key": idempotency_key} if idempotency_key else None,
+        priced=True,
     )
 
 

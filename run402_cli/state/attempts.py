@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,11 +21,10 @@ from typing import Any
 
 from run402_cli.file_lock import FileLock
 from run402_cli.state.catalogue import ATTEMPT
-from run402_cli.state.files import DamagedState, locked, make_private_dir, now_iso, read_state, time_of
+from run402_cli.state.files import DamagedState, make_private_dir, now_iso, read_state, time_of
 
 # Money may have moved: nothing new is signed for the same intent until the attempt is resolved.
 UNRESOLVED = ("submitting", "response_received", "intent_pending", "ambiguous")
-_SPENT = (*UNRESOLVED, "completed")
 _NAME = re.compile(r"pat_[0-9a-f]{32}\.json")
 _LOCK_WAIT_S = 330.0
 
@@ -56,19 +54,20 @@ class Attempt:
 
     @property
     def unresolved(self) -> bool:
-        return self.state in UNRESOLVED
-
-    @property
-    def doubtful(self) -> bool:
-        """Sent, and called failed by the seller only: until the chain confirms it, the authorization may still be used."""
-        return self.state == "failed" and "provider_started_at" in self.fields and "resolved_by" not in self.fields
+        """Sent, and the chain has not told what became of it. Records of older versions have the seller's word as `failed`."""
+        denied = "provider_started_at" in self.fields and self.fields.get("resolved_by") != "chain"
+        return self.state in UNRESOLVED or (self.state == "failed" and denied)
 
     @property
     def may_have_moved(self) -> bool:
-        """Counts as spent."""
-        valid_before = self.fields.get("valid_before")
-        alive = isinstance(valid_before, int) and valid_before > time.time()
-        return self.state in _SPENT or (self.doubtful and alive)
+        """Counts as spent: every authorization that was sent, unless the chain said after its end that it was not used."""
+        return self.unresolved or self.state == "completed"
+
+    @property
+    def amount(self) -> int:
+        """USD micros; 0 in a record of the Node CLI, which does not keep it."""
+        value = self.fields.get("amount_usd_micros")
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
     def update(self, state: str, mutation_state: str, **more: Any) -> None:
         """Replace the record on disk: temporary file, fsync, rename, fsync of the directory. JournalError on failure."""
@@ -147,37 +146,38 @@ class Journal:
         """Records of the same intent, from new to old."""
         return [a for a in reversed(self.attempts()[0]) if a.fields.get("intent_sha256") == intent]
 
-    def spent_last_day(self, *, but: Attempt | None = None) -> int:
-        """USD micros of the last 24 hours that moved or may have moved. JournalError when a record cannot be read."""
+    def sent_last_day(self) -> list[Attempt]:
+        """Those of the last 24 hours that moved or may have moved money. JournalError when a record cannot be read."""
         attempts, damaged = self.attempts()
         if damaged:
             raise JournalError(f"{self.folder / damaged[0]} is damaged, so the spending of the last day is unknown")
         since = datetime.now(UTC) - timedelta(days=1)
-        return sum(
-            _amount(attempt)
-            for attempt in attempts
-            if attempt.may_have_moved and (but is None or attempt.id != but.id) and _time(attempt) >= since
-        )
+        return [attempt for attempt in attempts if attempt.may_have_moved and _time(attempt) >= since]
+
+    def spent_last_day(self) -> int:
+        """USD micros of `sent_last_day`."""
+        return sum(attempt.amount for attempt in self.sent_last_day())
+
+    def accounting(self) -> contextlib.AbstractContextManager[None]:
+        """Only one process at a time counts what was spent and adds to it, also when it is suspended in between."""
+        return self._held(".accounting.lock", "another run402 process is still counting what this wallet has spent")
+
+    def exclusive(self, intent: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the intent: a second process with the same one waits here."""
+        return self._held(f".{intent[:32]}.lock", "another run402 process is still paying for the same request")
 
     @contextlib.contextmanager
-    def accounting(self) -> Iterator[None]:
-        """Only one process at a time counts what was spent and adds to it."""
-        self._open()
-        with locked(self.folder / "accounting"):
-            yield
-
-    @contextlib.contextmanager
-    def exclusive(self, intent: str) -> Iterator[None]:
-        """Hold the intent: a second process with the same one waits here. Released by the system when the process dies.
+    def _held(self, name: str, taken: str) -> Iterator[None]:
+        """Hold a lock that the system releases when the process dies.
 
         JournalError when it stays taken for minutes, or cannot be created.
         """
-        path = self.folder / f".{intent[:32]}.lock"
+        path = self.folder / name
         lock = FileLock(path)
         try:
             self._open()
             if not lock.acquire(_LOCK_WAIT_S):
-                raise TimeoutError(0, "another run402 process is still paying for the same request")
+                raise TimeoutError(0, taken)
         except OSError as exc:
             raise JournalError(f"{path} cannot be locked: {exc.strerror or exc}") from exc
         try:
@@ -202,11 +202,6 @@ def _record(path: Path) -> dict[str, Any] | None:
     except DamagedState:
         return None
     return value if value and value["payment_attempt_id"] == path.name.removesuffix(".json") else None
-
-
-def _amount(attempt: Attempt) -> int:
-    value = attempt.fields.get("amount_usd_micros")
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _time(attempt: Attempt) -> datetime:

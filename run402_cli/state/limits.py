@@ -10,11 +10,11 @@ from run402_cli.state.catalogue import LIMITS
 from run402_cli.state.files import now_iso, read_state, rewritten, write_json
 
 # Until the user says otherwise: well above the highest price that Run402 publishes, well below a wallet's ruin.
-DEFAULT_PER_PAYMENT = 50_000_000
+DEFAULT_PER_PAYMENT = DEFAULT_PER_DAY = 50_000_000
 
 
 class Limits(NamedTuple):
-    """USD micros; None means that the user set no such limit. A day is the last 24 hours."""
+    """USD micros; None means that the user set no such limit, so that the built-in one holds. A day is the last 24 hours."""
 
     per_payment: int | None = None
     per_day: int | None = None
@@ -24,7 +24,8 @@ class Limits(NamedTuple):
         return {
             "per_payment_usd_micros": DEFAULT_PER_PAYMENT if self.per_payment is None else self.per_payment,
             "per_payment_source": "default" if self.per_payment is None else "user",
-            "per_day_usd_micros": self.per_day,
+            "per_day_usd_micros": DEFAULT_PER_DAY if self.per_day is None else self.per_day,
+            "per_day_source": "default" if self.per_day is None else "user",
         }
 
 

@@ -18,6 +18,7 @@ from config_kit import ADDRESS, PRIVATE_KEY
 from payment_kit import MAINNET, SEPOLIA, TRANSACTION, World, challenge, encode, offer, receipt
 
 from run402_cli.client import Client
+from run402_cli.client.payments.chain import Fate
 from run402_cli.errors import ApiError, CommandError, NetworkError, PaymentError
 from run402_cli.services import tier as tiers
 from run402_cli.state.attempts import Attempt, Journal
@@ -430,7 +431,7 @@ def test_an_unresolved_payment_is_not_replaced_while_the_chain_is_silent(
     world.paid = dropped
     refused(world)
     edit(records()[0], valid_before=int(time.time()) - 3600)
-    monkeypatch.setattr("run402_cli.client.payments.chain.authorization_used", lambda *_, **__: None)
+    monkeypatch.setattr("run402_cli.client.payments.chain.authorization_fate", lambda *_, **__: Fate.UNKNOWN)
     assert refused(world).code == "X402_PAYMENT_OUTCOME_AMBIGUOUS"
     assert len(world.payments) == 1
 

@@ -157,6 +157,26 @@ def test_a_process_killed_while_the_seller_thinks_is_followed_by_the_same_paymen
     assert states(config_dir) == ["completed"]
 
 
+def test_a_process_killed_before_the_answer_counts_towards_the_limit_of_a_day(
+    gateway: Gateway, config_dir: Path
+) -> None:
+    """Also one that died between signing and sending: nobody knows here what left the machine."""
+    limits = {"version": 1, "per_day_usd_micros": 80_000}
+    (config_dir / "payment-limits.json").write_text(json.dumps(limits))
+    subprocess.run([sys.executable, "-c", DIE_BEFORE_SENDING], capture_output=True, check=False)
+    gateway.hold.clear()
+    process = start("--idempotency-key", "other")
+    assert gateway.arrived.wait(30)
+    process.kill()
+    finish(process)
+    gateway.hold.set()
+    code, _, err = finish(start("--idempotency-key", "third"))
+    error = json.loads(err.splitlines()[-1])
+    assert (code, error["code"]) == (1, "PAYMENT_LIMIT_EXCEEDED")
+    assert error["details"]["spent_last_day_usd_micros"] == 60_000
+    assert len(gateway.settled) == 1
+
+
 def test_a_process_that_dies_between_signing_and_sending_is_followed_by_the_same_payment(
     gateway: Gateway, config_dir: Path
 ) -> None:

@@ -145,10 +145,12 @@ def test_allowance_commands_that_need_a_wallet_say_so(run: Run, name: str) -> No
 def test_limits_are_set_shown_kept_and_cleared(run: Run, wallet: Path) -> None:
     default = run("allowance", "limits", "get").json
     assert (default["per_payment_usd_micros"], default["per_payment_source"]) == (50_000_000, "default")
+    assert (default["per_day_usd_micros"], default["per_day_source"]) == (50_000_000, "default")
     run("allowance", "limits", "set", "--per-payment-usd", "0.5")
     shown = run("allowance", "limits", "set", "--per-day-usd", "2").json
     assert (shown["per_payment_usd_micros"], shown["per_day_usd_micros"]) == (500_000, 2_000_000)
-    assert run("allowance", "limits", "set", "--per-day-usd", "none").json["per_day_usd_micros"] is None
+    unset = run("allowance", "limits", "set", "--per-day-usd", "none").json
+    assert (unset["per_day_usd_micros"], unset["per_day_source"]) == (50_000_000, "default")
     if os.name == "posix":
         assert stat.S_IMODE((wallet / "payment-limits.json").stat().st_mode) == 0o600
     assert run("allowance", "limits", "clear").json["cleared"] is True

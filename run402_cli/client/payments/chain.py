@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 
 from run402_cli.client.http import httpx
 
@@ -25,6 +27,11 @@ _AUTHORIZATION_STATE = "0xe94a0102"  # authorizationState(address,bytes32) of EI
 _BACKOFF_S = 0.1
 _PAYMENT_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
 _WORD = re.compile(r"0x[0-9a-fA-F]{1,64}")
+# Why a node gave no answer.
+_REASONS = ("timeout", "network", "rate_limited", "rpc_error")
+# A chain may still drop its newest blocks: only this long after an authorization's end is it certain to stay unused.
+_SETTLED_S = 120
+T = TypeVar("T")
 # A status report waits for this at most: somebody without a network must not wait for long.
 _TIMEOUT = httpx.Timeout(5.0, connect=3.0)
 
@@ -76,6 +83,15 @@ def ask(http: httpx.Client, url: str, method: str, params: list[Any]) -> dict[st
 # -- reads of a payment: several nodes, several tries, and the reason of each failure -------------------------------------
 
 
+class Fate(Enum):
+    """What the chain says of an authorization. OPEN: not used, but it still can be. UNKNOWN: no node answered."""
+
+    USED = "used"
+    UNUSED = "unused"
+    OPEN = "open"
+    UNKNOWN = "unknown"
+
+
 class Unreadable(Exception):
     """No node answered. `attempts`: [{provider_index, attempt, reason: timeout, rate_limited, network or rpc_error}]."""
 
@@ -90,31 +106,61 @@ def usdc_balance(http: httpx.Client, network: str, token: str, owner: str) -> in
     return _read_word(http, network, {"data": data, "to": token})
 
 
-def authorization_used(http: httpx.Client, network: str, token: str, *, payer: str, nonce: str) -> bool | None:
-    """Whether an EIP-3009 authorization has moved money; None when no node answered."""
+def authorization_fate(
+    http: httpx.Client, network: str, token: str, *, payer: str, nonce: str, valid_before: int
+) -> Fate:
+    """What became of an EIP-3009 authorization, as one node tells it at one block.
+
+    `unused` means for good: by the chain's own clock, not this machine's, the authorization ended minutes ago.
+    """
     data = _AUTHORIZATION_STATE + payer.removeprefix("0x").lower().rjust(64, "0") + nonce.removeprefix("0x")
+
+    def asked(url: str) -> Fate | str:
+        block = _ask(http, url, "eth_getBlockByNumber", ["latest", False])
+        if not isinstance(block, dict):
+            return block if isinstance(block, str) else "rpc_error"
+        number, time_of_block = block.get("number"), _word(block.get("timestamp"))
+        if _word(number) is None or time_of_block is None:
+            return "rpc_error"
+        used = _word(_ask(http, url, "eth_call", [{"data": data, "to": token}, number]))
+        if used is None:
+            return "rpc_error"
+        if used:
+            return Fate.USED
+        return Fate.UNUSED if time_of_block > valid_before + _SETTLED_S else Fate.OPEN
+
     try:
-        return _read_word(http, network, {"data": data, "to": token}) != 0
+        return _first_answer(network, asked, Fate)
     except Unreadable:
-        return None
+        return Fate.UNKNOWN
 
 
 def _read_word(http: httpx.Client, network: str, transaction: dict[str, str]) -> int:
+    def asked(url: str) -> int | str:
+        found = _ask(http, url, "eth_call", [transaction, "latest"])
+        word = _word(found)
+        return word if word is not None else found if found in _REASONS else "rpc_error"
+
+    return _first_answer(network, asked, int)
+
+
+def _first_answer(network: str, asked: Callable[[str], T | str], kind: type[T]) -> T:
+    """What the first node answers, each asked twice; `asked` says why there is no answer. Raises Unreadable."""
     failed: list[dict[str, Any]] = []
     for index, url in enumerate(RPC_URLS[network]):
         for attempt in (1, 2):
             if attempt == 2:
                 time.sleep(_BACKOFF_S * random.uniform(1, 1.25))
-            found = _try_read(http, url, transaction)
-            if isinstance(found, int):
+            found = asked(url)
+            if isinstance(found, kind):
                 return found
             failed.append({"provider_index": index, "attempt": attempt, "reason": found})
     raise Unreadable(failed)
 
 
-def _try_read(http: httpx.Client, url: str, transaction: dict[str, str]) -> int | str:
-    """The word that a call returns, or why there is none."""
-    request = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [transaction, "latest"]}
+def _ask(http: httpx.Client, url: str, method: str, params: list[Any]) -> Any:
+    """The `result` of one call, or one of _REASONS."""
+    request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     try:
         response = http.post(url, json=request, timeout=_PAYMENT_TIMEOUT, extensions={READS: True})
         answer = response.json()
@@ -128,5 +174,8 @@ def _try_read(http: httpx.Client, url: str, transaction: dict[str, str]) -> int 
     limited = isinstance(error, dict) and error.get("code") in (-32005, -32016, 429)
     if response.status_code == 429 or limited:
         return "rate_limited"
-    word = answer.get("result") if isinstance(answer, dict) and response.is_success else None
-    return int(word, 16) if isinstance(word, str) and _WORD.fullmatch(word) else "rpc_error"
+    return answer.get("result", "rpc_error") if isinstance(answer, dict) and response.is_success else "rpc_error"
+
+
+def _word(value: Any) -> int | None:
+    return int(value, 16) if isinstance(value, str) and _WORD.fullmatch(value) else None

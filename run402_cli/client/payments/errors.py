@@ -9,6 +9,11 @@ from run402_cli import advice
 from run402_cli.errors import PaymentError
 from run402_cli.state.attempts import Attempt
 
+FOREIGN = "the challenge is for another address than the one that was called"
+SAME_AGAIN = (
+    "Repeating the identical command does not pay twice: the same signed payment is presented while it is valid, "
+    "and afterwards the chain is asked. See it: run402 allowance ledger"
+)
 _RECONCILE = "Find out first whether money moved: run402 allowance ledger, the seller, or the chain."
 
 
@@ -81,13 +86,10 @@ def ambiguous(reason: str, details: dict[str, Any]) -> PaymentError:
     return _attempt_failed(
         f"The payment was sent, but its outcome is unknown: {reason}.",
         "X402_PAYMENT_OUTCOME_AMBIGUOUS",
-        details,
+        {"funds_moved": "unknown", **details},
         safe_to_retry=False,
         mutation_state="ambiguous",
-        hint=(
-            "Repeating the identical command does not pay twice: the same signed payment is presented while it is valid, "
-            "and afterwards the chain is asked. See it: run402 allowance ledger"
-        ),
+        hint=SAME_AGAIN,
         next_actions=unknown_actions(attempt_id),
     )
 
@@ -126,7 +128,7 @@ def already_paid(attempt: Attempt) -> PaymentError:
 def over_limit(
     kind: str, *, limit: int, amount: int, spent: int | None, default: bool, details: Mapping[str, Any]
 ) -> PaymentError:
-    """The user's own limit: `kind` is per_payment or per_day."""
+    """A limit of the user, or the built-in one of a day: `kind` is per_payment or per_day."""
     flag = "--per-payment-usd" if kind == "per_payment" else "--per-day-usd"
     needed = amount if spent is None else spent + amount
     command = advice.command("allowance", "limits", "set", flag, usd(needed))

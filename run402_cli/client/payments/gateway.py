@@ -1,6 +1,6 @@
 """Answering a 402: choose an offer, keep the user's limits, write the journal, sign, send once. See docs/protocol/payments.md.
 
-`Payment` is the path of gateway calls. `run402 pay` has a stricter one in `_buyer.py`. Imported only when a 402 carries a
+`Payment` is the path of gateway calls. `run402 pay` has a stricter one in `purchase.py`. Imported only when a 402 carries a
 challenge.
 """
 
@@ -19,23 +19,24 @@ from urllib.parse import urlsplit
 from run402_cli import advice, global_options
 from run402_cli.client.http import httpx
 from run402_cli.client.payments import chain, challenge, errors, x402
+from run402_cli.client.payments.chain import Fate
 from run402_cli.client.payments.errors import usd
 from run402_cli.client.payments.x402 import Authorization, Challenge, ChallengeError, Requirement
-from run402_cli.client.urls import same_origin
+from run402_cli.client.urls import same_origin, same_resource
 from run402_cli.errors import CommandError, DryRun, PaymentError
+from run402_cli.proxies import is_loopback
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.attempts import Attempt, Journal, JournalError, intent_sha256
 from run402_cli.state.files import now_iso
-from run402_cli.state.limits import DEFAULT_PER_PAYMENT, Limits, load_limits
+from run402_cli.state.limits import DEFAULT_PER_DAY, DEFAULT_PER_PAYMENT, Limits, load_limits
 from run402_cli.state.profile import Profile
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
 _HEADERS = ("payment-signature", "x-payment")
+_UNRESOLVED = "an earlier attempt is not resolved"
 # What is left of an authorization's life when it is presented again must cover the way to the chain.
 _MARGIN_S = 5
-# Clocks differ: only this long after its end is an unused authorization certain to stay unused.
-_GRACE_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Payment(httpx.Auth):
         self.http = http
         self.allowance = allowance
         self.unpaid = unpaid
+        self.profile = profile
         self.journal = Journal(profile.dir)
         self.folder = profile.dir
         self.attempt: Attempt | None = None
@@ -102,8 +104,8 @@ class Payment(httpx.Auth):
             names = ("payment_attempt_id", "amount_usd_micros", "network", "pay_to", "transaction")
             global_options.current.payments.append({name: kept.get(name) for name in names})
 
-    def _lost(self, attempt: Attempt) -> None:
-        attempt.note("ambiguous", "ambiguous", last_error_code="X402_PAYMENT_OUTCOME_AMBIGUOUS")
+    def _lost(self, attempt: Attempt, code: str = "X402_PAYMENT_OUTCOME_AMBIGUOUS") -> None:
+        attempt.note("ambiguous", "ambiguous", last_error_code=code)
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -118,6 +120,8 @@ class Payment(httpx.Auth):
         try:
             again = self._earlier()
         except JournalError as exc:
+            if self.attempt is not None:
+                raise self.ambiguous(f"{_UNRESOLVED}, and {exc}; nothing was sent now") from exc
             raise self.journal_failed(exc) from exc
         return again if again is not None else self._pay_anew()
 
@@ -162,7 +166,7 @@ class Payment(httpx.Auth):
 
     def _counts(self, attempt: Attempt) -> bool:
         """Unresolved, or settled under the same idempotency key, or settled by another process while this one asked."""
-        if attempt.unresolved or attempt.doubtful:
+        if attempt.unresolved:
             return True
         keyed = "caller_key_sha256" in self._about
         return attempt.state == "completed" and (keyed or str(attempt.fields["updated_at"]) >= self.unpaid.asked_at)
@@ -171,24 +175,33 @@ class Payment(httpx.Auth):
         """Returns when it is certain that the attempt moved nothing and never will; PaymentError otherwise."""
         if prior.state == "completed":
             raise errors.already_paid(prior)
-        fields = prior.fields
-        try:
-            used = chain.authorization_used(
-                self.http, fields["network"], fields["asset"], payer=fields["payer"], nonce=fields["nonce"]
-            )
-            over = time.time() > int(fields["valid_before"]) + _GRACE_S
-        except (KeyError, ValueError, TypeError, AttributeError):
-            used, over = None, False
-        if used:
-            prior.note("completed", "completed", resolved_by="chain")
+        fate = self._fate(prior)
+        if fate is Fate.USED:
             raise errors.already_paid(prior)
-        if used is False and over:
-            prior.note("failed", "not_started", last_error_code="AUTHORIZATION_EXPIRED", resolved_by="chain")
-            return
-        why = (
-            "the chain does not answer" if used is None else "its authorization is still valid, on other terms than now"
-        )
-        raise self.ambiguous(f"an earlier attempt is not resolved, and {why}; nothing was paid now")
+        if fate is not Fate.UNUSED:
+            still = "its authorization is still valid, on other terms than now"
+            why = still if fate is Fate.OPEN else "the chain does not answer"
+            raise self.ambiguous(f"{_UNRESOLVED}, and {why}; nothing was paid now")
+
+    def _fate(self, attempt: Attempt) -> Fate:
+        """What the chain says of an attempt that was sent; its record keeps a final answer."""
+        fields = attempt.fields
+        try:
+            fate = chain.authorization_fate(
+                self.http,
+                fields["network"],
+                fields["asset"],
+                payer=fields["payer"],
+                nonce=fields["nonce"],
+                valid_before=int(fields["valid_before"]),
+            )
+        except (KeyError, ValueError, TypeError, AttributeError):
+            return Fate.UNKNOWN
+        if fate is Fate.USED:
+            attempt.note("completed", "completed", resolved_by="chain")
+        elif fate is Fate.UNUSED:
+            attempt.update("failed", "not_started", last_error_code="AUTHORIZATION_EXPIRED", resolved_by="chain")
+        return fate
 
     # -- choosing -------------------------------------------------------------------------------------------------------
 
@@ -200,11 +213,17 @@ class Payment(httpx.Auth):
         if any(name in self.unpaid.request.headers for name in _HEADERS):
             raise ChallengeError("the request carried a payment already")
         if challenge.CHALLENGE in response.headers:
-            return x402.parse_header(response.headers[challenge.CHALLENGE], url_safe=self.url_safe)
-        body = challenge.v1_body(response)
-        if body is None:
-            raise ChallengeError("the answer asks for no x402 payment")
-        return x402.parse_body(body)
+            parsed = x402.parse_header(response.headers[challenge.CHALLENGE], url_safe=self.url_safe)
+        else:
+            body = challenge.v1_body(response)
+            if body is None:
+                raise ChallengeError("the answer asks for no x402 payment")
+            parsed = x402.parse_body(body)
+        asked = self.unpaid.request.url
+        foreign = sorted(url for url in parsed.resource_urls if not same_resource(url, asked))
+        if foreign or not parsed.resource_urls:
+            raise self.foreign(foreign[0] if foreign else None)
+        return parsed
 
     url_safe = False
 
@@ -215,6 +234,7 @@ class Payment(httpx.Auth):
             raise ChallengeError(
                 f"no offer is `exact` on Base or Base Sepolia (offered: {_listed(challenge.networks)})"
             )
+        base = self._fit_for_this_machine(base)
         usdc = [offer for offer in base if offer.is_usdc]
         if not usdc:
             raise ChallengeError("the asked-for token is not USDC of that network")
@@ -222,6 +242,19 @@ class Payment(httpx.Auth):
         if not priced:
             raise ChallengeError("no amount is a whole number of micro-USD")
         return self._within_payment_limit(priced)
+
+    def _fit_for_this_machine(self, offers: list[Requirement]) -> list[Requirement]:
+        """Who listens on this machine gets test money only; the local gateway only by its own settlement."""
+        if not self.on_this_machine:
+            return offers
+        target = self.profile.target
+        strict = target.is_saved_core and same_origin(str(self.unpaid.request.url), target.api_base)
+        fit = [offer for offer in offers if (offer.settles_locally if strict else offer.network == x402.TESTNET)]
+        if not fit and strict:
+            raise ChallengeError("the local gateway is paid by its local settlement on Base Sepolia only")
+        if not fit:
+            raise ChallengeError("what listens on this machine is paid on Base Sepolia only, never on a mainnet")
+        return fit
 
     def _within_payment_limit(self, offers: list[Requirement]) -> list[Requirement]:
         limits = load_limits(self.folder)
@@ -231,26 +264,33 @@ class Payment(httpx.Auth):
             return within
         amount = min(map(_price, offers))
         if limits.per_payment is None:
+            raised = ["--per-payment-usd", usd(amount)]
+            if limits.per_day is None and amount > DEFAULT_PER_DAY:
+                raised += ["--per-day-usd", usd(amount)]
             raise self.signing_failed(
                 f"the price of {usd(amount)} USD is above the built-in limit of {usd(limit)} USD per payment",
-                hint=f"To allow it: {advice.command('allowance', 'limits', 'set', '--per-payment-usd', usd(amount))}",
+                hint=f"To allow it: {advice.command('allowance', 'limits', 'set', *raised)}",
             )
         raise self._over("per_payment", limit, amount)
 
-    def _over(self, kind: str, limit: int, amount: int, spent: int | None = None) -> PaymentError:
-        return errors.over_limit(kind, limit=limit, amount=amount, spent=spent, default=False, details=self._details())
+    def _over(
+        self, kind: str, limit: int, amount: int, spent: int | None = None, *, default: bool = False
+    ) -> PaymentError:
+        return errors.over_limit(
+            kind, limit=limit, amount=amount, spent=spent, default=default, details=self._details()
+        )
 
     def affordable(self, offers: list[Requirement]) -> list[Requirement]:
         """The offers that the balance covers, direct authorizations only when there is one; the seller's order is kept."""
-        if all(offer.extra.get("settlement") == "local" for offer in offers) and self._on_this_machine():
-            covered = offers  # the embedded gateway settles on no chain, and must work without a network
-        else:
-            covered = self._covered(offers)
+        # The embedded gateway settles on no chain, and must work without a network.
+        local = [offer for offer in offers if offer.settles_locally] if self.on_this_machine else []
+        covered = local or self._covered(offers)
         plain = [offer for offer in covered if offer.plain]
         return plain or covered
 
-    def _on_this_machine(self) -> bool:
-        return self.unpaid.request.url.host in ("127.0.0.1", "localhost", "::1")
+    @property
+    def on_this_machine(self) -> bool:
+        return is_loopback(self.unpaid.request.url.host)
 
     def _covered(self, offers: list[Requirement]) -> list[Requirement]:
         networks = list(dict.fromkeys(offer.network for offer in offers))
@@ -289,13 +329,28 @@ class Payment(httpx.Auth):
             return self._signed(self.attempt, challenge, requirement, authorization)
 
     def _within_day(self, offers: list[Requirement], limits: Limits) -> Requirement:
-        if limits.per_day is None:
-            return offers[0]
-        spent = self.journal.spent_last_day(but=self.attempt)
+        limit = DEFAULT_PER_DAY if limits.per_day is None else limits.per_day
+        cheapest = min(map(_price, offers))
+        spent = self._spent(at_most=limit - cheapest)
         for offer in offers:
-            if spent + _price(offer) <= limits.per_day:
+            if spent + _price(offer) <= limit:
                 return offer
-        raise self._over("per_day", limits.per_day, min(map(_price, offers)), spent)
+        raise self._over("per_day", limit, cheapest, spent, default=limits.per_day is None)
+
+    def _spent(self, *, at_most: int) -> int:
+        """What counts as spent today. When it is more, the chain is asked what of it moved nothing and never will."""
+        sent = self.journal.sent_last_day()
+        spent = sum(attempt.amount for attempt in sent)
+        for attempt in sent if at_most >= 0 else ():
+            if spent <= at_most:
+                break
+            end = attempt.fields.get("valid_before")
+            if attempt.unresolved and isinstance(end, int) and end < time.time():
+                fate = self._fate(attempt)
+                if fate is Fate.UNKNOWN:
+                    break
+                spent -= attempt.amount if fate is Fate.UNUSED else 0
+        return spent
 
     def _signed(
         self,
@@ -345,6 +400,11 @@ class Payment(httpx.Auth):
 
     def signing_failed(self, reason: str, *, hint: str | None = None) -> PaymentError:
         return errors.signing_failed(reason, self._details(), hint=hint)
+
+    def foreign(self, challenge_url: str | None) -> PaymentError:
+        """The challenge asks money for something else than what was called."""
+        urls = {"challenge_url": challenge_url, "request_url": str(self.unpaid.request.url)}
+        return errors.signing_failed(errors.FOREIGN, {**self._details(), **urls})
 
     def journal_failed(self, cause: Exception) -> PaymentError:
         return errors.journal_failed(str(cause), self._details())

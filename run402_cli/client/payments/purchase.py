@@ -77,18 +77,12 @@ class BuyerPayment(Payment):
 
     def parse(self) -> Challenge:
         try:
-            challenge = super().parse()
+            return super().parse()
         except ChallengeError as exc:
             raise settlement_failed(str(exc)) from exc
-        asked = self.unpaid.request.url
-        foreign = sorted(url for url in challenge.resource_urls if not _same_url(url, asked))
-        if foreign or not challenge.resource_urls:
-            raise settlement_failed(
-                "the challenge is for another address than the one that was called",
-                challenge_url=foreign[0] if foreign else None,
-                request_url=str(asked),
-            )
-        return challenge
+
+    def foreign(self, challenge_url: str | None) -> PaymentError:
+        return settlement_failed(errors.FOREIGN, challenge_url=challenge_url, request_url=str(self.unpaid.request.url))
 
     def eligible(self, challenge: Challenge) -> list[Requirement]:
         on_base = [offer for offer in challenge.requirements if offer.is_base]
@@ -130,10 +124,12 @@ class BuyerPayment(Payment):
             self.settled_before = True
             return
         if code in _NOT_SETTLED or (code == _INVALID and not used):
-            signed.attempt.note("failed", "not_started", last_error_code=str(code))
+            self._lost(signed.attempt, str(code))
+            said = {"upstream_code": code, "x402_error": reason}
             if code == "payment_insufficient_funds":
-                raise unfunded("the seller says that the wallet's funds do not suffice", upstream_code=code)
-            raise settlement_failed("the seller did not settle the payment", upstream_code=code, x402_error=reason)
+                why = "the seller says that the wallet's funds do not suffice"
+                raise self.ambiguous(why, code="PAYMENT_WALLET_UNFUNDED", **said)
+            raise self.ambiguous("the seller says that it did not settle it", **said)
         self._lost(signed.attempt)
         raise self.ambiguous(f"the seller answered HTTP {response.status_code} to it")
 
@@ -144,10 +140,9 @@ class BuyerPayment(Payment):
             signed.attempt.note("completed", "completed", transaction=receipt.transaction)
             self.receipt = receipt
             return
-        if receipt is not None and not receipt.success:
-            signed.attempt.note("failed", "not_started", last_error_code="PAYMENT_SETTLEMENT_FAILED")
-            raise settlement_failed("the seller's receipt says that the payment was not settled")
         self._lost(signed.attempt)
+        if receipt is not None and not receipt.success:
+            raise self.ambiguous("the seller's receipt says that it was not settled")
         raise self.ambiguous("the seller answered without a valid settlement receipt")
 
     def _seller_error(self, signed: Signed, response: httpx.Response, fields: dict[str, Any]) -> PaymentError:
@@ -166,11 +161,9 @@ class BuyerPayment(Payment):
                 intent_state="pending",
                 retry_after_seconds=headers.get("retry_after_seconds"),
             )
-        elif headers.get("funds_moved", fields.get("funds_moved")) is False:
-            signed.attempt.note("failed", "not_started", last_error_code=str(fields["code"]))
         else:
-            self._lost(signed.attempt)
-        return _passed_through(fields, headers)
+            self._lost(signed.attempt, str(fields["code"]))
+        return _passed_through(fields, headers, signed.attempt.id)
 
     def signing_failed(self, reason: str, *, hint: str | None = None) -> PaymentError:
         return settlement_failed(reason, upstream_code="X402_PAYMENT_SIGNING_FAILED", retryable=True, hint=hint)
@@ -188,12 +181,12 @@ class BuyerPayment(Payment):
             f"the wallet's balance on {network} could not be read", upstream_code=cause.code, retryable=True
         )
 
-    def ambiguous(self, reason: str) -> PaymentError:
+    def ambiguous(self, reason: str, *, code: str = "PAYMENT_SETTLEMENT_FAILED", **more: Any) -> PaymentError:
         details = self._details()
         attempt_id = details["payment_attempt_id"]
         return PaymentError(
             f"The payment was sent, but its outcome is unknown: {reason}.",
-            code="PAYMENT_SETTLEMENT_FAILED",
+            code=code,
             safe_to_retry=False,
             mutation_state="ambiguous",
             details={
@@ -204,27 +197,11 @@ class BuyerPayment(Payment):
                 "provider_started": details["provider_started"],
                 "upstream_code": "X402_PAYMENT_OUTCOME_AMBIGUOUS",
                 "response_status": details["response_status"],
+                **{key: value for key, value in more.items() if value is not None},
             },
-            hint=(
-                "Repeating the identical command does not pay twice: the same signed payment is presented while it is "
-                "valid, and afterwards the chain is asked. See it: run402 allowance ledger"
-            ),
+            hint=errors.SAME_AGAIN,
             next_actions=errors.unknown_actions(attempt_id),
         )
-
-
-def _same_url(text: str, url: httpx.URL) -> bool:
-    """Equal after normalization: case of scheme and host, default port, punycode. A look-alike host is another host."""
-    try:
-        return normalized(text) == normalized(str(url))
-    except (httpx.InvalidURL, ValueError, TypeError):
-        return False
-
-
-def normalized(text: str) -> str:
-    """A URL as it is compared: without fragment, with a path."""
-    url = httpx.URL(text)
-    return str(url.copy_with(fragment=None, raw_path=url.raw_path))
 
 
 def trusted_seller(url: httpx.URL) -> bool:
@@ -264,23 +241,28 @@ def _x402_error(fields: Mapping[str, Any], response: httpx.Response) -> str | No
     return x402.challenge_error(response.headers.get("payment-required", ""))
 
 
-def _passed_through(fields: dict[str, Any], headers: dict[str, Any]) -> PaymentError:
-    """The seller's own error, with the headers filled in where the body is silent."""
+# What a seller does not get to say in its error: whether our money moved, and what to do.
+_OURS = ("safe_to_retry", "mutation_state", "next_actions", "hint", "fix", "docs", "funds_moved", "status", "source")
+
+
+def _passed_through(fields: dict[str, Any], headers: dict[str, Any], attempt_id: str) -> PaymentError:
+    """The seller's own error, with the headers filled in where the body is silent, and what is known of the money."""
     merged = {**{k: v for k, v in headers.items() if k != "retry_after_seconds"}, **fields}
-    known = ("code", "message", "error", "category", "retryable", "safe_to_retry", "mutation_state", "next_actions")
-    details = fields.get("details")
-    actions = fields.get("next_actions")
+    known = ("code", "message", "error", "category", "retryable", "details", *_OURS)
+    said = fields.get("details")
+    details = {key: value for key, value in said.items() if key not in _OURS} if isinstance(said, dict) else {}
     return PaymentError(
         str(fields.get("message") or fields.get("error") or "The seller refused the payment."),
         code=str(fields["code"]),
         category=str(fields.get("category") or "payment"),
         error=str(fields["error"]) if isinstance(fields.get("error"), str) else None,
         retryable=fields.get("retryable") is True,
-        safe_to_retry=fields.get("safe_to_retry") is True,
-        mutation_state=str(fields.get("mutation_state") or "ambiguous"),
-        details=details if isinstance(details, dict) else {},
-        next_actions=[action for action in actions if isinstance(action, dict)] if isinstance(actions, list) else [],
-        fields={key: value for key, value in merged.items() if key not in (*known, "details", "status")},
+        safe_to_retry=False,
+        mutation_state="ambiguous",
+        details={**details, "payment_attempt_id": attempt_id, "funds_moved": "unknown"},
+        hint=errors.SAME_AGAIN,
+        next_actions=errors.unknown_actions(attempt_id),
+        fields={**{key: value for key, value in merged.items() if key not in known}, "funds_moved": "unknown"},
     )
 
 

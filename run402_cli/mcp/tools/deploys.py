@@ -119,7 +119,6 @@ def _agreed_elsewhere() -> Iterator[None]:
 
 
 def _resume(call: Call) -> Reply:
-    call.client.pays = False  # what is resumed was agreed to before
     project_id = call.client.profile.active.get() or ""
     result = deploy.resume(call.client, project_id, call["operation_id"], call.note)
     return Reply(result, more=call.events)

@@ -77,8 +77,10 @@ class Allowance(Namespace[None]):
     def limits_get(self) -> dict[str, Any]:
         """The limits in force, and what was spent in the last 24 hours.
 
-        {per_payment_usd_micros, per_payment_source, per_day_usd_micros, spent_last_day_usd_micros, path}. Sends
-        nothing.
+        {per_payment_usd_micros, per_payment_source, per_day_usd_micros, per_day_source, spent_last_day_usd_micros,
+        path}.
+
+        Sends nothing.
         """
         return self._call_profile(_allowance.limits)
 
@@ -89,16 +91,16 @@ class Allowance(Namespace[None]):
     ) -> dict[str, Any]:
         """Limit what this wallet pays by itself.
 
-        Change one or both limits (USD micros; None takes a limit away); the other stays. Returns `limits`.
+        Change one or both limits (USD micros; None: the built-in one holds); the other stays. Returns `limits`.
         """
         return self._call_profile(_allowance.set_limits, per_payment=per_payment, per_day=per_day)
 
     set_limits = limits_set  # the older name
 
     def limits_clear(self) -> dict[str, Any]:
-        """Remove the limits of this wallet; the built-in limit per payment holds again.
+        """Remove the limits of this wallet; the built-in ones hold again.
 
-        Remove the user's limits; the built-in one per payment holds again. {cleared, ...limits}.
+        Remove the user's limits; the built-in ones hold again. {cleared, ...limits}.
         """
         return self._call_profile(_allowance.drop_limits)
 
