@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 STATE = "gateway.json"
+MARKER = "run402-core.json"
+RUN_LOCK = "gateway.lock"
+# Carries the control token of the data directory, which opens the control plane.
+CONTROL_HEADER = "Run402-Control-Token"
 # Below the gateway's own address: the pages for a person.
 CONSOLE = "/_run402/"
 

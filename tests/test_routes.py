@@ -12,6 +12,7 @@ import pytest
 from starlette.routing import Route as StarletteRoute
 
 from run402_cli.core.app import ROUTES
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.web.routing import Policy, Route
 
 CORE = Path(__file__).resolve().parent.parent / "run402_cli" / "core"
@@ -39,6 +40,23 @@ def test_the_name_of_a_policy_means_one_thing() -> None:
     meanings = {(route.who.name, route.who.says) for route in ROUTES if isinstance(route, Route)}
     names = [name for name, _ in meanings]
     assert sorted(names) == sorted(set(names))
+
+
+def test_every_policy_says_what_opens_it_and_where_that_is_checked() -> None:
+    policies = {route.who.name: route.who for route in ROUTES if isinstance(route, Route)}.values()
+    assert [who.name for who in policies if not who.opened_by] == []
+    asked = [who for who in policies if Kind.NOTHING not in who.opened_by and Kind.CONTROL_TOKEN not in who.opened_by]
+    assert [
+        who.name for who in asked if not (who.check or who.alone or who.within or Kind.PERSON in who.opened_by)
+    ] == []
+
+
+def test_a_route_that_names_a_project_asks_for_a_credential_of_that_project() -> None:
+    named = [route for route in ROUTES if isinstance(route, Route) and "{project_id}" in route.path]
+    public = {Kind.NOTHING, Kind.SIGNED_URL, Kind.PERSON}
+    loose = [route.path for route in named if not route.who.opened_by & public and route.who.of_the_caller]
+    unchecked = [route.path for route in named if not route.who.opened_by & public and not route.who.check]
+    assert (len(named) > 60, loose, unchecked) == (True, [], [])
 
 
 @pytest.mark.parametrize("path", files_of_rows(), ids=lambda path: str(path.relative_to(CORE)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options, output, secrecy
-from run402_cli.client import bounded, credentials, deadline, response_hints
+from run402_cli.client import bounded, credentials, deadline, own_gateway, response_hints
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import LazyTransport, reason, refused_directly
 from run402_cli.client.urls import origin
@@ -68,7 +68,7 @@ class Client:
                 self._transport or LazyTransport(),
                 timeout=_TIMEOUT if limit is None else httpx.Timeout(limit),
                 follow_redirects=True,
-                event_hooks=_hooks(),
+                event_hooks=_hooks(self._own_gateway),
             )
         return self._http
 
@@ -289,7 +289,10 @@ class Client:
                 remedy=self._local_remedy() if refused_directly(exc) else (),
             ) from exc
 
-    def _local_remedy(self) -> list[dict[str, Any]]:
+    def _own_gateway(self, request: httpx.Request) -> None:
+        own_gateway.introduce(request, self.profile, uses_target=self.uses_target, remedy=self._local_remedy)
+
+    def _local_remedy(self, why: str = "") -> list[dict[str, Any]]:
         """How to reach the gateway when it is this machine's own: where it runs by now, else how to start it."""
         parts = urlsplit(self.api_base)
         if not self.is_core or not is_loopback(parts.hostname or ""):
@@ -302,8 +305,8 @@ class Client:
         command = (
             advice.command("core", "start") if port == _CORE_PORT else advice.command("core", "start", "--port", port)
         )
-        why = f"Nothing listens on {parts.netloc}: the local gateway is not running."
-        return [advice.entry("run_command", command, why=why)]
+        nothing = f"Nothing listens on {parts.netloc}: the local gateway is not running."
+        return [advice.entry("run_command", command, why=why or nothing)]
 
 
 def _moved(url: str, named: str, source: str) -> dict[str, Any]:
@@ -381,13 +384,13 @@ def parse_body(response: httpx.Response) -> Json:
         return None
 
 
-def _hooks() -> dict[str, list[Any]]:
+def _hooks(own_gateway: Callable[[httpx.Request], None]) -> dict[str, list[Any]]:
     if not (global_options.current.dry_run or global_options.current.verbose):
-        return {"request": [credentials.keep_at_home, _sending]}
+        return {"request": [credentials.keep_at_home, own_gateway, _sending]}
     from run402_cli.client import _trace
 
     hooks = _trace.hooks()
-    return {**hooks, "request": [credentials.keep_at_home, *hooks.get("request", []), _sending]}
+    return {**hooks, "request": [credentials.keep_at_home, *hooks.get("request", []), own_gateway, _sending]}
 
 
 def _sending(request: httpx.Request) -> None:

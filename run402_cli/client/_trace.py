@@ -18,7 +18,16 @@ from run402_cli.secrecy import REDACTED, redacted, sounds_secret
 _READING_POSTS = re.compile(r"/(validate|resolve|diagnose|quote|token-exchange)$")
 _READS = ("GET", "HEAD", "OPTIONS")
 _SECRET_HEADERS = frozenset(
-    ("authorization", "apikey", "cookie", "sign-in-with-x", "payment-signature", "x-payment", "x-run402-write-auth")
+    (
+        "authorization",
+        "apikey",
+        "cookie",
+        "sign-in-with-x",
+        "payment-signature",
+        "x-payment",
+        "x-run402-write-auth",
+        "run402-control-token",
+    )
 )
 _SECRET_ROUTES = re.compile(r"/secrets(/|$)")
 _HIDDEN_HEADERS = frozenset(("host", "accept", "accept-encoding", "connection", "user-agent", "content-length"))

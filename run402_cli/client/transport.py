@@ -35,7 +35,7 @@ class LazyTransport(httpx.BaseTransport):
         proxy = self._proxies.for_address(request.url.scheme, request.url.host, request.url.port)
         request.extensions[_PROXY] = proxy
         transport = self._transport(request.url.scheme, proxy)
-        if not request.url.host.endswith(".localhost"):
+        if request.url.host != "localhost" and not request.url.host.endswith(".localhost"):
             return transport.handle_request(request)
         try:
             return transport.handle_request(_at(request, "127.0.0.1"))
@@ -60,7 +60,7 @@ class LazyTransport(httpx.BaseTransport):
 
 
 def _at(request: httpx.Request, address: str) -> httpx.Request:
-    """A request for `*.localhost` to an address of this machine (RFC 6761), which not every resolver knows by that name."""
+    """A request for `localhost` or below it to one address of this machine (RFC 6761), whatever its resolver says."""
     names = {**request.extensions, "sni_hostname": request.url.host}
     url = request.url.copy_with(host=address)
     return httpx.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=names)

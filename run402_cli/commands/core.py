@@ -51,6 +51,10 @@ def start(
         bool,
         typer.Option("--require-payment", help="Charge for new projects by x402; verified here, on no chain."),
     ] = False,
+    open_: Annotated[
+        bool,
+        typer.Option("--open", help="Ask no local program for a credential: for clients that know no control token."),
+    ] = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the foreground until Ctrl-C or SIGTERM.")
     ] = False,
@@ -63,6 +67,7 @@ def start(
     global_options.about_to_write(data_dir or "the gateway's data directory")
 
     def ready(state: dict[str, Any]) -> None:
+        _warn_if_open(state)
         output.emit({**state, "use": _point_at(state)} if use else {**state, **_not_used(state, data_dir)})
 
     if use:
@@ -75,6 +80,7 @@ def start(
             data_dir=_path(data_dir),
             database_url=database_url,
             require_payment=require_payment,
+            open=open_,
         )
         if foreground:
             launcher.run_foreground(options, ready)
@@ -104,7 +110,9 @@ def status(data_dir: DataDirOpt = None) -> None:
     with _core_errors():
         from run402_cli.core.daemon import launcher
 
-        output.emit(launcher.status(_path(data_dir)))
+        state = launcher.status(_path(data_dir))
+        _warn_if_open(state)
+        output.emit(state)
 
 
 @app.command(
@@ -234,6 +242,15 @@ def _secret(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _warn_if_open(state: dict[str, Any]) -> None:
+    if state.get("open"):
+        message = (
+            f"The gateway on {state['url']} is open: every user and program of this machine may do everything on it. "
+            f"To close it: {advice.command('core', 'stop')}, then {advice.command('core', 'start')}"
+        )
+        output.event({"type": "warning", "code": "GATEWAY_OPEN", "message": message})
+
+
 def _path(data_dir: str | None) -> Path | None:
     return None if data_dir is None else Path(data_dir)
 
@@ -252,7 +269,9 @@ def _point_at(state: dict[str, Any]) -> dict[str, Any]:
 
     with TerminalClient() as client:
         # In the foreground this runs inside the gateway's own loop, where a request to it would wait for itself.
-        pointed = target.point_at(client, state["url"], known_healthy=state["healthy"])
+        pointed = target.point_at(
+            client, state["url"], known_healthy=state["healthy"], data_dir=Path(state["data_dir"])
+        )
     return {**pointed, "payment_required": bool(state.get("require_payment"))}
 
 

@@ -57,6 +57,7 @@ class ServeOptions:
     database_url: str | None = None
     log_to_stderr: bool = False
     require_payment: bool = False
+    open: bool = False
 
 
 def run(options: ServeOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
@@ -117,9 +118,11 @@ class _Process:
             data_dir=self.data_dir,
             jwt_secret=secrets.jwt_secret,
             signed_read_secret=secrets.signed_read_secret,
+            control_token=secrets.control_token,
             port=listener.getsockname()[1],
             database_url=self.options.database_url,
             require_payment=self.options.require_payment,
+            open=self.options.open,
         )
         async with self._database(secrets) as (url, postgres):
             gateway = compose(settings, url)
@@ -165,7 +168,8 @@ class _Process:
         state_path = self.data_dir / datadir.STATE
         with datadir.reporting_os_errors(self.data_dir):
             self.lock.tell(state)
-            datadir.write_private(state_path, state)
+            # Programs of this user find here what opens the control plane; the note of the lock does without.
+            datadir.write_private(state_path, {**state, "control_token": gateway.settings.control_token})
         try:
             log.info("gateway %s ready on %s", __version__, gateway.settings.public_url)
             self.on_ready(state)
@@ -275,6 +279,7 @@ def describe(gateway: Gateway) -> dict[str, Any]:
         "data_dir": str(settings.data_dir),
         "database": "external" if settings.database_url else "embedded",
         "require_payment": settings.require_payment,
+        "open": settings.open,
         "database_upgraded": gateway.database_upgraded,
     }
 
@@ -302,10 +307,17 @@ def main() -> int:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--require-payment", action="store_true")
+    parser.add_argument("--open", action="store_true")
     arguments = parser.parse_args()
     url = os.environ.pop("RUN402_CORE_DATABASE_URL", None) or None
     try:
-        options = ServeOptions(arguments.data_dir, arguments.port, url, require_payment=arguments.require_payment)
+        options = ServeOptions(
+            arguments.data_dir,
+            arguments.port,
+            url,
+            require_payment=arguments.require_payment,
+            open=arguments.open,
+        )
         run(options, lambda state: _report({"ready": state}))
     except CoreProcessError as exc:
         log.error("%s: %s", exc.code, exc.message)

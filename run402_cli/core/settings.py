@@ -22,6 +22,8 @@ class Settings:
     database_url: str | None = None  # None: the embedded PostgreSQL below data_dir
     max_object_bytes: int = 5 * 1024**3
     require_payment: bool = False
+    control_token: str = ""  # empty: nobody holds it
+    open: bool = False  # the control plane asks nobody for a credential
 
     @property
     def public_url(self) -> str:

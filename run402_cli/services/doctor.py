@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import Client
+from run402_cli.client import Client, own_gateway
 from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error
 from run402_cli.proxies import Proxies
 from run402_cli.release import source_scan
@@ -59,9 +59,17 @@ def report(
         steps.append(("source_scan", lambda: _source_scan(scan_dir)))
     checks = [_guarded(name, step) for name, step in steps]
     proxies = Proxies()
-    checks[1:1] = [*([_state_files(damaged)] if damaged else []), *_unusable(proxies)]
+    checks[1:1] = [*([_state_files(damaged)] if damaged else []), *_unusable(proxies), *_open_gateway(profile)]
     said = {"proxies": _shown(proxies)} if proxies.found else {}
     return {"ok": all(check["status"] in HARMLESS for check in checks), "checks": checks, **said}
+
+
+def _open_gateway(profile: Profile) -> list[Check]:
+    if (url := own_gateway.open_one(profile)) is None:
+        return []
+    message = f"The local gateway on {url} is open: every user and program of this machine may do everything on it."
+    hint = f"To close it: {advice.command('core', 'stop')}, then {advice.command('core', 'start')}"
+    return [_check("local_gateway", "warning", message=message, hint=hint)]
 
 
 def _check(name: str, status: str, **fields: Json) -> Check:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import CLIENT_HEADER, Client, parse_body
+from run402_cli.client import CLIENT_HEADER, Client, own_gateway, parse_body
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
 from run402_cli.client.urls import same_origin
@@ -22,19 +22,24 @@ _CREATE = advice.entry(
 )
 
 
-def point_at(client: Client, api_base: str, *, known_healthy: bool = False) -> dict[str, Any]:
+def point_at(
+    client: Client, api_base: str, *, known_healthy: bool = False, data_dir: Path | None = None
+) -> dict[str, Any]:
     """GET {api_base}/health without credentials, then save the gateway in target.json of the active wallet.
 
     Returns {config_dir, api_base, api_base_source, target: {kind, health_status | health_error}, payment_required,
     next_actions, next_step}. A gateway that does not answer is saved too. `known_healthy`: the caller has just started this
-    local gateway, so nobody is asked. Raises EnvironmentFault (BAD_ENV) unless it is an http(s) URL.
+    local gateway, so nobody is asked. `data_dir` is the one of that gateway. Raises EnvironmentFault
+    (BAD_ENV) unless it is an http(s) URL.
     """
     base = checked_base(api_base, "--api-base")
     profile = client.profile
     load_target(profile.dir)  # a file that cannot be replaced is said before anybody is asked
     is_core, health = (True, {"health_status": "ok"}) if known_healthy else _probe(client, base)
     kind = "core" if is_core or not same_origin(base, CLOUD_API_BASE) else "cloud"
-    save_target(profile.dir, api_base=base, kind=kind, health=health)
+    save_target(
+        profile.dir, api_base=base, kind=kind, health=health, data_dir=data_dir or own_gateway.directory_at(base)
+    )
     profile.__dict__.pop("target", None)  # read it again: the profile keeps what it has seen
     return {
         "config_dir": str(profile.dir),

@@ -124,7 +124,7 @@ META = StateFile(
 TARGET = StateFile(
     "target.json",
     "the gateway that requests go to",
-    types=dict.fromkeys(("api_base", "target_kind", "updated_at", "health_status", "health_error"), _TEXT),
+    types=dict.fromkeys(("api_base", "target_kind", "updated_at", "health_status", "health_error", "data_dir"), _TEXT),
     check=_target,
     cure=f"Then choose the gateway again: {command('core', 'start', '--use')}, "
     f"or {command('init', '--api-base', Blank('url'))}. "
@@ -272,7 +272,7 @@ GATEWAY = StateFile(
     "gateway.json",
     "the local gateway that runs; in its data directory",
     place="gateway",
-    types={"pid": (int,), "port": (int,), "url": _TEXT},
+    types={"pid": (int,), "port": (int,), "url": _TEXT, "control_token": _TEXT},
     required=("pid", "url"),
     cure=f"What runs says {command('core', 'status')}",
 )

@@ -16,12 +16,16 @@ CLOUD_API_BASE = "https://api.run402.com"
 
 
 class Target(NamedTuple):
-    """`source` is argument, env, profile or default; `kind` is what target.json says (cloud, core or unknown)."""
+    """`source` is argument, env, profile or default; `kind` is what target.json says (cloud, core or unknown).
+
+    `data_dir`: of the local gateway of this user that the address was saved for.
+    """
 
     api_base: str
     source: str
     kind: str
     is_core: bool
+    data_dir: str | None = None
 
     @property
     def is_saved_core(self) -> bool:
@@ -54,7 +58,7 @@ def _saved(folder: Path) -> Target:
     kind = stored.get("target_kind") or "unknown"
     if stored.get("api_base"):
         base = checked_base(stored["api_base"], str(folder / "target.json"))
-        return Target(base, "profile", kind, kind == "core")
+        return Target(base, "profile", kind, kind == "core", stored.get("data_dir"))
     return Target(CLOUD_API_BASE, "default", kind, False)
 
 
@@ -81,7 +85,8 @@ def _named(base: str, source: str, stored: dict[str, Any]) -> Target:
     kind = stored.get("target_kind") or "unknown"
     stored_core = kind == "core" and stored.get("api_base") == base
     plain_http = base.startswith("http:") and base != CLOUD_API_BASE
-    return Target(base, source, kind, stored_core or plain_http)
+    data_dir = stored.get("data_dir") if stored.get("api_base") == base else None
+    return Target(base, source, kind, stored_core or plain_http, data_dir)
 
 
 def checked_base(base: str, origin: str) -> str:
@@ -114,8 +119,15 @@ def _if_readable(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def save_target(folder: Path, *, api_base: str, kind: str, health: dict[str, str]) -> None:
-    """Write target.json; `health` holds health_status or health_error. A damaged file is not replaced: DamagedState."""
+def save_target(
+    folder: Path, *, api_base: str, kind: str, health: dict[str, str], data_dir: Path | None = None
+) -> None:
+    """Write target.json; `health` holds health_status or health_error, `data_dir` is of the local gateway that it is.
+
+    A damaged file is not replaced: DamagedState.
+    """
     path = folder / "target.json"
     fields = {"api_base": api_base.rstrip("/"), "target_kind": kind, "updated_at": now_iso(), **health}
+    if data_dir is not None:
+        fields["data_dir"] = str(data_dir)
     write_json(path, rewritten(path, TARGET, fields), temp=".target")

@@ -52,7 +52,7 @@ class Sequential:
     def __init__(self, base: str, project: dict[str, Any]) -> None:
         self.http = httpx.Client(base_url=base, trust_env=False, timeout=60)
         self.project = project
-        self.anon = {"apikey": project["anon_key"]}
+        self.anon = {"apikey": project["service_key"]}
 
     def put(self, files: dict[str, bytes]) -> None:
         """One release with these files; each request waits for the one before."""

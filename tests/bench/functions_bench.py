@@ -110,7 +110,7 @@ def report() -> dict[str, Any]:
     try:
         assert node.stdout is not None
         port = int(node.stdout.readline())
-        running = process.start(process.StartOptions(port=0, data_dir=data_dir))
+        running = process.start(process.StartOptions(port=0, data_dir=data_dir, open=True))
         with (
             httpx.Client(base_url=running["url"], timeout=60, trust_env=False) as client,
             httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as bare,

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from database_kit import Databases
 from functions_kit import Functions
-from gateway_kit import Gateways, Live
+from gateway_kit import CONTROL, Gateways, Live
 
 from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.daemon import launcher, postgres
@@ -102,6 +102,14 @@ def gateway(live: Live) -> Gateway:
 
 @pytest.fixture
 def client(live: Live) -> Iterator[httpx.Client]:
+    """A client that holds the control token."""
+    with httpx.Client(base_url=live.base_url, timeout=30, trust_env=False, headers=CONTROL) as session:
+        yield session
+
+
+@pytest.fixture
+def stranger(live: Live) -> Iterator[httpx.Client]:
+    """Anybody on this machine: a client without any credential."""
     with httpx.Client(base_url=live.base_url, timeout=30, trust_env=False) as session:
         yield session
 

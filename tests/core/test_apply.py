@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from deploy_kit import commit, deploy, migration, plan, ref, sha256, site, stage, upload
+from gateway_kit import CONTROL
 
 INDEX = b"<!doctype html><h1>Guestbook</h1>"
 CSS = b"body{color:red}"
@@ -439,7 +440,7 @@ class TestConcurrency:
         plans = [plan(client, cloud(project, site={"replace": {"a.txt": ref(data)}})).json() for data in bodies]
 
         def run(planned: dict[str, Any]) -> int:
-            with httpx.Client(base_url=live.base_url, timeout=60, trust_env=False) as session:
+            with httpx.Client(base_url=live.base_url, headers=CONTROL, timeout=60, trust_env=False) as session:
                 return commit(session, planned).status_code
 
         with ThreadPoolExecutor(8) as pool:
@@ -455,7 +456,7 @@ class TestConcurrency:
         planned = plan(client, cloud(project, database={"migrations": [migration("1", text)]})).json()
 
         def run(_: int) -> str:
-            with httpx.Client(base_url=live.base_url, timeout=60, trust_env=False) as session:
+            with httpx.Client(base_url=live.base_url, headers=CONTROL, timeout=60, trust_env=False) as session:
                 return str(commit(session, planned).json()["status"])
 
         with ThreadPoolExecutor(4) as pool:

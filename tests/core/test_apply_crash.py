@@ -26,7 +26,9 @@ from run402_cli.core.compose import compose, start
 from run402_cli.core.settings import Settings
 
 async def main(url, port, data):
-    settings = Settings(data_dir=Path(data), jwt_secret="j" * 40, signed_read_secret="s" * 40, port=port, database_url=url)
+    settings = Settings(
+        data_dir=Path(data), jwt_secret="j" * 40, signed_read_secret="s" * 40, port=port, database_url=url, open=True
+    )
     gateway = compose(settings, url)
     await start(gateway)
     config = uvicorn.Config(create_app(gateway), port=port, log_level="warning", lifespan="off", access_log=False)

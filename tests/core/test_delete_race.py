@@ -9,7 +9,7 @@ import httpx
 import pytest
 from copies_kit import schemas
 from deploy_kit import commit, migration, plan
-from gateway_kit import Live
+from gateway_kit import CONTROL, Live
 
 TABLES = [f"t{n}" for n in range(8)]
 EXPOSE = {
@@ -44,11 +44,11 @@ def test_what_runs_during_a_delete_is_done_or_refused(
     planned = plan(client, {"project_id": project["project_id"], "database": more}).json()
 
     def act() -> httpx.Response:
-        with httpx.Client(base_url=live.base_url, timeout=60, trust_env=False) as own:
+        with httpx.Client(base_url=live.base_url, headers=CONTROL, timeout=60, trust_env=False) as own:
             return commit(own, planned) if other == "commit" else OTHERS[other](own, project, service)
 
     def delete() -> httpx.Response:
-        with httpx.Client(base_url=live.base_url, timeout=60, trust_env=False) as own:
+        with httpx.Client(base_url=live.base_url, headers=CONTROL, timeout=60, trust_env=False) as own:
             return own.delete(f"/projects/v1/{project['project_id']}", headers=service)
 
     with ThreadPoolExecutor(4) as pool:

@@ -20,6 +20,7 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from gateway_kit import control
 
 from run402_cli.core.daemon import datadir, postgres
 from run402_cli.core.daemon import launcher as process
@@ -55,14 +56,16 @@ def health(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_project(state: dict[str, Any], name: str = "p") -> dict[str, Any]:
-    response = httpx.post(f"{state['url']}/projects/v1", json={"name": name}, trust_env=False, timeout=30)
+    response = httpx.post(
+        f"{state['url']}/projects/v1", headers=control(state), json={"name": name}, trust_env=False, timeout=30
+    )
     assert response.status_code == 201, response.text
     body: dict[str, Any] = response.json()
     return body
 
 
 def names(state: dict[str, Any]) -> list[str]:
-    body = httpx.get(f"{state['url']}/projects/v1", trust_env=False, timeout=30).json()
+    body = httpx.get(f"{state['url']}/projects/v1", headers=control(state), trust_env=False, timeout=30).json()
     return [row["name"] for row in body["projects"]]
 
 
@@ -223,10 +226,15 @@ def test_a_killed_postmaster_is_replaced_while_the_gateway_runs(start: Start, da
     before = postmaster(data_dir)
     assert before is not None
     kill(before.pid)
-    response = httpx.get(f"{state['url']}/projects/v1", trust_env=False, timeout=60)
+    response = httpx.get(f"{state['url']}/projects/v1", headers=control(state), trust_env=False, timeout=60)
     if response.status_code != 200:
         assert (response.status_code, response.json()["error"]) == (503, "database_unavailable")
-    until(lambda: httpx.get(f"{state['url']}/projects/v1", trust_env=False, timeout=60).status_code == 200)
+    until(
+        lambda: (
+            httpx.get(f"{state['url']}/projects/v1", headers=control(state), trust_env=False, timeout=60).status_code
+            == 200
+        )
+    )
     assert names(state) == ["kept"]
     after = postmaster(data_dir)
     assert after is not None
@@ -270,7 +278,12 @@ def test_a_killed_backend_is_survived(start: Start, data_dir: Path) -> None:
         child for child in psutil.Process(running.pid).children() if "postgres run402" in " ".join(child.cmdline())
     )
     backend.kill()
-    until(lambda: httpx.get(f"{state['url']}/projects/v1", trust_env=False, timeout=60).status_code == 200)
+    until(
+        lambda: (
+            httpx.get(f"{state['url']}/projects/v1", headers=control(state), trust_env=False, timeout=60).status_code
+            == 200
+        )
+    )
     assert names(state) == ["kept"]
 
 
@@ -453,7 +466,13 @@ def test_a_disk_that_fills_up_loses_no_committed_row(small_disk: Path) -> None:
     assert response.status_code in (400, 503, 507), response.text
     assert response.json()["message"]
     ballast.unlink()
-    until(lambda: httpx.get(f"{state['url']}/projects/v1", trust_env=False, timeout=60).status_code == 200, 60)
+    until(
+        lambda: (
+            httpx.get(f"{state['url']}/projects/v1", headers=control(state), trust_env=False, timeout=60).status_code
+            == 200
+        ),
+        60,
+    )
     assert names(state) == ["kept"]
     process.stop(data_dir)
     assert names(process.start(StartOptions(data_dir=data_dir, port=0))) == ["kept"]

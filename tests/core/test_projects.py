@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psycopg
 import pytest
+from gateway_kit import CONTROL
 
 if TYPE_CHECKING:
     from gateway_kit import Live
@@ -103,7 +104,7 @@ def test_a_name_means_the_project_that_is_called_so_now(client: httpx.Client) ->
 
 def test_one_name_at_the_same_time_makes_one_project(live: Live, client: httpx.Client) -> None:
     def create(_number: int) -> str:
-        with httpx.Client(base_url=live.base_url, trust_env=False, timeout=30) as session:
+        with httpx.Client(base_url=live.base_url, headers=CONTROL, trust_env=False, timeout=30) as session:
             return str(named(session, "at-once")["project_id"])
 
     with ThreadPoolExecutor(8) as pool:
@@ -115,7 +116,7 @@ def test_concurrent_requests_with_one_key_make_one_project(live: Live, client: h
     answers: list[httpx.Response] = []
 
     def create() -> None:
-        with httpx.Client(base_url=live.base_url, trust_env=False, timeout=30) as session:
+        with httpx.Client(base_url=live.base_url, headers=CONTROL, trust_env=False, timeout=30) as session:
             answers.append(session.post("/projects/v1", json={"name": "a"}, headers={"Idempotency-Key": "k"}))
 
     threads = [threading.Thread(target=create) for _ in range(8)]

@@ -17,6 +17,7 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from gateway_kit import control
 
 from run402_cli import file_lock
 from run402_cli.core import bootstrap
@@ -48,11 +49,13 @@ def start(data_dir: Path, started_before: Callable[[Path], None]) -> Start:
 
 
 def get(state: dict[str, Any], path: str) -> httpx.Response:
-    return httpx.get(state["url"] + path, trust_env=False, timeout=30)
+    return httpx.get(state["url"] + path, headers=control(state), trust_env=False, timeout=30)
 
 
 def create_project(state: dict[str, Any], name: str) -> None:
-    made = httpx.post(f"{state['url']}/projects/v1", json={"name": name}, trust_env=False, timeout=30)
+    made = httpx.post(
+        f"{state['url']}/projects/v1", json={"name": name}, headers=control(state), trust_env=False, timeout=30
+    )
     assert made.status_code == 201, made.text
 
 

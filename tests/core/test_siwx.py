@@ -139,7 +139,7 @@ def test_the_service_key_opens_a_project_whatever_the_wallet(alice: Person, bob:
     assert bob("GET", path).status_code == 401
 
 
-def test_without_a_wallet_this_machine_stays_open(client: httpx.Client, alice: Person) -> None:
+def test_without_a_wallet_the_token_opens_every_project(client: httpx.Client, alice: Person) -> None:
     made = alice("POST", "/projects/v1", json={}).json()["project_id"]
     assert client.get(f"/projects/v1/{made}").status_code == 200
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from e2e_kit import Cli, make
+from gateway_kit import control
 
 pytestmark = pytest.mark.e2e
 GUESTBOOK = Path(__file__).resolve().parents[2] / "docs" / "examples" / "guestbook"
@@ -93,7 +94,9 @@ def test_a_guestbook_moves_to_another_gateway(
     (other.cwd / "required.env").write_text(f"GREETING={SECRET}\n")
     done = other.ok(*command, "--require-runnable", "--env-file", "required.env")
     assert done["ok"] is True
-    moved = http.get(f"{there}/projects/v1/{done['import']['project_id']}").json()
+    moved = http.get(
+        f"{there}/projects/v1/{done['import']['project_id']}", headers=control(other.ok("core", "status"))
+    ).json()
     assert seen(http, there, moved) == before
     taken = other(*command, "--env-file", "required.env")
     assert json.loads(taken.out)["import"]["diagnostics"][0]["code"] == "PROJECT_ALREADY_EXISTS"

@@ -21,6 +21,7 @@ import httpx
 import pytest
 from e2e_kit import Cli, Done, make
 from faulty_proxy import Answer, Behaviour, Exchange, FaultyProxy, json_answer
+from gateway_kit import control
 
 from run402_cli.core.content.signing import signature
 from run402_cli.core.daemon import datadir
@@ -122,9 +123,9 @@ class Deployer:
 @pytest.fixture
 def deployer(tmp_path: Path, gateway: dict[str, Any]) -> Iterator[Deployer]:
     """Without a wallet, on a Core target; `as_cloud` makes it the other kind."""
-    proxy = FaultyProxy(gateway["url"].removeprefix("http://"))
+    proxy = FaultyProxy(gateway["url"].removeprefix("http://"), control(gateway))
     cli = make(tmp_path, Path(gateway["data_dir"]))
-    project = httpx.post(f"{gateway['url']}/projects/v1", json={"tier": "prototype"}).json()
+    project = httpx.post(f"{gateway['url']}/projects/v1", json={"tier": "prototype"}, headers=control(gateway)).json()
     keys = {"anon_key": project["anon_key"], "service_key": project["service_key"]}
     files: dict[str, Any] = {
         "state.json": {"version": 1, "active_project_id": project["project_id"]},

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from e2e_kit import Cli, make
 from faulty_proxy import FaultyProxy
+from gateway_kit import control
 from secret_watch import WATCH, Watch
 
 pytestmark = pytest.mark.e2e
@@ -160,7 +161,7 @@ def test_an_answer_lost_after_the_payment_brings_the_same_project_when_repeated(
     buyer: Cli, charging: dict[str, Any]
 ) -> None:
     """The gateway has taken the payment and made the project; the connection breaks before the buyer hears of it."""
-    with contextlib.closing(FaultyProxy(charging["url"].removeprefix("http://"))) as proxy:
+    with contextlib.closing(FaultyProxy(charging["url"].removeprefix("http://"), control(charging))) as proxy:
         buyer.env["RUN402_API_BASE"] = proxy.base
         seen: list[dict[str, Any]] = []
 
@@ -217,7 +218,7 @@ def test_an_already_running_gateway_that_does_not_charge_is_not_taken_for_one_th
 
 
 def test_a_signature_changed_on_the_way_is_no_payment(buyer: Cli, charging: dict[str, Any], http: httpx.Client) -> None:
-    with contextlib.closing(FaultyProxy(charging["url"].removeprefix("http://"))) as proxy:
+    with contextlib.closing(FaultyProxy(charging["url"].removeprefix("http://"), control(charging))) as proxy:
         buyer.env["RUN402_API_BASE"] = proxy.base
 
         def tamper(exchange: Any) -> Any:
@@ -230,7 +231,9 @@ def test_a_signature_changed_on_the_way_is_no_payment(buyer: Cli, charging: dict
         envelope = buyer("projects", "provision", "--name", "tampered").envelope
     assert envelope["code"] == "X402_PAYMENT_OUTCOME_AMBIGUOUS"
     assert envelope["details"]["upstream_code"] == "PAYMENT_INVALID"
-    names = [row["name"] for row in http.get(f"{charging['url']}/projects/v1").json()["projects"]]
+    names = [
+        row["name"] for row in http.get(f"{charging['url']}/projects/v1", headers=control(charging)).json()["projects"]
+    ]
     assert "tampered" not in names
 
 

@@ -71,6 +71,8 @@ class FaultyProxy:
     """`on` makes requests misbehave until `clear`; `always` changes answers for as long as the proxy lives."""
 
     upstream: str
+    # What it adds to each request: the gateway's own clients hold a token, and do not know the gateway at this address.
+    adds: dict[str, str] = field(default_factory=dict)
     rules: list[Rule] = field(default_factory=list)
     standing: list[Rule] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
@@ -118,7 +120,7 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
 
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            exchange = Exchange(self.command, self.path, dict(self.headers.items()), body, proxy)
+            exchange = Exchange(self.command, self.path, {**dict(self.headers.items()), **proxy.adds}, body, proxy)
             answer = proxy.behaviour(self.command, self.path)(exchange)
             if answer is None:
                 self.close_connection = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 import sys
@@ -22,6 +23,15 @@ from run402_cli.core.gateway import Gateway
 from run402_cli.core.settings import Settings
 
 T = TypeVar("T")
+TOKEN = "test-control-token-" + "x" * 32
+# What the holder of the control token sends; a test that is about who may call leaves it out.
+CONTROL = {"Run402-Control-Token": TOKEN}
+
+
+def control(state: dict[str, Any]) -> dict[str, str]:
+    """The header for a gateway that `core start` has started."""
+    told = json.loads((Path(state["data_dir"]) / "gateway.json").read_text())
+    return {"Run402-Control-Token": told["control_token"]}
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,7 @@ class Gateways:
             data_dir=self.root / f"gateway-{self.count}",
             jwt_secret="test-jwt-secret-" + "x" * 32,
             signed_read_secret="test-read-secret-" + "x" * 32,
+            control_token=TOKEN,
             port=listener.getsockname()[1],
             database_url=self.databases.server.url(database),
         )

@@ -12,7 +12,8 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers import payment_rows, payments, siwx, tiers, wallet_rows
+from run402_cli.core.callers import payment_rows, payments, reach, siwx, tiers, wallet_rows
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -21,7 +22,7 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 from run402_cli.core.web.http import query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
-from run402_cli.core.web.routing import LOCAL, Route, admitted
+from run402_cli.core.web.routing import HOLDER_OR_WALLET, Policy, Route, admitted
 
 UNLIMITED = 2**53 - 1
 PAYMENT_STATUSES = ("settling", "settled", "settle_failed", "ambiguous")
@@ -53,7 +54,7 @@ async def tier_status(request: Request) -> Response:
     """GET /tiers/v1/status: the local tier, always active, with every project that the caller sees. Sizes in bytes."""
     wallet = siwx.caller.get()
     async with gateway_of(request).connection() as conn:
-        seen = await project_rows.visible(conn, wallet)
+        seen = await project_rows.visible(conn, wallet, unowned=reach.unowned())
         stored = await project_rows.table_bytes(conn)
         lease = await payment_rows.lease(conn, wallet) if wallet else None
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)
@@ -110,7 +111,7 @@ async def tenant_payments(request: Request) -> Response:
 
 async def set_wallet_label(request: Request) -> Response:
     """POST /wallets/v1/{address}/label `{label}`: remember the display name of a wallet."""
-    address = _address(request)
+    address = admitted(request, str)
     label = (await read_object(request)).get("label")
     clean = label.strip() if isinstance(label, str) else ""
     if not clean or len(clean) > _MAX_LABEL or not clean.isprintable():
@@ -123,7 +124,7 @@ async def set_wallet_label(request: Request) -> Response:
 
 async def wallet_label(request: Request) -> Response:
     """GET /wallets/v1/{address}/label: `{address, label}`, label null when none was stored."""
-    address = _address(request)
+    address = admitted(request, str)
     async with gateway_of(request).connection() as conn:
         label = await wallet_rows.label_of(conn, address)
     return reply({"address": address, "label": label})
@@ -135,6 +136,17 @@ async def project_finance(request: Request) -> Response:
         "billing.finance",
         "A local gateway has no billing, so there are no costs to report. `run402 projects usage` shows what is stored.",
     )
+
+
+def _own_address(request: Request) -> str:
+    """The address of the path. 403 not_authorized when another wallet signed the request."""
+    address, wallet = _address(request), siwx.caller.get()
+    if wallet not in (None, address):
+        message = (
+            f"{address} is another wallet than {wallet}, which signed this. `run402 --wallet <name> ...` uses another."
+        )
+        raise GatewayError(403, "not_authorized", message)
+    return address
 
 
 def _address(request: Request) -> str:
@@ -150,13 +162,19 @@ def _unsupported(capability: str, message: str) -> GatewayError:
     return GatewayError(422, "unsupported_capability", message, capability=capability)
 
 
+SAME_WALLET = Policy(
+    "holder of the token or that wallet",
+    "sends the control token, or is the admitted wallet of the path; no other wallet.",
+    frozenset({Kind.CONTROL_TOKEN, Kind.ADMITTED_WALLET}),
+    alone=_own_address,
+)
 ROUTES = [
-    Route("/tiers/v1", list_tiers, methods=["GET"], who=LOCAL),
-    Route("/tiers/v1/status", tier_status, methods=["GET"], who=LOCAL),
-    Route("/tiers/v1/{tier}", tiers.set_tier, methods=["POST"], who=LOCAL),
-    Route("/orgs/v1/lookup", org_lookup, methods=["GET"], who=LOCAL),
+    Route("/tiers/v1", list_tiers, methods=["GET"], who=HOLDER_OR_WALLET),
+    Route("/tiers/v1/status", tier_status, methods=["GET"], who=HOLDER_OR_WALLET),
+    Route("/tiers/v1/{tier}", tiers.set_tier, methods=["POST"], who=HOLDER_OR_WALLET),
+    Route("/orgs/v1/lookup", org_lookup, methods=["GET"], who=HOLDER_OR_WALLET),
     Route("/projects/v1/{project_id}/tenant-payments", tenant_payments, methods=["GET"], who=OWNER),
-    Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"], who=LOCAL),
-    Route("/wallets/v1/{address}/label", wallet_label, methods=["GET"], who=LOCAL),
-    Route("/admin/api/finance/project/{project_id}", project_finance, methods=["GET"], who=LOCAL),
+    Route("/wallets/v1/{address}/label", set_wallet_label, methods=["POST"], who=SAME_WALLET),
+    Route("/wallets/v1/{address}/label", wallet_label, methods=["GET"], who=SAME_WALLET),
+    Route("/admin/api/finance/project/{project_id}", project_finance, methods=["GET"], who=OWNER),
 ]

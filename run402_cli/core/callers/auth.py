@@ -11,8 +11,9 @@ from jwt.api_jws import PyJWS
 from starlette.requests import Request
 
 from run402_cli import advice
+from run402_cli.core.callers import reach
 from run402_cli.core.callers.credential_rows import find_credential
-from run402_cli.core.callers.siwx import caller, check_owner
+from run402_cli.core.callers.siwx import caller
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects import rows
@@ -20,19 +21,21 @@ from run402_cli.core.projects.rows import PROJECT_ID, Project
 from run402_cli.core.settings import Settings
 
 _jws = PyJWS()
+KEY_PREFIX = "r402_"
 
 
 async def project_by_id(conn: Connection, project_id: str) -> Project:
     """The project, or 400 invalid_project_id (malformed) / 404 project_not_found. docs/local-gateway.md.
 
-    403 not_authorized when the caller signed in with a wallet and another one owns it.
+    403 when what the request carries does not reach it (reach.py): not_authorized for a wallet, project_mismatch for a key.
     """
-    project = await _project(conn, project_id)
-    await check_owner(conn, project_id)
+    project = await existing_project(conn, project_id)
+    await reach.check(conn, project_id)
     return project
 
 
-async def _project(conn: Connection, project_id: str) -> Project:
+async def existing_project(conn: Connection, project_id: str) -> Project:
+    """Like project_by_id, whoever asks: for what the gateway itself has to do."""
     if not PROJECT_ID.fullmatch(project_id):
         raise await _no_id(conn, project_id)
     project = await rows.find(conn, project_id)
@@ -48,7 +51,9 @@ async def _project(conn: Connection, project_id: str) -> Project:
 
 async def _no_id(conn: Connection, text: str) -> GatewayError:
     """400 invalid_project_id; with `project_id` when the text is the name of one project that the caller may see."""
-    found = await rows.visible(conn, caller.get(), name=text, limit=2) if "\0" not in text else []
+    found = (
+        await rows.visible(conn, caller.get(), name=text, limit=2, unowned=reach.unowned()) if "\0" not in text else []
+    )
     named = [project.project_id for project in found]
     told = "Ids begin with prj_; `run402 projects list` prints yours."
     if len(named) == 1:
@@ -75,20 +80,17 @@ async def _issued_credential(conn: Connection, key: str) -> tuple[Project, Liter
     if found is None:
         return None
     project_id, kind = found
-    return await _project(conn, project_id), kind
+    return await existing_project(conn, project_id), kind
 
 
 async def require_service_key(conn: Connection, request: Request, project_id: str) -> Project:
     """The project of the path, if the caller holds its service key. 404 project_not_found comes before 401."""
     # Who holds the key may, whatever wallet they have.
-    project = await _project(conn, project_id)
-    key = presented_key(request)
-    if key and same_secret(key, project.service_key):
+    project = await existing_project(conn, project_id)
+    kinds = [await _kind_of(conn, key, project) for key in sent_keys(request)]
+    if "service" in kinds and all(kinds):
         return project
-    holder = await key_holder(conn, key) if key else None
-    if holder is not None and holder[1] == "service" and holder[0].project_id == project_id:
-        return project
-    given = "The key sent is not" if key else "No key was sent; this route needs"
+    given = "The key sent is not" if presented_key(request) else "No key was sent; this route needs"
     raise GatewayError(
         401,
         "authentication_required",
@@ -97,18 +99,45 @@ async def require_service_key(conn: Connection, request: Request, project_id: st
     )
 
 
+async def _kind_of(conn: Connection, key: str, project: Project) -> str | None:
+    """Which of the project's keys this is; None for any other."""
+    if same_secret(key, project.service_key):
+        return "service"
+    holder = await key_holder(conn, key)
+    return holder[1] if holder is not None and holder[0].project_id == project.project_id else None
+
+
 async def key_owner(conn: Connection, request: Request) -> Project:
-    """The project whose service key the request holds, in either header. 401 authentication_required."""
-    for key in (request.headers.get("apikey"), bearer_of(request)):
-        holder = await key_holder(conn, key) if key else None
-        if holder is not None and holder[1] == "service":
-            return holder[0]
+    """The project whose service key the request holds, in either header. 401 authentication_required; 403 as holders_of."""
+    for project, kind in await holders_of(conn, sent_keys(request)):
+        if kind == "service":
+            return project
     raise GatewayError(
         401,
         "authentication_required",
         "This route needs the service key of the project, as `Authorization: Bearer <service_key>` or `apikey`. "
         "`run402 credentials project-keys status` shows where the keys are.",
     )
+
+
+async def holders_of(conn: Connection, keys: list[str]) -> list[tuple[Project, Literal["anon", "service"]]]:
+    """Whose keys these are. 401 for one that is not alive, 403 project_mismatch when they belong to two projects."""
+    holders = [await key_holder(conn, key) for key in keys]
+    found = [holder for holder in holders if holder is not None]
+    if len(found) < len(holders):
+        message = (
+            "The key sent is not a live key of any project of this gateway: it was revoked, or its project was deleted."
+        )
+        raise _unauthenticated(message)
+    if len({project.project_id for project, _ in found}) > 1:
+        raise GatewayError(403, "project_mismatch", "The two keys sent belong to two projects. Send one of them.")
+    return found
+
+
+def sent_keys(request: Request) -> list[str]:
+    """Every key that the request carries, each once; a bearer that is no key (a token) is none of them."""
+    bearer = bearer_of(request) or ""
+    return [*{request.headers.get("apikey", ""), bearer if bearer.startswith(KEY_PREFIX) else ""} - {""}]
 
 
 def presented_key(request: Request) -> str | None:
@@ -161,29 +190,25 @@ def token_claims(settings: Settings, token: str) -> dict[str, Any]:
 
 
 async def caller_project(conn: Connection, request: Request, project_id: object = None) -> Project:
-    """The project named by the `apikey` header (any live key of it), else by id; 401 when neither is given.
+    """The project of the key that was sent, else the one named by id; 401 when neither is given.
 
-    An id alone is enough because only this machine's own programs reach the control plane. A key of one project
-    together with the id of another is refused with 403 project_mismatch.
+    A key of one project together with the id of another is refused with 403 project_mismatch.
     """
-    key = request.headers.get("apikey")
-    if key:
-        holder = await key_holder(conn, key)
-        if holder is None:
-            raise _unauthenticated("The apikey header is not a live key of any project on this gateway.")
-        if isinstance(project_id, str) and project_id and project_id != holder[0].project_id:
-            raise GatewayError(
-                403,
-                "project_mismatch",
-                f"The apikey belongs to {holder[0].project_id}, the request names {project_id}. Use matching ones.",
-            )
-        return holder[0]
-    if isinstance(project_id, str) and project_id:
-        return await project_by_id(conn, project_id)
-    raise _unauthenticated(
-        "This route needs to know the project: send its anon key as `apikey`, or project_id. "
-        "`run402 projects use <project_id>` stores the keys locally."
-    )
+    found = reach.reach.get()
+    own = found.project_id if found is not None else None
+    named = project_id if isinstance(project_id, str) and project_id else own
+    if named is None:
+        raise _unauthenticated(
+            "This route needs to know the project: send its service key as `apikey`, or project_id. "
+            "`run402 projects use <project_id>` stores the keys locally."
+        )
+    if own is not None and named != own:
+        raise GatewayError(
+            403,
+            "project_mismatch",
+            f"The apikey belongs to {own}, the request names {named}. Use matching ones.",
+        )
+    return await project_by_id(conn, named)
 
 
 def _unauthenticated(message: str) -> GatewayError:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from run402_cli.core.callers.auth import key_holder, presented_key
+from run402_cli.core.callers.control_token import FROM_PAGE
 from run402_cli.core.callers.surfaces import CORS_PATH, LOOPBACK_HOST, is_public
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -63,12 +64,15 @@ class Guard:
         if scope["type"] == "http":
             request = Request(scope)
             reason = refusal(request)
-            if reason is not None and not await _holds_service_key(request):
-                raise GatewayError(
-                    403,
-                    "origin_forbidden",
-                    f"{reason} Call this route from a local program, or send the project's service key.",
-                )
+            if reason is not None:
+                if not await _holds_service_key(request):
+                    raise GatewayError(
+                        403,
+                        "origin_forbidden",
+                        f"{reason} Call this route from a local program, or send the project's service key.",
+                    )
+                # The key opens what it is for; the token is not a page's to have, and --open not meant for pages.
+                scope[FROM_PAGE] = True
         await self.app(scope, receive, send)
 
 

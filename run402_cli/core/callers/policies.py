@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.requests import Request
 
 from run402_cli.core.callers.auth import key_holder, key_owner, presented_key, project_by_id, require_service_key
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects.rows import Project
@@ -35,29 +38,48 @@ async def _service_key_no_other(conn: Connection, request: Request) -> Project:
     return project
 
 
+OWNERS: Final = frozenset({Kind.CONTROL_TOKEN, Kind.ADMITTED_WALLET, Kind.SERVICE_KEY})
+KEY_ALONE: Final = frozenset({Kind.SERVICE_KEY})
 # The project of the path is what `admitted(request, Project)` gives.
 OWNER = Policy(
     "owner",
-    "is a program on this machine; a signed wallet must own the project of the path.",
+    "sends the control token or the service key of the project of the path, or is an admitted wallet that owns it.",
+    OWNERS,
     _project_of_path,
 )
-SERVICE_KEY = Policy("service key", "holds the service key of the project of the path.", _service_key_of_path)
+SERVICE_KEY = Policy(
+    "service key", "holds the service key of the project of the path.", KEY_ALONE, _service_key_of_path
+)
 OWNER_OF_WHAT_IT_NAMES = Policy(
     "owner of what it names",
-    "is a program on this machine; a signed wallet must own the project that the body or the row names.",
+    "is an owner of the project that the body or the row names.",
+    OWNERS,
     within="project_by_id",
 )
-KEY_OR_NAME = Policy(
-    "key or name",
-    "sends a key of the project, or is a program on this machine that names the project.",
-    within="caller_project",
+# What a deploy calls.
+DEPLOYER = Policy(
+    "deployer",
+    "is an owner, or a CI session, of the project of the path.",
+    OWNERS | {Kind.CI_SESSION},
+    _project_of_path,
+)
+DEPLOYER_OF_WHAT_IT_NAMES = Policy(
+    "deployer of what it names",
+    "is an owner, or a CI session, of the project that the body, the row or the key names.",
+    OWNERS | {Kind.CI_SESSION},
+    within="project_by_id",
 )
 SERVICE_KEY_NO_OTHER = Policy(
     "service key, no other key",
     "holds the service key of the project of the path; 403 for another key.",
+    KEY_ALONE,
     _service_key_no_other,
 )
 # Here it is the project of the key.
 SERVICE_KEY_OF_A_PROJECT = Policy(
-    "service key of a project", "holds the service key of a project, and speaks for that one.", key_owner
+    "service key of a project",
+    "holds the service key of a project, and speaks for that one.",
+    KEY_ALONE,
+    key_owner,
+    of_the_caller=True,
 )

@@ -1,8 +1,8 @@
 """Wallets as principals: the SIGN-IN-WITH-X header, verified; and which wallet owns which project.
 
-A request without the header is answered as ever: on this machine's loopback nobody has to sign in. A request with it
-speaks for its wallet: what it creates is that wallet's, and other wallets' projects are closed to it. See
-docs/local-gateway.md.
+A request with the header speaks for its wallet: what it creates is that wallet's, and other wallets' projects are closed to
+it. A wallet that signs a request with the control token is admitted: from then on its signature is enough for what it owns.
+See docs/local-gateway.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from run402_cli.core.callers import wallet_rows
+from run402_cli.core.callers.control_token import holds_token
 from run402_cli.core.callers.surfaces import is_public
 from run402_cli.core.callers.wallet_signatures import ADDRESS, personal_digest, signer_of
 from run402_cli.core.db import Connection
@@ -28,6 +29,8 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 
 HEADER = "sign-in-with-x"
+# In the scope of a request: whether the control token's holder admitted the wallet.
+ADMITTED = "run402.admitted_wallet"
 STATEMENT = "Sign in to Run402"
 CHAIN = "eip155:84532"
 LIFETIME = timedelta(minutes=5)
@@ -67,7 +70,7 @@ class Siwx:
             return
         sign_in = verify(value, request, datetime.now(UTC))
         gateway = gateway_of(request)
-        await _use(gateway, sign_in)
+        scope[ADMITTED] = await _use(gateway, sign_in, admit=holds_token(request))
 
         async def send_giving_back(message: Message) -> None:
             # The request that pays repeats the header of the one that was told the price.
@@ -215,12 +218,15 @@ def _refuse(reason: str, error: str = "siwx_invalid") -> NoReturn:
 # -- once only ----------------------------------------------------------------------------------------------------------
 
 
-async def _use(gateway: Gateway, sign_in: SignIn) -> None:
-    """Each header is good for one request. 401 SIWX_REPLAYED."""
+async def _use(gateway: Gateway, sign_in: SignIn, *, admit: bool) -> bool:
+    """Each header is good for one request: 401 SIWX_REPLAYED. Whether the wallet is admitted, now or since earlier."""
     async with gateway.connection() as conn:
-        new = await wallet_rows.use_nonce(conn, sign_in.wallet, sign_in.nonce, sign_in.expires_at)
+        new, admitted = await wallet_rows.use_nonce(
+            conn, sign_in.wallet, sign_in.nonce, sign_in.expires_at, admit=admit
+        )
     if not new:
         _refuse("it was used before; each header is good for one request", "SIWX_REPLAYED")
+    return admitted
 
 
 async def _give_back(gateway: Gateway, sign_in: SignIn) -> None:
@@ -243,13 +249,17 @@ async def check_owner(conn: Connection, project_id: str) -> None:
     if wallet is None:
         return
     if await wallet_rows.owner_of(conn, project_id) not in (None, wallet):
-        raise GatewayError(
-            403,
-            "not_authorized",
-            f"{project_id} belongs to another wallet than {wallet}. `run402 projects list` prints yours; "
-            "`run402 --wallet <name> ...` uses another wallet.",
-            project_id=project_id,
-        )
+        raise not_the_owner(project_id, wallet)
+
+
+def not_the_owner(project_id: str, wallet: str | None) -> GatewayError:
+    return GatewayError(
+        403,
+        "not_authorized",
+        f"{project_id} belongs to another wallet than {wallet}. `run402 projects list` prints yours; "
+        "`run402 --wallet <name> ...` uses another wallet.",
+        project_id=project_id,
+    )
 
 
 def scoped_key(key: str) -> str:

@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers.auth import project_by_id, sign_token
+from run402_cli.core.callers.policies import OWNER_OF_WHAT_IT_NAMES
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import PROJECT_ID
 from run402_cli.core.web.http import read_object, reply
-from run402_cli.core.web.routing import LOCAL, Route
+from run402_cli.core.web.routing import Route
 
 # A working day, and the night before it: who develops asks for one a day.
 SECONDS = 24 * 3600
@@ -51,4 +52,4 @@ async def create_dev_token(request: Request) -> Response:
     return reply(answer, 201, {"Cache-Control": "no-store"})
 
 
-ROUTES = [Route("/auth/v1/dev-tokens", create_dev_token, methods=["POST"], who=LOCAL)]
+ROUTES = [Route("/auth/v1/dev-tokens", create_dev_token, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.kinds import Kind
+from run402_cli.core.callers.policies import OWNERS
 from run402_cli.core.ci import binding_rows
 from run402_cli.core.ci.binding_rows import Binding
 from run402_cli.core.db import Connection
@@ -25,12 +27,19 @@ async def _binding_of_path(conn: Connection, request: Request) -> Binding:
 
 PROJECT_OWNER = Policy(
     "owner of the project",
-    "is a program on this machine; a signed wallet must own the project that `project` names.",
+    "is an owner of the project that `project` names.",
+    OWNERS,
     _project_of_query,
 )
 BINDING_OWNER = Policy(
     "owner of the binding",
-    "is a program on this machine; a signed wallet must own the project of the binding.",
+    "is an owner of the project of the binding.",
+    OWNERS,
     _binding_of_path,
 )
-WORKFLOW = Policy("workflow", "sends the OIDC token of a workflow that a binding allows.", within="oidc.claims")
+WORKFLOW = Policy(
+    "workflow",
+    "sends the OIDC token of a workflow that a binding allows.",
+    frozenset({Kind.WORKFLOW_TOKEN}),
+    within="oidc.claims",
+)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from run402_cli import advice
+from run402_cli.core.callers.admission import CI_SESSION
 from run402_cli.core.callers.auth import bearer_of, project_by_id
 from run402_cli.core.ci import binding_rows, oidc
 from run402_cli.core.ci.binding_rows import Binding
@@ -34,7 +35,6 @@ from run402_cli.release.errors import ReleaseError
 SESSION_SECONDS: Final = 900
 PREFIX: Final = "r402ci_"
 _ISSUER: Final = "run402-core-ci"
-_SCOPE_KEY: Final = "run402_ci_binding"
 _GRANT: Final = {
     "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
     "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
@@ -141,7 +141,7 @@ async def _as_project(scope: Scope, token: str) -> Scope:
     headers = Headers(scope=scope).mutablecopy()
     del headers["authorization"]
     headers["apikey"] = project.anon_key
-    return {**scope, "headers": headers.raw, _SCOPE_KEY: binding}
+    return {**scope, "headers": headers.raw, CI_SESSION: binding}
 
 
 def _binding_of(settings: Settings, token: str) -> str:
@@ -176,7 +176,7 @@ async def permit(conn: Connection, request: Request, plan: Plan) -> None:
 
     access_denied (another project), forbidden_spec_field, CI_ROUTE_SCOPE_DENIED, CI_ASSET_SCOPE_DENIED. docs/ci.md
     """
-    binding: Binding | None = request.scope.get(_SCOPE_KEY)
+    binding: Binding | None = request.scope.get(CI_SESSION)
     if binding is None:
         return
     if plan.project_id != binding.project_id:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
 from run402_cli.core.console import data, deployed, project, views
 from run402_cli.core.errors import GatewayError
@@ -88,7 +89,10 @@ async def _to_root(request: Request) -> Response:
 
 
 PERSON = Policy(
-    "person at this machine", "is a person at this machine, or a program on it; no page reads it.", alone=gate
+    "person at this machine",
+    "is a person at this machine, or a program on it; no page reads it.",
+    frozenset({Kind.PERSON}),
+    alone=gate,
 )
 
 ROUTES = [

@@ -7,6 +7,7 @@ import time
 
 from starlette.requests import Request
 
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.content.signing import signature
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -31,5 +32,8 @@ def _check_signature(request: Request) -> None:
 
 
 SIGNED_URL = Policy(
-    "signed upload URL", "has a URL that this gateway signed for one upload, for six hours.", alone=_check_signature
+    "signed upload URL",
+    "has a URL that this gateway signed for one upload, for six hours.",
+    frozenset({Kind.SIGNED_URL}),
+    alone=_check_signature,
 )

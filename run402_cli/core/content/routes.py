@@ -13,8 +13,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import caller_project
-from run402_cli.core.callers.policies import KEY_OR_NAME, OWNER
+from run402_cli.core.callers.auth import caller_project, project_by_id
+from run402_cli.core.callers.policies import DEPLOYER, DEPLOYER_OF_WHAT_IT_NAMES
 from run402_cli.core.content.callers import SIGNED_URL
 from run402_cli.core.content.receiving import (
     digest_mismatch,
@@ -34,7 +34,6 @@ from run402_cli.core.content.rows import (
 )
 from run402_cli.core.content.signing import Signer
 from run402_cli.core.content.store import SHA256, storage_failure
-from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
@@ -121,7 +120,7 @@ async def commit_content(request: Request) -> Response:
     plan_id = request.path_params["plan_id"]
     async with gateway.connection() as conn:
         row = await fetch_plan(conn, plan_id)
-        await _check_caller(conn, request, row["project_id"])
+        await project_by_id(conn, row["project_id"])
         project_id, digests = row["project_id"], [entry["sha256"] for entry in row["entries"]]
         for upload in await unfinished(conn, project_id, digests):
             if not upload.open_parts:
@@ -165,11 +164,6 @@ async def receive_part(request: Request) -> Response:
     tag = digest or f"{upload_id}-{part}"
     body = {"upload_id": upload_id, "part_number": part, "sha256": digest or None}
     return reply(body, headers={"ETag": f'"{tag}"'})
-
-
-async def _check_caller(conn: Connection, request: Request, project_id: str) -> None:
-    if request.headers.get("apikey"):
-        await caller_project(conn, request, project_id)
 
 
 def _entries(gateway: Gateway, body: dict[str, Any]) -> dict[str, int]:
@@ -222,8 +216,8 @@ def _invalid(message: str) -> GatewayError:
 
 
 ROUTES = [
-    Route("/projects/v1/{project_id}/content", stage_content, methods=["POST"], who=OWNER),
-    Route("/content/v1/plans", plan_content, methods=["POST"], who=KEY_OR_NAME),
-    Route("/content/v1/plans/{plan_id}/commit", commit_content, methods=["POST"], who=KEY_OR_NAME),
+    Route("/projects/v1/{project_id}/content", stage_content, methods=["POST"], who=DEPLOYER),
+    Route("/content/v1/plans", plan_content, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
+    Route("/content/v1/plans/{plan_id}/commit", commit_content, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
     Route("/content/v1/uploads/{upload_id}/{part:int}", receive_part, methods=["PUT"], who=SIGNED_URL),
 ]

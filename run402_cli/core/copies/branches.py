@@ -10,7 +10,7 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.core import expose
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.copies import branch_rows, snapshots
 from run402_cli.core.copies.schemas import copy_schema, copying, drop_schema, open_schema
 from run402_cli.core.copies.snapshot_rows import Snapshot
@@ -127,7 +127,7 @@ def contained_state(state: Mapping[str, Any], *, enable_cron: bool) -> dict[str,
 async def remove(gateway: Gateway, branch_id: str) -> None:
     """Delete a branch with everything in it, after a deploy to it that may be running."""
     async with project_lock(gateway, branch_id) as conn:
-        project = await project_by_id(conn, branch_id)
+        project = await existing_project(conn, branch_id)
         async with conn.transaction():
             await drop_project(conn, project)
     await asyncio.to_thread(gateway.store.forget, branch_id)

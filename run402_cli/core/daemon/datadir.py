@@ -28,11 +28,11 @@ FORMAT = 2
 MADE_BY = "run402 " + __version__
 KIND = "run402-core-data"
 START_ELSEWHERE = advice.command("core", "start", "--data-dir", advice.Blank("directory"))
-MARKER = "run402-core.json"
+MARKER = local_gateway.MARKER
 STATE = local_gateway.STATE
 LOG = "gateway.log"
 STDERR_LOG = "gateway.stderr.log"
-RUN_LOCK = "gateway.lock"
+RUN_LOCK = local_gateway.RUN_LOCK
 START_LOCK = "start.lock"
 LOCK_TIMEOUT_SECONDS = 180
 # Shortages of the machine: they say nothing about the file, and they pass.
@@ -67,6 +67,7 @@ class Secrets:
     jwt_secret: str
     signed_read_secret: str
     postgres_password: str
+    control_token: str
 
 
 def resolve(data_dir: Path | None) -> Path:
@@ -294,6 +295,9 @@ def load_secrets(data_dir: Path) -> Secrets:
             write_private(path, fresh)
     try:
         found = json.loads(path.read_text())
+        if isinstance(found, dict) and "control_token" not in found:  # made by a version that had none
+            found["control_token"] = secrets.token_hex(32)
+            write_private(path, found)
         values = {name: found[name] for name in Secrets.__slots__}
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise invalid(

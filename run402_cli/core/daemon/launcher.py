@@ -37,7 +37,7 @@ START_TIMEOUT_SECONDS = 150
 STOP_TIMEOUT_SECONDS = 45
 HEALTHY_TIMEOUT_SECONDS = 60
 LIBRARIES = ("psutil", "psycopg", "psycopg_pool", "starlette", "uvicorn", "jwt", "htpy")
-PRIVATE_STATE = ("database_upgraded", "process_created")
+PRIVATE_STATE = ("database_upgraded", "process_created", "control_token")
 START = advice.action("run_command", "core", "start")
 STATUS = advice.action("run_command", "core", "status")
 STOP = advice.action("run_command", "core", "stop")
@@ -55,13 +55,14 @@ class StartOptions:
     data_dir: Path | None = None
     database_url: str | None = None
     require_payment: bool = False
+    open: bool = False
 
 
 def start(options: StartOptions) -> dict[str, Any]:
     """Start the gateway in the background and return when it is healthy; report the running one if there is one.
 
     `{running, healthy, already_running, url, console_url, port, pid, started_at, version, data_dir, database,
-    require_payment, log}`.
+    require_payment, open, log}`.
     `upgraded` is there when data of an older version was brought up to date: [{what, from, to}].
     Raises CORE_ALREADY_RUNNING (it runs, but not as asked for), CORE_DEPENDENCIES_MISSING, CORE_DATA_DIR_INVALID,
     CORE_FORMAT_NEWER, CORE_DISK_FULL, CORE_PORT_IN_USE, CORE_DATABASE_UNUSABLE, CORE_START_FAILED (also: it runs and does
@@ -106,6 +107,7 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
             options.database_url,
             log_to_stderr=True,
             require_payment=options.require_payment,
+            open=options.open,
         ),
         ready,
     )
@@ -238,6 +240,7 @@ def _spawn(options: StartOptions, data_dir: Path) -> None:
                 *(sys.executable, "-P", "-m", "run402_cli.core.serve"),
                 *("--data-dir", str(data_dir), "--port", str(_port(options, data_dir))),
                 *(["--require-payment"] if options.require_payment else []),
+                *(["--open"] if options.open else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -357,6 +360,8 @@ def _check_as_asked(options: StartOptions, state: dict[str, Any]) -> None:
     usable = []
     if options.require_payment and not state.get("require_payment"):
         what = "does not charge"
+    elif options.open and not state.get("open"):
+        what = "is not open"
     elif options.database_url and state.get("database") != "external":
         what = "uses the embedded PostgreSQL"
     elif options.port and options.port != state["port"]:
@@ -390,7 +395,8 @@ def _settings(options: StartOptions, state: dict[str, Any]) -> list[str]:
     charges = options.require_payment or state.get("require_payment")
     external = options.database_url or state.get("database") == "external"
     url = ["--database-url", advice.Blank("url")] if external else []
-    return [*_directory(options), *port, *url, *(["--require-payment"] if charges else [])]
+    flags = [*(["--require-payment"] if charges else []), *(["--open"] if options.open or state.get("open") else [])]
+    return [*_directory(options), *port, *url, *flags]
 
 
 def _look_at(data_dir: Path, holder: run_lock.Holder) -> dict[str, Any]:

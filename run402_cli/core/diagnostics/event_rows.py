@@ -9,6 +9,7 @@ from typing import Any
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from run402_cli.core.callers.wallet_rows import VISIBLE
 from run402_cli.core.db import Connection
 
 # Events with an idempotency key are never removed, only no longer shown: the key stands for one fact for ever.
@@ -76,17 +77,29 @@ async def forget_old(conn: Connection, project_id: str) -> None:
 
 
 async def after(
-    conn: Connection, project_id: str | None, start: int, *, source: str | None, types: list[str] | None, limit: int
+    conn: Connection,
+    project_id: str | None,
+    start: int,
+    *,
+    source: str | None,
+    types: list[str] | None,
+    limit: int,
+    wallet: str | None = None,
+    unowned: bool = True,
 ) -> list[dict[str, Any]]:
-    """Events after the id `start`, oldest first; of all projects when none is given."""
+    """Events after the id `start`, oldest first; when no project is given, of all that the wallet may see."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            "SELECT * FROM internal.core_project_events WHERE id > %(start)s"
+            "SELECT e.* FROM internal.core_project_events e WHERE id > %(start)s"
             " AND (%(project)s::text IS NULL OR project_id = %(project)s)"
             " AND occurred_at >= now() - make_interval(days => %(days)s)"
             " AND (%(source)s::text IS NULL OR source = %(source)s)"
-            " AND (%(types)s::text[] IS NULL OR event_type = ANY(%(types)s)) ORDER BY id LIMIT %(limit)s",
+            " AND (%(types)s::text[] IS NULL OR event_type = ANY(%(types)s))"
+            f" AND (%(wallet)s::text IS NULL OR EXISTS (SELECT FROM internal.core_projects p"
+            f" WHERE p.project_id = e.project_id AND {VISIBLE})) ORDER BY id LIMIT %(limit)s",
             {
+                "wallet": wallet,
+                "unowned": unowned,
                 "start": start,
                 "project": project_id,
                 "days": KEPT_DAYS,

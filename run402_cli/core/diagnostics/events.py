@@ -62,6 +62,8 @@ async def page(
     source: str | None,
     types: list[str] | None,
     limit: int,
+    wallet: str | None = None,
+    unowned: bool = True,
 ) -> dict[str, Any]:
     """`{events, cursor, has_more, reset, earliest_cursor?}`: the events after a cursor, oldest first."""
     earliest, latest = await event_rows.ends(conn, project_id)
@@ -69,7 +71,9 @@ async def page(
     # An event that was removed leaves a gap: whoever stood before it has missed something.
     reset = after is None or after > latest or (0 < after < earliest - 1 and not await event_rows.exists(conn, after))
     start = 0 if after is None or reset else after
-    rows = await event_rows.after(conn, project_id, start, source=source, types=types, limit=limit + 1)
+    rows = await event_rows.after(
+        conn, project_id, start, source=source, types=types, limit=limit + 1, wallet=wallet, unowned=unowned
+    )
     shown, more = rows[:limit], len(rows) > limit
     # With filters a page may end before the feed does: what was looked at need not be looked at again.
     seen = shown[-1]["id"] if shown else start

@@ -13,7 +13,10 @@ from psycopg_pool import PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.callers import reach
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.callers.policies import OWNER, SERVICE_KEY_NO_OTHER
+from run402_cli.core.callers.siwx import caller
 from run402_cli.core.db import Connection
 from run402_cli.core.diagnostics import event_rows, events, fault_rows, function_errors
 from run402_cli.core.diagnostics.fault_rows import Window
@@ -50,7 +53,13 @@ def _org_of_path(request: Request) -> None:
         )
 
 
-ORG = Policy("organization", "is a program on this machine that names its one organization.", alone=_org_of_path)
+ORG = Policy(
+    "organization",
+    "sends the control token, or is an admitted wallet, and names the one organization of the gateway.",
+    frozenset({Kind.CONTROL_TOKEN, Kind.ADMITTED_WALLET}),
+    alone=_org_of_path,
+    of_the_caller=True,
+)
 
 
 async def emit(request: Request) -> Response:
@@ -124,7 +133,7 @@ async def project_feed(request: Request) -> Response:
 
 
 async def org_feed(request: Request) -> Response:
-    """GET /orgs/v1/{org_id}/events?...: the same over all projects of this gateway. 403 org_forbidden for another org."""
+    """GET /orgs/v1/{org_id}/events?...: the same over all projects that the caller sees. 403 org_forbidden for another org."""
     async with gateway_of(request).connection() as conn:
         return reply(await _page(conn, request, None))
 
@@ -136,7 +145,8 @@ async def _page(conn: Connection, request: Request, project_id: str | None) -> d
         raise bad_field("source", f"one of {', '.join(SOURCES)}")
     wanted = [name.strip() for name in types.split(",")] if types and "\0" not in types else None
     cursor = request.query_params.get("cursor")
-    return await events.page(conn, project_id, cursor, source=source, types=wanted, limit=limit)
+    seen: Any = {} if project_id else {"wallet": caller.get(), "unowned": reach.unowned()}
+    return await events.page(conn, project_id, cursor, source=source, types=wanted, limit=limit, **seen)
 
 
 async def list_faults(request: Request) -> Response:

@@ -17,7 +17,7 @@ from run402_cli.core.expose.model import ExposeReport
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import read_json, read_object, reply
-from run402_cli.core.web.routing import LOCAL, Route, admitted
+from run402_cli.core.web.routing import HOLDER_OR_WALLET, Route, admitted
 
 _ATTEMPTS = 4
 _TRY_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.InternalError_)
@@ -95,5 +95,5 @@ ROUTES = [
     Route("/projects/v1/admin/{project_id}/expose", post_expose, methods=["POST"], who=SERVICE_KEY),
     Route("/projects/v1/admin/{project_id}/expose", get_expose, methods=["GET"], who=SERVICE_KEY),
     Route("/projects/v1/admin/{project_id}/expose/validate", validate_for_project, methods=["POST"], who=SERVICE_KEY),
-    Route("/projects/v1/expose/validate", validate_without_project, methods=["POST"], who=LOCAL),
+    Route("/projects/v1/expose/validate", validate_without_project, methods=["POST"], who=HOLDER_OR_WALLET),
 ]

@@ -17,7 +17,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from run402_cli.core import tasks
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import run_rows
@@ -150,7 +150,7 @@ class Dispatcher:
     async def _call(self, row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Result:
         try:
             async with self.gateway.connection() as conn:
-                project = await project_by_id(conn, row["project_id"])
+                project = await existing_project(conn, row["project_id"])
                 site = await live_sites.active(conn, row["project_id"])
             if site is None:
                 return Result(None, _error("RELEASE_NOT_FOUND", "The project has no active release.", True))

@@ -36,7 +36,7 @@ HOP_BY_HOP = frozenset(
         *("trailer", "transfer-encoding", "upgrade", "expect"),
     }
 )
-_CREDENTIALS = frozenset({"sign-in-with-x", "apikey", "x-admin-mode"})
+_CREDENTIALS = frozenset({"sign-in-with-x", "apikey", "x-admin-mode", "run402-control-token"})
 _ADMIN_COOKIE = "run402_admin="
 # Project keys, issued credentials and CI sessions; delegate tokens and sessions as the hosted control plane makes them.
 _TOKEN_PREFIXES = ("r402", "run402_", "dlg_", "cps_")

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions.gates import Caller, SignInRedirect, caller_of, check_role, check_signed_in
 from run402_cli.core.functions.invoke import call_from, invoke, refusal, respond
@@ -49,7 +49,7 @@ async def call_route(request: Request, site: Site, found: Found, path: str, proj
 
 async def _project(gateway: Gateway, project_id: str) -> Project:
     async with gateway.connection() as conn:
-        return await project_by_id(conn, project_id)
+        return await existing_project(conn, project_id)
 
 
 async def through_gates(gateway: Gateway, project: Project, site: Site, name: str, request: Request) -> Caller | None:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers.auth import key_holder, presented_key, require_service_key
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import log_routes, run_routes, schedule_routes, secret_routes
@@ -47,11 +48,16 @@ async def _key_holder(conn: Connection, request: Request) -> KeyHolder:
 
 
 KEY = Policy(
-    "key", "sends a key of the project, anon or service; the function may ask for a user besides.", _key_holder
+    "key",
+    "sends a key of the project, anon or service; the function may ask for a user besides.",
+    frozenset({Kind.ANON_KEY, Kind.SERVICE_KEY}),
+    _key_holder,
+    of_the_caller=True,
 )
 SERVICE_KEY_OF_WHAT_IT_NAMES = Policy(
     "service key of what it names",
     "holds the service key of the project that the body names.",
+    frozenset({Kind.SERVICE_KEY}),
     within="require_service_key",
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from run402_cli.core.callers.auth import key_owner
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.mail import mailbox_rows
@@ -35,5 +36,6 @@ async def mailbox_owner(conn: Connection, request: Request) -> MailboxOwner:
 MAILBOX_OWNER = Policy(
     "owner of the mailbox",
     "holds the service key of the project that the mailbox of the path belongs to.",
+    frozenset({Kind.SERVICE_KEY}),
     mailbox_owner,
 )

@@ -14,6 +14,7 @@ import htpy as h
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -23,7 +24,7 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.pages import HEADERS, MAIL, MAIL_HEADERS, ROOT, clean, facts, page, table
-from run402_cli.core.web.routing import LOCAL, Route, admitted
+from run402_cli.core.web.routing import Policy, Route, admitted
 
 SHOWN = 100
 _HREF = re.compile(r"href\s*=\s*[\"'](https?://[^\"'\s<>]+)", re.IGNORECASE)
@@ -120,8 +121,10 @@ def _links(row: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+# Kept from pages by callers/guard.py.
+LOOKER = Policy("looker", "is a person or a program on this machine.", frozenset({Kind.PERSON}))
 ROUTES = [
-    Route("/_run402/mail", mail_page, methods=["GET"], who=LOCAL),
-    Route("/_run402/mail/{message_id}", message_page, methods=["GET"], who=LOCAL),
+    Route("/_run402/mail", mail_page, methods=["GET"], who=LOOKER),
+    Route("/_run402/mail/{message_id}", message_page, methods=["GET"], who=LOOKER),
     Route("/mailboxes/v1/outbox", outbox, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
 ]

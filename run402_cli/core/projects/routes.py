@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from run402_cli import advice
 from run402_cli.core.archives import files as archives
-from run402_cli.core.callers import payments, siwx
+from run402_cli.core.callers import payments, reach, siwx
 from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.callers.policies import OWNER, SERVICE_KEY
 from run402_cli.core.db import Connection
@@ -30,7 +30,7 @@ from run402_cli.core.settings import LOCAL_ORG_ID, LOCAL_TIER
 from run402_cli.core.web.capabilities import capability_document
 from run402_cli.core.web.http import page, query_limit, read_object, reply
 from run402_cli.core.web.instants import iso
-from run402_cli.core.web.routing import LOCAL, Route, admitted
+from run402_cli.core.web.routing import HOLDER_OR_WALLET, Route, admitted
 from run402_cli.naming import name_key
 
 DEFAULT_NAME = "local-project"
@@ -63,7 +63,7 @@ async def create_project(request: Request) -> Response:
     async with gateway.connection() as conn, conn.transaction():
         await rows.lock_name(conn, name)
         if by_name:
-            earlier = await rows.called(conn, siwx.caller.get(), name)
+            earlier = await rows.called(conn, siwx.caller.get(), name, unowned=reach.unowned())
         else:
             earlier = await _made_before(conn, key, digest) if key else None
         project = earlier or await _paid_insert(conn, request, payment, name)
@@ -138,7 +138,7 @@ async def list_projects(request: Request) -> Response:
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
         position = await project_by_id(conn, after) if after else None
-        projects = await rows.visible(conn, siwx.caller.get(), after=position, limit=limit + 1)
+        projects = await rows.visible(conn, siwx.caller.get(), after=position, limit=limit + 1, unowned=reach.unowned())
 
     def view(project: Project) -> dict[str, Any]:
         return {"id": project.project_id, **summary_view(gateway, project)}
@@ -196,7 +196,7 @@ async def rename_project(request: Request) -> Response:
     name, project = _checked_name(name.strip(), MAX_NAME), admitted(request, Project)
     async with gateway_of(request).connection() as conn, conn.transaction():
         await rows.lock_name(conn, name)
-        if taken := await rows.called(conn, siwx.caller.get(), name, but=project.project_id):
+        if taken := await rows.called(conn, siwx.caller.get(), name, but=project.project_id, unowned=reach.unowned()):
             words = ("projects", "rename", "--name", advice.Blank("name"), "--project", project.project_id)
             raise GatewayError(
                 409,
@@ -309,8 +309,8 @@ def summary_view(gateway: Gateway, project: Project) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("/projects/v1", create_project, methods=["POST"], who=LOCAL),
-    Route("/projects/v1", list_projects, methods=["GET"], who=LOCAL),
+    Route("/projects/v1", create_project, methods=["POST"], who=HOLDER_OR_WALLET),
+    Route("/projects/v1", list_projects, methods=["GET"], who=HOLDER_OR_WALLET),
     Route("/projects/v1/admin/{project_id}/usage", get_usage, methods=["GET"], who=SERVICE_KEY),
     Route("/projects/v1/{project_id}", get_project, methods=["GET"], who=OWNER),
     Route("/projects/v1/{project_id}", rename_project, methods=["PATCH"], who=OWNER),

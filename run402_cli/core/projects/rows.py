@@ -152,6 +152,7 @@ async def visible(
     name: str | None = None,
     after: Project | None = None,
     limit: int | None = None,
+    unowned: bool = True,
 ) -> list[Project]:
     """The projects that a wallet may see, or all of them without one; oldest first, those of a name where it is given."""
     cursor = await conn.execute(
@@ -161,6 +162,7 @@ async def visible(
             AND {VISIBLE} ORDER BY created_at, project_id LIMIT %(limit)s""".encode(),
         {
             "wallet": wallet,
+            "unowned": unowned,
             "name": name,
             "at": after.created_at if after else None,
             "id": after.project_id if after else None,
@@ -175,7 +177,9 @@ async def lock_name(conn: Connection, name: str) -> None:
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 403))", (name,))
 
 
-async def called(conn: Connection, wallet: str | None, name: str, *, but: str | None = None) -> Project | None:
+async def called(
+    conn: Connection, wallet: str | None, name: str, *, but: str | None = None, unowned: bool = True
+) -> Project | None:
     """The project of this name that a wallet may use: its own before one that no wallet owns, then the oldest.
 
     Branches have names of their own kind. `but` is a project that does not count.
@@ -185,7 +189,7 @@ async def called(conn: Connection, wallet: str | None, name: str, *, but: str | 
             WHERE name = %(name)s AND project_id IS DISTINCT FROM %(but)s::text AND {VISIBLE}
             AND NOT EXISTS (SELECT 1 FROM internal.core_branches b WHERE b.branch_project_id = p.project_id)
             ORDER BY ({OWNER} IS NOT DISTINCT FROM %(wallet)s::text) DESC, created_at, project_id LIMIT 1""".encode(),
-        {"name": name, "but": but, "wallet": wallet},
+        {"name": name, "but": but, "wallet": wallet, "unowned": unowned},
     )
     row = await cursor.fetchone()
     return project_from_row(row) if row else None

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers.auth import project_by_id
-from run402_cli.core.callers.policies import OWNER_OF_WHAT_IT_NAMES
+from run402_cli.core.callers.policies import DEPLOYER_OF_WHAT_IT_NAMES, OWNER_OF_WHAT_IT_NAMES
 from run402_cli.core.ci import sessions as ci_sessions
 from run402_cli.core.content.store import SHA256
 from run402_cli.core.db import Connection
@@ -193,6 +193,7 @@ async def commit_plan(request: Request) -> Response:
     body = await read_object(request)
     async with gateway.connection() as conn:
         plan = await plans.fetch(conn, request.path_params["plan_id"])
+        await project_by_id(conn, plan.project_id)
         await ci_sessions.permit(conn, request, plan)
     _check_commit(plan, body)
     added = await commit(gateway, plan)
@@ -283,8 +284,8 @@ def _invalid(message: str, resource: str) -> GatewayError:
 
 
 ROUTES = [
-    Route("/apply/v1/plans", create_plan, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
-    Route("/apply/v1/plans/{plan_id}/commit", commit_plan, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/plans", create_plan, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/plans/{plan_id}/commit", commit_plan, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
     Route("/apply/v1/operations/{operation_id}/resume", resume, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
     Route("/apply/v1/releases/{release_id}/promote", promote, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
 ]

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from run402_cli import advice
 from run402_cli.core import expose
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import secret_rows
@@ -56,7 +56,7 @@ async def _commit(gateway: Gateway, plan: Plan) -> dict[str, Any]:
         operation = await operations.fetch(conn, plan.operation_id)
         if operation.status == "ready":
             return await _recorded_restore_point(conn, plan)
-        project = await project_by_id(conn, plan.project_id)
+        project = await existing_project(conn, plan.project_id)
         work = _Work(gateway, conn, plan, project)
         try:
             work.check_base(project.active_release_id)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from run402_cli import advice
 from run402_cli.core.callers.auth import caller_project
-from run402_cli.core.callers.policies import KEY_OR_NAME
+from run402_cli.core.callers.policies import DEPLOYER_OF_WHAT_IT_NAMES
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -119,8 +119,13 @@ def _event(
 
 
 ROUTES = [
-    Route("/apply/v1/operations", list_operations, methods=["GET"], who=KEY_OR_NAME),
-    Route("/apply/v1/operations/{operation_id}", get_operation, methods=["GET"], who=KEY_OR_NAME),
-    Route("/apply/v1/operations/{operation_id}/events", list_events, methods=["GET"], who=KEY_OR_NAME),
-    Route("/apply/v1/operations/{operation_id}/edge-coherence", edge_coherence, methods=["GET"], who=KEY_OR_NAME),
+    Route("/apply/v1/operations", list_operations, methods=["GET"], who=DEPLOYER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/operations/{operation_id}", get_operation, methods=["GET"], who=DEPLOYER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/operations/{operation_id}/events", list_events, methods=["GET"], who=DEPLOYER_OF_WHAT_IT_NAMES),
+    Route(
+        "/apply/v1/operations/{operation_id}/edge-coherence",
+        edge_coherence,
+        methods=["GET"],
+        who=DEPLOYER_OF_WHAT_IT_NAMES,
+    ),
 ]

@@ -73,6 +73,7 @@ async def rehearse(request: Request) -> Response:
     started = datetime.now(UTC)
     async with gateway.connection() as conn:
         plan = await plans.fetch(conn, request.path_params["plan_id"])
+        await project_by_id(conn, plan.project_id)
         await branches.purge_expired(gateway, conn)
     branch = await _branch(gateway, plan)
     try:

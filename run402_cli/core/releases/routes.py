@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers.auth import caller_project
-from run402_cli.core.callers.policies import KEY_OR_NAME
+from run402_cli.core.callers.policies import DEPLOYER_OF_WHAT_IT_NAMES
+from run402_cli.core.callers.reach import reach
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -69,15 +70,16 @@ async def _named(conn: Connection, project: Project, name: str) -> Release | Non
 
 
 ROUTES = [
-    Route("/apply/v1/releases/active", get_active, methods=["GET"], who=KEY_OR_NAME),
-    Route("/apply/v1/releases/diff", get_diff, methods=["GET"], who=KEY_OR_NAME),
-    Route("/apply/v1/releases/{release_id}", get_release, methods=["GET"], who=KEY_OR_NAME),
+    Route("/apply/v1/releases/active", get_active, methods=["GET"], who=DEPLOYER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/releases/diff", get_diff, methods=["GET"], who=DEPLOYER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/releases/{release_id}", get_release, methods=["GET"], who=DEPLOYER_OF_WHAT_IT_NAMES),
 ]
 
 
 async def _owner(conn: Connection, request: Request, release_id: str) -> str | None:
     """The project to show a release of: named in the query, or the only one that has a release of this id."""
-    if request.headers.get("apikey") or "project_id" in request.query_params:
+    found = reach.get()
+    if (found is not None and found.project_id) or "project_id" in request.query_params:
         return request.query_params.get("project_id")
     projects = await owners(conn, release_id)
     return projects[0] if len(projects) == 1 else None

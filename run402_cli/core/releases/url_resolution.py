@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers.auth import caller_project
-from run402_cli.core.callers.policies import KEY_OR_NAME
+from run402_cli.core.callers.policies import DEPLOYER_OF_WHAT_IT_NAMES
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -125,4 +125,4 @@ async def _file_facts(store: ContentStore, found: Found) -> dict[str, Any]:
     return facts
 
 
-ROUTES = [Route("/apply/v1/resolve", resolve, methods=["GET"], who=KEY_OR_NAME)]
+ROUTES = [Route("/apply/v1/resolve", resolve, methods=["GET"], who=DEPLOYER_OF_WHAT_IT_NAMES)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from run402_cli.core.callers.auth import bearer_of, key_holder, key_owner, project_by_id, same_secret, verify_token
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -108,12 +109,18 @@ async def service_caller(conn: Connection, request: Request) -> Caller:
 
 # What `admitted(request, Caller)` gives is whose rows the request sees.
 ANON_OR_USER = Policy(
-    "anon key or user", "sends the project's anon key, a user's token, or both; row-level security decides.", caller
+    "anon key or user",
+    "sends the project's anon key, a user's token, or both; row-level security decides.",
+    frozenset({Kind.ANON_KEY, Kind.USER_TOKEN}),
+    caller,
+    of_the_caller=True,
 )
 SERVICE = Policy(
     "service key past row security",
     "holds a project's service key; row-level security does not bind it.",
+    frozenset({Kind.SERVICE_KEY}),
     service_caller,
+    of_the_caller=True,
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -14,7 +15,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.sites import rows
 from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.web.http import read_object, reply
-from run402_cli.core.web.routing import LOCAL, Route
+from run402_cli.core.web.routing import HOLDER_OR_WALLET, Route
 
 FORBIDDEN = "R402_CACHE_INVALIDATION_HOST_FORBIDDEN"
 
@@ -60,7 +61,10 @@ async def _check_host(conn: Connection, host: str) -> None:
     label, _, rest = name.partition(".")
     known = bool(LOOPBACK_HOST.fullmatch(host))
     if known and rest == "localhost":
-        known = await project_of_host(conn, label) is not None
+        project_id = await project_of_host(conn, label)
+        known = project_id is not None
+        if project_id is not None:
+            await project_by_id(conn, project_id)
     if not known:
         raise GatewayError(
             403,
@@ -89,6 +93,6 @@ def _invalid(message: str) -> GatewayError:
 
 
 ROUTES = [
-    Route("/cache/v1/inspect", inspect, methods=["GET"], who=LOCAL),
-    Route("/cache/v1/invalidate", invalidate, methods=["POST"], who=LOCAL),
+    Route("/cache/v1/inspect", inspect, methods=["GET"], who=HOLDER_OR_WALLET),
+    Route("/cache/v1/invalidate", invalidate, methods=["POST"], who=HOLDER_OR_WALLET),
 ]

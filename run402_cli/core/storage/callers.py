@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.storage import objects
 from run402_cli.core.storage.signing import is_signed, requested_key
 from run402_cli.core.web.routing import Policy
@@ -16,9 +17,15 @@ def _holder_of_the_url(request: Request) -> None:
         raise objects.not_found(project_id, key)
 
 
-SIGNED_URL = Policy("signed URL", "has a URL that the gateway signed for this object.", alone=_holder_of_the_url)
+SIGNED_URL = Policy(
+    "signed URL",
+    "has a URL that the gateway signed for this object.",
+    frozenset({Kind.SIGNED_URL}),
+    alone=_holder_of_the_url,
+)
 PUBLIC_OR_SIGNED = Policy(
     "public or signed",
     "needs no credential for what is public, and for what is private a URL that the gateway signed.",
+    frozenset({Kind.NOTHING, Kind.SIGNED_URL}),
     within="is_signed",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from run402_cli.core.callers.auth import bearer_of, key_holder, presented_key, verify_token
+from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -69,11 +70,31 @@ def _refused(message: str) -> GatewayError:
 
 
 # The project of the key is what `admitted(request, Project)` gives; of USER it is `admitted(request, Session)`.
-APP = Policy("application", "sends a key of the project.", app_of)
-APP_OWNER = Policy("owner of the application", "sends the service key of the project.", owner_of)
-USER = Policy("user", "sends the access token of a user whose session lives.", session_of)
+APP = Policy(
+    "application",
+    "sends a key of the project.",
+    frozenset({Kind.ANON_KEY, Kind.SERVICE_KEY}),
+    app_of,
+    of_the_caller=True,
+)
+APP_OWNER = Policy(
+    "owner of the application",
+    "sends the service key of the project.",
+    frozenset({Kind.SERVICE_KEY}),
+    owner_of,
+    of_the_caller=True,
+)
+USER = Policy(
+    "user",
+    "sends the access token of a user whose session lives.",
+    frozenset({Kind.USER_TOKEN}),
+    session_of,
+    of_the_caller=True,
+)
 APP_OR_USER = Policy(
     "application or user",
     "sends a key of the project and a refresh token of a user, or the access token of one.",
+    frozenset({Kind.ANON_KEY, Kind.SERVICE_KEY, Kind.USER_TOKEN}),
     within="session_of",
+    of_the_caller=True,
 )

@@ -15,6 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
+from run402_cli.core.callers.admission import reach_of
+from run402_cli.core.callers.kinds import Kind
+from run402_cli.core.callers.reach import reach
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import gateway_of
 
@@ -31,13 +34,19 @@ class Policy:
     `check` raises GatewayError (401, 403, 404) or returns what the handler is told of the caller; `alone` does so from the
     request alone, without the database. Neither: nothing can be checked before the handler, either because the route is open
     or because what is asked for says whose it is; then `within` names what the handler calls.
+
+    `opened_by`: the kinds of credentials of which one has to be there. Where the control token is one of them,
+    callers/admission.py checks that here, and all that finds a project (callers/auth.py) keeps to what the credential is for.
+    `of_the_caller`: the credential itself says which project it is about, or there is none.
     """
 
     name: str
     says: str
+    opened_by: frozenset[Kind]
     check: Check | None = None
     alone: Callable[[Request], Any] | None = None
     within: str = ""
+    of_the_caller: bool = False
 
 
 class Route(StarletteRoute):
@@ -49,12 +58,28 @@ class Route(StarletteRoute):
 
 
 def _guarded(endpoint: Endpoint, who: Policy) -> Endpoint:
+    checked = _checked(endpoint, who)
+    if Kind.CONTROL_TOKEN not in who.opened_by:
+        return checked
+
+    @functools.wraps(endpoint)
+    async def guarded(request: Request) -> Response:
+        before = reach.set(await reach_of(request, who.opened_by))
+        try:
+            return await checked(request)
+        finally:
+            reach.reset(before)
+
+    return guarded
+
+
+def _checked(endpoint: Endpoint, who: Policy) -> Endpoint:
     check, alone = who.check, who.alone
     if check is None and alone is None:
         return endpoint
 
     @functools.wraps(endpoint)
-    async def guarded(request: Request) -> Response:
+    async def checked(request: Request) -> Response:
         if alone is not None:
             request.scope[_ADMITTED] = alone(request)
         if check is not None:
@@ -62,7 +87,7 @@ def _guarded(endpoint: Endpoint, who: Policy) -> Endpoint:
                 request.scope[_ADMITTED] = await check(conn, request)
         return await endpoint(request)
 
-    return guarded
+    return checked
 
 
 def admitted(request: Request, kind: type[T]) -> T:
@@ -72,6 +97,11 @@ def admitted(request: Request, kind: type[T]) -> T:
     return found
 
 
-OPEN = Policy("open", "needs no credential: what it answers is public.")
-# callers/guard.py keeps the web out; beyond that nobody is asked.
-LOCAL = Policy("local program", "is a program on this machine.")
+OPEN = Policy("open", "needs no credential: what it answers is public.", frozenset({Kind.NOTHING}))
+HOLDER = Policy("holder of the token", "sends the control token.", frozenset({Kind.CONTROL_TOKEN}), of_the_caller=True)
+HOLDER_OR_WALLET = Policy(
+    "holder of the token or wallet",
+    "sends the control token, or is an admitted wallet, for what that wallet owns.",
+    frozenset({Kind.CONTROL_TOKEN, Kind.ADMITTED_WALLET}),
+    of_the_caller=True,
+)

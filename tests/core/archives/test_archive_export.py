@@ -91,6 +91,7 @@ def second(databases: Databases, tmp_path: Path) -> Iterator[Second]:
             data_dir=tmp_path / "second",
             jwt_secret="other-jwt-secret-" + "y" * 32,
             signed_read_secret="other-read-secret-" + "y" * 32,
+            open=True,
             port=listener.getsockname()[1],
             database_url=url,
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from database_kit import Databases
-from gateway_kit import Running, listening
+from gateway_kit import CONTROL, TOKEN, Running, listening
 from library_kit import SCHEMA, Library
 
 from run402_cli.core.settings import Settings
@@ -21,12 +21,15 @@ def filled(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> It
             data_dir=tmp_path_factory.mktemp("gateway"),
             jwt_secret="rest-jwt-secret-" + "x" * 32,
             signed_read_secret="rest-read-secret-" + "x" * 32,
+            control_token=TOKEN,
             port=listener.getsockname()[1],
             database_url=url,
         )
         running = Running(settings, url, listener)
         running.start()
-        created = httpx.post(f"{settings.public_url}/projects/v1", json={"name": "library"}, trust_env=False)
+        created = httpx.post(
+            f"{settings.public_url}/projects/v1", json={"name": "library"}, headers=CONTROL, trust_env=False
+        )
         library = Library(settings.public_url, settings, url, created.json())
         library.sql(SCHEMA)
         yield library

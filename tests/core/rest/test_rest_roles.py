@@ -8,6 +8,7 @@ import httpx
 import jwt
 import psycopg
 import pytest
+from gateway_kit import CONTROL
 from library_kit import Library
 
 from run402_cli.core.rest import execute
@@ -203,7 +204,7 @@ def test_forged_tokens_are_401(library: Library) -> None:
 
 
 def test_another_projects_keys_do_not_open_this_one(library: Library) -> None:
-    other = httpx.post(f"{library.base_url}/projects/v1", json={}, trust_env=False).json()
+    other = httpx.post(f"{library.base_url}/projects/v1", json={}, headers=CONTROL, trust_env=False).json()
     headers = {"apikey": other["anon_key"], "Authorization": f"Bearer {library.token('user-a')}"}
     assert library.caller(headers).get("/notes").status_code == 403
     assert library.caller({"apikey": other["anon_key"]}).get("/books").status_code == 404

@@ -1,0 +1,55 @@
+"""How far a request reaches on the control plane: what opens it, and which projects that is for.
+
+Loopback proves nothing: other users, functions and whatever fetches an address for somebody else come from there too. So the
+control plane wants the token of the data directory, a key of the project, or a wallet that the token's holder admitted. See
+docs/local-gateway.md, "Who may call".
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from run402_cli.core.callers import siwx, wallet_rows
+from run402_cli.core.db import Connection
+from run402_cli.core.errors import GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`everything`: the token was sent, or the gateway is open. `project_id`: of the key that was sent, and of no other; with
+    `keyed` that key opens it (a service key, a CI session), without it something else has to.
+    """
+
+    everything: bool = False
+    project_id: str | None = None
+    keyed: bool = False
+    wallet: str | None = None
+
+
+# None: nobody is asked. So it is on public routes, and in what the gateway does by itself.
+reach: ContextVar[Reach | None] = ContextVar("run402_reach", default=None)
+
+
+async def check(conn: Connection, project_id: str) -> None:
+    """403 unless the request reaches this project: with its key, with a wallet that owns it, with the token."""
+    found = reach.get()
+    if found is None:
+        await siwx.check_owner(conn, project_id)
+        return
+    if found.project_id not in (None, project_id):
+        raise GatewayError(
+            403,
+            "project_mismatch",
+            f"The key sent belongs to {found.project_id}, and this is about {project_id}. Send the key of that project.",
+        )
+    if found.everything or found.keyed:
+        await siwx.check_owner(conn, project_id)
+    elif found.wallet is None or await wallet_rows.owner_of(conn, project_id) != found.wallet:
+        raise siwx.not_the_owner(project_id, found.wallet)
+
+
+def unowned() -> bool:
+    """Whether the caller sees projects that no wallet owns: not with a wallet alone."""
+    found = reach.get()
+    return found is None or found.everything
