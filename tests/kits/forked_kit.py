@@ -132,48 +132,52 @@ def _serve(place: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         listener.listen(64)
+        woken, wakes = socket.socketpair()
+        wakes.setblocking(False)
+        signal.set_wakeup_fd(wakes.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         os.write(1, b".")
-        # The end of a command is the end of a pipe that it holds: the connection of its client, its pid.
-        running: dict[int, tuple[socket.socket, int]] = {}
+        running: dict[int, socket.socket] = {}
         while True:
-            clients = {connection: ended for ended, (connection, _) in running.items()}
-            for ready in select.select([listener, 0, *running, *clients], [], [])[0]:
-                if ready == 0:
-                    return
-                if ready is listener:
-                    connection = listener.accept()[0]
-                    ended, child = _start(connection, [listener, *clients], list(running))
-                    running[ended] = (connection, child)
-                elif ready in running:
-                    _say_how_it_ended(*running.pop(ready))
-                    os.close(ready)
-                elif clients[ready] in running:
-                    os.kill(running[clients[ready]][1], signal.SIGKILL)
+            ready = select.select([listener, 0, woken, *running.values()], [], [])[0]
+            if 0 in ready:
+                return
+            if woken in ready:
+                woken.recv(4096)
+                for child in [child for child in running if _ended(child, running[child])]:
+                    running.pop(child).close()
+            for child in [child for child, connection in running.items() if connection in ready]:
+                os.kill(child, signal.SIGKILL)  # its client has ended
+            if listener in ready:
+                connection = listener.accept()[0]
+                running[_start(connection, [listener, woken, wakes, *running.values()])] = connection
 
 
-def _start(connection: socket.socket, sockets: list[socket.socket], pipes: list[int]) -> tuple[int, int]:
+def _start(connection: socket.socket, others: list[socket.socket]) -> int:
     """Run the command that a client asks for in a process that holds nothing of the others."""
     head, streams, _, _ = socket.recv_fds(connection, 4, 3)
     request = b""
     while len(request) < int.from_bytes(head, "big"):
         request += connection.recv(1 << 20)
-    ended, held = os.pipe()
     child = os.fork()
     if child == 0:
-        for each in (connection, *sockets):
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (connection, *others):
             each.close()
-        for fd in (ended, *pipes):
-            os.close(fd)
         _become(marshal.loads(request), streams)
-    for fd in (held, *streams):
+    for fd in streams:
         os.close(fd)
-    return ended, child
+    return child
 
 
-def _say_how_it_ended(connection: socket.socket, child: int) -> None:
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with contextlib.suppress(OSError), connection:
-        connection.sendall(str(code).encode())
+def _ended(child: int, connection: socket.socket) -> bool:
+    """Whether the command has ended; then its client is told how."""
+    pid, status = os.waitpid(child, os.WNOHANG)
+    if pid:
+        with contextlib.suppress(OSError):
+            connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    return bool(pid)
 
 
 def _become(request: tuple[list[str], dict[str, str], str, int], streams: list[int]) -> None:
