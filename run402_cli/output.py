@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 
-from run402_cli import global_options
+from run402_cli import control_characters, global_options
 from run402_cli.errors import OutputLost
 
 TYPE_CHECKING = False
@@ -131,7 +131,7 @@ def dumps(value: Any, *, compact: bool) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, **style)
         text.encode()
-        return text
+        return control_characters.escaped(text, control_characters.IN_JSON)
     except UnicodeEncodeError:
         return json.dumps(value, ensure_ascii=True, **style)
     except ValueError:
@@ -157,7 +157,7 @@ def _write(stream: TextIO, text: str) -> None:
         _say(text)
         return
     try:
-        _put(stream, text)
+        _put(stream, control_characters.escaped(text) if stream.isatty() else text)
     except OSError as exc:
         raise OutputLost(exc) from exc
 
@@ -165,7 +165,7 @@ def _write(stream: TextIO, text: str) -> None:
 def _say(text: str) -> None:
     # What is said on the side must not end a command, least of all one that is half done.
     try:
-        _put(sys.stderr, text)
+        _put(sys.stderr, control_characters.escaped(text))
     except OSError:
         abandon(sys.stderr)
 

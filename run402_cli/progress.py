@@ -24,6 +24,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from run402_cli import control_characters
+
 _TITLES = {
     "plan": "Plan",
     "upload": "Upload",
@@ -36,7 +38,7 @@ _TITLES = {
     "ready": "Ready",
 }
 # Texts of a gateway must not move the cursor or change the terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL = re.compile(rf"(?:[\t\n]|{control_characters.IN_TEXT})+")
 
 
 class Display:

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from run402_cli import control_characters
+
 # Commands whose answer is one list, whatever stands around it: the list alone is shown, in --format jsonl too.
 PAYLOADS = {
     "projects sql": "rows",
@@ -38,7 +40,7 @@ FIRST = {
 _LONG = 40
 _GAP = "  "
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_CONTROL = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(rf"[\\\t\n\u2028\u2029]|{control_characters.IN_TEXT}")
 
 
 def text(value: Any, command: str, *, width: int | None = None) -> tuple[str, str | None]:
@@ -166,4 +168,8 @@ def cell(value: Any) -> str:
 
 
 def _escaped(value: str) -> str:
-    return _CONTROL.sub(lambda match: _ESCAPES.get(match[0]) or f"\\x{ord(match[0]):02x}", value)
+    return _CONTROL.sub(lambda match: _ESCAPES.get(match[0]) or _code(ord(match[0])), value)
+
+
+def _code(number: int) -> str:
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

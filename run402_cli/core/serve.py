@@ -48,6 +48,7 @@ HOST = "127.0.0.1"
 LOG_BYTES = 2_000_000
 OLDEST_POSTGRES = 15
 DRAIN_SECONDS = 10
+CONNECTIONS = 1000  # the system gives a process about as many descriptors
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class _Process:
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             http=patient_protocol(),
+            limit_concurrency=CONNECTIONS,
         )
         self.server = _Server(config)
         self.server.should_exit = self.stop_requested

@@ -85,6 +85,7 @@ _BY_ERROR: dict[str, str] = {
     "payment_already_used": "allowance ledger",
     "content_too_large": "tier status",
     "request_body_too_large": "tier status",
+    "request_too_large": "deploy apply --help",
     "not_found": "service status",
     "method_not_allowed": "service status",
 }
