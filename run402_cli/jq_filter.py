@@ -1,7 +1,7 @@
-"""Compile and run a jq expression so that a signal can end it.
+"""Compile and run a jq expression in a process of its own, with bounds: it may never end, or take the process down with it.
 
-The binding stays inside C, where no signal handler runs, and an expression may never end. On POSIX a child of this process
-does the work (a fork, a few milliseconds); elsewhere the system's own handlers are in force meanwhile.
+The binding stays inside C, where no signal handler runs. On POSIX a child of this process does the work (a fork, a few
+milliseconds), elsewhere a new one. Neither has an environment, for `env` and `$ENV` would print every secret of the shell.
 """
 
 from __future__ import annotations
@@ -9,68 +9,104 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
 from typing import Any
 
 import jq
 
+SECONDS = 10.0
+MOST_BYTES = 32 << 20
+_MEMORY = 2 << 30
+_TOO_DEEP = "a value is nested too deeply"
+_TOO_LONG = f"it ran longer than {SECONDS:g} seconds"
+_TOO_MUCH = f"it gives more than {MOST_BYTES >> 20} MiB"
+_ENDED = "it was ended by the system, for lack of memory or a value that is nested too deeply"
+
 
 def problem(expression: str) -> str | None:
     """What is wrong with an expression, or None."""
-
-    def compile_it() -> str | None:
-        try:
-            jq.compile(expression)
-        except ValueError as exc:
-            return str(exc)
-        return None
-
-    found: str | None = _apart(compile_it)
+    found: str | None = _apart(expression, None).get("problem")
     return found
 
 
 def results(expression: str, value: Any) -> list[Any]:
-    """Every value that the expression makes of `value`. ValueError with jq's text when it fails."""
-
-    def run() -> dict[str, Any]:
-        try:
-            return {"values": list(jq.compile(expression).input_value(value))}
-        except ValueError as exc:
-            return {"problem": str(exc)}
-
-    answer = _apart(run)
+    """Every value that the expression makes of `value`. ValueError with jq's text when it fails, or goes beyond its bounds."""
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    answer = _apart(expression, text)
     if "problem" in answer:
         raise ValueError(answer["problem"])
     values: list[Any] = answer["values"]
     return values
 
 
-def _apart(work: Callable[[], Any]) -> Any:
-    """The JSON value that `work` returns. ValueError when it never came to its end, as for lack of memory."""
-    if os.name != "posix":
-        with _default_handlers():
-            return work()
+def _work(expression: str, text: str | None) -> str:
+    """{values} or {problem} as JSON; without a text the expression is compiled only."""
+    found: list[str] = []
+    size = 0
+    try:
+        program = jq.compile(expression)
+        for value in () if text is None else program.input_text(text):
+            found.append(json.dumps(value))
+            size += len(found[-1]) + 1
+            if size > MOST_BYTES:
+                return json.dumps({"problem": _TOO_MUCH})
+    except RecursionError:
+        return json.dumps({"problem": _TOO_DEEP})
+    except MemoryError:
+        return json.dumps({"problem": _ENDED})
+    except ValueError as exc:
+        return json.dumps({"problem": str(exc)})
+    return f'{{"values": [{",".join(found)}]}}'
+
+
+def _apart(expression: str, text: str | None) -> dict[str, Any]:
+    """What `_work` answers in another process. ValueError when it never came to its end."""
+    answer = _forked(expression, text) if os.name == "posix" else _started(expression, text)
+    if not answer:
+        raise ValueError(_ENDED)
+    try:
+        read: dict[str, Any] = json.loads(answer)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    return read
+
+
+def _forked(expression: str, text: str | None) -> bytes:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _work(work, reader, writer)
+        _live(expression, text, reader, writer)
     os.close(writer)
     try:
-        with os.fdopen(reader, "rb") as answer:
-            text = answer.read()
+        return _received(reader)
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
     finally:
+        os.close(reader)
         os.waitpid(child, 0)
-    if not text:
-        raise ValueError("it was ended by the system, perhaps for lack of memory")
-    return json.loads(text)
 
 
-def _work(work: Callable[[], Any], reader: int, writer: int) -> None:
+def _received(reader: int) -> bytes:
+    """All that the child writes; its end is the end of the pipe."""
+    deadline, data = time.monotonic() + SECONDS, bytearray()
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([reader], [], [], left)[0]:
+            break
+        piece = os.read(reader, 1 << 20)
+        if not piece:
+            return bytes(data)
+        data += piece
+    raise ValueError(_TOO_LONG)
+
+
+def _live(expression: str, text: str | None, reader: int, writer: int) -> None:
     """The child's life; does not return. Nothing of the parent's may run here: no handler, no flush at exit."""
     status = 1
     try:
@@ -78,15 +114,25 @@ def _work(work: Callable[[], Any], reader: int, writer: int) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
         os.close(reader)
-        _die_with_the_parent()
+        os.environ.clear()
+        _confine()
         with os.fdopen(writer, "wb") as answer:
-            answer.write(json.dumps(work()).encode())
+            answer.write(_work(expression, text).encode())
         status = 0
     finally:
         os._exit(status)
 
 
-def _die_with_the_parent() -> None:
+def _confine() -> None:
+    """Limits of the system for this process, which nothing it runs can lift."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    seconds = int(SECONDS) + 1
+    for name, limit in (("RLIMIT_CPU", seconds), ("RLIMIT_CORE", 0), ("RLIMIT_AS", _MEMORY)):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            resource.setrlimit(getattr(resource, name), (limit, limit))
     # A parent that is killed outright can end nobody. Linux can be asked to; nothing else has such a call.
     if sys.platform == "linux":
         import ctypes
@@ -96,11 +142,26 @@ def _die_with_the_parent() -> None:
             ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def _default_handlers() -> Iterator[None]:
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+def _started(expression: str, text: str | None) -> bytes:
+    """The same where nothing can be forked."""
+    import subprocess
+
+    task = json.dumps([expression, text]).encode()
+    kept = {name: value for name, value in os.environ.items() if name.upper() == "SYSTEMROOT"}
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return subprocess.run(
+            [sys.executable, "-I", "-m", "run402_cli.jq_filter"],
+            input=task,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=kept,
+            timeout=SECONDS,
+            check=False,
+        ).stdout
+    except subprocess.TimeoutExpired:
+        raise ValueError(_TOO_LONG) from None
+
+
+if __name__ == "__main__":
+    os.environ.clear()
+    sys.stdout.buffer.write(_work(*json.load(sys.stdin.buffer)).encode())
