@@ -22,6 +22,7 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "--jsonl": (None, "The same as --format jsonl."),
     "--dry-run": (None, "Show the first write instead of sending it."),
     "--http-timeout": ("SECONDS", "Give up on a request and its answer after this."),
+    "--insecure-http": (None, "Pay over plain http too, to another machine."),
     "--quiet": (None, "No events and notes on stderr; errors appear."),
     "--verbose": (None, "One line on stderr per HTTP request."),
 }
@@ -58,6 +59,9 @@ class Invocation:
         self.raw = False
         self.dry_run = False
         self.http_timeout: float | None = None
+        # Whether payments over plain http were allowed, and whether such a request was warned of.
+        self.insecure_http = False
+        self.told_open = False
         self.quiet = False
         self.verbose = False
         # The command as effects.py names it ("projects sql"), once it runs; what it has done so far, for an error that
@@ -105,6 +109,8 @@ def take(flag: str, value: str | None) -> None:
             current.dry_run = True
         case "--quiet":
             current.quiet = True
+        case "--insecure-http":
+            current.insecure_http = True
         case "--verbose":
             current.verbose = True
         case "--raw":
@@ -151,7 +157,11 @@ def _jq(expression: str) -> str:
             code="JQ_UNAVAILABLE",
             hint="Pipe the output into the jq program instead, or use --fields.",
         ) from exc
-    if (problem := jq_filter.problem(expression)) is not None:
+    try:
+        problem = jq_filter.problem(expression)
+    except ValueError as exc:
+        problem = str(exc)
+    if problem is not None:
         raise FlagError(
             f"--jq: {(problem.strip() or 'it is no jq expression').splitlines()[0]}",
             hint="Nothing was sent. A path begins with a dot, and the shell wants quotes: --jq '.items[].id'",

@@ -34,11 +34,19 @@ _PROJECT_KEY = re.compile(r"(?<![A-Za-z0-9])r402_(?:anon|service)_[A-Za-z0-9_-]{
 _KEY = r"0x[0-9a-fA-F]{64}(?![0-9a-fA-F])"
 SHAPE = re.compile(
     rf"{_KEY}|(?<![A-Za-z0-9])r402_[A-Za-z0-9_-]{{2,}}[A-Za-z0-9._-]*"
-    r"|-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)",
+    r"|-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|nsec1[02-9ac-hj-np-z]{20,}",
     re.DOTALL,
 )
+# A key that is typed without its 0x, also as a flag. Digests look the same, so only words of the command line count.
+_BARE_KEY = re.compile(r"[0-9a-fA-F]{64,}")
+_VARIED = 6  # different digits; no key has fewer, and a long name of one letter may
+# User and password in an address; those of a connection string for a database have a colon.
+_USERINFO = re.compile(r"""(?<=://)(?:(?<=http://)|(?<=https://)|(?=[^\s/?#@"'<>]*:))[^\s/?#"'<>\\]*@""", re.I)
 # Hashes of the chain, which a report needs and which open nothing.
 _PUBLIC = re.compile(r"(?:.*_)?(?:hash|transaction|tx|nonce|digest|sha256)")
+# Flags whose values look like a key and are none: their own kinds of digests and public keys.
+_PUBLIC_FLAG = re.compile(r"--(?:.*-)?(?:hash|transaction|tx|nonce|digest|sha256|sha|pubkey|fingerprint|require-plan)")
 # Commands that take a secret, by the first words of their path, and the flags that hold one.
 COMMANDS = (
     "secrets",
@@ -127,8 +135,11 @@ def masked(envelope: dict[str, Any]) -> dict[str, Any]:
     told = CommandLine(words)
     strict = told.pattern(told.values()) if told.takes_secret else None
     actions = told.pattern(told.secrets()) if told.takes_secret else None
+    bare = set(_bare_keys(words))
     return {
-        key: _mask(value, key, actions if key == "next_actions" else strict, words) if key not in _FIXED else value
+        key: _mask(without(value, bare), key, actions if key == "next_actions" else strict, words)
+        if key not in _FIXED
+        else value
         for key, value in envelope.items()
     }
 
@@ -137,19 +148,49 @@ _FIXED = frozenset({"status", "code", "retryable", "safe_to_retry", "http", "cat
 
 
 def without_shapes(text: str) -> str:
-    """A text without words that look like a private key, a token of ours or a PEM block."""
-    return SHAPE.sub(HIDDEN, text)
+    """A text without words that look like a private key, a token or a PEM block, and without users in addresses."""
+    return SHAPE.sub(HIDDEN, without_userinfo(text))
+
+
+def without_userinfo(text: str) -> str:
+    """A text whose addresses have no user and password."""
+    return _USERINFO.sub("", text) if "@" in text else text
+
+
+def without(value: Any, words: set[str]) -> Any:
+    """A JSON value whose texts hold none of the words."""
+    if not words:
+        return value
+    if isinstance(value, str):
+        for word in words:
+            value = value.replace(word, HIDDEN)
+        return value
+    if isinstance(value, dict):
+        return {key: without(item, words) for key, item in value.items()}
+    return [without(item, words) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _bare_keys(words: Sequence[str]) -> Iterator[str]:
+    """What may be a private key among the words, unless it stands behind a flag for something public."""
+    for before, word in zip(("", *words), words, strict=False):
+        flag = word.partition("=")[0] if "=" in word else before
+        if not _PUBLIC_FLAG.fullmatch(flag):
+            yield from (found for found in _BARE_KEY.findall(word) if len(set(found)) >= _VARIED)
 
 
 def repeatable(words: Sequence[str]) -> Iterator[str]:
     """The words as typed, each that may be a secret as `Blank("secret")`."""
     told = CommandLine(words)
     hidden = set(told.secret_places()) if told.takes_secret else set()
+    bare = set(_bare_keys(words))
+    words = [without_userinfo(without(word, bare)) for word in words]
     for place, word in enumerate(words):
         flag, equals, _value = word.partition("=")
         if place in hidden and equals and flag in told.flags:
             yield f"{flag}={HIDDEN}"
         elif place in hidden:
+            yield Blank("secret")
+        elif word == HIDDEN:
             yield Blank("secret")
         elif SHAPE.search(word):
             yield Blank("secret") if SHAPE.fullmatch(word) else without_shapes(word)
@@ -324,7 +365,7 @@ def _mask(value: Any, key: str, pattern: re.Pattern[str] | None, words: Sequence
     if isinstance(value, str):
         if _PUBLIC.fullmatch(key) and re.fullmatch(_KEY, value) and not any(value in word for word in words):
             return value
-        shown = SHAPE.sub(HIDDEN, value)
+        shown = without_shapes(value)
         return pattern.sub(HIDDEN, shown) if pattern is not None else shown
     if isinstance(value, dict):
         return {

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from run402_cli import global_options
+from run402_cli.client import plain_http
 from run402_cli.state import messaging, profile
 
 # Modules that start something big beside the test: a gateway, Node, a browser, a build, the recorded cases.
@@ -20,6 +21,7 @@ WHOLE = {
     *("test_process", "test_pg_install", "test_recovery", "test_hammer"),
 }
 _numbers = itertools.count()
+_is_open = plain_http.is_open
 
 # Every httpx client reads all certificates of the authorities, and tests make thousands: one context serves them all.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
@@ -60,4 +62,6 @@ def config_dir(config_dirs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(profile, "_current", None)
     monkeypatch.setattr(messaging, "_memory", None)
     global_options.reset()
+    # Gateways of the tests answer at names like gateway.test, by plain http and from this very process.
+    monkeypatch.setattr(plain_http, "is_open", lambda url: _is_open(url) and not url.host.endswith(".test"))
     return folder

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options, output, secrecy
-from run402_cli.client import bounded, credentials, deadline, own_gateway, response_hints
+from run402_cli.client import bounded, credentials, deadline, own_gateway, plain_http, response_hints
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import LazyTransport, reason, refused_directly
 from run402_cli.client.urls import origin
@@ -281,7 +281,7 @@ class Client:
                 hint="Check RUN402_DELEGATE_TOKEN, or import the project key again: run402 credentials project-keys import",
             ) from None
         except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
-            where = urlsplit(self.api_base).netloc
+            where = urlsplit(self.api_base).netloc.rpartition("@")[2]
             raise bounded.failure(
                 exc,
                 f"No answer from {where} while {context}: {reason(exc)}",
@@ -386,11 +386,12 @@ def parse_body(response: httpx.Response) -> Json:
 
 def _hooks(own_gateway: Callable[[httpx.Request], None]) -> dict[str, list[Any]]:
     if not (global_options.current.dry_run or global_options.current.verbose):
-        return {"request": [credentials.keep_at_home, own_gateway, _sending]}
+        return {"request": [credentials.keep_at_home, own_gateway, plain_http.warn, _sending]}
     from run402_cli.client import _trace
 
     hooks = _trace.hooks()
-    return {**hooks, "request": [credentials.keep_at_home, *hooks.get("request", []), own_gateway, _sending]}
+    first = [credentials.keep_at_home, plain_http.warn]
+    return {**hooks, "request": [*first, *hooks.get("request", []), own_gateway, _sending]}
 
 
 def _sending(request: httpx.Request) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from run402_cli import secrecy
 from run402_cli.client import Client, bounded
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
@@ -110,7 +111,7 @@ def _bought(
     headers = purchase.run402_headers(paid)
     if payment.settled_before:
         return _result(paid, None, replay=True)
-    return _result(paid, _evidence(payment, headers, str(request.url)), replay=_replayed(headers))
+    return _result(paid, _evidence(payment, headers, secrecy.without_userinfo(str(request.url))), replay=_replayed(headers))
 
 
 def _networks(response: httpx.Response) -> list[str]:

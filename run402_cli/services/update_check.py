@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli._version import __version__
+from run402_cli import secrecy
 from run402_cli.client import bounded
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import LazyTransport, reason
@@ -71,7 +72,7 @@ def refresh(folder: Path) -> Record:
         "latest": latest,
         "checked_at": now_iso(),
         "source": "registry",
-        "registry": registry,
+        "registry": secrecy.without_userinfo(registry),
         "error": error,
     }
     path = record_path(folder)
@@ -79,10 +80,11 @@ def refresh(folder: Path) -> Record:
     return record
 
 
-def _ask(url: str) -> tuple[str | None, dict[str, str] | None]:
+def _ask(address: str) -> tuple[str | None, dict[str, str] | None]:
+    url = secrecy.without_userinfo(address)
     try:
         with bounded.Client(LazyTransport(), timeout=_TIMEOUT_S, follow_redirects=True) as http:
-            response = http.get(url, headers={"Accept": "application/json"})
+            response = http.get(address, headers={"Accept": "application/json"})
             answer = response.json() if response.is_success else None
     except httpx.TimeoutException:
         return None, {"code": "TIMEOUT", "message": f"No answer from {url} within {_TIMEOUT_S} seconds."}

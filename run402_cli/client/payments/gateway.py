@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options
+from run402_cli.client import plain_http
 from run402_cli.client.http import httpx
 from run402_cli.client.payments import chain, challenge, errors, x402
 from run402_cli.client.payments.chain import Fate
@@ -80,6 +81,7 @@ class Payment(httpx.Auth):
             from run402_cli.client import _trace
 
             raise DryRun(requests=[_trace.described(request)])
+        plain_http.refuse_payment(request)
         with self._exclusive():
             signed = self._prepare()
             request.headers[signed.header[0]] = signed.header[1]
