@@ -25,6 +25,8 @@ SHARED = {
         "partial_imports",
         "exits",
         "file_lock",
+        "uploads",
+        "ownership",
     ),
 }
 MAY_IMPORT = {

@@ -54,7 +54,11 @@ class Archive:
     def opened(self, entry: Entry) -> Iterator[BinaryIO]:
         """The file positioned at the entry's first byte. ArchiveFault when it is no longer the listed one."""
         if self.transport == "tar":
-            with self.location.open("rb") as handle:
+            try:
+                opened = _open_tar(self.location)
+            except OSError as exc:
+                raise _changed(entry) from exc
+            with opened as handle:
                 handle.seek(entry.offset)
                 yield handle
             return
@@ -114,6 +118,15 @@ _READ_ONLY: Final = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_CLOEXEC", 0)
 )
+
+
+def _open_tar(location: Path) -> BinaryIO:
+    """A tar file for reading. OSError for what has become something else than a regular file since it was listed."""
+    handle = os.fdopen(os.open(location, _READ_ONLY), "rb")
+    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(location))
+    return handle
 
 
 def _kind(transport: str) -> str:
@@ -236,7 +249,7 @@ def _file_entry(path: str, item: os.DirEntry[str], status: os.stat_result) -> En
 def _list_tar(location: Path, shown: str, limits: Limits) -> Archive:
     archive = Archive(location, "tar", limits)
     folders = 0
-    with location.open("rb") as handle:
+    with _open_tar(location) as handle:
         end = os.fstat(handle.fileno()).st_size
         position = 0
         while position + BLOCK <= end:

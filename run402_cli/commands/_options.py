@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import typer
 from click import get_current_context
 
-from run402_cli import global_options, standard_input
+from run402_cli import global_options, standard_input, uploads
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
+from run402_cli.uploads import TYPED, Bounds
 
 ProjectOpt = Annotated[
     str | None,
@@ -27,6 +28,10 @@ AllowWarningOpt = Annotated[
     list[str] | None, typer.Option("--allow-warning", metavar="CODE", help="Go on despite this warning. Repeatable.")
 ]
 AllowWarningsOpt = Annotated[bool, typer.Option("--allow-warnings", help="Go on despite every warning.")]
+OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")]
+AllowOutsideOpt = Annotated[
+    bool, typer.Option("--allow-outside", help="Read files outside of the manifest's work tree, too.")
+]
 QuietOpt = Annotated[bool, typer.Option("--quiet", help="No progress events on stderr.")]
 IdempotencyKeyOpt = Annotated[
     str | None,
@@ -132,11 +137,11 @@ def regular_file(flag: str, name: str) -> Path:
     return path
 
 
-def read_file(flag: str, name: str, *, limit: int = -1) -> bytes:
-    """A regular file, at most `limit` bytes of it. BAD_FILE when it cannot be read."""
+def read_file(flag: str, name: str, *, limit: int = -1, bounds: Bounds = TYPED) -> bytes:
+    """A regular file, at most `limit` bytes of it. BAD_FILE when it cannot be read; CommandError of uploads.py."""
     path = regular_file(flag, name)
-    with _readable(flag, name), path.open("rb") as file:
-        return file.read(limit)
+    with _readable(flag, name):
+        return uploads.read(path, bounds, limit)
 
 
 def read_text_file(flag: str, name: str) -> str:

@@ -15,7 +15,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, integer, one_of, resolve_project
+from run402_cli.commands._options import OverwriteOpt, ProjectOpt, integer, one_of, resolve_project
 from run402_cli.errors import FlagError, UsageError, Verdict
 from run402_cli.services import assets
 from run402_cli.services.terminal import TerminalClient
@@ -233,7 +233,7 @@ def _pairs(flag: str, texts: list[str] | None) -> list[tuple[str, str]]:
 def get(
     key: KeyWord = None,
     output_file: OutputOpt = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
+    overwrite: OverwriteOpt = False,
     project: ProjectOpt = None,
 ) -> None:
     """Download one asset to a file. An interrupted download goes on where it stopped when it is run again.

@@ -10,7 +10,7 @@ import typer
 from run402_cli import output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import ProjectOpt, take_project, take_project_and_id
+from run402_cli.commands._options import OverwriteOpt, ProjectOpt, take_project, take_project_and_id
 from run402_cli.commands.projects import export
 from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import archives
@@ -64,6 +64,7 @@ def download(
     words: ArchiveWord = None,
     project: ProjectOpt = None,
     output_file: Annotated[str | None, typer.Option("--output", metavar="FILE", help="Where to save it.")] = None,
+    overwrite: OverwriteOpt = False,
 ) -> None:
     """Save a ready archive. Its SHA-256 is compared with the announced one; parent directories are made."""
     usage = "run402 cloud archives download <archive_id> --output <file>"
@@ -74,4 +75,4 @@ def download(
         path = Path(output_file).absolute()
         if path.is_dir():
             raise CommandError(f"--output: {output_file!r} is a directory.", code="NOT_A_FILE", field="--output")
-        output.emit(archives.fetch(client, project_id, archive_id, path))
+        output.emit(archives.fetch(client, project_id, archive_id, path, overwrite=overwrite))

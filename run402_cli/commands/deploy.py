@@ -18,11 +18,19 @@ from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, events, require_deployer, this_command
-from run402_cli.commands._options import AllowWarningOpt, AllowWarningsOpt, ProjectOpt, QuietOpt, resolve_project
+from run402_cli.commands._options import (
+    AllowOutsideOpt,
+    AllowWarningOpt,
+    AllowWarningsOpt,
+    ProjectOpt,
+    QuietOpt,
+    resolve_project,
+)
 from run402_cli.errors import CommandError, UsageError, Verdict
 from run402_cli.secrecy import CommandLine
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
+from run402_cli.uploads import TYPED, Bounds
 
 if TYPE_CHECKING:
     from run402_cli.deploy import ApplyOptions, Emit
@@ -75,6 +83,7 @@ def _apply(
     ] = None,
     allow_warning: AllowWarningOpt = None,
     allow_warnings: AllowWarningsOpt = False,
+    allow_outside: AllowOutsideOpt = False,
     concurrency: Annotated[
         str | None, typer.Option("--concurrency", metavar="N", help="Parallel uploads, 1 to 64. Default: 8.")
     ] = None,
@@ -90,7 +99,9 @@ def _apply(
     _check_teardown(teardown)
     mode = _mode(check=check, print_spec=print_spec, plan=plan, rehearse=rehearse, require_plan=require_plan)
     _check_combinations(mode, commit=commit, fingerprint=plan_fingerprint, allows=bool(allow_warning) or allow_warnings)
-    source = _source(_once("--manifest", manifest), _once("--spec", spec), _once("--dir", directory))
+    source = _source(
+        _once("--manifest", manifest), _once("--spec", spec), _once("--dir", directory), outside=allow_outside
+    )
     workers = _count("--concurrency", concurrency, _MAX_WORKERS) or 8
     document = _load(source)
     normalized = _normalized(document, project)
@@ -118,7 +129,7 @@ def _apply(
     if mode.name != "plan":
         from run402_cli.deploy import scan
 
-        scan.require_clean(document.value, document.base_dir, tree=source.build)
+        scan.require_clean(document.value, document.base_dir, tree=source.build, bounds=document.bounds)
     with _deployer(normalized.project) as client:
         _run(client, mode, normalized, options, events(quiet or final_only))
 
@@ -237,10 +248,11 @@ def _once(flag: str, values: list[str] | None) -> str | None:
     return values[0] if values else None
 
 
-def _source(manifest: str | None, spec: str | None, directory: str | None) -> Source:
+def _source(manifest: str | None, spec: str | None, directory: str | None, *, outside: bool) -> Source:
     """Where the manifest comes from; BAD_USAGE when the flags name none, or two that exclude each other."""
     from run402_cli.release.loading import Source
 
+    bounds = TYPED if outside else None
     if manifest is not None and spec is not None:
         raise UsageError(
             "--manifest and --spec both name a manifest.",
@@ -248,14 +260,14 @@ def _source(manifest: str | None, spec: str | None, directory: str | None) -> So
             details={"sources": ["--manifest", "--spec"]},
         )
     if manifest is not None and manifest != "-":
-        return _file(manifest, directory)
+        return _file(manifest, directory, bounds)
     if spec is not None:
-        return Source("spec", text=spec, build=directory)
+        return Source("spec", text=spec, build=directory, bounds=bounds)
     if manifest is None and directory is not None:
-        return Source("dir", build=directory)
+        return Source("dir", build=directory, bounds=bounds)
     if manifest == "-" or _stdin_is_a_document():
         data = standard_input.read("the manifest", "Or pass --manifest <file> or --spec '<json>'.")
-        return Source("stdin", text=data.decode("utf-8", "replace"), build=directory)
+        return Source("stdin", text=data.decode("utf-8", "replace"), build=directory, bounds=bounds)
     raise UsageError(
         "There is no manifest to deploy.",
         hint="Give --manifest <file>, --spec '<json>', or pipe a manifest into the command.",
@@ -264,10 +276,10 @@ def _source(manifest: str | None, spec: str | None, directory: str | None) -> So
     )
 
 
-def _file(manifest: str, directory: str | None) -> Source:
+def _file(manifest: str, directory: str | None, bounds: Bounds | None) -> Source:
     from run402_cli.release.loading import Source
 
-    source = Source("manifest", path=manifest, build=directory)
+    source = Source("manifest", path=manifest, build=directory, bounds=bounds)
     if source.is_program and directory is not None:
         raise UsageError(
             "--dir cannot be combined with a configuration program.",

@@ -9,6 +9,7 @@ import typer
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import (
+    OverwriteOpt,
     ProjectOpt,
     integer,
     known_project,
@@ -316,9 +317,8 @@ def get(words: MessageWord = None, mailbox: MailboxOpt = None, project: ProjectO
 )
 def get_raw(
     words: MessageWord = None,
-    output_: Annotated[
-        str | None, typer.Option("--output", metavar="PATH", help="The file to write; replaced when it exists.")
-    ] = None,
+    output_: Annotated[str | None, typer.Option("--output", metavar="PATH", help="The file to write.")] = None,
+    overwrite: OverwriteOpt = False,
     mailbox: MailboxOpt = None,
     project: ProjectOpt = None,
 ) -> None:
@@ -329,7 +329,9 @@ def get_raw(
         raise UsageError("--output is missing.", hint=advice.parsed("run402 " + usage), details={"flag": "--output"})
     with TerminalClient() as client:
         project_id = resolve_project(client.profile, project)
-        output.emit(email.save_raw(client, project_id, message_id, output_, mailbox=mailbox), compact=True)
+        output.emit(
+            email.save_raw(client, project_id, message_id, output_, mailbox=mailbox, overwrite=overwrite), compact=True
+        )
 
 
 @app.command(

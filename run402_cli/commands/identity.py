@@ -8,7 +8,7 @@ import typer
 
 from run402_cli import advice, as_typed, output, secrecy, standard_input
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import checked_key, regular_file
+from run402_cli.commands._options import checked_key, read_file
 from run402_cli.errors import CommandError, FlagError
 from run402_cli.services import identity
 from run402_cli.services.terminal import TerminalClient
@@ -95,9 +95,7 @@ def _event_text(name: str | None) -> str:
     if name is None:
         data = standard_input.read("the event", "Or pass --event-file <path>.", limit=_MAX_EVENT_BYTES + 1)
     else:
-        path = regular_file("--event-file", name)
-        with path.open("rb") as file:
-            data = file.read(_MAX_EVENT_BYTES + 1)
+        data = read_file("--event-file", name, limit=_MAX_EVENT_BYTES + 1)
     if len(data) > _MAX_EVENT_BYTES:
         raise CommandError(
             f"The event has more than {_MAX_EVENT_BYTES} bytes.",

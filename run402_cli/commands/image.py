@@ -9,7 +9,7 @@ import typer
 
 from run402_cli import output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import one_of
+from run402_cli.commands._options import OverwriteOpt, one_of
 from run402_cli.errors import UsageError
 from run402_cli.services import image
 from run402_cli.services.terminal import TerminalClient
@@ -33,6 +33,7 @@ def generate(
     file: Annotated[
         str | None, typer.Option("--output", metavar="FILE", help="Write the image there instead of printing base64.")
     ] = None,
+    overwrite: OverwriteOpt = False,
 ) -> None:
     """Generate one PNG from a prompt. Costs 0.03 USD, paid by the wallet."""
     given = words or []
@@ -43,9 +44,9 @@ def generate(
         raise UsageError("The prompt is missing.", hint=usage)
     one_of("--aspect", aspect, image.ASPECTS)
     if file is not None:
-        image.check_output(Path(file))
+        image.check_output(Path(file), overwrite=overwrite)
     with TerminalClient() as client:
         answer = image.generate(client, given[0], aspect=aspect)
     if file is not None:
-        answer = {**image.save(answer, Path(file)), "file": file}
+        answer = {**image.save(answer, Path(file), overwrite=overwrite), "file": file}
     output.emit(answer, compact=True)

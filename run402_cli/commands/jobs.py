@@ -10,6 +10,7 @@ import typer
 from run402_cli import advice, output, standard_input
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._options import (
+    OverwriteOpt,
     ProjectOpt,
     decode_text,
     instant,
@@ -163,8 +164,9 @@ def artifacts_get(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Where to save it; an existing file is replaced."),
+        typer.Option("--output", "-o", metavar="PATH", help="Where to save it."),
     ] = None,
+    overwrite: OverwriteOpt = False,
     project: ProjectOpt = None,
 ) -> None:
     """Save one output file of a completed job."""
@@ -180,4 +182,4 @@ def artifacts_get(
         raise UsageError("--output is missing.", hint=usage)
     with TerminalClient() as client:
         path = Path(target).absolute()
-        output.emit(jobs.fetch_artifact(client, project_id, given[0], name, path), compact=True)
+        output.emit(jobs.fetch_artifact(client, project_id, given[0], name, path, overwrite=overwrite), compact=True)

@@ -12,6 +12,7 @@ import typer
 from run402_cli import advice, as_typed, output, standard_input
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
+    OverwriteOpt,
     ProjectOpt,
     Words,
     bad_project_id,
@@ -706,6 +707,7 @@ def export(
     output_file: Annotated[
         str | None, typer.Option("--output", metavar="FILE", help="Wait, and save the archive here.")
     ] = None,
+    overwrite: OverwriteOpt = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the archive is ready.")] = False,
     poll_interval: Annotated[
         str, typer.Option("--poll-interval", metavar="MS", help="Time between looks, at least 100.")
@@ -738,6 +740,7 @@ def export(
         idempotency_key=idempotency_key,
         wait=wait,
         output=_output_path(output_file),
+        overwrite=overwrite,
         poll_interval_ms=poll_ms,
         timeout_ms=timeout_ms,
     )

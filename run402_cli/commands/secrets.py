@@ -13,6 +13,7 @@ from run402_cli.errors import CommandError, UsageError
 from run402_cli.services import secrets
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
+from run402_cli.uploads import SECRET
 
 app = CommandGroup()
 
@@ -84,7 +85,7 @@ def _value(inline: str | None, value: str | None, file: str | None, *, stdin: bo
     if stdin or from_stdin:
         return _text("standard input", _stdin())
     if file is not None:
-        return _text(file, read_file("--file", file, limit=_MAX_READ))
+        return _text(file, read_file("--file", file, limit=_MAX_READ, bounds=SECRET))
     return value if value is not None else inline or ""
 
 

@@ -11,6 +11,7 @@ from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import events, require_deployer, this_command
 from run402_cli.commands._options import (
+    AllowOutsideOpt,
     AllowWarningOpt,
     AllowWarningsOpt,
     ProjectOpt,
@@ -46,6 +47,7 @@ def deploy_manifest(
     project: ProjectOpt = None,
     allow_warning: AllowWarningOpt = None,
     allow_warnings: AllowWarningsOpt = False,
+    allow_outside: AllowOutsideOpt = False,
     quiet: QuietOpt = False,
     target: TargetOpt = None,
     inherit: InheritOpt = False,
@@ -71,7 +73,8 @@ def deploy_manifest(
         require_deployer(client, saved_core=True)
         with TemporaryDirectory(prefix="run402-deploy-stage-") as folder:
             base_dir = None if name == "-" else Path(name).absolute().parent
-            sites.stage(sites.site_files(document), Path(folder), base_dir=base_dir)
+            files = sites.site_files(document)
+            sites.stage(files, Path(folder), base_dir=base_dir, allow_outside=allow_outside)
             agreed = Agreed(allow_warnings, tuple(allow_warning or ()))
             _deploy(client, project_id, Path(folder), "run402 sites deploy", agreed, quiet=quiet)
 

@@ -11,12 +11,13 @@ import typer
 
 from run402_cli import advice, as_typed, output, secrecy, standard_input
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import one_of
+from run402_cli.commands._options import AllowOutsideOpt, one_of
 from run402_cli.errors import CommandError, FlagError, UsageError, Verdict
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.up import UpOptions
 from run402_cli.up import up as run_up
 from run402_cli.up import verify as run_verify
+from run402_cli.uploads import TYPED
 
 app = CommandGroup()
 
@@ -90,6 +91,7 @@ def up(
     allow_shell_build: Annotated[
         bool, typer.Option("--allow-shell-build", help="App manifests: build commands may run in a shell.")
     ] = False,
+    allow_outside: AllowOutsideOpt = False,
     propagation_budget_s: BudgetOpt = None,
     no_propagation_wait: NoWaitOpt = False,
     verify: Annotated[bool, typer.Option("--verify", help="After the deploy, wait until the edges agree.")] = False,
@@ -144,6 +146,7 @@ def up(
         propagation_wait=not no_propagation_wait,
         verify_edge=verify,
         allow_prune=allow_prune,
+        bounds=TYPED if allow_outside else None,
         max_spend_usd=spend,
         build_mode=build_mode,
         allow_shell_build=allow_shell_build,

@@ -122,9 +122,15 @@ BoundName = Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=
     auth=(),
     example="run402 wallets bind staging",
 )
-def bind(name: BoundName = None) -> None:
+def bind(
+    name: BoundName = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Agree to the binding that came with a repository; write none.")
+    ] = False,
+) -> None:
     """Bind the current directory, and everything below it, to a wallet: writes ./.run402.json. Default: the active wallet."""
-    output.emit(wallets.bind(current(), _name(name) if name else None))
+    wanted = _name(name) if name else None
+    output.emit(wallets.confirm_binding(current(), wanted) if confirm else wallets.bind(current(), wanted))
 
 
 @app.command("unbind", effect="write", auth=(), example="run402 wallets unbind")

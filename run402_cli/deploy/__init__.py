@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from run402_cli.deploy._options import ApplyOptions, Emit, silent
+from run402_cli.uploads import TYPED, Bounds
 
 if TYPE_CHECKING:
     from run402_cli.client import Client
@@ -104,11 +105,13 @@ def replace_site(
     confirm_prune: bool = False,
     allow_warnings: bool = False,
     allow_warning_codes: Sequence[str] = (),
+    bounds: Bounds = TYPED,
 ) -> dict[str, Any]:
     """A release whose site is the files of a directory, in short: see services/sites.py, `short_result`.
 
     The deployment is noted in the key cache as the project's last one. `confirm_prune` agrees to the removal of whatever
-    files the site has and the directory has not; without it the plan's warning about them stops the deploy.
+    files the site has and the directory has not; without it the plan's warning about them stops the deploy. `bounds` are where
+    the files may be.
     """
     from run402_cli.deploy._warnings import SITE_REMOVALS
     from run402_cli.release.manifest import NormalizedManifest
@@ -116,7 +119,7 @@ def replace_site(
 
     client.profile.keys.ensure_writable()
     files = {"__source": "local-dir", "path": str(folder)}
-    manifest = NormalizedManifest({"project": project_id, "site": {"replace": files}}, None, None)
+    manifest = NormalizedManifest({"project": project_id, "site": {"replace": files}}, None, None, bounds=bounds)
     options = ApplyOptions(
         cloud_dialect=True,
         command=command,

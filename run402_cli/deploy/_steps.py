@@ -65,7 +65,7 @@ def prepare(state: Apply) -> None:
         validate_spec(state.manifest.spec)
         check_ci_spec(state.manifest.spec)
     dialect = Dialect.CORE if state.core else Dialect.CLOUD
-    state.release = to_wire(state.manifest.spec, dialect, own=state.manifest.own)
+    state.release = to_wire(state.manifest.spec, dialect, own=state.manifest.own, bounds=state.manifest.bounds)
     if not state.core and not in_ci:
         _tier.check(state.client, state.project, state.manifest.spec)
 

@@ -16,6 +16,7 @@ from run402_cli.deploy._options import ApplyOptions, silent
 from run402_cli.errors import UsageError, ValidationError
 from run402_cli.release.entries import FILE
 from run402_cli.release.manifest import NormalizedManifest
+from run402_cli.uploads import TYPED, Bounds, Gate
 
 # A handful of files go one release each, as scripts that watch releases expect. Beyond that, round trips dominate.
 SINGLES = 16
@@ -57,19 +58,29 @@ class Properties:
 
 
 def put(
-    client: Client, project_id: str, uploads: Sequence[Upload], properties: Properties, *, command: str, report: Report
+    client: Client,
+    project_id: str,
+    uploads: Sequence[Upload],
+    properties: Properties,
+    *,
+    command: str,
+    report: Report,
+    bounds: Bounds = TYPED,
 ) -> list[dict[str, Any]]:
     """Upload files and make them the project's assets; what is stored already is not sent again.
 
     Returns one asset reference per file, in order (sizes in bytes). `report("start" | "done", {...})` is called
     around each file. Stops at the first file that fails: UsageError for one that is no regular file, ValidationError
-    for an answer without its asset, and whatever a deploy raises. Releases before it stay. docs/assets.md
+    for an answer without its asset, and whatever a deploy raises. Releases before it stay. A file that is not uploaded
+    (uploads.py; `bounds` are where the files may be) is refused before the first. docs/assets.md
     """
     out: list[dict[str, Any]] = []
+    for upload in uploads:
+        Gate(bounds).check(Path(upload.file))
     for batch in batches(uploads):
         for upload in batch:
             report("start", {"key": upload.key, "size_bytes": require_file(upload.file)})
-        for ref in _put_batch(client, project_id, batch, properties, command):
+        for ref in _put_batch(client, project_id, batch, properties, command, bounds):
             report("done", ref)
             out.append(ref)
     return out
@@ -100,11 +111,11 @@ def require_file(file: str) -> int:
 
 
 def _put_batch(
-    client: Client, project_id: str, batch: Sequence[Upload], properties: Properties, command: str
+    client: Client, project_id: str, batch: Sequence[Upload], properties: Properties, command: str, bounds: Bounds
 ) -> list[dict[str, Any]]:
     spec = {"project": project_id, "assets": {"put": [_entry(upload, properties) for upload in batch]}}
     options = ApplyOptions(cloud_dialect=True, command=command)
-    state = _apply.start(client, NormalizedManifest(spec, None, None), options, silent)
+    state = _apply.start(client, NormalizedManifest(spec, None, None, bounds=bounds), options, silent)
     result = _apply.carry_out(state)
     entries = state.plan.get("asset_entries")
     planned = {

@@ -10,23 +10,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from run402_cli import uploads
 from run402_cli.errors import CommandError
 from run402_cli.release.source_scan import EXTENSIONS, Finding, scan_text, scan_tree
+from run402_cli.uploads import Bounds, workspace
 
 _SHOWN = 10
 
 
-def require_clean(manifest: Any, base_dir: Path, *, tree: str | None = None) -> None:
+def require_clean(manifest: Any, base_dir: Path, *, tree: str | None = None, bounds: Bounds | None = None) -> None:
     """CommandError R402_AUTH_PREFLIGHT_FAILED when a source named by the manifest has an error-severity finding.
 
-    With `tree` (the build directory of --dir) every source below it is looked at instead.
+    With `tree` (the build directory of --dir) every source below it is looked at instead. `bounds` are the files that the
+    manifest may name.
     """
     if os.environ.get("RUN402_DEPLOY_SKIP_SCAN") == "1":
         return
     if tree is not None:
         findings = [finding for finding in scan_tree(Path(tree), Path.cwd()) if finding["severity"] == "error"]
     else:
-        findings = [finding for path in _named_sources(manifest, base_dir) for finding in _scan(path)]
+        findings = [
+            finding
+            for path in _named_sources(manifest, base_dir)
+            for finding in _scan(path, bounds or workspace(base_dir))
+        ]
     if not findings:
         return
     lines = [f"{each['file']}:{each['line']} {each['code']}: {each['message']}" for each in findings[:_SHOWN]]
@@ -77,10 +84,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _scan(path: Path) -> list[Finding]:
+def _scan(path: Path, bounds: Bounds) -> list[Finding]:
     """Error-severity findings of one file, by line. An unreadable file has none: the deploy itself reports it."""
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        text = uploads.read(path, bounds).decode("utf-8", "replace")
     except OSError:
         return []
     return scan_text(text, shown=os.path.relpath(path), suffix=path.suffix, severities=("error",))

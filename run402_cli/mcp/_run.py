@@ -13,6 +13,7 @@ from typing import Any
 from run402_cli import advice, output, secrecy
 from run402_cli.errors import DryRun, EnvironmentFault, Run402Error
 from run402_cli.mcp import _failures, _text
+from run402_cli.mcp._files import Files, files
 from run402_cli.mcp._long_results import Store, windowed
 from run402_cli.mcp._tool import Call, Image, Reply, Tool, ToolClient, open_client
 from run402_cli.mcp._wording import Phrases
@@ -40,10 +41,11 @@ class Content:
 class Toolbox:
     """The tools of one server, and what it remembers between calls: shortened results, presences in rooms."""
 
-    def __init__(self, tools: Mapping[str, Tool], *, limited: bool = False) -> None:
+    def __init__(self, tools: Mapping[str, Tool], *, limited: bool = False, local: Files | None = None) -> None:
         self.tools = dict(tools)
         self.phrases = Phrases(tools, limited=limited)
         self.store = Store()
+        self.files = local or files()
         self._validators: dict[str, Any] = {}
         self._environment: tuple[str | None, ...] = ()
 
@@ -60,7 +62,7 @@ class Toolbox:
                 secrets = [] if tool.name == _REVEALS else _secrets(client)
                 if tool.allowance and _needs_wallet(client):
                     return Content(_failures.no_wallet(tool, self.phrases), failed=True)
-                call = Call(client, _prepared(tool, arguments), self.store, self.phrases.names)
+                call = Call(client, _prepared(tool, arguments), self.store, self.phrases.names, self.files)
                 return self._finished(tool, tool.run(call), secrets)
         except (Run402Error, ReleaseError) as exc:
             return self._failure(tool, exc, secrets)

@@ -8,6 +8,7 @@ from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.errors import ValidationError, project_required
+from run402_cli.mcp._files import Files
 from run402_cli.mcp._long_results import Store
 from run402_cli.mcp._types import Schema, schema_of
 from run402_cli.state import sessions
@@ -47,8 +48,8 @@ _ABOUT = {
     "task": "What this session works on, shown to the others.",
     "timeout_ms": "Give up waiting after this many milliseconds.",
     "poll_interval_ms": "Pause between looks, in milliseconds.",
-    "output_path": "Local file to write; its directories are made.",
-    "archive_path": "Local archive: a tar file or a directory.",
+    "output_path": "Local file to write, below the server's root; its directories are made.",
+    "archive_path": "Local archive below the server's root: a tar file or a directory.",
 }
 
 
@@ -78,6 +79,7 @@ def may(name: str, kind: str = "string", about: str | None = None, **rules: Any)
 
 
 PROJECT = need("project_id")
+OVERWRITE = may("overwrite", "bool", "Replace the file when it exists.", default=False)
 ACTIVE_PROJECT = may("project_id", about="Project id. Default: the active project.")
 
 
@@ -104,12 +106,13 @@ def open_client() -> ToolClient:
 
 @dataclass(slots=True)
 class Call:
-    """One call of a tool. `names` are the tools that this server offers."""
+    """One call of a tool. `names` are the tools that this server offers, `files` where it may read and write."""
 
     client: ToolClient
     args: dict[str, Any]
     store: Store
     names: frozenset[str]
+    files: Files
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:

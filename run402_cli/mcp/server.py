@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from run402_cli._version import __version__
 from run402_cli.mcp import profiles
+from run402_cli.mcp._files import files
 from run402_cli.mcp._run import Content, Toolbox
 from run402_cli.mcp._tool import Tool
 from run402_cli.mcp.tools import TOOLS
@@ -26,9 +27,9 @@ _INSTRUCTIONS = (
 _BUYER_INSTRUCTIONS = "Paid calls with a wallet of your own. Begin with init. Amounts are USD micros: 1000000 is 1 USD."
 
 
-def serve(profile: str | None) -> None:
-    """Answer on stdin and stdout until stdin ends. EnvironmentFault for an unknown profile, before anything is read."""
-    toolbox = Toolbox(profiles.chosen(TOOLS, profile), limited=bool(profile))
+def serve(profile: str | None, *, root: str | None = None, allow_outside: bool = False) -> None:
+    """Answer on stdin and stdout until stdin ends; local files lie below `root` (_files.py). EnvironmentFault for an unknown profile, before anything is read."""
+    toolbox = Toolbox(profiles.chosen(TOOLS, profile), limited=bool(profile), local=files(root, allow_outside=allow_outside))
     # A thread waits for the next line of stdin and cannot be woken, so a signal ends the process without unwinding.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_DFL)

@@ -17,6 +17,7 @@ from run402_cli.release.errors import ReleaseError, invalid_spec
 from run402_cli.release.fields import SPEC, Spellings, kind_of
 from run402_cli.release.paths import check_path
 from run402_cli.release.sources import BytesSource, Source, hash_files, is_content_ref, utf8, walk
+from run402_cli.uploads import TYPED, Bounds, Gate
 
 SliceKind = Literal["release", "asset", "mixed"]
 Place = tuple[str, ...]
@@ -63,11 +64,13 @@ class Writer:
     """Two passes over one spec: its sections collect every piece of content, then write refs to it.
 
     `core` is the Core dialect, with its camelCase names. `own` is the manifest's file, which is part of no directory.
+    `bounds` are the files that may be read.
     """
 
-    def __init__(self, *, core: bool, own: Path | None = None) -> None:
+    def __init__(self, *, core: bool, own: Path | None = None, bounds: Bounds = TYPED) -> None:
         self.core = core
         self.own = own
+        self.bounds = bounds
         # By the place in the spec, so that writing finds what collecting put there.
         self.items: dict[Place, Item] = {}
 
@@ -130,8 +133,10 @@ class Writer:
 
     def directory(self, place: str, marker: Mapping[str, Any], slice_kind: SliceKind) -> None:
         """Note every file of a directory, at (place, its key)."""
+        root = Path(marker["path"])
+        Gate(self.bounds).check(root)
         found = walk(
-            Path(marker["path"]),
+            root,
             prefix=marker.get("prefix"),
             ignore=marker.get("ignore") or (),
             include_sensitive=marker.get("includeSensitive") is True,
@@ -146,7 +151,7 @@ class Writer:
         """Read every file once."""
         for follow in (True, False):
             pending = [(item, item.path) for item in self.items.values() if item.path and item.follow is follow]
-            hashed_files = hash_files([path for _, path in pending], follow=follow)
+            hashed_files = hash_files([path for _, path in pending], follow=follow, bounds=self.bounds)
             for (item, _), hashed in zip(pending, hashed_files, strict=True):
                 item.source, item.sha256, item.size = hashed.source, hashed.sha256, hashed.source.size
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release.fields import MANIFEST, kind_of, shown
 from run402_cli.release.sources import decode_base64, is_content_ref, is_unicode
+from run402_cli.uploads import Gate
 
 FILE: Final = "fs-file"
 DIRECTORY: Final = "local-dir"
@@ -20,7 +22,15 @@ DIRECTORY: Final = "local-dir"
 _DIRECTORY_KEYS: Final = ("__source", "path", "prefix", "ignore", "includeSensitive")
 
 
-def normalize_file_entry(entry: Any, where: str, base_dir: Path) -> Any:
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where the relative paths of a manifest start, and which files it may name."""
+
+    folder: Path
+    gate: Gate
+
+
+def normalize_file_entry(entry: Any, where: str, base: Base) -> Any:
     """One manifest file entry in its ReleaseSpec form; nothing is read from disk.
 
     An entry that means nothing is returned as it is: the spec layer refuses it with its own code.
@@ -33,7 +43,7 @@ def normalize_file_entry(entry: Any, where: str, base_dir: Path) -> Any:
         return dict(entry)
     if "data" not in entry:
         is_file = isinstance(entry.get("path"), str) and entry.get("__source", FILE) == FILE
-        return _file_marker(entry["path"], content_type, where, base_dir) if is_file else dict(entry)
+        return _file_marker(entry["path"], content_type, where, base) if is_file else dict(entry)
     data = _data(entry, where)
     if is_content_ref(data):
         return dict(data) if content_type is None else {**data, "contentType": content_type}
@@ -42,12 +52,12 @@ def normalize_file_entry(entry: Any, where: str, base_dir: Path) -> Any:
     return data if content_type is None else {"data": data, "contentType": content_type}
 
 
-def normalize_file_map(value: Any, where: str, base_dir: Path) -> Any:
+def normalize_file_map(value: Any, where: str, base: Base) -> Any:
     """A path-keyed map of file entries, or a directory marker, in ReleaseSpec form."""
     entries = MANIFEST.mapping(value, where)
     if is_directory_marker(entries):
-        return _directory_marker(entries, where, base_dir)
-    return {path: normalize_file_entry(entry, f"{where}.{path}", base_dir) for path, entry in entries.items()}
+        return _directory_marker(entries, where, base)
+    return {path: normalize_file_entry(entry, f"{where}.{path}", base) for path, entry in entries.items()}
 
 
 def is_directory_marker(value: Any) -> bool:
@@ -55,22 +65,27 @@ def is_directory_marker(value: Any) -> bool:
     return isinstance(value, Mapping) and value.get("__source") == DIRECTORY
 
 
-def absolute(path: str, where: str, base_dir: Path) -> str:
-    """`path` made absolute against the manifest's directory; symbolic links stay as they are."""
+def absolute(path: str, where: str, base: Base) -> str:
+    """`path` made absolute against the manifest's directory; symbolic links stay as they are.
+
+    CommandError of uploads.py for a file that the manifest may not name; it is asked again when the file is opened.
+    """
     if "\0" in path or not path or not is_unicode(path):
         raise MANIFEST.error(f"{where}.path {shown(path)} is not a file name.", where)
     # Not resolve(): the path is shown and opened as the user knows it.
-    return os.path.abspath(base_dir / path)  # noqa: PTH100
+    file = os.path.abspath(base.folder / path)  # noqa: PTH100
+    base.gate.check(Path(file))
+    return file
 
 
-def _file_marker(path: str, content_type: str | None, where: str, base_dir: Path) -> dict[str, Any]:
-    marker = {"__source": FILE, "path": absolute(path, where, base_dir)}
+def _file_marker(path: str, content_type: str | None, where: str, base: Base) -> dict[str, Any]:
+    marker = {"__source": FILE, "path": absolute(path, where, base)}
     return marker if content_type is None else {**marker, "contentType": content_type}
 
 
-def _directory_marker(value: Mapping[str, Any], where: str, base_dir: Path) -> dict[str, Any]:
+def _directory_marker(value: Mapping[str, Any], where: str, base: Base) -> dict[str, Any]:
     marker = dict(MANIFEST.known(value, _DIRECTORY_KEYS, where))
-    marker["path"] = absolute(MANIFEST.text(value.get("path"), f"{where}.path"), where, base_dir)
+    marker["path"] = absolute(MANIFEST.text(value.get("path"), f"{where}.path"), where, base)
     if "prefix" in marker and not isinstance(marker["prefix"], str):
         raise MANIFEST.error(f"{where}.prefix must be a string, not {kind_of(marker['prefix'])}.", where)
     if "ignore" in marker:

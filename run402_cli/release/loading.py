@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from run402_cli.release import discovery
 from run402_cli.release.discovery import Origin, SourceKind
 from run402_cli.release.manifest import NormalizedManifest, manifest_project, normalize
+from run402_cli.uploads import Bounds, root_of, workspace
 
 if TYPE_CHECKING:
     from run402_cli.release.programs import Evaluated
@@ -28,7 +29,8 @@ class Source:
     `kind` is manifest (the file `path`, JSON or a program), spec or stdin (`text`, or `value` where a caller has the object
     itself), or dir (nothing but `build`). `build` is an Astro build to put in. `workspace` says that `up` found or was
     given the file: it must be called .json, may be an app manifest, and is judged empty as a ReleaseSpec. Relative paths
-    start at `base_dir`, without one at the file's directory or the current one.
+    start at `base_dir`, without one at the file's directory or the current one. Files are read from the workspace of that
+    directory and from the build's, unless `bounds` says otherwise.
     """
 
     kind: SourceKind
@@ -38,6 +40,7 @@ class Source:
     build: str | None = None
     base_dir: Path | None = None
     workspace: bool = False
+    bounds: Bounds | None = None
 
     @property
     def file(self) -> Path | None:
@@ -54,12 +57,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A release as written, with a build put in; its paths start at `base_dir`, `own` is its file if it has one."""
+    """A release as written, with a build put in; its paths start at `base_dir`, `own` is its file if it has one.
+
+    `bounds` are the files that it may name, by default those of the workspace of `base_dir`.
+    """
 
     value: Any
     base_dir: Path
     own: Path | None = None
     workspace: bool = False
+    bounds: Bounds | None = None
 
     @property
     def project(self) -> str | None:
@@ -74,7 +81,7 @@ class Document:
 
     def normalized(self, project: str | None) -> NormalizedManifest:
         """The ReleaseSpec for a project. Raises ReleaseError as `normalize` does, and MANIFEST_EMPTY in a workspace."""
-        manifest = normalize(self.value, base_dir=self.base_dir, project=project, own=self.own)
+        manifest = normalize(self.value, base_dir=self.base_dir, project=project, own=self.own, bounds=self.bounds)
         if self.workspace:
             discovery.require_deployable(manifest.spec, str(self.own))
         return manifest
@@ -90,7 +97,8 @@ def load(source: Source, say: Say = lambda _printed: None) -> Document:
     own = source.file
     base_dir = source.base_dir or (Path.cwd() if own is None else own.parent)
     value = _value(source, say)
-    document = Document(value, base_dir, own, source.workspace)
+    bounds = workspace(base_dir) if source.bounds is None else source.bounds
+    document = Document(value, base_dir, own, source.workspace, bounds)
     if document.is_app:
         return document
     discovery.check_no_secret_values(value, source.origin())
@@ -98,9 +106,10 @@ def load(source: Source, say: Say = lambda _printed: None) -> Document:
         from run402_cli.release import programs
 
         value = _heard(programs.merge_astro(value, source.build), say)
+        bounds = bounds.and_below(root_of(Path(source.build)))
     if not (source.is_program or source.workspace):
         discovery.require_content(value, source.origin(absolute=True))
-    return Document(value, base_dir, own, source.workspace)
+    return Document(value, base_dir, own, source.workspace, bounds)
 
 
 def _value(source: Source, say: Say) -> Any:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from run402_cli.release.entries import Base
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.fields import MANIFEST, kind_of
 from run402_cli.release.sections import ordered
 from run402_cli.release.verify import normalize_verify
+from run402_cli.uploads import TYPED, Bounds, Gate, workspace
 
 PLACEHOLDER_PROJECT: Final = "prj_up_preflight_placeholder"
 
@@ -35,12 +37,16 @@ _PRINTED: Final = ordered("subdomains", "secrets", "routes", "checks", "i18n", "
 
 @dataclass(frozen=True, slots=True)
 class NormalizedManifest:
-    """A manifest ready to deploy: the ReleaseSpec, and what the manifest said beside it. `own` is its file, if it has one."""
+    """A manifest ready to deploy: the ReleaseSpec, and what the manifest said beside it.
+
+    `own` is its file, if it has one; `bounds` are the files that may be read for it.
+    """
 
     spec: dict[str, Any]
     idempotency_key: str | None
     verify: dict[str, Any] | None
     own: Path | None = None
+    bounds: Bounds = TYPED
 
     @property
     def project(self) -> str:
@@ -67,13 +73,16 @@ def manifest_project(manifest: Any) -> str | None:
     return next(iter(given.values()), None)
 
 
-def normalize(manifest: Any, *, base_dir: Path, project: str | None, own: Path | None = None) -> NormalizedManifest:
+def normalize(
+    manifest: Any, *, base_dir: Path, project: str | None, own: Path | None = None, bounds: Bounds | None = None
+) -> NormalizedManifest:
     """The ReleaseSpec of a manifest, its keys in print order.
 
     `base_dir` is where relative paths start (the manifest's directory, or the current one for inline manifests); `own` is
     the absolute path of the manifest's file, if there is one. `project` is used where the manifest names none, and must
-    not contradict it. SQL files are read now, other files are not. Raises ReleaseError: LOCAL_ERROR,
-    RUN402_PROJECT_CONFLICT, INVALID_VERIFY_SPEC, or the operating system's error name for an SQL file.
+    not contradict it. `bounds` are the files that it may name, by default those of the workspace of `base_dir`. SQL files
+    are read now, other files are not. Raises ReleaseError: LOCAL_ERROR, RUN402_PROJECT_CONFLICT, INVALID_VERIFY_SPEC, or
+    the operating system's error name for an SQL file; CommandError of uploads.py for a file that it may not name.
     """
     own_project = manifest_project(manifest)
     if own_project is not None and project is not None and own_project != project:
@@ -89,12 +98,14 @@ def normalize(manifest: Any, *, base_dir: Path, project: str | None, own: Path |
     if not resolved:
         raise ReleaseError('No project. Add "project_id" to the manifest or pass --project <id>.')
     spec: dict[str, Any] = {"project": resolved}
-    spec.update(_sections(manifest, base_dir))
+    bounds = workspace(base_dir) if bounds is None else bounds
+    base = Base(base_dir, Gate(bounds))
+    spec.update(_sections(manifest, base))
     idempotency_key = manifest.get("idempotency_key")
     if idempotency_key is not None:
         MANIFEST.text(idempotency_key, "idempotency_key")
     verify = None if manifest.get("verify") is None else normalize_verify(manifest["verify"])
-    return NormalizedManifest(spec, idempotency_key, verify, own)
+    return NormalizedManifest(spec, idempotency_key, verify, own, bounds)
 
 
 def printable(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,12 +126,12 @@ def _printable(value: Any) -> Any:
     return value
 
 
-def _sections(manifest: Mapping[str, Any], base_dir: Path) -> Iterator[tuple[str, Any]]:
+def _sections(manifest: Mapping[str, Any], base: Base) -> Iterator[tuple[str, Any]]:
     if manifest.get("base") is not None:
         yield "base", manifest["base"]
     for section in _PRINTED:
         value = manifest.get(section.name)
         if value is not None:
-            yield section.name, section.normalize(value, base_dir)
+            yield section.name, section.normalize(value, base)
         elif section.null_clears and section.name in manifest:
             yield section.name, None

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from run402_cli.release.canonical import code_unit_key, code_unit_sorted
 from run402_cli.release.content import SliceKind, Writer
+from run402_cli.release.entries import Base
 from run402_cli.release.fields import SPEC, WIRE, Spellings
 
 
@@ -28,7 +28,7 @@ class Section:
     # Null is a value of its own, which clears what is there, and not the same as nothing.
     null_clears = False
 
-    def normalize(self, value: Any, base_dir: Path) -> Any:
+    def normalize(self, value: Any, base: Base) -> Any:
         """The section in its ReleaseSpec form; `value` is not null. ReleaseError LOCAL_ERROR. `fields.MANIFEST` checks."""
         return value
 

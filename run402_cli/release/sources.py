@@ -21,30 +21,12 @@ from typing import Any, BinaryIO, Final
 
 from run402_cli.release.canonical import code_unit_key
 from run402_cli.release.errors import LOCAL_ERROR, ContentChangedError, ReleaseError, os_failure
+from run402_cli.uploads import TYPED, VERSION_CONTROL, Bounds, Gate, is_secret_name
 
 BUFFER_BYTES: Final = 1024 * 1024
 
-# Windows needs O_BINARY; a FIFO must not block the open that finds out that it is one.
-_OPEN_FLAGS: Final = (
-    os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-)
-_NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
-
 # Version control, packages, and what this program keeps in a workspace: never part of what is deployed.
-_SKIPPED: Final = frozenset(
-    {*(".git", ".svn", ".hg", ".bzr", ".jj", "CVS", "_darcs"), "node_modules", ".DS_Store", ".run402"}
-)
-_SENSITIVE: Final = frozenset(
-    [
-        *(".env", ".envrc", ".npmrc", ".pnpmrc", ".yarnrc", ".netrc", ".pypirc"),
-        *("id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_rsa"),
-        *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh"),
-        *(".git-credentials", ".htpasswd", ".my.cnf", ".pgpass", ".vault-token"),
-        # Of this program: a wallet's private key, the service keys of projects.
-        *("allowance.json", "project-keys.v1.json"),
-    ]
-)
-_SENSITIVE_SUFFIXES: Final = (".key", ".pem", ".p12", ".pfx")
+_SKIPPED: Final = VERSION_CONTROL | {"node_modules", ".DS_Store", ".run402"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +56,7 @@ class FileSource:
     inode: int
     device: int
     follow: bool = True
+    bounds: Bounds = TYPED
 
     def open(self) -> BinaryIO:
         """The file, opened for reading and checked to be the one that was hashed.
@@ -81,7 +64,7 @@ class FileSource:
         Raises ContentChangedError when it is gone, replaced, resized or touched.
         """
         try:
-            descriptor = os.open(self.path, _OPEN_FLAGS | (0 if self.follow else _NO_FOLLOW))
+            descriptor = Gate(self.bounds).open(self.path, follow=self.follow)
         except OSError as error:
             raise ContentChangedError(str(self.path), error.strerror or str(error)) from error
         handle = os.fdopen(descriptor, "rb", buffering=0)
@@ -124,32 +107,33 @@ class WalkedFile:
     path: Path
 
 
-def hash_files(paths: Sequence[Path], *, follow: bool = True) -> list[HashedFile]:
+def hash_files(paths: Sequence[Path], *, follow: bool = True, bounds: Bounds = TYPED) -> list[HashedFile]:
     """SHA-256 of every file, in order, using all cores and one 1 MiB buffer per thread.
 
     Raises ReleaseError under the operating system's error name (ENOENT, EACCES, EISDIR, ...) for the first file in
     order that cannot be read, LOCAL_ERROR for one that is not a regular file, CONTENT_CHANGED for one that is
-    written to meanwhile.
+    written to meanwhile. CommandError of uploads.py for one that is not to be read.
     """
+    gate = Gate(bounds)
     workers = min(os.cpu_count() or 1, 16)
     if workers == 1 or len(paths) < 2:
-        return _hash_batch(paths, follow)
+        return _hash_batch(paths, follow, gate)
     # Small batches even out the work when a few files are large; large ones would save little.
     size = max(1, min(32, len(paths) // (workers * 4)))
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(lambda batch: _hash_batch(batch, follow), batches)
+        results = pool.map(lambda batch: _hash_batch(batch, follow, gate), batches)
         return [hashed for batch in results for hashed in batch]
 
 
-def _hash_batch(paths: Sequence[Path], follow: bool) -> list[HashedFile]:
+def _hash_batch(paths: Sequence[Path], follow: bool, gate: Gate) -> list[HashedFile]:
     buffer = memoryview(bytearray(BUFFER_BYTES))
-    return [_hash_one(path, follow, buffer) for path in paths]
+    return [_hash_one(path, follow, buffer, gate) for path in paths]
 
 
-def _hash_one(path: Path, follow: bool, buffer: memoryview) -> HashedFile:
+def _hash_one(path: Path, follow: bool, buffer: memoryview, gate: Gate) -> HashedFile:
     try:
-        descriptor = os.open(path, _OPEN_FLAGS | (0 if follow else _NO_FOLLOW))
+        descriptor = gate.open(path, follow=follow)
         try:
             before = os.fstat(descriptor)
             _require_regular(before, path)
@@ -165,7 +149,7 @@ def _hash_one(path: Path, follow: bool, buffer: memoryview) -> HashedFile:
         raise os_failure(error, str(path), "the file") from error
     if total != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise ContentChangedError(str(path), "it was written to while it was read")
-    source = FileSource(path, before.st_size, before.st_mtime_ns, before.st_ino, before.st_dev, follow)
+    source = FileSource(path, before.st_size, before.st_mtime_ns, before.st_ino, before.st_dev, follow, gate.bounds)
     return HashedFile(hexdigest, source)
 
 
@@ -219,7 +203,7 @@ def walk(
     pending = _entries(root, head)
     while pending:
         key, entry = pending.pop()
-        if entry.name in skipped or _is_ours(entry.name) or (not include_sensitive and is_sensitive(entry.name)):
+        if entry.name in skipped or _is_ours(entry.name) or (not include_sensitive and is_secret_name(entry.name)):
             continue
         if own is not None and entry.name == own.name and Path(entry.path).absolute() == own:
             continue
@@ -269,12 +253,6 @@ def _is_ours(name: str) -> bool:
     if lowered.startswith(".run402"):
         return lowered.endswith(".json")
     return lowered == "run402.json" or lowered.startswith("run402.deploy.")
-
-
-def is_sensitive(name: str) -> bool:
-    """Whether a file or directory of this name usually holds credentials and is left out of a deploy."""
-    lowered = name.lower()
-    return lowered in _SENSITIVE or lowered.startswith(".env.") or lowered.endswith(_SENSITIVE_SUFFIXES)
 
 
 def _refused(path: Path, why: str) -> ReleaseError:

@@ -18,6 +18,7 @@ from run402_cli.release.errors import ReleaseError, invalid_spec
 from run402_cli.release.sections import SECTIONS
 from run402_cli.release.sources import BytesSource
 from run402_cli.release.spec import validate_spec
+from run402_cli.uploads import TYPED, Bounds
 
 INLINE_PLAN_BYTES: Final = 5 * 1024 * 1024
 
@@ -38,17 +39,19 @@ class WireRelease:
     slice_kinds: list[str]
 
 
-def to_wire(spec: Mapping[str, Any], dialect: Dialect = Dialect.CLOUD, *, own: Path | None = None) -> WireRelease:
+def to_wire(
+    spec: Mapping[str, Any], dialect: Dialect = Dialect.CLOUD, *, own: Path | None = None, bounds: Bounds = TYPED
+) -> WireRelease:
     """Validate a ReleaseSpec, read and hash everything it names, and write it in `dialect`.
 
-    `own` is the manifest's file, which is part of no directory that the spec names.
+    `own` is the manifest's file, which is part of no directory that the spec names; `bounds` are the files that may be read.
     Reads every file once. Raises ReleaseError: the spec layer's codes, BINARY_CONTENT_REQUIRES_BYTES,
     ASSET_DUPLICATE_KEY_IN_PUT, ASSET_KEY_IN_PUT_AND_DELETE, INVALID_ASSET_METADATA, INVALID_EXIF_POLICY,
-    CONTENT_CHANGED, or the operating system's error name for a file.
+    CONTENT_CHANGED, or the operating system's error name for a file; CommandError of uploads.py for one that is not read.
     """
     validate_spec(spec)
     core = dialect is Dialect.CORE
-    writer = Writer(core=core, own=own)
+    writer = Writer(core=core, own=own, bounds=bounds)
     for section in SECTIONS:
         if spec.get(section.name):
             section.collect(spec[section.name], writer)

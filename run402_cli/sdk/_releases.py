@@ -36,12 +36,14 @@ def apply(
     plan_fingerprint: str | None = None,
     idempotency_key: str | None = None,
     concurrency: int = 8,
+    allow_outside: bool = False,
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Make the manifest the live release: plan, upload what is missing, commit, follow until it is ready.
 
     The project is the manifest's, else `project_id`, else the active one. Relative paths start at `base_dir`: by default
-    the manifest's own directory, or the current one for a mapping. `require_plan` commits exactly a plan that was reviewed.
+    the manifest's own directory, or the current one for a mapping; files outside of the git work tree that holds it (without
+    one, of the directory) are refused unless `allow_outside`. `require_plan` commits exactly a plan that was reviewed.
     In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
 
     Returns {release_id, operation_id, urls, diff, warnings, ...}. Raises DeployError (a warning that nobody allowed, a
@@ -49,7 +51,7 @@ def apply(
     """
     from run402_cli import deploy
 
-    normalized = _read(client, manifest, project_id, base_dir)
+    normalized = _read(client, manifest, project_id, base_dir, outside=allow_outside)
     options = deploy.ApplyOptions(
         allow_warnings=allow_warnings,
         allow_warning_codes=tuple(allow_warning_codes),
@@ -68,6 +70,7 @@ def plan(
     *,
     project_id: str | None = None,
     base_dir: str | PathLike[str] | None = None,
+    allow_outside: bool = False,
 ) -> dict[str, Any]:
     """Store a plan for review; nothing is uploaded or deployed. Returns the plan with its `diff` and `warnings`.
 
@@ -75,7 +78,7 @@ def plan(
     """
     from run402_cli import deploy
 
-    normalized = _read(client, manifest, project_id, base_dir)
+    normalized = _read(client, manifest, project_id, base_dir, outside=allow_outside)
     with _deployer(client, normalized.project) as deployer:
         return deploy.plan(deployer, normalized, deploy.ApplyOptions())
 
@@ -90,6 +93,7 @@ def rehearse(
     commit: bool = False,
     allow_warnings: bool = False,
     allow_warning_codes: Sequence[str] = (),
+    allow_outside: bool = False,
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Try the release on a contained branch first; with `commit`, deploy it when it passed.
@@ -99,7 +103,7 @@ def rehearse(
     """
     from run402_cli import deploy
 
-    normalized = _read(client, manifest, project_id, base_dir)
+    normalized = _read(client, manifest, project_id, base_dir, outside=allow_outside)
     options = deploy.ApplyOptions(
         teardown=teardown,
         commit_rehearsed=commit,
@@ -220,17 +224,20 @@ def up(
     allow_warnings: bool = False,
     allow_warning_codes: Sequence[str] = (),
     max_spend_usd: float | None = None,
+    allow_outside: bool = False,
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Make the project ready, deploy a directory or repository by its manifest, check it: `run402 up`.
 
-    `yes` agrees to every change that would be asked about. `mode` is apply, check, printSpec or plan. Returns {action, mode,
+    `yes` agrees to every change that would be asked about. `allow_outside` lets the manifest name files outside of its git
+    work tree. `mode` is apply, check, printSpec or plan. Returns {action, mode,
     dry_run, target, steps, result}. Raises ValidationError RUN402_APPROVAL_REQUIRED without `yes`, and what the steps raise.
     docs/up.md
     """
     from run402_cli import deploy
     from run402_cli.up import UpOptions
     from run402_cli.up import up as run
+    from run402_cli.uploads import TYPED
 
     options = UpOptions(
         source=source,
@@ -244,27 +251,35 @@ def up(
         allow_warnings=allow_warnings,
         allow_warning_codes=tuple(allow_warning_codes),
         max_spend_usd=max_spend_usd,
+        bounds=TYPED if allow_outside else None,
     )
     return run(client, options, on_event or deploy.silent)
 
 
 def _read(
-    client: Client, manifest: Manifest, project_id: str | None, base_dir: str | PathLike[str] | None
+    client: Client,
+    manifest: Manifest,
+    project_id: str | None,
+    base_dir: str | PathLike[str] | None,
+    *,
+    outside: bool,
 ) -> NormalizedManifest:
     """The checked manifest. Raises ReleaseError, which callers see as one of this program's errors."""
     from run402_cli.deploy import scan
     from run402_cli.release.loading import Source, load
+    from run402_cli.uploads import TYPED
 
     folder = None if base_dir is None else Path(base_dir).absolute()
+    bounds = TYPED if outside else None
     if isinstance(manifest, Mapping):
-        document = load(Source("spec", value=manifest, base_dir=folder))
+        document = load(Source("spec", value=manifest, base_dir=folder, bounds=bounds))
     else:
-        document = load(Source("manifest", path=str(Path(manifest).absolute()), base_dir=folder))
+        document = load(Source("manifest", path=str(Path(manifest).absolute()), base_dir=folder, bounds=bounds))
     project = project_id or document.project or os.environ.get("RUN402_PROJECT_ID") or client.profile.active.get()
     if not project:
         raise project_required()
     normalized = document.normalized(project)
-    scan.require_clean(document.value, document.base_dir)
+    scan.require_clean(document.value, document.base_dir, bounds=document.bounds)
     return normalized
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from run402_cli import advice, output, secrecy, standard_input
+from run402_cli import advice, output, secrecy, standard_input, uploads
 from run402_cli.archive.diagnostics import ArchiveFault, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.site_keys import files_with_keys
@@ -42,7 +42,10 @@ Emit = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What to import, where to, and with which secret values. `secrets` override those of `env_file`."""
+    """What to import, where to, and with which secret values. `secrets` override those of `env_file`.
+
+    `bounds` are where archive and env file may be.
+    """
 
     archive: str
     name: str = "imported-project"
@@ -51,6 +54,7 @@ class Import:
     core_url: str | None = None
     dry_run: bool = False
     require_runnable: bool = False
+    bounds: uploads.Bounds = uploads.TYPED
 
 
 def import_archive(client: Client, wish: Import, emit: Emit | None = None) -> tuple[dict[str, Json], bool]:
@@ -62,6 +66,7 @@ def import_archive(client: Client, wish: Import, emit: Emit | None = None) -> tu
     """
     send = emit or (lambda _event: None)
     wanted = destination(client, wish.core_url)
+    uploads.Gate(wish.bounds).check(Path(wish.archive))
     send(_started(wish))
     verification = verify(wish.archive)
     if verification.ok:
@@ -73,7 +78,8 @@ def import_archive(client: Client, wish: Import, emit: Emit | None = None) -> tu
 
 
 def _import_verified(client: Client, wish: Import, verification: Verification, wanted: Destination) -> dict[str, Json]:
-    values = {**(read_env_file(wish.env_file) if wish.env_file is not None else {}), **wish.secrets}
+    given = {} if wish.env_file is None else read_env_file(wish.env_file, wish.bounds._replace(names=False))
+    values = {**given, **wish.secrets}
     found = _ours(client, wanted)
     with _as_directory(verification) as folder:
         body = {
@@ -409,11 +415,11 @@ def _from_stdin() -> bytes:
     return standard_input.read("NAME=value lines", "Or pass --env-file <file>.")
 
 
-def read_env_file(name: str) -> dict[str, str]:
+def read_env_file(name: str, bounds: uploads.Bounds = uploads.SECRET) -> dict[str, str]:
     """NAME=value lines of a UTF-8 file (`-`: stdin). CommandError INVALID_ENV_FILE {path, line, key?}, or e.g. ENOENT."""
     shown = name if name == "-" else str(Path(name).absolute())
     try:
-        data = _from_stdin() if name == "-" else Path(name).read_bytes()
+        data = _from_stdin() if name == "-" else uploads.read(Path(name), bounds)
     except (OSError, ValueError) as exc:
         code = errno.errorcode.get(getattr(exc, "errno", None) or errno.ENOENT, "EIO")
         reason = getattr(exc, "strerror", None) or exc

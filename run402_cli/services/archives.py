@@ -15,7 +15,7 @@ from typing import Any
 from run402_cli import advice, as_typed, global_options
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
-from run402_cli.services._output_file import replaces
+from run402_cli.services._output_file import replaces, require_free
 
 SCOPES = ("portable-runtime-v1",)
 AUTH_MODES = ("stubs", "none")
@@ -30,7 +30,10 @@ Emit = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What to export and how long to wait. `output` implies waiting; times are milliseconds."""
+    """What to export and how long to wait. `output` implies waiting; times are milliseconds.
+
+    `overwrite`: a file that stands at `output` may be replaced; without it FILE_EXISTS, before anything is asked for.
+    """
 
     project_id: str
     scope: str = "portable-runtime-v1"
@@ -41,6 +44,7 @@ class Export:
     output: Path | None = None
     poll_interval_ms: int = 1000
     timeout_ms: int = 600_000
+    overwrite: bool = False
 
 
 def _path(project_id: str, archive_id: str | None = None) -> str:
@@ -126,6 +130,8 @@ def export(client: Client, spec: Export, emit: Emit | None = None) -> tuple[dict
     `emit` receives progress events; the last one, archive_export_complete, holds the document, except when waiting ended in
     failed or expired: then the second value is False and no such event is sent. Raises CommandError ARCHIVE_WAIT_TIMEOUT.
     """
+    if spec.output is not None:
+        require_free(spec.output, overwrite=spec.overwrite)
     send = emit or (lambda _event: None)
     archive = create(client, spec)
     code = _error_code(archive) or "ARCHIVE_EXPORT_FAILED" if archive.get("status") == "failed" else None
@@ -204,11 +210,13 @@ def _event(
     }
 
 
-def fetch(client: Client, project_id: str, archive_id: str, output: Path) -> dict[str, Any]:
+def fetch(client: Client, project_id: str, archive_id: str, output: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
 
-    CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
+    CommandError FILE_EXISTS (unless `overwrite`), ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as
+    `download`.
     """
+    require_free(output, overwrite=overwrite)
     archive = status(client, project_id, archive_id)
     state = archive.get("status")
     if state != "ready":

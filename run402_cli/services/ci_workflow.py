@@ -10,6 +10,8 @@ from run402_cli import advice, as_typed, global_options, secrecy
 from run402_cli._version import __version__
 from run402_cli.errors import CommandError
 
+# v4.2.2 by its commit: a tag can be moved to other code, which would run with the job's identity.
+_CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2"
 DEFAULT_PATH = ".github/workflows/run402-deploy.yml"
 
 
@@ -37,7 +39,7 @@ def text(*, project_id: str, manifest: str, branch: str | None, environment: str
         "    runs-on: ubuntu-latest",
         *([f"    environment: {_yaml(environment)}"] if environment else []),
         "    steps:",
-        "      - uses: actions/checkout@v4",
+        f"      - uses: {_CHECKOUT}",
         "      - name: Deploy to run402",
         f"        run: {_yaml(line)}",
     ]

@@ -11,12 +11,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, global_options
+from run402_cli import advice, global_options, uploads
 from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError, ValidationError
 from run402_cli.services import email_mailboxes
 from run402_cli.services._checks import email_address, listed
-from run402_cli.services._output_file import replaces
+from run402_cli.services._output_file import replaces, require_free
 
 Json = Any
 
@@ -47,7 +47,7 @@ def attachment(spec: str) -> dict[str, str]:
         name, kind = spec, ""
     path = Path(name)
     try:
-        data = path.read_bytes()
+        data = uploads.read(path, uploads.TYPED)
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise UsageError(
@@ -179,12 +179,19 @@ def raw(client: Client, project_id: str, message_id: str, *, mailbox: str | None
 
 
 def save_raw(
-    client: Client, project_id: str, message_id: str, output: str, *, mailbox: str | None = None
+    client: Client,
+    project_id: str,
+    message_id: str,
+    output: str,
+    *,
+    mailbox: str | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Json]:
     """`raw` to the file `output`, byte for byte: {message_id, bytes, output, replaced}.
 
-    EnvironmentFault when it cannot be written.
+    CommandError FILE_EXISTS unless `overwrite`, EnvironmentFault when it cannot be written.
     """
+    require_free(Path(output), overwrite=overwrite)
     data = raw(client, project_id, message_id, mailbox=mailbox)
     global_options.about_to_write(output)
     try:

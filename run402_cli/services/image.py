@@ -10,7 +10,7 @@ from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, ValidationError
-from run402_cli.services._output_file import replaces
+from run402_cli.services._output_file import replaces, require_free
 
 ASPECTS = ("square", "landscape", "portrait")
 
@@ -29,7 +29,7 @@ def generate(client: Client, prompt: str, *, aspect: str = "square") -> dict[str
     return {key: fields.get(key) for key in ("aspect", "content_type", "image")}
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *, overwrite: bool = False) -> None:
     """CommandError before anything is paid, when the image could not be written to `path` afterwards."""
     if path.is_dir():
         raise CommandError(f"--output: {path} is a directory.", code="NOT_A_FILE", field="--output")
@@ -40,10 +40,15 @@ def check_output(path: Path) -> None:
             hint="Create it first; nothing was paid.",
             field="--output",
         )
+    require_free(path, overwrite=overwrite)
 
 
-def save(image: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Write the image: {file, size (bytes), aspect, replaced}. ValidationError when the answer holds none."""
+def save(image: dict[str, Any], path: Path, *, overwrite: bool = False) -> dict[str, Any]:
+    """Write the image: {file, size (bytes), aspect, replaced}.
+
+    CommandError FILE_EXISTS unless `overwrite`, ValidationError when the answer holds no image.
+    """
+    require_free(path, overwrite=overwrite)
     try:
         data = base64.b64decode(str(image["image"] or ""), validate=True)
     except (binascii.Error, ValueError):

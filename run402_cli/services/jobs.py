@@ -13,7 +13,7 @@ from run402_cli import advice, global_options
 from run402_cli.client import Client, segment, with_query
 from run402_cli.client.http import httpx
 from run402_cli.errors import CommandError
-from run402_cli.services._output_file import replaces
+from run402_cli.services._output_file import replaces, require_free
 
 Json = Any
 
@@ -93,13 +93,16 @@ def purge(client: Client, project_id: str) -> Json:
     return client.request("DELETE", "/jobs/v1/runs", context="purging jobs", auth=client.service_key(project_id))
 
 
-def fetch_artifact(client: Client, project_id: str, job_id: str, filename: str, target: Path) -> dict[str, Json]:
+def fetch_artifact(
+    client: Client, project_id: str, job_id: str, filename: str, target: Path, *, overwrite: bool = False
+) -> dict[str, Json]:
     """GET /jobs/v1/runs/{id}/artifacts/{file}, streamed to `target`, which appears only when it is complete.
 
     Returns {job_id, filename, project_id, output (absolute path), content_type?, size_bytes?}. Raises ApiError 404 while the
-    job has not completed or has no such file, CommandError EMPTY_BODY when nothing came, BAD_FILE when `target` cannot be
-    written.
+    job has not completed or has no such file, CommandError EMPTY_BODY when nothing came, FILE_EXISTS (unless `overwrite`),
+    BAD_FILE when `target` cannot be written.
     """
+    require_free(target, overwrite=overwrite)
     global_options.about_to_write(target)
     path = _run(job_id, f"/artifacts/{segment(filename)}")
     auth = client.service_key(project_id)

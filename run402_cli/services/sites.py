@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from run402_cli import uploads
 from run402_cli.errors import ValidationError
+from run402_cli.release.entries import Base
 from run402_cli.release.sources import decode_base64, utf8
+from run402_cli.uploads import Gate, workspace
 
 _COUNTERS = (
     *("unchanged", "changed", "added", "removed", "newly_uploaded_cas_bytes", "reused_cas_bytes"),
@@ -21,13 +24,14 @@ def site_files(document: Any) -> list[Mapping[str, Any]]:
     return list(files) if isinstance(files, list) else []
 
 
-def stage(files: list[Mapping[str, Any]], folder: Path, *, base_dir: Path | None) -> None:
+def stage(files: list[Mapping[str, Any]], folder: Path, *, base_dir: Path | None, allow_outside: bool = False) -> None:
     """Write the files of a sites manifest below `folder`.
 
     An entry is {file, data, encoding?: utf-8 | base64} or {path, file?}; paths are read from `base_dir`, and are
-    refused without one (manifest from standard input). Raises ValidationError BAD_FIELD or FILE_NOT_FOUND,
-    LOCAL_ERROR for a target outside.
+    refused without one (manifest from standard input), and outside of its workspace unless `allow_outside` (CommandError).
+    Raises ValidationError BAD_FIELD or FILE_NOT_FOUND, LOCAL_ERROR for a target outside.
     """
+    base = None if base_dir is None else Base(base_dir, Gate(workspace(base_dir, allow_outside=allow_outside)))
     for index, entry in enumerate(files):
         where = f"files[{index}]"
         if not isinstance(entry, Mapping):
@@ -37,10 +41,10 @@ def stage(files: list[Mapping[str, Any]], folder: Path, *, base_dir: Path | None
             raise _bad(f"{where}.file must name the target path.", f"{where}.file")
         place = _below(folder, target, where)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(_content(entry, where, base_dir))
+        place.write_bytes(_content(entry, where, base))
 
 
-def _content(entry: Mapping[str, Any], where: str, base_dir: Path | None) -> bytes:
+def _content(entry: Mapping[str, Any], where: str, base: Base | None) -> bytes:
     data, encoding = entry.get("data"), entry.get("encoding", "utf-8")
     if encoding not in ("utf-8", "base64"):
         raise _bad(f"{where}.encoding must be utf-8 or base64.", f"{where}.encoding")
@@ -48,15 +52,14 @@ def _content(entry: Mapping[str, Any], where: str, base_dir: Path | None) -> byt
         return decode_base64(data) if encoding == "base64" else utf8(data)
     if data is not None or not isinstance(entry.get("path"), str):
         raise _bad(f"{where} needs data (a string) or path.", f"{where}.data")
-    if base_dir is None:
+    if base is None:
         raise _bad(
             f"{where} names a path, which a manifest from standard input cannot: there is nothing it is relative to. "
             "Use --manifest <file>, or give data.",
             f"{where}.path",
         )
     try:
-        data_path = base_dir / str(entry["path"])
-        return data_path.read_bytes()
+        return uploads.read(base.folder / str(entry["path"]), base.gate.bounds)
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
         raise ValidationError(

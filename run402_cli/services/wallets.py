@@ -174,6 +174,29 @@ def bind(profile: Profile, name: str | None = None) -> dict[str, Any]:
     return result
 
 
+def confirm_binding(profile: Profile, name: str | None = None) -> dict[str, Any]:
+    """Agree once to the binding that holds here, which may have come with a repository: {wallet, file, bound, ...}.
+
+    CommandError BINDING_NOT_FOUND without a binding, or when it is for another wallet than `name`.
+    """
+    found = profile.selection.binding
+    if found is None or (name is not None and found.wallet != name):
+        what = (
+            "No binding holds here"
+            if found is None
+            else f"{found.file} is for the wallet {found.wallet!r}, not {name!r}"
+        )
+        raise CommandError(
+            f"{what}. Nothing was confirmed.",
+            code="BINDING_NOT_FOUND",
+            hint=f"Bind the directory: {advice.command('wallets', 'bind', name or profile.name)}",
+            details={"wallet": name, "binding_file": found.file if found else None},
+        )
+    wallets.confirm(Path(found.file), found.wallet)
+    note = "The file may choose this wallet from now on."
+    return {"wallet": found.wallet, "file": found.file, "bound": True, "safe_to_commit": True, "note": note}
+
+
 def unbind() -> dict[str, Any]:
     """Remove ./.run402.json: {file, unbound}."""
     return {"file": wallets.BINDING_FILE, "unbound": wallets.unbind(Path.cwd())}

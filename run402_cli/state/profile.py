@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from run402_cli import advice
 from run402_cli.errors import CommandError, EnvironmentFault
+from run402_cli.state import bindings
+from run402_cli.state.bindings import Binding
 from run402_cli.state.catalogue import BINDING, CONFIG, LOCAL_BINDING, META
 from run402_cli.state.files import DamagedState, read_state
 
@@ -89,13 +91,6 @@ def acting(scope: Scope) -> Iterator[None]:
         yield
     finally:
         _scope.reset(before)
-
-
-class Binding(NamedTuple):
-    """A `.run402.json` or `.run402.local.json` that ties a directory tree to a wallet."""
-
-    wallet: str
-    file: str
 
 
 class Selection(NamedTuple):
@@ -189,11 +184,14 @@ def _env_wallet() -> str | None:
 
 
 def find_binding(start: Path) -> Binding | None:
-    """The nearest directory binding at or above `start`. DamagedState when a file of that name cannot be read as one."""
+    """The nearest directory binding of this user at or above `start`: state/bindings.py says which count.
+
+    DamagedState when a file of that name cannot be read as one.
+    """
     for folder in upwards(start):
         for kind in _BINDING_FILES:
             path = folder / kind.name
-            value = read_state(path, kind)
+            value = read_state(path, kind) if bindings.counts(path) else None
             if value is not None:
                 return Binding(value["wallet"].strip(), str(path))
     return None
@@ -263,6 +261,11 @@ class Profile:
         if self.selection.fault is not None:
             raise self.selection.fault
 
+    def _require_confirmed(self) -> None:
+        """CommandError BINDING_NOT_CONFIRMED when a file of a repository chose the wallet and nobody has agreed to it."""
+        if self.selection.source == "binding" and self.selection.binding is not None:
+            bindings.require_confirmed(self.selection.binding, self.base)
+
     @property
     def scope(self) -> Scope:
         """For `acting`: this profile with its config directory."""
@@ -277,16 +280,18 @@ class Profile:
 
     @cached_property
     def allowance(self) -> Allowance | None:
-        """The wallet key, or None. Raises DamagedState when there is a file that is no wallet."""
+        """The wallet key, or None. Raises DamagedState when there is a file that is no wallet, and as `_require_confirmed`."""
         from run402_cli.state.allowance import load_allowance
 
+        self._require_confirmed()
         return load_allowance(self.dir)
 
     @cached_property
     def keys(self) -> KeyCache:
-        """The cached project keys of this wallet."""
+        """The cached project keys of this wallet. Raises as `_require_confirmed`."""
         from run402_cli.state.keys import KeyCache
 
+        self._require_confirmed()
         return KeyCache(self.dir, wallet=self.name)
 
     @cached_property

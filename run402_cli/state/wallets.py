@@ -19,6 +19,7 @@ from typing import Any
 from run402_cli import advice
 from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.global_options import about_to_write
+from run402_cli.state import bindings
 from run402_cli.state.active import read_active
 from run402_cli.state.allowance import Allowance, new_allowance_fields, own_allowance_path, read_allowance
 from run402_cli.state.catalogue import BINDING, CONFIG, META
@@ -328,6 +329,14 @@ def bind(folder: Path, name: str) -> None:
     with _disk_errors(path):
         document = rewritten(path, BINDING, {"wallet": name})
         path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    confirm(path, name)
+
+
+def confirm(binding: Path, name: str) -> None:
+    """Remember that the user wants this binding file to choose this wallet: it may have come with a repository."""
+    with _config() as config:
+        if bindings.came_along(binding):
+            config[bindings.CONFIRMED] = {**bindings.confirmed(config), str(binding.resolve()): name}
 
 
 def unbind(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from run402_cli.client import Client
 from run402_cli.up._options import UpOptions
 from run402_cli.up._steps import Emit
 
-__all__ = ["UpOptions", "up", "verify"]
+__all__ = ["UpOptions", "is_repository", "up", "verify"]
 
 
 def up(client: Client, options: UpOptions, emit: Emit) -> dict[str, Any]:
@@ -25,6 +25,13 @@ def up(client: Client, options: UpOptions, emit: Emit) -> dict[str, Any]:
     from run402_cli.up import _run
 
     return _run.up(client, options, emit)
+
+
+def is_repository(source: str) -> bool:
+    """Whether a source is the address of a repository, which is cloned, rather than a directory."""
+    from run402_cli.up import _source
+
+    return _source.is_repository(source)
 
 
 def verify(client: Client, options: UpOptions, emit: Emit) -> dict[str, Any]:

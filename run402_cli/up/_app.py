@@ -338,7 +338,9 @@ def _ensure_secrets(run: Run, state: Installation, values: dict[str, str]) -> No
 def _deploy(run: Run, state: Installation, choice: _project.Choice, values: dict[str, str]) -> None:
     app = state.app
     path = app.path
-    manifest = Found(path, _templated(app.document["release"], values), None).normalized(choice.project_id)
+    manifest = Found(path, _templated(app.document["release"], values), None, bounds=run.bounds).normalized(
+        choice.project_id
+    )
     step = run.log.plan(
         "deploy.apply", mutation=True, auto=False, project_id=choice.project_id, manifest_path=str(path)
     )

@@ -13,6 +13,7 @@ from run402_cli.release import discovery
 from run402_cli.release.loading import Document, Source, load
 from run402_cli.release.manifest import PLACEHOLDER_PROJECT, NormalizedManifest
 from run402_cli.up._options import Run
+from run402_cli.uploads import Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,11 @@ class Found:
     document: Mapping[str, Any]
     project: str | None
     is_app: bool = False
+    bounds: Bounds | None = None
 
     def normalized(self, project: str) -> NormalizedManifest:
         """The ReleaseSpec for a project. Raises ValidationError or DeployError, MANIFEST_EMPTY included."""
-        document = Document(self.document, self.path.parent, self.path, workspace=True)
+        document = Document(self.document, self.path.parent, self.path, workspace=True, bounds=self.bounds)
         with release_errors():
             return document.normalized(project)
 
@@ -40,11 +42,14 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
     step = run.log.start("deploy.discover", dir=str(run.workspace), manifest=given)
     with release_errors():
         path = discovery.discover(run.workspace) if given is None else Path(os.path.abspath(run.workspace / given))  # noqa: PTH100
-        document = load(Source("manifest", path=str(path), workspace=True), lambda printed: step.note(console=printed))
+        document = load(
+            Source("manifest", path=str(path), workspace=True, bounds=run.bounds),
+            lambda printed: step.note(console=printed),
+        )
         if document.is_app:
             step.to("succeeded", manifest_kind="app", manifest_path=str(path))
-            return Found(path, document.value, None, is_app=True), None
-        found = Found(path, document.value, document.project)
+            return Found(path, document.value, None, is_app=True, bounds=document.bounds), None
+        found = Found(path, document.value, document.project, bounds=document.bounds)
     manifest = found.normalized(run.options.project or found.project or PLACEHOLDER_PROJECT)
     unknown = manifest.project == PLACEHOLDER_PROJECT
     step.to(

@@ -11,6 +11,7 @@ from run402_cli.client import Client
 from run402_cli.errors import ValidationError
 from run402_cli.state.workspace import WorkspaceLink
 from run402_cli.up._steps import Step, StepLog
+from run402_cli.uploads import Bounds
 
 Confirm = Callable[[str], bool]
 
@@ -19,8 +20,9 @@ Confirm = Callable[[str], bool]
 class UpOptions:
     """`mode` is apply, check, printSpec, plan, applyReviewed or legacyDryRun.
 
-    `confirm` asks the person at the terminal; None when there is nobody to ask. `directory` is the value of --dir, and
-    `command` the command line that was typed: errors name it as the way to continue.
+    `bounds` are where the manifest's files may be; None: in its git work tree. `confirm` asks the person at the terminal;
+    None when there is nobody to ask. `directory` is the value of --dir, and `command` the command line that was typed:
+    errors name it as the way to continue.
     """
 
     source: str = "."
@@ -41,6 +43,7 @@ class UpOptions:
     propagation_wait: bool = True
     verify_edge: bool = False
     allow_prune: bool = False
+    bounds: Bounds | None = None
     max_spend_usd: float | None = None
     build_mode: str | None = None
     allow_shell_build: bool = False
@@ -73,6 +76,12 @@ class Run:
     @property
     def target(self) -> str:
         return "core" if self.client.is_core else "cloud"
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Where the manifest's files may be: a checkout of a repository holds its own, whatever holds for directories."""
+        wanted = self.options.bounds
+        return None if self.source.get("repo_url") and wanted is not None and wanted.roots is not None else wanted
 
     @property
     def may_ask(self) -> bool:

@@ -29,13 +29,18 @@ class Source:
     commit: str | None
 
 
+def is_repository(word: str) -> bool:
+    """Whether the word is the address of a repository."""
+    return _REPOSITORY.match(word) is not None
+
+
 @contextlib.contextmanager
 def open_source(word: str, log: StepLog) -> Iterator[Source]:
     """Step app.source.resolve; a checkout is removed at the end in every case.
 
     Raises ValidationError RUN402_SOURCE_INVALID (no such directory) or RUN402_SOURCE_RESOLVE_FAILED (git failed).
     """
-    if not _REPOSITORY.match(word):
+    if not is_repository(word):
         yield _directory(word, log)
         return
     shown = _without_credentials(word)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -303,3 +304,19 @@ def test_unpacking_gives_the_files_back(tmp_path: Path, good: bytes) -> None:
     }
     assert written == kit.files(path)
     assert verify(tmp_path / "out").report() == {**verify(path).report(), "transport": "directory"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("what", ["pipe", "link"])
+def test_an_archive_that_became_something_else_is_not_read_and_nothing_waits(tmp_path: Path, what: str) -> None:
+    path = kit.write_tar(tmp_path / "a.r402ar")
+    archive = open_archive(path)
+    entry = next(iter(archive.entries.values()))
+    path.rename(tmp_path / "moved")
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "moved")
+    with pytest.raises(ArchiveFault, match="changed while it was read"):
+        archive.read(entry)
+    assert not verify(path).ok

@@ -131,7 +131,7 @@ def test_a_failed_artifact_leaves_the_old_file_and_nothing_else(
 ) -> None:
     Path("out.json").write_bytes(b"old")
     httpx_mock.add_response(status_code=status, content=body, headers={"content-type": "application/json"})
-    args = ("artifacts", "get", "job_1", "--file", "a", "--output", "out.json")
+    args = ("artifacts", "get", "job_1", "--file", "a", "--output", "out.json", "--overwrite")
     assert run("jobs", *args).error["code"] == code
     assert [path.name for path in Path().iterdir()] == ["out.json"]
     assert Path("out.json").read_bytes() == b"old"

@@ -339,7 +339,8 @@ def test_image_is_printed_or_written(run: Run, wallet: Path, httpx_mock: HTTPXMo
     }
     assert Path("c.png").read_bytes() == PNG
     Path("c.png").write_bytes(b"mine")
-    assert run("image", "generate", "a cat", "--output", "c.png").json["replaced"] is True
+    assert run("image", "generate", "a cat", "--output", "c.png").error["code"] == "FILE_EXISTS"
+    assert run("image", "generate", "a cat", "--output", "c.png", "--overwrite").json["replaced"] is True
 
 
 def test_image_output_is_checked_before_anything_is_paid(run: Run, wallet: Path) -> None:

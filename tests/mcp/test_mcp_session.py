@@ -101,7 +101,7 @@ def test_a_release_with_a_migration_and_a_function_is_deployed_and_called(user: 
 
 
 def test_an_app_in_a_directory_is_planned_and_then_deployed_with_agreement(user: Agent, tmp_path: Path) -> None:
-    app = tmp_path / "app"
+    app = tmp_path / "work" / "app"  # below the directory that the server runs in
     app.mkdir()
     (app / "index.html").write_text("<p>from a directory</p>")
     manifest = {"site": {"replace": {"index.html": {"path": "index.html"}}}}

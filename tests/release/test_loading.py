@@ -15,6 +15,7 @@ import pytest
 
 from run402_cli import Run402, Run402Error, deploy
 from run402_cli.main import _guarded
+from run402_cli.mcp._files import files
 from run402_cli.mcp.tools import deploys
 from run402_cli.release import node
 from run402_cli.release.errors import ReleaseError
@@ -105,8 +106,9 @@ def doors(
         return Said(printable(caught.pop().spec))
 
     def tool(manifest: dict[str, Any]) -> Said:
-        client = SimpleNamespace(profile=SimpleNamespace(active=SimpleNamespace(decided=False)))
-        call: Any = deploys.Call(client, {"project_id": "prj_1", **manifest}, None, frozenset())  # type: ignore[arg-type]
+        client: Any = SimpleNamespace(profile=SimpleNamespace(active=SimpleNamespace(decided=False)))
+        store: Any = None
+        call = deploys.Call(client, {"project_id": "prj_1", **manifest}, store, frozenset(), files())
         try:
             deploys._deploy(call)
         except Run402Error as exc:

@@ -17,11 +17,11 @@ from run402_cli.release.sources import (
     HashedFile,
     decode_base64,
     hash_files,
-    is_sensitive,
     utf8,
     walk,
 )
 from run402_cli.release.wire import to_wire
+from run402_cli.uploads import is_secret_name
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file types")
 
@@ -71,7 +71,7 @@ def test_walk_puts_the_prefix_in_front(tmp_path: Path, prefix: str | None, key: 
     [(".ENV", True), (".env.production", True), (".envrc", True), ("server.P12", True), (".environment", False)],
 )
 def test_sensitive_names_are_compared_without_case(name: str, sensitive: bool) -> None:
-    assert is_sensitive(name) is sensitive
+    assert is_secret_name(name) is sensitive
 
 
 @posix
@@ -147,7 +147,11 @@ def test_every_written_file_is_found_once_under_its_own_path(
     written = set()
     for name in names:
         path = root / name
-        if any(parent.is_file() for parent in path.parents) or path.is_dir() or any(map(is_sensitive, name.split("/"))):
+        if (
+            any(parent.is_file() for parent in path.parents)
+            or path.is_dir()
+            or any(map(is_secret_name, name.split("/")))
+        ):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")

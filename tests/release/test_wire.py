@@ -533,7 +533,8 @@ def test_missing_files_and_directories_have_the_system_error_name(tmp_path: Path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file types")
 def test_a_device_or_link_in_a_site_directory(tmp_path: Path) -> None:
-    assert _refused({"site": {"replace": {"a": {"path": "/dev/zero"}}}}, tmp_path).code == "LOCAL_ERROR"
+    os.mkfifo(tmp_path / "pipe")
+    assert _refused({"site": {"replace": {"a": {"path": "pipe"}}}}, tmp_path).code == "LOCAL_ERROR"
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist/link").symlink_to("/etc/passwd")
     site = {"replace": {"__source": "local-dir", "path": "dist"}}

@@ -82,9 +82,12 @@ def test_the_answer_says_whether_other_bytes_were_replaced(
     httpx_mock.add_response(method="POST", url=ROOT, json=archive("ready"))
     httpx_mock.add_response(url=f"{ROOT}/arc_1", json=archive("ready"), is_reusable=True)
     httpx_mock.add_response(url=f"{ROOT}/arc_1/download", content=BYTES, is_reusable=True)
-    document, _ = archives.export(client, spec(output=output))
+    document, _ = archives.export(client, spec(output=output, overwrite=True))
     assert (document["replaced"], output.read_bytes()) == (replaced, BYTES)
-    assert archives.fetch(client, "prj_1", "arc_1", output)["replaced"] is False
+    assert archives.fetch(client, "prj_1", "arc_1", output, overwrite=True)["replaced"] is False
+    with pytest.raises(CommandError) as caught:
+        archives.fetch(client, "prj_1", "arc_1", output)
+    assert caught.value.code == "FILE_EXISTS"
 
 
 def test_a_failed_export_sends_no_complete_event(client: Client, httpx_mock: HTTPXMock) -> None:

@@ -11,8 +11,22 @@ from typing import Any
 
 from run402_cli.errors import ValidationError
 from run402_cli.mcp import _text
-from run402_cli.mcp._tool import DESTRUCTIVE, LOCAL_WRITE, PROJECT, READ, WRITE, Call, Reply, exclusive, may, need, tool
+from run402_cli.mcp._tool import (
+    DESTRUCTIVE,
+    LOCAL_WRITE,
+    OVERWRITE,
+    PROJECT,
+    READ,
+    WRITE,
+    Call,
+    Reply,
+    exclusive,
+    may,
+    need,
+    tool,
+)
 from run402_cli.services import assets, cdn
+from run402_cli.uploads import TYPED, Bounds
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _KEY = need("key", about="Name of the asset, such as img/logo.png.")
@@ -25,14 +39,15 @@ _FILTER = (
 def _put(call: Call) -> Any:
     exclusive(call, "local_path", "content", exactly=True)
     if call["content"] is None:
-        return _upload(call, call["local_path"])
+        call.files.folder(call["local_path"])
+        return _upload(call, call["local_path"], call.files.bounds)
     with tempfile.TemporaryDirectory(prefix="run402-asset-") as folder:
         file = Path(folder) / "content"
         file.write_bytes(_utf8("content", call["content"]))
-        return _upload(call, str(file))
+        return _upload(call, str(file), TYPED)
 
 
-def _upload(call: Call, file: str) -> Any:
+def _upload(call: Call, file: str, bounds: Bounds) -> Any:
     from run402_cli.deploy import assets as engine
 
     key = call["key"]
@@ -53,6 +68,7 @@ def _upload(call: Call, file: str) -> Any:
         properties,
         command="run402 assets put",
         report=lambda _event, _fields: None,
+        bounds=bounds,
     )[0]
 
 
@@ -66,11 +82,11 @@ def _utf8(name: str, text: str) -> bytes:
 def _get(call: Call) -> dict[str, Any]:
     from run402_cli.services.download import download
 
-    path = call["output_path"]
-    done = download(call.client, call.project, call["key"], path, overwrite=True)
-    with Path(path).open("rb") as file:
+    path = call.files.target(call["output_path"], overwrite=call["overwrite"])
+    done = download(call.client, call.project, call["key"], str(path), overwrite=call["overwrite"] is True)
+    with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {**done, "size_bytes": Path(path).stat().st_size, "sha256": digest}
+    return {**done, "output": call["output_path"], "size_bytes": path.stat().st_size, "sha256": digest}
 
 
 def _list(call: Call) -> Any:
@@ -104,7 +120,7 @@ TOOLS = (
         _put,
         PROJECT,
         _KEY,
-        may("local_path", about="File to upload; or content."),
+        may("local_path", about="File below the server's root to upload; or content."),
         may("content", about="The text itself; or local_path."),
         may("content_type", about="Media type. Default: by the extension of the key."),
         may("visibility", "public|private", default="public"),
@@ -115,12 +131,13 @@ TOOLS = (
     ),
     tool(
         "assets_get",
-        "Save an asset to a local file, replacing it. The SHA-256 is checked.",
+        "Save an asset to a local file. The SHA-256 is checked.",
         LOCAL_WRITE,
         _get,
         PROJECT,
         _KEY,
         need("output_path"),
+        OVERWRITE,
         cli="assets get",
         annotations={"openWorldHint": True},
     ),

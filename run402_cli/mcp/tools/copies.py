@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from run402_cli.archive.verify import verify
 from run402_cli.mcp._tool import (
     DESTRUCTIVE,
     LOCAL_READ,
+    OVERWRITE,
     PROJECT,
     READ,
     WRITE,
@@ -30,7 +30,8 @@ def _export(call: Call) -> Reply:
     spec = archives.Export(
         call.project,
         wait=bool(call["wait"]),
-        output=None if path is None else Path(path).absolute(),
+        output=None if path is None else call.files.target(path, overwrite=call["overwrite"]),
+        overwrite=call["overwrite"] is True,
         **call.given("scope", "auth", "consistency", "idempotency_key", "poll_interval_ms", "timeout_ms"),
     )
     document, _ended = archives.export(call.client, spec)
@@ -39,6 +40,7 @@ def _export(call: Call) -> Reply:
 
 
 def _report(call: Call) -> dict[str, Any]:
+    call.files.folder(call["archive_path"])
     return verify(call["archive_path"]).report()
 
 
@@ -51,6 +53,7 @@ def _import(call: Call) -> Reply:
     wish = archive_import.Import(
         call["archive_path"],
         secrets=call["secret_values"] or {},
+        bounds=call.files.bounds,
         **call.given("name", "env_file", "core_url", "dry_run", "require_runnable"),
     )
     result, done = archive_import.import_archive(call.client, wish)
@@ -65,6 +68,7 @@ _ARCHIVES = (
         _export,
         PROJECT,
         may("output_path"),
+        OVERWRITE,
         may("scope", '"portable-runtime-v1"', default="portable-runtime-v1"),
         may("auth", "stubs|none", "Users in the archive.", default="stubs"),
         may("consistency", "pause-writes|cloud_write_pause_v1", default="pause-writes"),

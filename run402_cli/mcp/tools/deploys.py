@@ -17,6 +17,7 @@ from run402_cli.errors import DeployError, ValidationError
 from run402_cli.mcp import _text
 from run402_cli.mcp._tool import DESTRUCTIVE, PROJECT, READ, WRITE, Call, Reply, Tool, may, need, tool
 from run402_cli.services import apply, ci, sites, subdomains
+from run402_cli.uploads import TYPED, Bounds
 
 _OPERATION = need("operation_id", about="Operation id, op_...")
 _SITE_LIMIT = may(
@@ -91,16 +92,16 @@ def _deploy(call: Call) -> Reply:
 def _site(call: Call) -> Reply:
     with tempfile.TemporaryDirectory(prefix="run402-deploy-stage-") as folder:
         sites.stage(call["files"], Path(folder), base_dir=None)
-        return _site_of(call, Path(folder), "the same call of deploy_site")
+        return _site_of(call, Path(folder), "the same call of deploy_site", TYPED)
 
 
 def _site_dir(call: Call) -> Reply:
-    return _site_of(call, Path(call["dir"]).absolute(), "the same call of deploy_site_dir")
+    return _site_of(call, call.files.folder(call["dir"]), "the same call of deploy_site_dir", call.files.bounds)
 
 
-def _site_of(call: Call, folder: Path, again: str) -> Reply:
+def _site_of(call: Call, folder: Path, again: str, bounds: Bounds) -> Reply:
     with continued_by_rerun(again), _agreed_elsewhere():
-        result = deploy.replace_site(call.client, call["project"], folder, command=again, emit=call.note)
+        result = deploy.replace_site(call.client, call["project"], folder, command=again, emit=call.note, bounds=bounds)
     return Reply(result, more=call.events)
 
 
@@ -210,15 +211,29 @@ _BLANK = re.compile(r"\s*")
 
 
 def _up(call: Call) -> Reply:
-    from run402_cli.up import UpOptions, up
+    from run402_cli.up import UpOptions, is_repository, up
 
     source, folder = call["source"], call["dir"]
     if source is not None and folder is not None:
         raise ValidationError("source and dir both name the app. Give one of them.", reason="EXCLUSIVE_VALUES")
     if call["name"] is not None and _BLANK.fullmatch(call["name"]):
         raise ValidationError("name is empty.", code="BAD_PROJECT_NAME", details={"field": "name"})
+    named = source or folder or "."
+    if not is_repository(named):
+        call.files.folder(named)
+        call.files.folder(str(Path(named) / (call["manifest"] or "")))
+    elif (
+        named.startswith("file:")
+        or ".." in Path(call["manifest"] or "").parts
+        or Path(call["manifest"] or "").is_absolute()
+    ):
+        raise ValidationError(
+            "A repository comes from another host, and its manifest is a file of it. Name a directory of this machine as dir.",
+            details={"field": "source"},
+        )
     options = UpOptions(
-        source=source or folder or ".",
+        bounds=call.files.bounds,
+        source=named,
         directory=folder,
         project=call["project_id"],
         yes=bool(call["yes"]),

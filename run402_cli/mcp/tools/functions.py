@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from run402_cli import deploy
@@ -11,6 +10,7 @@ from run402_cli.errors import ValidationError
 from run402_cli.mcp._tool import (
     DESTRUCTIVE,
     LOCAL_WRITE,
+    OVERWRITE,
     PROJECT,
     READ,
     WRITE,
@@ -167,8 +167,9 @@ def _job_logs(call: Call) -> Any:
 
 
 def _artifact(call: Call) -> Any:
-    path = Path(call["output_path"]).absolute()
-    return jobs.fetch_artifact(call.client, call.project, call["job_id"], call["filename"], path)
+    path = call.files.target(call["output_path"], overwrite=call["overwrite"])
+    overwrite = call["overwrite"] is True
+    return jobs.fetch_artifact(call.client, call.project, call["job_id"], call["filename"], path, overwrite=overwrite)
 
 
 def _errors(call: Call) -> Any:
@@ -444,6 +445,7 @@ _JOBS = (
         _JOB,
         need("filename", about="A key of `artifacts` in the job."),
         need("output_path"),
+        OVERWRITE,
         cli="jobs artifacts get",
         annotations={"openWorldHint": True},
     ),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release.canonical import compact_json
 from run402_cli.release.content import Writer
 from run402_cli.release.content_types import OCTET_STREAM, content_type_for
-from run402_cli.release.entries import normalize_file_entry
+from run402_cli.release.entries import Base, normalize_file_entry
 from run402_cli.release.errors import invalid_spec
 from run402_cli.release.fields import MANIFEST, SPEC, Fields, is_number
 from run402_cli.release.section import Section
@@ -30,11 +29,11 @@ class AssetsSection(Section):
     slice_kind = "asset"
     sent_empty = False
 
-    def normalize(self, value: Any, base_dir: Path) -> Any:
+    def normalize(self, value: Any, base: Base) -> Any:
         assets = dict(_checked(value, MANIFEST))
         if "put" in assets:
             assets["put"] = [
-                {**entry, "source": normalize_file_entry(entry["source"], f"assets.put[{index}].source", base_dir)}
+                {**entry, "source": normalize_file_entry(entry["source"], f"assets.put[{index}].source", base)}
                 if "source" in entry
                 else dict(entry)
                 for index, entry in enumerate(assets["put"])

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from run402_cli import uploads
 from run402_cli.release.content import Writer
 from run402_cli.release.content_types import SQL
-from run402_cli.release.entries import absolute
+from run402_cli.release.entries import Base, absolute
 from run402_cli.release.errors import invalid_spec, os_failure
 from run402_cli.release.fields import MANIFEST, SPEC, WIRE, kind_of
 from run402_cli.release.refs import SHA256, check_ref
@@ -30,7 +31,7 @@ class DatabaseSection(Section):
     state_key = "migrations"
     slice_kind = "release"
 
-    def normalize(self, value: Any, base_dir: Path) -> Any:
+    def normalize(self, value: Any, base: Base) -> Any:
         database = MANIFEST.known(value, _KEYS, "database")
         section: dict[str, Any] = {}
         # An empty object is a manifest that closes everything; null, false, 0 and "" say nothing.
@@ -41,7 +42,7 @@ class DatabaseSection(Section):
         if database.get("migrations") is not None:
             migrations = MANIFEST.array(database["migrations"], "database.migrations")
             section["migrations"] = [
-                _normalize(migration, f"database.migrations[{index}]", base_dir)
+                _normalize(migration, f"database.migrations[{index}]", base)
                 for index, migration in enumerate(migrations)
             ]
             _check_names(section["migrations"])
@@ -120,7 +121,7 @@ class DatabaseSection(Section):
         return {"migrations_applied": [{key: entry[key] for key in keys} for entry in self.of(state)]}
 
 
-def _normalize(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
+def _normalize(value: Any, where: str, base: Base) -> dict[str, Any]:
     migration = MANIFEST.known(value, _WRITTEN_KEYS, where)
     has_id, has_name = (migration.get(key) is not None for key in ("id", "name"))
     if has_id == has_name:
@@ -140,7 +141,7 @@ def _normalize(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
             raise MANIFEST.error(f"{where}.sql must be a string, not {kind_of(migration['sql'])}.", where)
         normal["sql"] = migration["sql"]
     elif file is not None:
-        normal["sql"] = _read_sql(file, where, base_dir)
+        normal["sql"] = _read_sql(file, where, base)
     if migration.get("transaction") is not None:
         normal["transaction"] = migration["transaction"]
     return normal
@@ -157,10 +158,10 @@ def _sql_file(migration: Mapping[str, Any], where: str) -> str | None:
     return given[0] if given else None
 
 
-def _read_sql(path: str, where: str, base_dir: Path) -> str:
-    file = absolute(path, where, base_dir)
+def _read_sql(path: str, where: str, base: Base) -> str:
+    file = absolute(path, where, base)
     try:
-        return Path(file).read_bytes().decode("utf-8", "replace")
+        return uploads.read(Path(file), base.gate.bounds).decode("utf-8", "replace")
     except OSError as error:
         raise os_failure(error, file, f"the SQL file of {where},") from error
 

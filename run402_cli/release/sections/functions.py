@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release.canonical import canonical_sha256, code_unit_key, code_unit_sorted
 from run402_cli.release.content import Writer
-from run402_cli.release.entries import normalize_file_entry
+from run402_cli.release.entries import Base, normalize_file_entry
 from run402_cli.release.fields import MANIFEST, ROLE_SPELLINGS, SPEC, Spellings, aliased, spelled, spellings
 from run402_cli.release.paths import check_path
 from run402_cli.release.section import Section, in_order
@@ -51,16 +50,16 @@ class FunctionsSection(Section):
     noun = "function"
     confirms_removal = True
 
-    def normalize(self, value: Any, base_dir: Path) -> Any:
+    def normalize(self, value: Any, base: Base) -> Any:
         functions = MANIFEST.known(value, ("replace", "patch"), "functions")
         section: dict[str, Any] = {}
         if functions.get("replace") is not None:
-            section["replace"] = _normalize_map(functions["replace"], "functions.replace", base_dir)
+            section["replace"] = _normalize_map(functions["replace"], "functions.replace", base)
         if functions.get("patch") is not None:
             patch = MANIFEST.known(functions["patch"], ("set", "delete"), "functions.patch")
             section["patch"] = {}
             if patch.get("set") is not None:
-                section["patch"]["set"] = _normalize_map(patch["set"], "functions.patch.set", base_dir)
+                section["patch"]["set"] = _normalize_map(patch["set"], "functions.patch.set", base)
             if patch.get("delete") is not None:
                 section["patch"]["delete"] = list(MANIFEST.array(patch["delete"], "functions.patch.delete"))
         return section
@@ -133,22 +132,20 @@ class FunctionsSection(Section):
         }
 
 
-def _normalize_map(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
-    return {
-        name: _normalize(spec, f"{where}.{name}", base_dir) for name, spec in MANIFEST.mapping(value, where).items()
-    }
+def _normalize_map(value: Any, where: str, base: Base) -> dict[str, Any]:
+    return {name: _normalize(spec, f"{where}.{name}", base) for name, spec in MANIFEST.mapping(value, where).items()}
 
 
-def _normalize(value: Any, where: str, base_dir: Path) -> dict[str, Any]:
+def _normalize(value: Any, where: str, base: Base) -> dict[str, Any]:
     spec = aliased(MANIFEST.known(value, spellings(FIELDS), where), FIELDS)
     if spec.get("config") is not None:
         config = MANIFEST.known(spec["config"], spellings(CONFIG_FIELDS), f"{where}.config", _CONFIG_HINTS)
         spec["config"] = aliased(config, CONFIG_FIELDS)
     if "source" in spec:
-        spec["source"] = normalize_file_entry(spec["source"], f"{where}.source", base_dir)
+        spec["source"] = normalize_file_entry(spec["source"], f"{where}.source", base)
     if spec.get("files") is not None:
         spec["files"] = {
-            path: normalize_file_entry(entry, f"{where}.files.{path}", base_dir)
+            path: normalize_file_entry(entry, f"{where}.files.{path}", base)
             for path, entry in MANIFEST.mapping(spec["files"], f"{where}.files").items()
         }
     if spec.get("requireRole") is not None:

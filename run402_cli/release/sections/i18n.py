@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release.content import Writer
+from run402_cli.release.entries import Base
 from run402_cli.release.fields import MANIFEST, SPEC, WIRE, Fields, Spellings, aliased, spelled, spellings
 from run402_cli.release.section import Section
 
@@ -39,7 +39,7 @@ class I18nSection(Section):
     spellings = (_FIELDS,)
     null_clears = True
 
-    def normalize(self, value: Any, base_dir: Path) -> Any:
+    def normalize(self, value: Any, base: Base) -> Any:
         return aliased(_known(value, MANIFEST), _FIELDS)
 
     def says_something(self, value: Any) -> bool:

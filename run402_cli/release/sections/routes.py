@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release.content import Writer
+from run402_cli.release.entries import Base
 from run402_cli.release.errors import invalid_spec
 from run402_cli.release.fields import MANIFEST, SPEC, WIRE
 from run402_cli.release.routes import STATIC_METHODS, check_routes, route_table
@@ -20,7 +20,7 @@ class RoutesSection(Section):
     noun = "route"
     null_clears = True
 
-    def normalize(self, value: Any, base_dir: Path) -> Any:
+    def normalize(self, value: Any, base: Base) -> Any:
         check_routes(value, MANIFEST, pricing=False)
         return value
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from run402_cli.release.content import Writer
 from run402_cli.release.content_types import core_content_type_for
-from run402_cli.release.entries import is_directory_marker, normalize_file_map
+from run402_cli.release.entries import Base, is_directory_marker, normalize_file_map
 from run402_cli.release.fields import MANIFEST, SPEC, WIRE, Fields, spelled
 from run402_cli.release.paths import check_path
 from run402_cli.release.refs import check_ref
@@ -28,14 +27,14 @@ class SiteSection(Section):
     noun = "file"
     long_lists = True
 
-    def normalize(self, value: Any, base_dir: Path) -> Any:
+    def normalize(self, value: Any, base: Base) -> Any:
         site = dict(_checked(value, MANIFEST))
         if "replace" in site:
-            site["replace"] = normalize_file_map(site["replace"], "site.replace", base_dir)
+            site["replace"] = normalize_file_map(site["replace"], "site.replace", base)
         if "patch" in site:
             patch = dict(site["patch"])
             if "put" in patch:
-                patch["put"] = normalize_file_map(patch["put"], "site.patch.put", base_dir)
+                patch["put"] = normalize_file_map(patch["put"], "site.patch.put", base)
             site["patch"] = patch
         return {key: site[key] for key in _KEYS if key in site}
 

@@ -34,14 +34,15 @@ class ProjectArchives(Namespace[Id]):
         return self._call(_archives.status, project_id, archive_id)
 
     @of_project
-    def download(self, project_id: str, archive_id: str, output: Path) -> dict[str, Any]:
+    def download(self, project_id: str, archive_id: str, output: Path, *, overwrite: bool = False) -> dict[str, Any]:
         """Save a ready archive.
 
         Save one ready archive: {ok, project_id, archive_id, output_path, bytes_written, sha256, ..., archive}.
 
-        CommandError ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is downloaded; else as `download`.
+        CommandError FILE_EXISTS (unless `overwrite`), ARCHIVE_EXPIRED or ARCHIVE_NOT_READY before anything is
+        downloaded; else as `download`.
         """
-        return self._call(_archives.fetch, project_id, archive_id, output)
+        return self._call(_archives.fetch, project_id, archive_id, output, overwrite=overwrite)
 
     fetch = download  # the older name
 

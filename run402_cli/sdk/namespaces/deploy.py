@@ -31,6 +31,7 @@ class ProjectDeploy(Namespace[Id]):
         plan_fingerprint: str | None = None,
         idempotency_key: str | None = None,
         concurrency: int = 8,
+        allow_outside: bool = False,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Deploy a manifest: plan it, send the content that is missing, commit, follow until it is live.
@@ -38,8 +39,9 @@ class ProjectDeploy(Namespace[Id]):
         Make the manifest the live release: plan, upload what is missing, commit, follow until it is ready.
 
         The project is the manifest's, else `project_id`, else the active one. Relative paths start at `base_dir`: by
-        default the manifest's own directory, or the current one for a mapping. `require_plan` commits exactly a plan
-        that was reviewed. In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
+        default the manifest's own directory, or the current one for a mapping; files outside of the git work tree that
+        holds it (without one, of the directory) are refused unless `allow_outside`. `require_plan` commits exactly a
+        plan that was reviewed. In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
 
         Returns {release_id, operation_id, urls, diff, warnings, ...}. Raises DeployError (a warning that nobody
         allowed, a refused migration, ...), ValidationError for the manifest, ApiError and NetworkError. docs/deploy.md
@@ -55,17 +57,24 @@ class ProjectDeploy(Namespace[Id]):
             plan_fingerprint=plan_fingerprint,
             idempotency_key=idempotency_key,
             concurrency=concurrency,
+            allow_outside=allow_outside,
             on_event=on_event,
         )
 
     def plan(
-        self, manifest: Mapping[str, Any] | str | PathLike[str], *, base_dir: str | PathLike[str] | None = None
+        self,
+        manifest: Mapping[str, Any] | str | PathLike[str],
+        *,
+        base_dir: str | PathLike[str] | None = None,
+        allow_outside: bool = False,
     ) -> dict[str, Any]:
         """Store a plan for review; nothing is uploaded or deployed. Returns the plan with its `diff` and `warnings`.
 
         `apply(..., require_plan=plan["plan_id"])` deploys it. Errors as for `apply`. docs/deploy.md
         """
-        return self._call(_releases.plan, manifest, project_id=self._project_id, base_dir=base_dir)
+        return self._call(
+            _releases.plan, manifest, project_id=self._project_id, base_dir=base_dir, allow_outside=allow_outside
+        )
 
     def rehearse(
         self,
@@ -76,6 +85,7 @@ class ProjectDeploy(Namespace[Id]):
         commit: bool = False,
         allow_warnings: bool = False,
         allow_warning_codes: Sequence[str] = (),
+        allow_outside: bool = False,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Run a stored plan on a contained branch and report.
@@ -95,6 +105,7 @@ class ProjectDeploy(Namespace[Id]):
             commit=commit,
             allow_warnings=allow_warnings,
             allow_warning_codes=allow_warning_codes,
+            allow_outside=allow_outside,
             on_event=on_event,
         )
 
@@ -228,6 +239,7 @@ class Deploy(ProjectDeploy[None]):
         plan_fingerprint: str | None = None,
         idempotency_key: str | None = None,
         concurrency: int = 8,
+        allow_outside: bool = False,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Deploy a manifest: plan it, send the content that is missing, commit, follow until it is live.
@@ -235,8 +247,9 @@ class Deploy(ProjectDeploy[None]):
         Make the manifest the live release: plan, upload what is missing, commit, follow until it is ready.
 
         The project is the manifest's, else `project_id`, else the active one. Relative paths start at `base_dir`: by
-        default the manifest's own directory, or the current one for a mapping. `require_plan` commits exactly a plan
-        that was reviewed. In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
+        default the manifest's own directory, or the current one for a mapping; files outside of the git work tree that
+        holds it (without one, of the directory) are refused unless `allow_outside`. `require_plan` commits exactly a
+        plan that was reviewed. In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
 
         Returns {release_id, operation_id, urls, diff, warnings, ...}. Raises DeployError (a warning that nobody
         allowed, a refused migration, ...), ValidationError for the manifest, ApiError and NetworkError. docs/deploy.md
@@ -252,6 +265,7 @@ class Deploy(ProjectDeploy[None]):
             plan_fingerprint=plan_fingerprint,
             idempotency_key=idempotency_key,
             concurrency=concurrency,
+            allow_outside=allow_outside,
             on_event=on_event,
         )
 
@@ -261,12 +275,15 @@ class Deploy(ProjectDeploy[None]):
         *,
         project_id: str | None = None,
         base_dir: str | PathLike[str] | None = None,
+        allow_outside: bool = False,
     ) -> dict[str, Any]:
         """Store a plan for review; nothing is uploaded or deployed. Returns the plan with its `diff` and `warnings`.
 
         `apply(..., require_plan=plan["plan_id"])` deploys it. Errors as for `apply`. docs/deploy.md
         """
-        return self._call(_releases.plan, manifest, project_id=project_id, base_dir=base_dir)
+        return self._call(
+            _releases.plan, manifest, project_id=project_id, base_dir=base_dir, allow_outside=allow_outside
+        )
 
     def rehearse(
         self,
@@ -278,6 +295,7 @@ class Deploy(ProjectDeploy[None]):
         commit: bool = False,
         allow_warnings: bool = False,
         allow_warning_codes: Sequence[str] = (),
+        allow_outside: bool = False,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Run a stored plan on a contained branch and report.
@@ -297,5 +315,6 @@ class Deploy(ProjectDeploy[None]):
             commit=commit,
             allow_warnings=allow_warnings,
             allow_warning_codes=allow_warning_codes,
+            allow_outside=allow_outside,
             on_event=on_event,
         )

@@ -72,12 +72,14 @@ class ProjectEmail(Namespace[Id]):
     raw = get_raw  # the older name
 
     @of_project
-    def save_raw(self, project_id: str, message_id: str, output: str, *, mailbox: str | None = None) -> dict[str, Any]:
+    def save_raw(
+        self, project_id: str, message_id: str, output: str, *, mailbox: str | None = None, overwrite: bool = False
+    ) -> dict[str, Any]:
         """`raw` to the file `output`, byte for byte: {message_id, bytes, output, replaced}.
 
-        EnvironmentFault when it cannot be written.
+        CommandError FILE_EXISTS unless `overwrite`, EnvironmentFault when it cannot be written.
         """
-        return self._call(_email.save_raw, project_id, message_id, output, mailbox=mailbox)
+        return self._call(_email.save_raw, project_id, message_id, output, mailbox=mailbox, overwrite=overwrite)
 
     @of_project
     def reply(

@@ -25,6 +25,9 @@ class Image(Namespace[None]):
         """
         return self._call(_image.generate, prompt, aspect=aspect)
 
-    def save(self, image: dict[str, Any], path: Path) -> dict[str, Any]:
-        """Write the image: {file, size (bytes), aspect, replaced}. ValidationError when the answer holds none."""
-        return self._call_plain(_image.save, image, path)
+    def save(self, image: dict[str, Any], path: Path, *, overwrite: bool = False) -> dict[str, Any]:
+        """Write the image: {file, size (bytes), aspect, replaced}.
+
+        CommandError FILE_EXISTS unless `overwrite`, ValidationError when the answer holds no image.
+        """
+        return self._call_plain(_image.save, image, path, overwrite=overwrite)

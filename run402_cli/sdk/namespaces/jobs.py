@@ -64,15 +64,17 @@ class Jobs(Namespace[Id]):
         return self._call(_jobs.purge, project_id)
 
     @of_project
-    def artifacts_get(self, project_id: str, job_id: str, filename: str, target: Path) -> dict[str, Any]:
+    def artifacts_get(
+        self, project_id: str, job_id: str, filename: str, target: Path, *, overwrite: bool = False
+    ) -> dict[str, Any]:
         """Save one output file of a completed job.
 
         GET /jobs/v1/runs/{id}/artifacts/{file}, streamed to `target`, which appears only when it is complete.
 
         Returns {job_id, filename, project_id, output (absolute path), content_type?, size_bytes?}. Raises ApiError 404
-        while the job has not completed or has no such file, CommandError EMPTY_BODY when nothing came, BAD_FILE when
-        `target` cannot be written.
+        while the job has not completed or has no such file, CommandError EMPTY_BODY when nothing came, FILE_EXISTS
+        (unless `overwrite`), BAD_FILE when `target` cannot be written.
         """
-        return self._call(_jobs.fetch_artifact, project_id, job_id, filename, target)
+        return self._call(_jobs.fetch_artifact, project_id, job_id, filename, target, overwrite=overwrite)
 
     fetch_artifact = artifacts_get  # the older name

@@ -86,6 +86,13 @@ class Wallets(Namespace[None]):
         """
         return self._call_profile(_wallets.bind, name)
 
+    def confirm_binding(self, name: str | None = None) -> dict[str, Any]:
+        """Agree once to the binding that holds here, which may have come with a repository: {wallet, file, bound, ...}.
+
+        CommandError BINDING_NOT_FOUND without a binding, or when it is for another wallet than `name`.
+        """
+        return self._call_profile(_wallets.confirm_binding, name)
+
     def unbind(self) -> dict[str, Any]:
         """Remove ./.run402.json.
 

@@ -1,0 +1,306 @@
+"""Which local files may leave this machine: the one place that decides, for every command, tool and call that uploads.
+
+A file that a manifest, an archive or an MCP client names is read only inside the workspace, links followed. Files of this
+program and the usual secret files are read by nobody. See docs/deploy.md, "Which files are read".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from run402_cli.errors import CommandError
+
+OUTSIDE: Final = "PATH_OUTSIDE_WORKSPACE"
+REFUSED: Final = "SECRET_FILE_REFUSED"
+
+# Windows needs O_BINARY; a FIFO must not block the open that finds out that it is one.
+_OPEN_FLAGS: Final = (
+    os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+_NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+
+_SECRET_NAMES: Final = frozenset(
+    [
+        *(".env", ".envrc", ".npmrc", ".pnpmrc", ".yarnrc", ".netrc", ".pypirc"),
+        *("id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_rsa"),
+        *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh"),
+        *(".git-credentials", ".htpasswd", ".my.cnf", ".pgpass", ".vault-token"),
+        # Of this program: a wallet's private key, the service keys of projects.
+        *("allowance.json", "project-keys.v1.json"),
+    ]
+)
+_SECRET_SUFFIXES: Final = (".key", ".pem", ".p12", ".pfx")
+VERSION_CONTROL: Final = frozenset({".git", ".svn", ".hg", ".bzr", ".jj", "CVS", "_darcs"})
+_VERSION_CONTROL: Final = frozenset(name.lower() for name in VERSION_CONTROL)
+# Below the home directory, on every system: none of what is there is made for publication.
+_SECRET_PLACES: Final = (".ssh", ".gnupg", ".aws", ".azure", ".docker", ".kube", ".config/gcloud", ".config/gh")
+# The kernel's view of processes: an environment, the open files of another one. Devices are no regular files.
+_KERNEL: Final = ("/proc/", "/sys/")
+_PIPE: Final = re.compile(r"/fd/pipe:\[\d+\]$")
+
+_FLAG: Final = "add --allow-outside"
+
+_Identity = tuple[int, int]
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a file or directory of this name usually holds credentials."""
+    lowered = name.lower()
+    return lowered in _SECRET_NAMES or lowered.startswith(".env.") or lowered.endswith(_SECRET_SUFFIXES)
+
+
+class Bounds(NamedTuple):
+    """What may be read. `roots` are the directories that hold it; None: the path is the user's own word.
+
+    `remedy` says in one sentence how a file outside is allowed nevertheless. `names` is False where a secret is what is
+    asked for (`secrets set --file`): then a file may have a secret's name. The files of this program stay refused.
+    """
+
+    roots: tuple[Path, ...] | None = None
+    remedy: str = _FLAG
+    names: bool = True
+
+    def and_below(self, *folders: Path) -> Bounds:
+        """These bounds and more directories, which the user named."""
+        return self if self.roots is None else Bounds((*self.roots, *folders), self.remedy, self.names)
+
+
+TYPED: Final = Bounds()
+SECRET: Final = Bounds(names=False)
+
+
+def workspace(folder: Path, *, allow_outside: bool = False, remedy: str | None = None) -> Bounds:
+    """The bounds of what is named in `folder`: its git work tree, else the directory itself; no bounds when allowed."""
+    if allow_outside:
+        return TYPED
+    return Bounds((root_of(folder),), remedy or _FLAG)
+
+
+def root_of(folder: Path) -> Path:
+    """The root of the git work tree that holds a directory, else the directory; links resolved.
+
+    A home directory, what is above it, and a `.git` that another user may have put there make no work tree of what is below.
+    """
+    real = Path(os.path.realpath(folder))
+    homes = _homes()
+    for place in (real, *real.parents):
+        if any(place == home or place in home.parents for home in homes):
+            break
+        if (place / ".git").exists():
+            return place if _is_own(place / ".git") else real
+    return real
+
+
+def _is_own(path: Path) -> bool:
+    from run402_cli.ownership import stranger
+
+    try:
+        return not hasattr(os, "geteuid") or path.lstat().st_uid in (os.geteuid(), 0) or stranger(path) is None
+    except OSError:
+        return False
+
+
+def _homes() -> list[Path]:
+    try:
+        return [Path(os.path.realpath(Path.home()))]
+    except RuntimeError:
+        return []
+
+
+class Gate:
+    """Opens files within bounds. One for each pass over many files: what it knows of a directory it asks once."""
+
+    def __init__(self, bounds: Bounds = TYPED) -> None:
+        self.bounds = bounds
+        self._private: dict[_Identity, Path] | None = None
+        # By directory: its real path, the root that it is in, the private place that it is in.
+        self._folders: dict[str, str] = {}
+        self._roots: dict[str, Path | None] = {}
+        self._closed: dict[str, Path | None] = {}
+
+    def check(self, path: Path) -> str:
+        """The real path of a file that may be read, whether or not it is there. CommandError OUTSIDE or REFUSED."""
+        written = os.path.abspath(path)  # noqa: PTH100
+        folder, name = os.path.split(written)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        real = os.path.join(self._folders[folder], name)  # noqa: PTH118
+        if not name or os.path.islink(real) or os.name == "nt":  # noqa: PTH114
+            real = os.path.realpath(written)
+        self._decide(written, real)
+        return real
+
+    def open(self, path: Path, *, follow: bool = True) -> int:
+        """A descriptor of the file, opened for reading, checked before and after. Whoever reads looks at what kind it is.
+
+        Raises like `check`, and OSError. `follow` is False for a file that must not be a link.
+        """
+        real = self.check(path)
+        descriptor = os.open(path, _OPEN_FLAGS | (0 if follow else _NO_FOLLOW))
+        try:
+            self._compare(path, real, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _compare(self, path: Path, real: str, descriptor: int) -> None:
+        """What was opened is what was looked at: a directory or link may have changed in between."""
+        opened = _path_of(descriptor) or os.path.realpath(path)
+        if opened != real:
+            self._decide(os.path.abspath(path), opened)  # noqa: PTH100
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and (found.st_dev, found.st_ino) in _own_files():
+            raise _refused(path, opened, "is a hard link of a file of run402, which holds keys")
+
+    def _decide(self, written: str, real: str) -> None:
+        inside = self._root(real)
+        self._require_public(Path(written), Path(real), inside)
+        if self.bounds.roots is not None and inside is None:
+            raise _outside(written, real, self.bounds)
+
+    def _require_public(self, written: Path, real: Path, inside: Path | None) -> None:
+        if (place := self._private_place(real)) is not None:
+            raise _refused(written, str(real), f"is in {place}, of which nothing is ever uploaded")
+        if str(real).startswith(_KERNEL) and not _PIPE.search(str(real)):
+            raise _refused(written, str(real), "is a file of the kernel")
+        if os.name == "nt" and ":" in real.name:
+            raise _refused(written, str(real), "names a stream of a file")
+        if not self.bounds.names:
+            return
+        below = inside or Path(os.path.realpath(os.curdir))
+        parts = real.parts[len(below.parts) :] if below in real.parents else real.parts
+        for name in (*parts, written.name):
+            if is_secret_name(name) or name.lower() in _VERSION_CONTROL:
+                raise _refused(written, str(real), f"has a name that credentials usually have ({name})")
+
+    def _root(self, real: str) -> Path | None:
+        """The root that a path is in: by its name, and by what the directories are where names have several spellings."""
+        folder = os.path.dirname(real)  # noqa: PTH120
+        if folder not in self._roots:
+            self._roots[folder] = self._root_of(Path(folder))
+        found = self._roots[folder]
+        return (
+            found if found is not None else next((root for root in self.bounds.roots or () if str(root) == real), None)
+        )
+
+    def _root_of(self, folder: Path) -> Path | None:
+        above = (folder, *folder.parents)
+        for root in self.bounds.roots or ():
+            if root in above:
+                return root
+            wanted = _identity(root)
+            if wanted is not None and any(_identity(place) == wanted for place in above):
+                return root
+        return None
+
+    def _private_place(self, real: Path) -> Path | None:
+        if self._private is None:
+            named = [(_identity(place), place) for place in private_places()]
+            self._private = {identity: place for identity, place in named if identity is not None}
+        places, folder = self._private, str(real.parent)
+        if folder not in self._closed:
+            above = (_identity(place) for place in (real.parent, *real.parents))
+            self._closed[folder] = next((places[each] for each in above if each in places), None)
+        own = _identity(real)
+        return self._closed[folder] or (None if own is None else places.get(own))
+
+
+def read(path: Path, bounds: Bounds, limit: int = -1) -> bytes:
+    """At most `limit` bytes of a regular file, or of a pipe that the user typed. Raises like `Gate.open`, and OSError."""
+    descriptor = Gate(bounds).open(path)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a directory", str(path))
+        if stat.S_ISFIFO(mode) and bounds.roots is None:
+            os.set_blocking(descriptor, True)
+        elif not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read(limit)
+
+
+def private_places() -> Iterator[Path]:
+    """Of what is here nothing is ever uploaded: the configuration, the gateway's data, keys of other programs."""
+    from run402_cli.local_gateway import default_data_dir
+    from run402_cli.state.profile import base_dir
+
+    yield base_dir()
+    yield default_data_dir()
+    if allowance := os.environ.get("RUN402_ALLOWANCE_PATH"):
+        yield Path(allowance)
+    for home in _homes():
+        yield home / ".config" / "run402"
+        yield from (home / place for place in _SECRET_PLACES)
+
+
+def _own_files() -> set[_Identity]:
+    """The files of the configuration directory, by what they are."""
+    from run402_cli.state.profile import base_dir
+
+    found = set()
+    for folder, _folders, names in os.walk(base_dir()):
+        found |= {identity for name in names if (identity := _identity(Path(folder, name))) is not None}
+    return found
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _path_of(descriptor: int) -> str | None:
+    """Where an open file is, as the system knows it; None where it does not tell."""
+    try:
+        if os.path.isdir("/proc/self/fd"):  # noqa: PTH112
+            return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+        import fcntl
+
+        if hasattr(fcntl, "F_GETPATH"):
+            return fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0").decode()
+    except (ImportError, OSError, ValueError):
+        pass
+    return None
+
+
+def _refused(path: Path | str, real: str, why: str) -> CommandError:
+    return CommandError(
+        f"{_shown(str(path), real)} {why}. Nothing was read or written.",
+        code=REFUSED,
+        hint="No flag allows it. Give another file, or rename one that holds no secret.",
+        details={"path": str(path), "resolved_path": real},
+    )
+
+
+def _outside(path: str, real: str, bounds: Bounds) -> CommandError:
+    roots = [str(root) for root in bounds.roots or ()]
+    where = f"the workspace {' and '.join(roots)}" if roots else "every workspace: there is none here"
+    return CommandError(
+        f"{_shown(path, real)} is outside of {where}. Nothing was read or written.",
+        code=OUTSIDE,
+        hint=f"Use a file of the workspace. Where you trust who wrote this path, {bounds.remedy}.",
+        details={"path": path, "resolved_path": real, "workspace": roots[0] if roots else None},
+        next_actions=_allowed(bounds),
+    )
+
+
+def _allowed(bounds: Bounds) -> list[dict[str, Any]]:
+    from run402_cli import advice, as_typed
+
+    if bounds.remedy != _FLAG or not as_typed.words():
+        return []
+    why = "Only when you trust who wrote the manifest: it may read any file of yours."
+    return [advice.run(*as_typed.again("--allow-outside"), why=why, confirms=True)]
+
+
+def _shown(path: str, real: str) -> str:
+    return path if os.path.normpath(path) == real else f"{path} (that is {real})"

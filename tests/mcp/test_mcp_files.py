@@ -1,0 +1,151 @@
+"""Where the tools of a server read and write: below its root, and over no file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpx import HTTPXMock
+
+from run402_cli.mcp._files import Files, files
+from run402_cli.mcp._run import Content, Toolbox
+from run402_cli.mcp.tools import TOOLS
+from run402_cli.services import allowance
+from run402_cli.state.profile import Profile, select
+
+API = "https://api.example.test"
+PROJECT = "prj_1"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The server's root, with a wallet elsewhere."""
+    monkeypatch.setenv("RUN402_API_BASE", API)
+    folder = tmp_path / "root"
+    (folder / "sub").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/b.txt").write_text("x")
+    monkeypatch.chdir(folder)
+    profile = Profile(select(None))
+    allowance.create(profile)
+    profile.keys.upsert(PROJECT, {"anon_key": "anon-key-of-this-project", "service_key": "service-key-of-this-project"})
+    return folder
+
+
+def run(name: str, /, local: Files | None = None, **arguments: Any) -> Content:
+    toolbox = Toolbox(TOOLS, local=local)
+    return toolbox.call(toolbox.tools[name], arguments)
+
+
+def reads(path: str) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("assets_put", {"project_id": PROJECT, "key": "k", "local_path": path}),
+        ("deploy_site_dir", {"project": PROJECT, "dir": path}),
+        ("app_up", {"source": path, "yes": True}),
+        ("app_up", {"source": ".", "manifest": path, "yes": True}),
+        ("inspect_project_archive", {"archive_path": path}),
+        ("verify_project_archive", {"archive_path": path}),
+        ("import_project_archive", {"archive_path": path}),
+    ]
+
+
+@pytest.mark.parametrize("where", range(len(reads(""))))
+def test_no_tool_reads_outside_of_the_root(root: Path, httpx_mock: HTTPXMock, where: int) -> None:
+    for path in ("../outside/b.txt", str(root.parent / "outside")):
+        name, arguments = reads(path)[where]
+        answer = run(name, **arguments)
+        assert answer.failed
+        assert "outside of the workspace" in answer.text, answer.text
+        assert "run402 mcp --root" in answer.text
+    assert httpx_mock.get_requests() == []
+
+
+def test_every_tool_that_names_a_local_file_is_tried_here() -> None:
+    named = ("local_path", "dir", "source", "manifest", "archive_path", "env_file", "output_path")
+    found = {name for name, tool in TOOLS.items() for param in tool.params if param.name in named}
+    tried = {name for name, _ in reads("")} | {name for name, _ in writes("")}
+    others = {name for name, tool in TOOLS.items() for param in tool.params if param.name.endswith(("_file", "_path"))}
+    assert (found | others) - tried <= set(NOT_FILES)
+
+
+# Inputs of these names that are no files of this machine.
+NOT_FILES = (
+    *("apply_expose", "validate_manifest"),
+    *("list_project_events", "test_notification", "create_notification_rule"),
+)
+
+
+def test_a_manifest_that_app_up_finds_is_bounded_by_the_root(root: Path, httpx_mock: HTTPXMock) -> None:
+    (root / "sub/run402.deploy.json").write_text(
+        json.dumps({"site": {"replace": {"a": {"path": "../../outside/b.txt"}}}})
+    )
+    assert "outside of the workspace" in run("app_up", source="sub", project_id=PROJECT, dry_run=True).text
+    assert httpx_mock.get_requests() == []
+
+
+@pytest.mark.parametrize("source", ["file:///etc", "https://example.com/a.git"])
+def test_a_repository_leads_to_no_directory_of_this_machine(root: Path, source: str) -> None:
+    assert run("app_up", source=source, manifest="/etc/passwd", yes=True).failed
+    assert "Name a directory" in run("app_up", source=source, manifest="../../x.json", yes=True).text
+
+
+def test_allow_outside_is_the_users_word_and_the_wallet_stays(
+    root: Path, config_dir: Path, httpx_mock: HTTPXMock
+) -> None:
+    local = files(str(root), allow_outside=True)
+    put = {"project_id": PROJECT, "key": "k"}
+    assert "workspace" not in run("assets_put", local, local_path="/no/such/file", **put).text
+    answer = run("assets_put", local, local_path=str(config_dir / "allowance.json"), **put)
+    assert answer.failed
+    assert "nothing is ever uploaded" in answer.text
+    assert httpx_mock.get_requests() == []
+
+
+def writes(path: str) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("assets_get", {"project_id": PROJECT, "key": "k", "output_path": path}),
+        ("jobs_download_artifact", {"project_id": PROJECT, "job_id": "job_1", "filename": "a", "output_path": path}),
+        ("export_project_archive", {"project_id": PROJECT, "output_path": path}),
+    ]
+
+
+@pytest.mark.parametrize("where", range(len(writes(""))))
+def test_no_tool_replaces_a_file_or_writes_outside(root: Path, httpx_mock: HTTPXMock, where: int) -> None:
+    (root / "precious.txt").write_text("precious")
+    name, arguments = writes("precious.txt")[where]
+    answer = run(name, **arguments)
+    assert answer.failed
+    assert "overwrite: true" in answer.text
+    for path in ("../new.txt", str(root.parent / "new.txt"), ".run402.json", ".git/hooks/pre-commit", "sub/.env"):
+        name, arguments = writes(path)[where]
+        assert run(name, overwrite=True, **arguments).failed
+        # Also for who may read elsewhere.
+        assert run(name, files(str(root), allow_outside=True), overwrite=True, **arguments).failed
+    assert (root / "precious.txt").read_text() == "precious"
+    assert httpx_mock.get_requests() == []
+
+
+def test_a_file_is_replaced_when_that_is_said(root: Path, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=f"{API}/storage/v1/blob/k", content=b"new")
+    (root / "old.txt").write_text("old")
+    name, arguments = writes("old.txt")[0]
+    answer = run(name, overwrite=True, **arguments)
+    assert not answer.failed, answer.text
+    assert (root / "old.txt").read_bytes() == b"new"
+
+
+def test_a_home_directory_is_a_root_only_when_it_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files().root == root
+    (root / ".git").mkdir()
+    monkeypatch.chdir(root / "sub")
+    assert files().root == root
+    for home in (root / "sub", root / "sub/deeper"):
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("USERPROFILE", str(home))
+        assert files().root is None
+    assert files(str(root)).root == root
+    answer = run("assets_put", project_id=PROJECT, key="k", local_path=str(root / "sub"))
+    assert answer.failed
+    assert "there is none here" in answer.text

@@ -1,0 +1,156 @@
+"""A directory binding chooses a wallet only when this user, or a repository that was confirmed, put it there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import config_kit
+import pytest
+
+from run402_cli.errors import CommandError
+from run402_cli.state import bindings, profile, wallets
+
+posix = pytest.mark.skipif(os.name == "nt", reason="needs owners and modes")
+root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives files away")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config_dir: Path) -> Path:
+    """A working directory whose binding names the wallet `other`; the default wallet has a key, too."""
+    folder = tmp_path / "clone" / "app"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    config_kit.keep_wallet(config_dir)
+    config_kit.keep_wallet(config_dir / "profiles" / "other")
+    (folder / ".run402.json").write_text(json.dumps({"wallet": "other"}))
+    monkeypatch.setattr(bindings, "_told", set())
+    return folder
+
+
+def opened() -> profile.Profile:
+    return profile.Profile(profile.select(None))
+
+
+def refused() -> CommandError:
+    for use in (lambda: opened().allowance, lambda: opened().keys):
+        with pytest.raises(CommandError) as caught:
+            use()
+        assert caught.value.code == "BINDING_NOT_CONFIRMED"
+    return caught.value
+
+
+def test_a_binding_outside_of_git_counts(here: Path) -> None:
+    assert opened().allowance is not None
+    assert opened().selection.source == "binding"
+
+
+def test_a_binding_of_a_repository_is_confirmed_once(here: Path) -> None:
+    (here.parent / ".git").mkdir()
+    assert opened().name == "other"
+    error = refused()
+    assert str(here / ".run402.json") in error.message
+    assert "run402 wallets bind other --confirm" in str(error.hint)
+    assert error.next_actions[0]["argv"] == ["run402", "wallets", "bind", "other", "--confirm"]
+    wallets.confirm(here / ".run402.json", "other")
+    assert opened().allowance is not None
+    assert opened().keys is not None
+    # The confirmation is of this file for this wallet.
+    (here / ".run402.json").write_text(json.dumps({"wallet": "third"}))
+    refused()
+
+
+def test_flag_and_environment_decide_alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here.parent / ".git").mkdir()
+    assert profile.Profile(profile.select(("--wallet", "other"))).allowance is not None
+    monkeypatch.setenv("RUN402_WALLET", "other")
+    assert opened().allowance is not None
+
+
+def test_a_binding_to_the_wallet_that_is_used_anyway_needs_no_word(here: Path, config_dir: Path) -> None:
+    (here / ".git").mkdir()
+    (config_dir / "config.json").write_text(json.dumps({"active_wallet": "other"}))
+    assert opened().allowance is not None
+    (config_dir / "config.json").unlink()
+    (here / ".run402.json").write_text(json.dumps({"wallet": "default"}))
+    assert opened().allowance is not None
+
+
+def test_what_bind_writes_is_confirmed(here: Path) -> None:
+    (here / ".git").mkdir()
+    wallets.bind(here, "other")
+    assert opened().allowance is not None
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_the_personal_file_needs_it_only_when_git_has_it(here: Path, version: int) -> None:
+    git = ["git", "-C", str(here.parent), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    try:
+        subprocess.run([*git, "init", "-q"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no git here")
+    (here / ".run402.json").unlink()
+    (here / ".run402.local.json").write_text(json.dumps({"wallet": "other"}))
+    assert opened().allowance is not None
+    subprocess.run([*git, "add", "-A"], check=True, capture_output=True)
+    subprocess.run([*git, "update-index", f"--index-version={version}"], check=True, capture_output=True)
+    refused()
+
+
+@posix
+@root_only
+@pytest.mark.parametrize("what", ["file", "folder", "above"])
+def test_a_binding_of_another_user_is_passed_over(here: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
+    (here.parent / ".run402.json").write_text(json.dumps({"wallet": "outer"}))
+    place = {"file": here / ".run402.json", "folder": here, "above": here.parent}[what]
+    os.chown(place, 12345, 12345)
+    assert opened().name == ("outer" if what != "above" else "default")
+    assert f"{place} belongs to another user" in capsys.readouterr().err
+    assert opened().name
+    assert capsys.readouterr().err == "", "said once"
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o666, 0o646])
+def test_a_binding_that_everybody_may_write_is_passed_over(here: Path, mode: int) -> None:
+    (here / ".run402.json").chmod(mode)
+    assert opened().name == "default"
+
+
+@posix
+def test_a_directory_that_everybody_may_write_needs_the_sticky_bit(here: Path) -> None:
+    here.chmod(0o777)
+    assert opened().name == "default"
+    here.chmod(0o1777)
+    assert opened().name == "other"
+
+
+@posix
+@root_only
+def test_a_group_of_others_may_not_write_it(here: Path) -> None:
+    os.chown(here / ".run402.json", 0, 54321)
+    (here / ".run402.json").chmod(0o664)
+    assert opened().name == "default"
+    os.chown(here / ".run402.json", 0, 0)
+    assert opened().name == "other", "a group of the user alone"
+
+
+@posix
+@root_only
+def test_a_link_counts_as_itself_and_as_what_it_leads_to(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (here / ".run402.json").rename(tmp_path / "theirs/b.json")
+    (here / ".run402.json").symlink_to(tmp_path / "theirs/b.json")
+    assert opened().name == "other"
+    os.chown(tmp_path / "theirs", 12345, 12345)
+    assert opened().name == "default"
+
+
+@posix
+@root_only
+def test_a_damaged_binding_of_another_user_stops_nobody(here: Path) -> None:
+    (here / ".run402.json").write_text("{")
+    os.chown(here / ".run402.json", 12345, 12345)
+    assert opened().allowance is not None
