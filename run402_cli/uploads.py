@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -92,16 +92,22 @@ def root_of(folder: Path) -> Path:
     for place in (real, *real.parents):
         if any(place == home or place in home.parents for home in homes):
             break
-        if (place / ".git").exists():
+        if os.path.exists(place / ".git"):  # noqa: PTH110 - a directory that may not be entered has none
             return place if _is_own(place / ".git") else real
     return real
 
 
-def _is_own(path: Path) -> bool:
-    from run402_cli.ownership import stranger
-
+def _here() -> Path:
+    """The working directory, or the root of the file system when it was deleted."""
     try:
-        return not hasattr(os, "geteuid") or path.lstat().st_uid in (os.geteuid(), 0) or stranger(path) is None
+        return Path(os.path.realpath(Path.cwd()))
+    except OSError:
+        return Path(os.sep)
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return not hasattr(os, "geteuid") or path.lstat().st_uid in (os.geteuid(), 0)
     except OSError:
         return False
 
@@ -118,15 +124,24 @@ class Gate:
 
     def __init__(self, bounds: Bounds = TYPED) -> None:
         self.bounds = bounds
-        self._private: dict[_Identity, Path] | None = None
-        # By directory: its real path, the root that it is in, the private place that it is in.
+        self._places: dict[_Identity, Path] | None = None
+        self._here: Path | None = None
+        # By directory: its real path; why nothing of it is read, and the root that it is in.
         self._folders: dict[str, str] = {}
-        self._roots: dict[str, Path | None] = {}
-        self._closed: dict[str, Path | None] = {}
+        self._known: dict[str, tuple[str | None, Path | None]] = {}
 
     def check(self, path: Path) -> str:
         """The real path of a file that may be read, whether or not it is there. CommandError OUTSIDE or REFUSED."""
-        written = os.path.abspath(path)  # noqa: PTH100
+        try:
+            if b"\0" in os.fsencode(path):
+                raise ValueError(path)
+            return self._checked(os.path.abspath(path))  # noqa: PTH100
+        except ValueError as exc:  # a NUL, half of a surrogate pair
+            raise CommandError(
+                f"{str(path)!r} is not a file name.", code="FILE_NOT_FOUND", hint="Correct the path.", details={}
+            ) from exc
+
+    def _checked(self, written: str) -> str:
         folder, name = os.path.split(written)
         if folder not in self._folders:
             self._folders[folder] = os.path.realpath(folder)
@@ -160,37 +175,55 @@ class Gate:
             raise _refused(path, opened, "is a hard link of a file of run402, which holds keys")
 
     def _decide(self, written: str, real: str) -> None:
-        inside = self._root(real)
-        self._require_public(Path(written), Path(real), inside)
-        if self.bounds.roots is not None and inside is None:
+        root = next((root for root in self.bounds.roots or () if str(root) == real), None)
+        if root is not None:
+            why = self._private(root)
+        else:
+            folder, name = os.path.split(real)
+            if folder not in self._known:
+                self._known[folder] = self._look(Path(folder))
+            why, root = self._known[folder]
+            why = why or self._look_at(real, {name, os.path.basename(written)})  # noqa: PTH119
+        if why is not None:
+            raise _refused(written, real, why)
+        if self.bounds.roots is not None and root is None:
             raise _outside(written, real, self.bounds)
 
-    def _require_public(self, written: Path, real: Path, inside: Path | None) -> None:
-        if (place := self._private_place(real)) is not None:
-            raise _refused(written, str(real), f"is in {place}, of which nothing is ever uploaded")
-        if str(real).startswith(_KERNEL) and not _PIPE.search(str(real)):
-            raise _refused(written, str(real), "is a file of the kernel")
-        if os.name == "nt" and ":" in real.name:
-            raise _refused(written, str(real), "names a stream of a file")
-        if not self.bounds.names:
-            return
-        below = inside or Path(os.path.realpath(os.curdir))
-        parts = real.parts[len(below.parts) :] if below in real.parents else real.parts
-        for name in (*parts, written.name):
-            if is_secret_name(name) or name.lower() in _VERSION_CONTROL:
-                raise _refused(written, str(real), f"has a name that credentials usually have ({name})")
+    def _look(self, folder: Path) -> tuple[str | None, Path | None]:
+        """Why nothing of a directory is read, and the root that it is in."""
+        root = self._root_of(folder)
+        if (why := self._private(folder)) is not None:
+            return why, root
+        if root is None and self._here is None:
+            self._here = _here()
+        below = (root or self._here or folder).parts
+        parts = folder.parts[len(below) :] if folder.parts[: len(below)] == below else folder.parts
+        return self._secret(parts), root
 
-    def _root(self, real: str) -> Path | None:
-        """The root that a path is in: by its name, and by what the directories are where names have several spellings."""
-        folder = os.path.dirname(real)  # noqa: PTH120
-        if folder not in self._roots:
-            self._roots[folder] = self._root_of(Path(folder))
-        found = self._roots[folder]
-        return (
-            found if found is not None else next((root for root in self.bounds.roots or () if str(root) == real), None)
-        )
+    def _look_at(self, real: str, names: set[str]) -> str | None:
+        """Why a file in a directory that may be read is not."""
+        if real.startswith(_KERNEL) and not _PIPE.search(real):
+            return "is a file of the kernel"
+        if os.name == "nt" and any(":" in name for name in names):
+            return "names a stream of a file"
+        if os.environ.get("RUN402_ALLOWANCE_PATH") and _identity(Path(real)) in self._private_places():
+            return "is a file of run402, which holds keys"
+        return self._secret(names)
+
+    def _secret(self, names: Iterable[str]) -> str | None:
+        for name in names if self.bounds.names else ():
+            if is_secret_name(name) or name.lower() in _VERSION_CONTROL:
+                return f"has a name that credentials usually have ({name})"
+        return None
+
+    def _private(self, folder: Path) -> str | None:
+        places = self._private_places()
+        above = (_identity(place) for place in (folder, *folder.parents))
+        found = next((places[each] for each in above if each in places), None)
+        return None if found is None else f"is in {found}, of which nothing is ever uploaded"
 
     def _root_of(self, folder: Path) -> Path | None:
+        """The root that a directory is in: by its name, and by what directories are where names have several spellings."""
         above = (folder, *folder.parents)
         for root in self.bounds.roots or ():
             if root in above:
@@ -200,16 +233,11 @@ class Gate:
                 return root
         return None
 
-    def _private_place(self, real: Path) -> Path | None:
-        if self._private is None:
+    def _private_places(self) -> dict[_Identity, Path]:
+        if self._places is None:
             named = [(_identity(place), place) for place in private_places()]
-            self._private = {identity: place for identity, place in named if identity is not None}
-        places, folder = self._private, str(real.parent)
-        if folder not in self._closed:
-            above = (_identity(place) for place in (real.parent, *real.parents))
-            self._closed[folder] = next((places[each] for each in above if each in places), None)
-        own = _identity(real)
-        return self._closed[folder] or (None if own is None else places.get(own))
+            self._places = {identity: place for identity, place in named if identity is not None}
+        return self._places
 
 
 def read(path: Path, bounds: Bounds, limit: int = -1) -> bytes:

@@ -288,3 +288,35 @@ def test_a_walk_of_many_files_asks_for_each(place: Path) -> None:
     assert len(hash_files(paths, follow=False, bounds=workspace(place / "app"))) == 52
     with pytest.raises(CommandError):
         hash_files([*paths, place / "outside/b.txt"], follow=False, bounds=workspace(place / "app"))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\0/b", "\ud800", "\ud800/x"])
+def test_what_is_no_file_name_is_said_so(place: Path, name: str) -> None:
+    for bounds in (TYPED, workspace(place / "app")):
+        with pytest.raises(CommandError) as caught:
+            Gate(bounds).check(place / "app" / name)
+        assert caught.value.code == "FILE_NOT_FOUND"
+
+
+@posix
+def test_a_working_directory_that_was_deleted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "gone").mkdir()
+    monkeypatch.chdir(place / "gone")
+    (place / "gone").rmdir()
+    assert code(place / "outside/b.txt", TYPED) is None
+    assert code(place / "config/notes.txt", TYPED) == "SECRET_FILE_REFUSED"
+
+
+def test_a_wallet_file_that_lies_elsewhere_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUN402_ALLOWANCE_PATH", str(place / "app/a.txt"))
+    assert code(place / "app/a.txt", workspace(place / "app")) == "SECRET_FILE_REFUSED"
+    assert code(place / "app/sub/c.txt", workspace(place / "app")) is None
+
+
+def test_the_way_to_the_workspace_may_have_any_name(place: Path) -> None:
+    (place / ".docker/site").mkdir(parents=True)
+    (place / ".docker/site/a.txt").write_text("x")
+    bounds = workspace(place / ".docker/site")
+    assert code(place / ".docker/site/a.txt", bounds) is None
+    Gate(bounds).check(place / ".docker/site")
+    assert code(place / ".docker/site/a.txt", TYPED) == "SECRET_FILE_REFUSED"
