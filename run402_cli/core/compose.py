@@ -24,5 +24,5 @@ async def start(gateway: Gateway) -> None:
     await gateway.pool.open(wait=True, timeout=30)
     async with gateway.connection() as conn:
         gateway.database_upgraded = await bootstrap(conn)
-    for worker in (gateway.functions, gateway.mail, gateway.jobs):
+    for worker in (gateway.afterwards, gateway.functions, gateway.mail, gateway.jobs):
         worker.start()

@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from run402_cli.core.afterwards import Afterwards
+from run402_cli.core.attempts import Attempts
 from run402_cli.core.background import Functions, Jobs, Mail
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
@@ -51,6 +53,8 @@ class Gateway:
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
         self.sql_slots = asyncio.Semaphore(20)
+        self.afterwards = Afterwards(self.connection)
+        self.attempts = Attempts()
         self.started_at = datetime.now(UTC)
         # {what, from, to} when this start brought tables of an older version up to date.
         self.database_upgraded: dict[str, Any] | None = None
@@ -59,6 +63,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Stop the workers, then let go of the database."""
+        await self.afterwards.close()
         await self.jobs.close()
         await self.mail.close()
         await self.functions.close()

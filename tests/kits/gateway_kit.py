@@ -211,6 +211,7 @@ class _Lent:
         else:
             return None
         functions: Any = gateway.functions
+        gateway.attempts.forget()
         functions.staged.clear()
         functions._loaded.clear()
         functions.logs._pending.clear()
@@ -226,4 +227,8 @@ async def _tasks() -> set[asyncio.Task[Any]]:
 
 def _idle(gateway: Gateway) -> bool:
     pool = gateway.pool.get_stats()
-    return pool["pool_available"] == pool["pool_size"] and not pool.get("requests_waiting", 0)
+    return (
+        gateway.afterwards.unfinished == 0
+        and pool["pool_available"] == pool["pool_size"]
+        and not pool.get("requests_waiting", 0)
+    )

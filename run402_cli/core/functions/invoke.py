@@ -37,6 +37,7 @@ HOP_BY_HOP = frozenset(
     }
 )
 _CREDENTIALS = frozenset({"sign-in-with-x", "apikey", "x-admin-mode", "run402-control-token"})
+_SERVICE_KEY = "r402_service_"
 _ADMIN_COOKIE = "run402_admin="
 # Project keys, issued credentials and CI sessions; delegate tokens and sessions as the hosted control plane makes them.
 _TOKEN_PREFIXES = ("r402", "run402_", "dlg_", "cps_")
@@ -252,10 +253,13 @@ def seen_headers(received: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
         if name == "authorization" and _is_platform_token(value):
             continue
         if name == "cookie":
-            kept = [part for part in value.split(";") if not part.strip().startswith(_ADMIN_COOKIE)]
+            parts = value.split(";")
+            kept = [part for part in parts if not part.strip().startswith(_ADMIN_COOKIE) and _SERVICE_KEY not in part]
             value = ";".join(kept).strip()
             if not value:
                 continue
+        if _SERVICE_KEY in value:
+            continue  # whatever the header is called
         yield name, value
 
 

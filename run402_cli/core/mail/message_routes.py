@@ -56,6 +56,7 @@ async def list_messages(request: Request) -> Response:
     direction = request.query_params.get("direction")
     if direction not in (None, "inbound", "outbound"):
         raise bad_field("direction", "inbound or outbound")
+    await gateway_of(request).afterwards.settled()
     async with gateway_of(request).connection() as conn:
         return reply(await messages_page(conn, request, "mailbox_id", mailbox.mailbox_id, direction))
 

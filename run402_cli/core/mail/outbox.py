@@ -38,6 +38,7 @@ async def outbox(request: Request) -> Response:
     Everything that the project sent, also what no mailbox of it sent. docs/local-gateway-users.md
     """
     project = admitted(request, Project)
+    await gateway_of(request).afterwards.settled()
     async with gateway_of(request).connection() as conn:
         return reply(await messages_page(conn, request, "project_id", project.project_id, "outbound"))
 
@@ -50,6 +51,7 @@ async def mail_page(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     to, direction = _asked(request, "to"), _asked(request, "direction")
+    await gateway.afterwards.settled()
     async with gateway.connection() as conn:
         rows = await message_rows.of_all_projects(conn, to=to, direction=direction, limit=SHOWN)
     if "application/json" in request.headers.get("accept", ""):

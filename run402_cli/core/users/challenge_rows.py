@@ -97,6 +97,13 @@ async def use_token(conn: Connection, project_id: str, token_sha256: str) -> Cha
     return None if row is None else Challenge(*row)
 
 
+async def email_of(conn: Connection, project_id: str, challenge_id: str) -> str | None:
+    """Whom a challenge was for, also one that is over or was never mailed."""
+    query = "SELECT email FROM internal.core_auth_challenges WHERE project_id = %s AND challenge_id = %s"
+    row = await (await conn.execute(query, (project_id, challenge_id))).fetchone()
+    return None if row is None else row[0]
+
+
 async def try_code(conn: Connection, project_id: str, challenge_id: str, attempts: int) -> str | None:
     """The MAC of a challenge's code, for one more attempt; None when it has none, is over, or was tried so often."""
     cursor = await conn.execute(

@@ -18,8 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from run402_cli import advice
+from run402_cli.core.attempts import Attempts, Guesser
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, bad_field
+from run402_cli.core.gateway import Gateway
 from run402_cli.core.mail.letters import Letter
 from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects.rows import Project
@@ -87,13 +89,27 @@ def _checked_url(value: Any) -> str:
     return str(value)
 
 
-async def send(conn: Connection, settings: Settings, project: Project, wish: Wish) -> str:
-    """Mail a challenge, if the address may have one; the challenge id. Inside a transaction.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A challenge that is there, and its mail. `allowed`: the address may sign in, so the mail is to be sent."""
 
+    challenge_id: str
+    project: Project
+    letter: Letter
+    allowed: bool
+
+    async def post(self, conn: Connection) -> None:
+        await post_for_auth(conn, self.project, self.letter)
+
+
+async def prepare(conn: Connection, settings: Settings, project: Project, wish: Wish) -> Prepared:
+    """Make a challenge, and the mail that goes out if the address may have one. Inside a transaction.
+
+    It does the same for every address, so that its time does not tell which one has an account.
     429 rate_limited after five mails to one address in an hour.
     """
     await _check_rate(conn, project.project_id, wish.email)
-    allowed = wish.trusted or await _may_sign_in(conn, project, wish)
+    allowed = await _may_sign_in(conn, project, wish) or wish.trusted
     challenge_id = str(uuid.uuid4())
     token = f"r402_link_{secrets.token_urlsafe(32)}" if wish.delivery != "code" else None
     code = f"{secrets.randbelow(10**6):06d}" if wish.delivery != "link" else None
@@ -108,19 +124,16 @@ async def send(conn: Connection, settings: Settings, project: Project, wish: Wis
         lifetime=LIFETIME,
         usable=allowed,
     )
-    if allowed:
-        link = _link(wish.redirect_url, token) if token and wish.redirect_url else None
-        await post_for_auth(conn, project, _letter(project, wish, link, code))
-    else:
+    if not allowed:
         log.info("no sign-in mail: public_signup or allowed_email_domains of %s forbid it", project.project_id)
-    return challenge_id
+    link = _link(wish.redirect_url, token) if token and wish.redirect_url else None
+    return Prepared(challenge_id, project, _letter(project, wish, link, code), allowed)
 
 
 async def _may_sign_in(conn: Connection, project: Project, wish: Wish) -> bool:
     user = await user_rows.by_email(conn, project.project_id, wish.email)
-    if user is None and wish.intent == "recovery":
-        return False
-    return (await setting_rows.of_project(conn, project.project_id)).admits(wish.email, user)
+    admitted = (await setting_rows.of_project(conn, project.project_id)).admits(wish.email, user)
+    return admitted and (user is not None or wish.intent != "recovery")
 
 
 async def _check_rate(conn: Connection, project_id: str, email: str) -> None:
@@ -196,27 +209,35 @@ class Proof:
         }
 
 
-async def use_token(conn: Connection, project_id: str, token: Any) -> Proof:
-    """Take a link's token. 401 invalid_token when it is unknown, used, or older than 15 minutes."""
+async def use_token(conn: Connection, attempts: Attempts, who: Guesser, token: Any) -> Proof:
+    """Take a link's token, however many others were wrong. 401 invalid_token when it is unknown, used, or older than
+    15 minutes; 429 rate_limited.
+    """
     digest = session_rows.digest(token) if isinstance(token, str) else ""
-    challenge = await challenge_rows.use_token(conn, project_id, digest)
+    challenge = await challenge_rows.use_token(conn, who.project_id, digest)
     if challenge is None:
+        attempts.begin(who)
         raise _invalid("link")
+    attempts.right(who, challenge.email, begun=False)
     return Proof(challenge, "link")
 
 
-async def use_code(conn: Connection, settings: Settings, project_id: str, challenge_id: Any, code: Any) -> Proof:
-    """Take a mailed code. 401 invalid_code; after five wrong ones the challenge is over. Not inside a transaction."""
+async def use_code(conn: Connection, gateway: Gateway, who: Guesser, challenge_id: Any, code: Any) -> Proof:
+    """Take a mailed code. 401 invalid_code; after five wrong ones the challenge is over; 429 rate_limited. Not inside a
+    transaction.
+    """
     if not isinstance(challenge_id, str) or not isinstance(code, str) or "\0" in challenge_id:
         raise bad_field("challenge_id and code", "texts: the id of the challenge, and the six digits of the mail")
     challenge_id = challenge_id.lower()
-    mac = await challenge_rows.try_code(conn, project_id, challenge_id, MAX_ATTEMPTS)
-    given = _mac(settings, challenge_id, code if code.isascii() else "")
+    gateway.attempts.begin(who, await challenge_rows.email_of(conn, who.project_id, challenge_id))
+    mac = await challenge_rows.try_code(conn, who.project_id, challenge_id, MAX_ATTEMPTS)
+    given = _mac(gateway.settings, challenge_id, code if code.isascii() else "")
     if mac is None or not hmac.compare_digest(mac, given):
         raise _invalid("code")
-    challenge = await challenge_rows.use(conn, project_id, challenge_id)
+    challenge = await challenge_rows.use(conn, who.project_id, challenge_id)
     if challenge is None:
         raise _invalid("code")
+    gateway.attempts.right(who, challenge.email)
     return Proof(challenge, "email_code")
 
 

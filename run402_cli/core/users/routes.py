@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.attempts import Guesser
 from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -27,7 +28,7 @@ MAIL_METHODS = ("magic_link", "email_code")
 async def sign_up(request: Request) -> Response:
     """POST /auth/v1/signup (anon key) `{email, password, data?}`: 201 the user. No tokens: sign in with POST /auth/v1/token.
 
-    400 invalid_email, weak_password; 403 signup_not_allowed; 409 user_exists.
+    400 invalid_email, weak_password; 403 signup_not_allowed; 409 user_exists, which tells who has an account.
     """
     project = admitted(request, Project)
     body = await read_object(request)
@@ -49,7 +50,7 @@ async def token(request: Request) -> Response:
 
     Bodies: `{email, password}` (the default), `{refresh_token}`, `{token}`, `{challenge_id, code}`. Session:
     `{access_token, refresh_token, token_type, expires_in (seconds), user, magic_link?}`. 400 unsupported_grant_type;
-    401 invalid_credentials, invalid_refresh_token, refresh_token_reused, invalid_token, invalid_code.
+    401 invalid_credentials, invalid_refresh_token, refresh_token_reused, invalid_token, invalid_code; 429 rate_limited.
     """
     body = await read_object(request)
     grant = request.query_params.get("grant_type") or body.get("grant_type") or "password"
@@ -64,39 +65,43 @@ async def token(request: Request) -> Response:
         )
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        answer = await exchange(conn, gateway, admitted(request, Project), body)
+        answer = await exchange(conn, gateway, _guesser(request, admitted(request, Project).project_id), body)
     return _private(answer)
 
 
-async def _by_password(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
+def _guesser(request: Request, project_id: str) -> Guesser:
+    return Guesser(project_id, request.client.host if request.client else "")
+
+
+async def _by_password(conn: Connection, gateway: Gateway, who: Guesser, body: dict[str, Any]) -> dict[str, Any]:
     email = accounts.checked_email(body.get("email"))
-    user = await user_rows.by_email(conn, project.project_id, email)
+    gateway.attempts.begin(who, email)
+    user = await user_rows.by_email(conn, who.project_id, email)
     if not await passwords.matches(body.get("password"), user.password_hash if user else None) or user is None:
         raise _wrong_password("The e-mail address or the password is wrong.", 401)
+    gateway.attempts.right(who, email)
     async with conn.transaction():
         return await sessions.start(conn, gateway.settings, user, "password")
 
 
-async def _by_refresh(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
+async def _by_refresh(conn: Connection, gateway: Gateway, who: Guesser, body: dict[str, Any]) -> dict[str, Any]:
     given = body.get("refresh_token")
-    return await sessions.refresh(conn, gateway.settings, project.project_id, given if isinstance(given, str) else "")
+    return await sessions.refresh(conn, gateway.settings, who.project_id, given if isinstance(given, str) else "")
 
 
-async def _by_link(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
-    proof = await links.use_token(conn, project.project_id, body.get("token"))
-    return await _proven(conn, gateway, project, proof, "magic_link")
+async def _by_link(conn: Connection, gateway: Gateway, who: Guesser, body: dict[str, Any]) -> dict[str, Any]:
+    proof = await links.use_token(conn, gateway.attempts, who, body.get("token"))
+    return await _proven(conn, gateway, who, proof, "magic_link")
 
 
-async def _by_code(conn: Connection, gateway: Gateway, project: Project, body: dict[str, Any]) -> dict[str, Any]:
-    proof = await links.use_code(conn, gateway.settings, project.project_id, body.get("challenge_id"), body.get("code"))
-    return await _proven(conn, gateway, project, proof, "email_code")
+async def _by_code(conn: Connection, gateway: Gateway, who: Guesser, body: dict[str, Any]) -> dict[str, Any]:
+    proof = await links.use_code(conn, gateway, who, body.get("challenge_id"), body.get("code"))
+    return await _proven(conn, gateway, who, proof, "email_code")
 
 
-async def _proven(
-    conn: Connection, gateway: Gateway, project: Project, proof: links.Proof, method: str
-) -> dict[str, Any]:
+async def _proven(conn: Connection, gateway: Gateway, who: Guesser, proof: links.Proof, method: str) -> dict[str, Any]:
     async with conn.transaction():
-        user = await links.admit(conn, project.project_id, proof)
+        user = await links.admit(conn, who.project_id, proof)
         session = await sessions.start(conn, gateway.settings, user, method)
     return {**session, "magic_link": proof.view()}
 
@@ -169,7 +174,7 @@ async def set_password(request: Request) -> Response:
     body = await read_object(request)
     new = passwords.checked(body.get("new_password"), "new_password")
     async with gateway_of(request).connection() as conn:
-        mode = await _password_mode(conn, session, body.get("current_password"))
+        mode = await _password_mode(conn, request, session, body.get("current_password"))
         hashed = await passwords.hashed(new)
         async with conn.transaction():
             user = await user_rows.change(conn, session.user, password_hash=hashed, password_set_at=datetime.now(UTC))
@@ -177,11 +182,14 @@ async def set_password(request: Request) -> Response:
     return _private({"project_id": user.project_id, "password_set": True, "mode": mode})
 
 
-async def _password_mode(conn: Connection, session: Session, current: Any) -> str:
+async def _password_mode(conn: Connection, request: Request, session: Session, current: Any) -> str:
     user = session.user
     if current is not None:
+        attempts, who = gateway_of(request).attempts, _guesser(request, user.project_id)
+        attempts.begin(who, user.email)
         if not await passwords.matches(current, user.password_hash):
             raise _wrong_password("`current_password` is not the user's password.", 403)
+        attempts.right(who, user.email)
         return "change"
     by_mail = session.method in MAIL_METHODS and datetime.now(UTC) - session.signed_in_at <= RESET_WINDOW
     if user.password_set_at is not None:
@@ -229,10 +237,12 @@ async def magic_link(request: Request) -> Response:
         if wish.intent == "invite" and not trusted:
             await owner_of(conn, request)
         async with conn.transaction():
-            challenge_id = await links.send(conn, gateway.settings, project, wish)
+            prepared = await links.prepare(conn, gateway.settings, project, wish)
+    # Written after the answer, for every address: the time of the answer does not tell which one has an account.
+    await gateway.afterwards.put(prepared.post, keep=prepared.allowed)
     outbox = f"{gateway.settings.public_url}/_run402/mail"
     message = f"If the address may sign in, a mail is in the local outbox: {outbox} shows it (as JSON by Accept, too)."
-    return reply({"message": message, **({"challenge_id": challenge_id} if wish.delivery != "link" else {})})
+    return reply({"message": message, **({"challenge_id": prepared.challenge_id} if wish.delivery != "link" else {})})
 
 
 async def add_user(request: Request) -> Response:
@@ -256,7 +266,7 @@ async def add_user(request: Request) -> Response:
             user = await user_rows.change(conn, user, role=user_rows.ADMIN if is_admin else user_rows.USER)
         if wish is not None:
             user = await user_rows.change(conn, user, invited_at=datetime.now(UTC))
-            await links.send(conn, gateway.settings, project, wish)
+            await (await links.prepare(conn, gateway.settings, project, wish)).post(conn)
     answer = {**accounts.view(user), "created": found is None, "invite_sent": wish is not None}
     return reply(answer, 201 if found is None else 200)
 
@@ -279,7 +289,7 @@ async def _set_role(request: Request, role: str) -> Response:
             400, "invalid_request", "email is required: the user's e-mail address.", code=None, field="email"
         )
     async with gateway_of(request).connection() as conn:
-        user = await user_rows.by_email(conn, project.project_id, email.strip())
+        user = await user_rows.by_email(conn, project.project_id, accounts.one_form(email))
         if user is None:
             raise _no_such_user(project, email.strip())
         user = await user_rows.change(conn, user, role=role)

@@ -13,6 +13,7 @@ from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.users import setting_rows
+from run402_cli.core.users.accounts import one_form
 from run402_cli.core.users.callers import APP, APP_OWNER
 from run402_cli.core.users.links import DELIVERIES
 from run402_cli.core.users.setting_rows import AuthSettings
@@ -22,7 +23,7 @@ from run402_cli.core.web.routing import Route, admitted
 METHODS = ("password", "magic_link", "oauth_google", "passkey")
 SIGNUP = ("open", "known_email", "invite_only")
 _LOCAL_METHODS = ("password", "magic_link")
-_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]{2,}")
+_DOMAIN = re.compile(r"[^\W_](?:[\w.-]*[^\W_])?\.[\w-]{2,}")
 
 
 async def read_settings(request: Request) -> Response:
@@ -83,7 +84,7 @@ def _signup(value: Any, name: str) -> str:
 def _domains(value: Any, name: str) -> list[str]:
     if not isinstance(value, list) or len(value) > 100:
         raise bad_field(name, "a list of at most 100 domains; [] allows all")
-    domains = [entry.strip().lower().removeprefix("@") if isinstance(entry, str) else "" for entry in value]
+    domains = [one_form(f"@{entry.strip().removeprefix('@')}")[1:] if isinstance(entry, str) else "" for entry in value]
     if not all(_DOMAIN.fullmatch(domain) for domain in domains):
         raise bad_field(name, "a list of domains, such as example.com")
     return list(dict.fromkeys(domains))

@@ -78,6 +78,9 @@ def test_a_function_sees_no_credential_of_the_platform(functions: Functions) -> 
     assert functions.project["service_key"] not in functions.call("api").text
     # A session of CI never gets as far as this on the local gateway.
     assert list(seen_headers([("authorization", "Bearer r402ci_x.y.z"), ("x-own", "kept")])) == [("x-own", "kept")]
+    # Nor a key in a header or cookie of another name, of whichever project.
+    other = [("x-api-key", key), ("x-key", f"Token {key}"), ("cookie", f"theme=dark; key={key}"), ("x-own", "kept")]
+    assert list(seen_headers(other)) == [("cookie", "theme=dark"), ("x-own", "kept")]
     # What the app brings itself stays.
     for value in (f"Bearer {own_token}", "Bearer partner-token", "Basic dTpw"):
         assert functions.get("/api/x", headers={"Authorization": value}).json()["headers"]["authorization"] == value

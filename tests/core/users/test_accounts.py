@@ -324,3 +324,43 @@ def test_a_branch_knows_the_users_but_not_their_sessions(
 def test_who_may_not_call_learns_nothing_about_the_body(client: httpx.Client, method: str, path: str) -> None:
     answer = client.request(method, f"/auth/v1/{path}", content=b"no JSON")
     assert (answer.status_code, answer.json()["error"]) == (401, "authentication_required")
+
+
+@pytest.mark.parametrize(
+    ("given", "form"),
+    [
+        ("Ada@Example.com", "ada@example.com"),
+        ("\uff21da@example\uff0ecom", "ada@example.com"),
+        ("o\ufb03ce@example.com", "office@example.com"),
+        ("jose\u0301@example.com", "jos\u00e9@example.com"),
+        ("ada@xn--bcher-kva.example", "ada@b\u00fccher.example"),
+        ("ada@B\u00dcCHER.example", "ada@b\u00fccher.example"),
+        ("\u0438\u0432\u0430\u043d@example.com", "\u0438\u0432\u0430\u043d@example.com"),
+        ("\u5c71\u7530\u30bf\u30edtaro@example.com", "\u5c71\u7530\u30bf\u30edtaro@example.com"),
+    ],
+)
+def test_an_address_has_one_form(client: httpx.Client, anon: dict[str, str], given: str, form: str) -> None:
+    made = client.post("/auth/v1/signup", headers=anon, json={"email": given, "password": PASSWORD})
+    assert (made.status_code, made.json().get("email")) == (201, form), made.text
+    again = client.post("/auth/v1/signup", headers=anon, json={"email": form, "password": PASSWORD})
+    assert again.json()["error"] == "user_exists"
+    for spelling in (given, form):
+        assert token(client, anon, email=spelling, password=PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "\u0430da@example.com",  # a Cyrillic a
+        "ad\u03b1@example.com",  # a Greek alpha
+        "ada@ex\u0430mple.com",
+        "ada@example.c\u043em",
+        "ada@xn--exmple-4nf.com",  # the same domain as machines write it
+        "ada\u200b@example.com",
+        "\u0561da@example.com",  # Armenian
+    ],
+)
+def test_an_address_of_mixed_alphabets_is_refused(client: httpx.Client, anon: dict[str, str], email: str) -> None:
+    for path, more in (("/auth/v1/signup", {"password": PASSWORD}), ("/auth/v1/magic-link", {"delivery": "code"})):
+        answer = client.post(path, headers=anon, json={"email": email, **more})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_email"), answer.text
