@@ -188,9 +188,7 @@ def repeatable(words: Sequence[str]) -> Iterator[str]:
         flag, equals, _value = word.partition("=")
         if place in hidden and equals and flag in told.flags:
             yield f"{flag}={HIDDEN}"
-        elif place in hidden:
-            yield Blank("secret")
-        elif word == HIDDEN:
+        elif place in hidden or word == HIDDEN:
             yield Blank("secret")
         elif SHAPE.search(word):
             yield Blank("secret") if SHAPE.fullmatch(word) else without_shapes(word)

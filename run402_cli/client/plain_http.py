@@ -36,5 +36,7 @@ def refuse_payment(request: httpx.Request) -> None:
         category="payment_policy",
         details={"host": request.url.host, "funds_moved": False, "flag": FLAG},
         hint=f"Use https://. To pay over plain http all the same, add {FLAG} to the command.",
-        next_actions=[advice.action("edit_request", *words, FLAG, why="Only where you trust the network.")] if words else [],
+        next_actions=[advice.action("edit_request", *words, FLAG, why="Only where you trust the network.")]
+        if words
+        else [],
     )

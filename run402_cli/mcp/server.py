@@ -28,8 +28,13 @@ _BUYER_INSTRUCTIONS = "Paid calls with a wallet of your own. Begin with init. Am
 
 
 def serve(profile: str | None, *, root: str | None = None, allow_outside: bool = False) -> None:
-    """Answer on stdin and stdout until stdin ends; local files lie below `root` (_files.py). EnvironmentFault for an unknown profile, before anything is read."""
-    toolbox = Toolbox(profiles.chosen(TOOLS, profile), limited=bool(profile), local=files(root, allow_outside=allow_outside))
+    """Answer on stdin and stdout until stdin ends; local files lie below `root` (_files.py).
+
+    EnvironmentFault for an unknown profile, before anything is read.
+    """
+    toolbox = Toolbox(
+        profiles.chosen(TOOLS, profile), limited=bool(profile), local=files(root, allow_outside=allow_outside)
+    )
     # A thread waits for the next line of stdin and cannot be woken, so a signal ends the process without unwinding.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_DFL)

@@ -111,7 +111,9 @@ def _bought(
     headers = purchase.run402_headers(paid)
     if payment.settled_before:
         return _result(paid, None, replay=True)
-    return _result(paid, _evidence(payment, headers, secrecy.without_userinfo(str(request.url))), replay=_replayed(headers))
+    return _result(
+        paid, _evidence(payment, headers, secrecy.without_userinfo(str(request.url))), replay=_replayed(headers)
+    )
 
 
 def _networks(response: httpx.Response) -> list[str]:

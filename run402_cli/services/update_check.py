@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from run402_cli._version import __version__
 from run402_cli import secrecy
+from run402_cli._version import __version__
 from run402_cli.client import bounded
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import LazyTransport, reason

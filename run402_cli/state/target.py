@@ -90,7 +90,7 @@ def _named(base: str, source: str, stored: dict[str, Any]) -> Target:
 
 
 def checked_base(base: str, origin: str) -> str:
-    """The address without trailing slashes, user and password (no request carries those); BAD_ENV unless it is an http(s) URL."""
+    """The address without trailing slashes, user and password (no request has those); BAD_ENV unless it is an http(s) URL."""
     try:
         parts = urlsplit(base)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -103,7 +103,9 @@ def checked_base(base: str, origin: str) -> str:
             hint=f"Set {origin} to an address such as http://127.0.0.1:4020, or unset it to use {CLOUD_API_BASE}.",
             details={"origin": origin},
         )
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/") if "@" in base else base.rstrip("/")
+    return (
+        parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/") if "@" in base else base.rstrip("/")
+    )
 
 
 def load_target(folder: Path) -> dict[str, Any]:
