@@ -7,6 +7,7 @@ milliseconds), elsewhere a new one. Neither has an environment, for `env` and `$
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import select
@@ -114,13 +115,20 @@ def _live(expression: str, text: str | None, reader: int, writer: int) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
         os.close(reader)
-        os.environ.clear()
+        _forget_environment()
         _confine()
         with os.fdopen(writer, "wb") as answer:
             answer.write(_work(expression, text).encode())
         status = 0
     finally:
         os._exit(status)
+
+
+def _forget_environment() -> None:
+    os.environ.clear()
+    for name in ("LINES", "COLUMNS"):  # which readline sets behind Python's back
+        os.unsetenv(name)
+    faulthandler.disable()
 
 
 def _confine() -> None:

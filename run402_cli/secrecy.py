@@ -39,7 +39,7 @@ SHAPE = re.compile(
     re.DOTALL,
 )
 # A key that is typed without its 0x, also as a flag. Digests look the same, so only words of the command line count.
-_BARE_KEY = re.compile(r"[0-9a-fA-F]{64,}")
+_BARE_KEY = re.compile(r"(?<!0x)[0-9a-fA-F]{64,}")
 _VARIED = 6  # different digits; no key has fewer, and a long name of one letter may
 # User and password in an address; those of a connection string for a database have a colon.
 _USERINFO = re.compile(r"""(?<=://)(?:(?<=http://)|(?<=https://)|(?=[^\s/?#@"'<>]*:))[^\s/?#"'<>\\]*@""", re.I)

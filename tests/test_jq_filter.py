@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from run402_cli import jq_filter, output
+from run402_cli import jq_filter
 from run402_cli.main import _guarded
 
 Apart = Callable[[str, "str | None"], bytes]
@@ -71,4 +71,4 @@ def test_a_failure_is_a_json_error_that_has_the_result(
     error = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert error["code"] == "JQ_FAILED"
     assert "longer than" in error["message"]
-    assert "wallets" in output.dumps(error["details"]["result"], compact=True)
+    assert error["details"]["result"] == []

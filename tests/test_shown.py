@@ -115,7 +115,7 @@ def test_a_digest_behind_its_flag_stays() -> None:
 
 
 @pytest.mark.parametrize("variable", ["http://ann:hunter2x@127.0.0.1:9", "http://hunter2x@127.0.0.1:9/"])
-@pytest.mark.parametrize("line", ["projects list", "status", "doctor", "config show", "service status"])
+@pytest.mark.parametrize("line", ["projects list", "status", "doctor", "config list", "service status"])
 def test_an_api_base_is_shown_without_user_and_password(
     line: str, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from run402_cli.errors import NetworkError
 
 # Of an answer that is kept: its unpacked bytes, and the memory that its JSON is estimated to take.
 MOST_BYTES = 32 << 20
-_MOST_MEMORY = 100 << 20
+_MOST_MEMORY = 160 << 20
 _WEIGHTS = {b"{": 200, b"[": 64, b",": 60}
 
 # What servers are told that can be unpacked here; a decoder that happens to be installed is not used.
