@@ -13,7 +13,10 @@ from run402_cli.core.errors import CoreProcessError
 from run402_cli.main import _guarded
 from run402_cli.services import installation
 
-STATE = {"url": "http://127.0.0.1:4020", "port": 4020, "running": True, "healthy": True, "already_running": False}
+STATE = {
+    **{"url": "http://127.0.0.1:4020", "port": 4020, "data_dir": "/srv/core"},
+    **{"running": True, "healthy": True, "already_running": False},
+}
 
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
@@ -63,6 +66,7 @@ def test_start_use_points_the_wallet_at_the_gateway(
     saved = json.loads((config_dir / "target.json").read_text())
     assert document["url"] == document["use"]["api_base"] == saved["api_base"] == STATE["url"]
     assert (saved["target_kind"], saved["health_status"]) == ("core", "ok")
+    assert Path(saved["data_dir"]) == Path(str(STATE["data_dir"]))
 
 
 def test_without_use_the_wallet_stays_where_it_points(
