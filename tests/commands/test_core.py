@@ -14,8 +14,12 @@ from run402_cli.main import _guarded
 from run402_cli.services import installation
 
 STATE = {
-    **{"url": "http://127.0.0.1:4020", "port": 4020, "data_dir": "/srv/core"},
-    **{"running": True, "healthy": True, "already_running": False},
+    "url": "http://127.0.0.1:4020",
+    "port": 4020,
+    "data_dir": "/srv/core",
+    "running": True,
+    "healthy": True,
+    "already_running": False,
 }
 
 
