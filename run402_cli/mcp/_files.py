@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli.errors import CommandError
-from run402_cli.services._output_file import require_free
+from run402_cli.services.output_file import require_free
 from run402_cli.uploads import TYPED, Bounds, Gate, root_of
 
 _REMEDY = "start the server with another root (`run402 mcp --root <dir>`) or with `run402 mcp --allow-outside`"
@@ -41,7 +41,7 @@ class Files:
         real = Path(Gate(self._below).check(Path(name)))
         if real.name.lower().startswith(".run402"):
             raise CommandError(
-                f"{name} would be a file that run402 reads itself. Nothing was written.",
+                f"{name} is a name of the settings of run402. Nothing was written.",
                 code="BAD_FILE",
                 hint="Give another output_path.",
                 details={"path": name},

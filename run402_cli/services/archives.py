@@ -15,7 +15,7 @@ from typing import Any
 from run402_cli import advice, as_typed, global_options
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
-from run402_cli.services._output_file import replaces, require_free
+from run402_cli.services.output_file import replaces, require_free
 
 SCOPES = ("portable-runtime-v1",)
 AUTH_MODES = ("stubs", "none")

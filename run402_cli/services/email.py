@@ -16,7 +16,7 @@ from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError, ValidationError
 from run402_cli.services import email_mailboxes
 from run402_cli.services._checks import email_address, listed
-from run402_cli.services._output_file import replaces, require_free
+from run402_cli.services.output_file import replaces, require_free
 
 Json = Any
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, ValidationError
-from run402_cli.services._output_file import replaces, require_free
+from run402_cli.services.output_file import replaces, require_free
 
 ASPECTS = ("square", "landscape", "portrait")
 

@@ -13,7 +13,7 @@ from run402_cli import advice, global_options
 from run402_cli.client import Client, segment, with_query
 from run402_cli.client.http import httpx
 from run402_cli.errors import CommandError
-from run402_cli.services._output_file import replaces, require_free
+from run402_cli.services.output_file import replaces, require_free
 
 Json = Any
 

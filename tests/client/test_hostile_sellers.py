@@ -322,7 +322,7 @@ def test_the_local_gateway_is_paid_by_its_local_settlement_only(world: World, co
 
 
 def test_local_settlement_elsewhere_spares_nobody_the_balance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUN402_API_BASE", "http://192.0.2.7:4020")
+    monkeypatch.setenv("RUN402_API_BASE", "https://192.0.2.7:4020")
     world.balances = {SEPOLIA: 0, MAINNET: 0}
     world.unpaid = lambda request: asking(str(request.url), offer(extra=LOCAL))
     with pytest.raises(PaymentError) as caught:
