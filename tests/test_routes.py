@@ -90,8 +90,8 @@ def test_routes_execute_no_sql(path: Path) -> None:
 
 HANDLERS = {route.endpoint.__module__ for route in ROUTES if isinstance(route, Route)}
 FLOORS = ("ground", "rows", "gateway", "work", "policies", "routes", "top")
-GROUND = {"afterwards", "attempts", "clean_environment", "db", "settings", "errors", "tasks", "content.store"}
-ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl"}
+GROUND = {"afterwards", "attempts", "clean_environment", "db", "logins", "settings", "errors", "tasks", "content.store"}
+ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl", "sql.shared"}
 TOP = {"bootstrap", "compose", "app", "serve", "purge", "daemon.launcher"}
 # Files of a floor that a lower one may use: they know neither the database nor HTTP.
 PLAIN = {"web.instants", "sql.lexer", "releases.wire_spec", "storage.assets_request"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
+
+from psycopg import sql
 
 from run402_cli.core import expose
 from run402_cli.core.archives import rows as archives
@@ -13,6 +15,7 @@ from run402_cli.core.copies import branch_rows, snapshot_rows
 from run402_cli.core.daemon import datadir
 from run402_cli.core.db import Connection
 from run402_cli.core.diagnostics import event_rows, fault_rows
+from run402_cli.core.errors import CoreProcessError
 from run402_cli.core.functions import bundle_rows as function_bundles
 from run402_cli.core.functions import log_rows as function_logs
 from run402_cli.core.functions import run_rows as function_runs
@@ -20,6 +23,7 @@ from run402_cli.core.functions import schedule_rows as function_schedules
 from run402_cli.core.functions import secret_rows as function_secrets
 from run402_cli.core.jobs import rows as jobs
 from run402_cli.core.mail import mailbox_rows, message_rows, webhook_rows
+from run402_cli.core.projects import own_rows, role_rows
 from run402_cli.core.projects import rows as projects
 from run402_cli.core.releases import migrations, plans
 from run402_cli.core.releases import operation_rows as operations
@@ -28,9 +32,10 @@ from run402_cli.core.sites import rows as site_rows
 from run402_cli.core.storage import object_rows, upload_rows
 from run402_cli.core.users import challenge_rows, session_rows, setting_rows, user_rows
 
-# What the bookkeeping tables mean, kept in internal.core_format. 0: there was no such record yet. A newer one is refused;
+# What the bookkeeping tables mean, kept in internal.core_format. 0: there was no such record yet.
+# 1: all projects shared four roles, and a superuser did their work. A newer one is refused;
 # an older one is brought up to date by the statements below, which are idempotent.
-FORMAT = 1
+FORMAT = 2
 
 # The bookkeeping tables, parents first (most tables reference internal.core_projects).
 TABLES: tuple[str, ...] = (
@@ -68,37 +73,19 @@ TABLES: tuple[str, ...] = (
     archives.DDL,
 )
 
-# Roles belong to the whole cluster, so another gateway may be creating the same ones right now.
+# The groups that grants and policies of all projects name; nobody logs in as one, and none may use a schema. Roles belong
+# to the whole cluster, so another gateway may be creating the same ones right now.
 ROLES = """
 DO $do$
-DECLARE wanted record;
+DECLARE wanted text;
 BEGIN
-  FOR wanted IN SELECT * FROM (VALUES
-    ('anon', 'NOLOGIN'),
-    ('authenticated', 'NOLOGIN'),
-    ('service_role', 'NOLOGIN BYPASSRLS'),
-    ('run402_archive_importer', 'NOLOGIN'),
-    ('authenticator', 'LOGIN NOINHERIT')
-  ) AS roles(name, attributes) LOOP
-    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted.name) THEN
+  FOREACH wanted IN ARRAY ARRAY['anon', 'authenticated', 'service_role', 'project_admin'] LOOP
+    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted) THEN
       BEGIN
-        EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.attributes);
+        EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
       EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
       END;
     END IF;
-  END LOOP;
-  FOR wanted IN
-    SELECT granted.rolname AS name, member.rolname AS attributes
-    FROM (VALUES ('anon'), ('authenticated'), ('service_role'), ('run402_archive_importer')) AS wish(name)
-    JOIN pg_roles granted ON granted.rolname = wish.name
-    JOIN pg_roles member ON member.rolname IN ('authenticator', current_user)
-    WHERE NOT (member.rolname = 'authenticator' AND wish.name = 'run402_archive_importer')
-      AND NOT EXISTS (SELECT 1 FROM pg_auth_members m WHERE m.roleid = granted.oid AND m.member = member.oid)
-  LOOP
-    BEGIN
-      EXECUTE format('GRANT %I TO %I', wanted.name, wanted.attributes);
-    EXCEPTION WHEN unique_violation THEN NULL;
-    END;
   END LOOP;
 END
 $do$;
@@ -107,8 +94,10 @@ $do$;
 SCHEMAS = """
 CREATE SCHEMA IF NOT EXISTS internal;
 CREATE SCHEMA IF NOT EXISTS auth;
-GRANT USAGE ON SCHEMA internal TO authenticator, anon, authenticated, service_role;
-GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role;
+CREATE SCHEMA IF NOT EXISTS extensions;
+REVOKE ALL ON SCHEMA internal FROM PUBLIC, anon, authenticated, service_role;
+GRANT USAGE ON SCHEMA auth, extensions TO PUBLIC;
+
 
 CREATE OR REPLACE FUNCTION auth.jwt_claim(name text) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT coalesce(
@@ -120,6 +109,25 @@ CREATE OR REPLACE FUNCTION auth.uid() RETURNS text LANGUAGE sql STABLE AS $$ SEL
 CREATE OR REPLACE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS $$ SELECT auth.jwt_claim('role') $$;
 CREATE OR REPLACE FUNCTION auth.project_id() RETURNS text LANGUAGE sql STABLE AS
   $$ SELECT auth.jwt_claim('project_id') $$;
+"""
+
+# What every role of every database may do by default, and through which one project could disturb another. Only a superuser
+# can take it away; elsewhere it is as whoever runs the PostgreSQL wants it.
+HARDENING = """
+DO $do$
+DECLARE found regprocedure;
+BEGIN
+  REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+  FOR found IN
+    SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace
+    AND (p.proname ~ '^(lo_|loread$|lowrite$|be_lo_)' OR p.proname IN ('pg_terminate_backend', 'pg_cancel_backend'))
+    AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
+  LOOP
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', found);
+  END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN NULL;
+END
+$do$;
 """
 
 # An archive importer or a second gateway on the same database must not interleave with this.
@@ -145,8 +153,12 @@ async def bootstrap(conn: Connection) -> dict[str, Any] | None:
         await conn.execute("SELECT pg_advisory_xact_lock(%s)", (BOOTSTRAP_LOCK,))
         found = await _format(conn)
         await conn.execute(ROLES)
+        await _check_groups(conn)
         await conn.execute(SCHEMAS)
         await conn.execute("\n".join(TABLES).encode())
+        await conn.execute(own_rows.DDL.encode())
+        await conn.execute(HARDENING)
+        await _wall_in(conn)
         if found == FORMAT:
             return None
         await conn.execute(FORMAT_TABLE)
@@ -154,6 +166,92 @@ async def bootstrap(conn: Connection) -> dict[str, Any] | None:
         made = "INSERT INTO internal.core_format (format, made_by) VALUES (%s, %s)"
         await conn.execute(made, (FORMAT, datadir.MADE_BY))
     return None if found is None else {"what": "database", "from": found, "to": FORMAT}
+
+
+async def _check_groups(conn: Connection) -> None:
+    """CORE_DATABASE_UNUSABLE when the groups are another role's, so that this one could put nobody into them."""
+    query = """
+        SELECT current_user::text, coalesce(array_agg(r.rolname::text ORDER BY r.rolname), '{}') FROM pg_roles r
+        WHERE r.rolname = ANY(%s) AND NOT pg_has_role(current_user, r.oid, 'MEMBER WITH ADMIN OPTION')
+    """
+    row = await (await conn.execute(query, (list(role_rows.GROUPS),))).fetchone()
+    if row is not None and row[1]:
+        grant = f"GRANT {', '.join(row[1])} TO {sql.Identifier(row[0]).as_string()} WITH ADMIN OPTION"
+        raise CoreProcessError(
+            "CORE_DATABASE_UNUSABLE",
+            f"The roles {', '.join(row[1])} of this PostgreSQL were made by somebody else, and {row[0]} may not grant them.",
+            hint=f"Have a superuser, or the role that made them, run: {grant}",
+        )
+
+
+_FORMER = """
+DROP EVENT TRIGGER IF EXISTS run402_hide_new_functions;
+DROP FUNCTION IF EXISTS internal.core_hide_new_functions();
+"""
+_FORMER_EXTENSIONS = """
+SELECT format('ALTER EXTENSION %%I SET SCHEMA extensions', e.extname)
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE n.nspname = ANY(%s) AND e.extrelocatable
+"""
+_FORMER_SEQUENCES = """
+SELECT format('GRANT %%s ON SEQUENCE %%I.%%I TO %%I; REVOKE ALL ON SEQUENCE %%I.%%I FROM %%I', a.privilege_type, n.nspname,
+  c.relname, %(base)s::text || '_' || r.rolname, n.nspname, c.relname, r.rolname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(c.relacl) a
+JOIN pg_roles r ON r.oid = a.grantee AND r.rolname IN ('anon', 'authenticated', 'project_admin')
+WHERE n.nspname = ANY(%(slots)s) AND c.relkind = 'S'
+"""
+_FORMER_FORCED = """
+SELECT format('ALTER TABLE %%I.%%I NO FORCE ROW LEVEL SECURITY', n.nspname, c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND c.relforcerowsecurity
+"""
+_FORMER_USAGE = """
+SELECT DISTINCT format('REVOKE ALL ON SCHEMA %%I FROM %%I', n.nspname, r.rolname)
+FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
+WHERE (n.nspname = 'internal' OR n.nspname = ANY(%s)) AND a.grantee <> n.nspowner
+"""
+_FORMER_GRANTS = """
+REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM service_role;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM service_role;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA {schema} FROM service_role
+"""
+_FORMER_DEFAULTS = """
+SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I IN SCHEMA %%I REVOKE ALL ON %%s FROM service_role',
+  pg_get_userbyid(d.defaclrole), n.nspname,
+  CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END)
+FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace WHERE n.nspname = ANY(%s)
+"""
+
+
+async def _wall_in(conn: Connection) -> None:
+    """Projects without roles of this database get them, and their schemas: those of an older version, or of a copy."""
+    own = await role_rows.prefix(conn)
+    query = (
+        "SELECT project_id, schema_slot FROM internal.core_projects WHERE roles IS NULL OR NOT starts_with(roles, %s)"
+    )
+    found = await (await conn.execute(query, (own,))).fetchall()
+    if not found:
+        return
+    await conn.execute(_FORMER)
+    for project_id, slot in found:
+        query = "SELECT schema_slot FROM internal.core_snapshots WHERE project_id = %s"
+        slots = [slot, *(row[0] for row in await (await conn.execute(query, (project_id,))).fetchall())]
+        base = await role_rows.create(conn)
+        for query in (_FORMER_USAGE, _FORMER_DEFAULTS, _FORMER_EXTENSIONS, _FORMER_FORCED):
+            await _run_found(conn, query, (slots,))
+        await _run_found(conn, _FORMER_SEQUENCES, {"base": base, "slots": slots})
+        for each in slots:
+            await conn.execute(sql.SQL(_FORMER_GRANTS).format(schema=sql.Identifier(each)))
+            await role_rows.take_over(conn, each, base)
+        await role_rows.open_schema(conn, slot, base)
+        update = "UPDATE internal.core_projects SET roles = %s WHERE project_id = %s"
+        await conn.execute(update, (base, project_id))
+
+
+async def _run_found(conn: Connection, query: LiteralString, values: Any) -> None:
+    """Run the statements that a query writes."""
+    for (statement,) in await (await conn.execute(query, values)).fetchall():
+        await conn.execute(statement)
 
 
 async def _format(conn: Connection) -> int | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import select
-import time
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from weakref import WeakKeyDictionary
 
+import psycopg
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
@@ -20,10 +19,10 @@ from run402_cli.core.background import Functions, Jobs, Mail
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.logins import Liveness, Logins, deleted_meanwhile
+from run402_cli.core.projects import role_rows
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
-
-# A connection that was seen alive this long ago is asked again before it is used.
-TRUST_SECONDS = 5.0
 
 
 class Gateway:
@@ -36,7 +35,7 @@ class Gateway:
     def __init__(self, settings: Settings, database_url: str) -> None:
         self.settings = settings
         self.database_url = database_url
-        self._seen_alive: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+        # For the gateway's own tables. No text that came from outside is run on it, nor anything that a project made.
         # check: a connection that died with its PostgreSQL is replaced before a handler gets it.
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database_url,
@@ -45,16 +44,20 @@ class Gateway:
             timeout=15,
             open=False,
             kwargs={"autocommit": True},
-            check=self._check,
+            check=Liveness().check,
             # Its pauses between attempts double. After this long it gives up, and the next request tries at once, so that
             # it serves again within seconds, however long PostgreSQL was away.
             reconnect_timeout=5,
         )
+        # For all that is a project's.
+        self.logins = Logins(database_url, settings.jwt_secret, self.connection)
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
         self.sql_slots = asyncio.Semaphore(20)
         self.afterwards = Afterwards(self.connection)
         self.attempts = Attempts()
+        # Tells what this data directory's gateway began from what another one on the same database did.
+        self.identity = hashlib.sha256(str(settings.data_dir).encode()).hexdigest()[:24]
         self.started_at = datetime.now(UTC)
         # {what, from, to} when this start brought tables of an older version up to date.
         self.database_upgraded: dict[str, Any] | None = None
@@ -67,35 +70,50 @@ class Gateway:
         await self.jobs.close()
         await self.mail.close()
         await self.functions.close()
+        await self.logins.forget("")
         await self.pool.close()
-
-    async def _check(self, conn: Connection) -> None:
-        """Raise when the connection is dead. The server is asked only now and then: a request takes several connections."""
-        now = time.monotonic()
-        if now - self._seen_alive.get(conn, 0) > TRUST_SECONDS or _something_to_read(conn):
-            await AsyncConnectionPool.check_connection(conn)
-            self._seen_alive[conn] = now
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A pooled connection as the owner role, in autocommit mode; use `conn.transaction()` for more than one statement.
+        """A pooled connection to the gateway's own tables, in autocommit mode; `conn.transaction()` for several statements.
 
         503 database_unavailable while the embedded PostgreSQL cannot be brought back.
         """
-        lost = self.database_lost()
-        if lost is not None:
-            raise database_unavailable(lost)
+        self._refuse_lost()
         async with self.pool.connection() as conn:
             yield conn
 
+    @asynccontextmanager
+    async def request_connection(self, project: Project, role: str) -> AsyncIterator[Connection]:
+        """A connection of a small pool that logged in as what a request of this project runs as. 503 as `connection`."""
+        self._refuse_lost()
+        async with self.logins.lent(role_rows.name_of(project.roles, role)) as conn:
+            yield conn
 
-def _something_to_read(conn: Connection) -> bool:
-    """An idle connection has nothing to say but that it ends."""
-    if not hasattr(select, "poll"):
-        return bool(select.select([conn.fileno()], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(conn.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    @asynccontextmanager
+    async def owner_connection(
+        self, roles: str, *, name: str = "run402-owner", options: str | None = None
+    ) -> AsyncIterator[Connection]:
+        """A connection of its own that logged in as the owner of a project's schema; closed at the end. 503 as above."""
+        self._refuse_lost()
+        async with self.sql_slots:
+            settings: dict[str, Any] = {"application_name": name, "prepare_threshold": None}
+            if options is not None:
+                settings["options"] = options
+            conn = await self.logins.open(role_rows.name_of(roles, "owner"), **settings)
+            try:
+                yield conn
+            except psycopg.errors.UndefinedObject as exc:
+                if not str(exc).startswith("invalid role OID"):
+                    raise
+                raise deleted_meanwhile() from exc
+            finally:
+                await conn.close()
+
+    def _refuse_lost(self) -> None:
+        lost = self.database_lost()
+        if lost is not None:
+            raise database_unavailable(lost)
 
 
 def database_unavailable(reason: str) -> GatewayError:

@@ -15,10 +15,14 @@ from typing import Final
 from psycopg import sql
 
 from run402_cli.core.archives import files as archives
+from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.content.store import SHA256, ContentStore
 from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.db import Connection
+from run402_cli.core.expose.rows import unkept
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects.rows import drop_unfinished
+from run402_cli.core.releases.commit import take_back
 
 log = logging.getLogger("run402.core")
 
@@ -47,6 +51,9 @@ async def purge(gateway: Gateway) -> None:
     """Run before the first request is taken, so that nothing is being written. Never fails a start."""
     try:
         async with gateway.connection() as conn:
+            await drop_unfinished(conn, gateway.identity)
+            for project_id in await unkept(conn):
+                await take_back(gateway, await project_by_id(conn, project_id))
             gone = await branches.purge_expired(gateway, conn) + await snapshots.purge_expired(conn)
             cur = await conn.execute(_OLD_PLANS, {"days": KEPT_DAYS})
             row = await cur.fetchone()

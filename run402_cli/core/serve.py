@@ -46,7 +46,7 @@ log = logging.getLogger("run402.core")
 
 HOST = "127.0.0.1"
 LOG_BYTES = 2_000_000
-OLDEST_POSTGRES = 15
+OLDEST_POSTGRES = 16
 DRAIN_SECONDS = 10
 CONNECTIONS = 1000  # the system gives a process about as many descriptors
 
@@ -207,7 +207,8 @@ async def open_gateway(gateway: Gateway) -> None:
         raise CoreProcessError(
             "CORE_DATABASE_UNUSABLE",
             f"The database cannot be prepared: {str(exc).strip()}",
-            hint="The gateway's database role must be allowed to create roles (with BYPASSRLS) and schemas: a superuser.",
+            hint="The role of --database-url needs CREATEROLE, and CREATE on its database; no superuser. What to grant: "
+            "run402 docs local-gateway",
         ) from exc
 
 

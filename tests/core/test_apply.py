@@ -224,7 +224,7 @@ class TestMigrations:
     def test_session_settings_do_not_leak_to_later_requests(
         self, client: httpx.Client, project: dict[str, Any]
     ) -> None:
-        text = "set search_path = ''; set role anon; set statement_timeout = '9s'; set timezone = 'Asia/Tokyo'"
+        text = "set search_path = ''; reset role; set statement_timeout = '9s'; set timezone = 'Asia/Tokyo'"
         deploy(client, core(project, database={"migrations": [migration("1", text)]}))
         look = "create table seen as select current_setting('statement_timeout') as t, current_setting('timezone') as z"
         deploy(client, core(project, database={"migrations": [migration("2", look)]}))

@@ -11,6 +11,7 @@ import deploy_kit
 import httpx
 import psycopg
 import pytest
+from database_kit import owner_of
 from functions_kit import Functions
 from gateway_kit import Live
 from psycopg import sql
@@ -75,7 +76,7 @@ def run(database_url: str, query: str, *values: Any) -> None:
 def in_schema(database_url: str, project: dict[str, Any], query: str, *names: str) -> None:
     """A statement with {} for the schema and then for each name."""
     made = sql.SQL(query).format(*map(sql.Identifier, (project["schema_slot"], *names)))  # type: ignore[arg-type]
-    with psycopg.connect(database_url, autocommit=True) as conn:
+    with psycopg.connect(owner_of(database_url, project["schema_slot"]), autocommit=True) as conn:
         conn.execute(made)
 
 

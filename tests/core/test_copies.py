@@ -13,8 +13,10 @@ from copies_kit import in_schema
 from gateway_kit import Live
 
 from run402_cli.core.copies import schemas as copies
-from run402_cli.core.copies.schemas import copy_schema, copying
+from run402_cli.core.copies.schemas import copy_schema
 from run402_cli.core.errors import CoreProcessError, GatewayError
+from run402_cli.core.projects.role_rows import open_schema
+from run402_cli.core.projects.rows import begin_schema, find
 
 SCRIPT = """
 CREATE TYPE mood AS ENUM ('sad', 'happy');
@@ -78,7 +80,7 @@ ORDER BY 1, 2, 3
 
 
 def catalog(url: str, slot: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True, options=f"-c search_path={slot},public") as conn:
+    with psycopg.connect(url, autocommit=True, options=f"-c search_path={slot}") as conn:
         rows = conn.execute(CATALOG.encode(), {"slot": slot}).fetchall()
     return [tuple(str(value).replace(slot, "SLOT") for value in row) for row in rows]
 
@@ -90,8 +92,12 @@ def copied(live: Live, project: dict[str, Any]) -> Callable[[str], str]:
         target = "project_" + "c0" * 8
 
         async def work() -> None:
-            async with live.gateway.connection() as conn, copying(conn):
-                await copy_schema(live.gateway, conn, project["schema_slot"], target)
+            async with live.gateway.connection() as conn:
+                source = await find(conn, project["project_id"])
+                assert source is not None
+                await begin_schema(conn, target, live.gateway.identity, source.roles)
+                await copy_schema(live.gateway, source.roles, source.schema_slot, target)
+                await open_schema(conn, target, source.roles)
 
         live.run(work())
         return target
@@ -102,7 +108,7 @@ def copied(live: Live, project: dict[str, Any]) -> Callable[[str], str]:
 def test_everything_in_the_schema_is_copied(live: Live, project: dict[str, Any], copied: Callable[[str], str]) -> None:
     target = copied(SCRIPT)
     original = catalog(live.database_url, project["schema_slot"])
-    assert {row[0] for row in original} >= {"column", "policy", "trigger", "view", "grant", "comment", "default"}
+    assert {row[0] for row in original} >= {"column", "policy", "trigger", "view", "grant", "comment"}
     assert catalog(live.database_url, target) == original
 
 

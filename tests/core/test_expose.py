@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from database_kit import owner_of
 from gateway_kit import Live
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from run402_cli.core import expose
 from run402_cli.core.callers.auth import project_by_id
@@ -34,9 +36,11 @@ VIEW = {"name": "titles", "base": "items", "select": ["title"]}
 
 @pytest.fixture
 def db(live: Live, project: dict[str, Any]) -> Iterator[Conn]:
-    """The database as its owner, in the project's schema."""
+    """The database as the owner of the project's schema, who may become its other roles (as nobody else may)."""
+    owner = conninfo_to_dict(owner_of(live.database_url, project["schema_slot"]))["user"]
     with psycopg.connect(live.database_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("SET search_path = {}, public, auth").format(sql.Identifier(project["schema_slot"])))
+        conn.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(str(owner))))
+        conn.execute(sql.SQL("SET search_path = {}, auth, extensions").format(sql.Identifier(project["schema_slot"])))
         conn.execute("CREATE TABLE items (id serial PRIMARY KEY, user_id uuid, title text)")
         conn.execute("INSERT INTO items (user_id, title) VALUES (%s, 'of a'), (%s, 'of b')", (A, B))
         yield conn
@@ -59,7 +63,10 @@ def acting_as(db: Conn, role: str, user: str | None = None) -> Iterator[None]:
     """Inside: the statements run as a REST request of this caller would run them. Rolled back afterwards."""
     with db.transaction(force_rollback=True):
         db.execute("SELECT set_config('request.jwt.claims', %s, true)", (json.dumps({"role": role, "sub": user}),))
-        db.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+        row = db.execute("SELECT session_user::text").fetchone()
+        assert row is not None
+        login = sql.Identifier(row[0].removesuffix("owner") + role)
+        db.execute(sql.SQL("SET LOCAL SESSION AUTHORIZATION {}").format(login))
         yield
 
 
@@ -122,10 +129,14 @@ def test_user_owns_rows(db: Conn, apply: Apply) -> None:
 
 
 @pytest.mark.parametrize("table", [OWNED, READ_ONLY, OPEN])
-def test_row_security_is_enabled_and_forced(db: Conn, apply: Apply, table: dict[str, Any]) -> None:
+def test_row_security_is_enabled_and_not_forced_on_the_service_key(
+    db: Conn, apply: Apply, table: dict[str, Any]
+) -> None:
+    db.execute("ALTER TABLE items FORCE ROW LEVEL SECURITY")
     apply(table)
     query = "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'items'::regclass"
-    assert db.execute(query).fetchone() == (True, True)
+    assert db.execute(query).fetchone() == (True, False)
+    assert titles(db, "service_role") == ["of a", "of b"]
 
 
 def test_a_row_cannot_be_given_to_another_user(db: Conn, apply: Apply) -> None:
@@ -331,18 +342,18 @@ def test_policies_of_a_migration_survive_an_apply(db: Conn, apply: Apply) -> Non
 def reapply(live: Live, project: dict[str, Any]) -> None:
     async def run() -> None:
         async with live.gateway.connection() as conn:
-            await expose.reapply(conn, await project_by_id(conn, project["project_id"]))
+            found = await project_by_id(conn, project["project_id"])
+        async with live.gateway.owner_connection(found.roles) as owner:
+            await expose.reapply(owner, found)
 
     live.run(run())
 
 
-def test_reapply_gives_service_everything_new_and_takes_stray_grants(
-    db: Conn, live: Live, apply: Apply, project: dict[str, Any]
-) -> None:
+def test_reapply_takes_stray_grants(db: Conn, live: Live, apply: Apply, project: dict[str, Any]) -> None:
     apply(READ_ONLY)
     db.execute("CREATE TABLE notes (id serial, body text); CREATE VIEW v AS SELECT * FROM notes")
     db.execute("GRANT ALL ON notes, v TO anon, PUBLIC; GRANT SELECT (body) ON notes TO authenticated")
-    db.execute("REVOKE ALL ON notes FROM service_role")
+    db.execute("GRANT ALL ON notes TO service_role")
     db.execute("GRANT DELETE ON items TO anon; GRANT ALL ON SEQUENCE notes_id_seq TO anon")
     reapply(live, project)
     for query in ("SELECT body FROM notes", "SELECT body FROM v", "SELECT nextval('notes_id_seq')"):
@@ -504,6 +515,7 @@ def test_apply_inside_a_callers_transaction_goes_with_it(db: Conn, live: Live, p
     async def run() -> None:
         async with live.gateway.connection() as conn:
             owner = await project_by_id(conn, project["project_id"])
+        async with live.gateway.owner_connection(owner.roles) as conn:
             with pytest.raises(GatewayError):
                 async with conn.transaction():
                     await expose.apply(conn, owner, {"tables": [OPEN]})

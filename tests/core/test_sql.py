@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from database_kit import role_of
 from psycopg import sql as psql
+from psycopg.conninfo import conninfo_to_dict
 
 
 class Sql:
@@ -215,9 +217,11 @@ def test_the_key_decides_who_may_run_sql(run: Sql, client: httpx.Client) -> None
 def test_tables_made_by_sql_are_dark_to_anon_and_open_to_service(run: Sql, database_url: str) -> None:
     run.ok("create table notes (id serial primary key, body text)")
     run.ok("create function shout(t text) returns text language sql as 'select upper(t)'")
-    table = psql.Identifier(run.project["schema_slot"], "notes")
+    slot = run.project["schema_slot"]
+    table = psql.Identifier(slot, "notes")
     with psycopg.connect(database_url, autocommit=True) as conn:
-        for role, allowed in [("anon", False), ("authenticated", False), ("service_role", True)]:
+        for kind, allowed in [("anon", False), ("authenticated", False), ("service_role", True)]:
+            role = str(conninfo_to_dict(role_of(database_url, slot, kind))["user"])
             query = psql.SQL("select has_table_privilege({}, {}, 'select, insert, update, delete')")
             found = conn.execute(query.format(role, table.as_string(conn))).fetchone()
             assert found == (allowed,), role

@@ -7,10 +7,6 @@ from hypothesis import strategies as st
 from run402_cli.core.sql.guard import find_blocked, statements
 
 REFUSED = [
-    "create extension x",
-    "CREATE  EXTENSION IF NOT EXISTS pgcrypto",
-    "create /* sneaky */ extension x",
-    "create -- sneaky\n extension x",
     "copy members to program 'id'",
     "select 1; copy members from '/etc/passwd'",
     "ALTER SYSTEM SET fsync = off",

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import psycopg
+from database_kit import owner_of
 
 EXPOSE = {"version": "1", "tables": [{"name": "t", "expose": True, "policy": "public_read_authenticated_write"}]}
 PAGE = b"<h1>one</h1>"
@@ -42,6 +43,7 @@ def branch(client: httpx.Client, parent: dict[str, Any], **body: Any) -> dict[st
 
 
 def in_schema(url: str, slot: str, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True, options=f"-c search_path={slot},public,auth") as conn:
+    path = f"-c search_path={slot},auth,extensions"
+    with psycopg.connect(owner_of(url, slot), autocommit=True, options=path) as conn:
         cursor = conn.execute(query.encode())
         return cursor.fetchall() if cursor.description else []

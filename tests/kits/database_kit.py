@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.daemon.postgres import EmbeddedPostgres
@@ -52,8 +53,25 @@ SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
 ) AS lines
 """
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE oid >= %s AND nspname !~ '^pg_'"
+# Of the projects of a database: roles belong to the server, and are named after the database's number.
+ROLES = """
+SELECT rolname FROM pg_roles, pg_database d WHERE datname = %s AND starts_with(rolname, format('r402_%%s_', d.oid))
+"""
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'internal'::regnamespace AND relkind = 'r' ORDER BY relname"
 SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences"
+
+
+def owner_of(url: str, slot: str) -> str:
+    """How to log in as the owner of a project's schema."""
+    return role_of(url, slot, "owner")
+
+
+def role_of(url: str, slot: str, kind: str) -> str:
+    """How to log in as one of the roles of the project whose schema this is."""
+    with psycopg.connect(url) as conn:
+        row = conn.execute("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s", (slot,)).fetchone()
+    assert row is not None, slot
+    return make_conninfo(url, user=row[0].removesuffix("owner") + kind)
 
 
 class Databases:
@@ -102,7 +120,10 @@ class Databases:
         if cleaner := self.cleaners.pop(name, None):
             cleaner.close()
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as admin:
+            roles = [role for (role,) in admin.execute(ROLES, (name,)).fetchall()]
             admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+            for role in roles:
+                admin.execute(SQL("DROP ROLE {}").format(Identifier(role)))
 
     def cleaned(self, name: str, keep: Collection[int] = ()) -> bool:
         """Take out what was left; whether the database is as new. Connections are ended but for the backends to keep."""
@@ -126,6 +147,10 @@ class Databases:
         for (schema,) in conn.execute(SCHEMAS, (FIRST_OWN_OID,)).fetchall():
             if schema not in self.schemas:
                 conn.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
+        database = conn.info.dbname
+        roles = SQL(", ").join(Identifier(role) for (role,) in conn.execute(ROLES, (database,)).fetchall())
+        if roles.as_string():
+            conn.execute(SQL("DROP OWNED BY {} CASCADE; DROP ROLE {}").format(roles, roles))
         empty = [
             SQL("DELETE FROM internal.{}").format(Identifier(name)) for name in self.tables if name not in self.kept
         ]

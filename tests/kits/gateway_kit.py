@@ -210,6 +210,7 @@ class _Lent:
             await asyncio.sleep(0.005)
         else:
             return None
+        await gateway.logins.forget("")
         functions: Any = gateway.functions
         gateway.attempts.forget()
         functions.staged.clear()

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import psycopg
+from database_kit import owner_of
 from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.callers.auth import sign_token
@@ -35,7 +36,6 @@ CREATE TABLE dark (id int PRIMARY KEY);
 CREATE VIEW catalog WITH (security_invoker = true) AS
   SELECT b.id AS book, b.title AS name, b.author_id AS writer FROM books b;
 ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
-ALTER TABLE notes FORCE ROW LEVEL SECURITY;
 CREATE POLICY mine ON notes FOR ALL TO authenticated USING (owner = auth.uid()) WITH CHECK (owner = auth.uid());
 
 CREATE FUNCTION add(a int, b int DEFAULT 10) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT a + b $$;
@@ -129,8 +129,8 @@ class Library:
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """As the owner, past REST."""
         self.dirty = True
-        with psycopg.connect(self.database_url, autocommit=True) as conn:
+        with psycopg.connect(owner_of(self.database_url, self.project["schema_slot"]), autocommit=True) as conn:
             schema = Identifier(self.project["schema_slot"])
-            conn.execute(SQL("SET search_path TO {}, public, auth").format(schema))
+            conn.execute(SQL("SET search_path TO {}, auth, extensions").format(schema))
             cursor = conn.execute(statement.replace("{schema}", schema.as_string(None)).encode())
             return cursor.fetchall() if cursor.description else []

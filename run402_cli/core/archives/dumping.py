@@ -15,7 +15,10 @@ from run402_cli.core.archives.loading import PLACEHOLDER
 from run402_cli.core.copies.schemas import dump, hold_tables
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql.lexer import Token, statements
+from run402_cli.core.sql.shared import SCHEMA as SHARED
+from run402_cli.core.sql.shared import installed
 
 _TABLES = """
 SELECT c.oid, c.relname,
@@ -57,16 +60,24 @@ class DumpedDatabase:
         return sum(table.entry["row_count"] for table in self.tables)
 
 
-async def dump_database(gateway: Gateway, conn: Connection, slot: str, folder: Path) -> DumpedDatabase:
-    """Write the rows of every table below `folder`. Call inside `copies.copying`, so that all of it is of one moment.
+async def dump_database(
+    gateway: Gateway, conn: Connection, project: Project, snapshot: str, folder: Path
+) -> DumpedDatabase:
+    """Write the rows of every table below `folder`. `conn` logged in as the schema's owner.
+
+    Call inside `copying`, which names `snapshot`.
 
     503 database_busy while somebody changes the tables, 409 schema_not_copyable with PostgreSQL's words.
     """
+    slot = project.schema_slot
     await hold_tables(conn, slot)
-    row = await (await conn.execute("SELECT pg_export_snapshot()")).fetchone()
-    assert row is not None
-    pre_data = portable(await dump(gateway, slot, row[0], "pre-data", "--no-owner"), slot)
-    post_data = portable(await dump(gateway, slot, row[0], "post-data", "--no-owner"), slot)
+    pre_data = portable(await dump(gateway, project.roles, slot, snapshot, "pre-data"), slot)
+    if f"{SHARED}." in pre_data:
+        wanted = [
+            sql.SQL("CREATE EXTENSION IF NOT EXISTS {};\n").format(sql.Identifier(n)) for n in await installed(conn)
+        ]
+        pre_data = sql.Composed(wanted).as_string() + "\n" + pre_data
+    post_data = portable(await dump(gateway, project.roles, slot, snapshot, "post-data"), slot)
     # Row-level security must never leave rows out in silence: without it such a table is an error.
     await conn.execute("SELECT set_config('row_security', 'off', true)")
     await conn.execute("SELECT set_config('search_path', quote_ident(%s), true)", (slot,))

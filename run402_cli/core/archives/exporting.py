@@ -107,9 +107,12 @@ async def _make(gateway: Gateway, record: ArchiveRecord) -> None:
     scratch = target.with_suffix(".tmp")
     await asyncio.to_thread(scratch.mkdir, parents=True, mode=0o700)
     try:
-        async with project_lock(gateway, record.project_id) as conn, copying(conn):
+        # Two connections, one view: the gateway's rows, and those of the project as the owner of its schema.
+        async with project_lock(gateway, record.project_id) as conn, copying(conn) as snapshot:
             picture = await take(conn, record)
-            database = await dump_database(gateway, conn, picture.project.schema_slot, scratch)
+            project = picture.project
+            async with gateway.owner_connection(project.roles) as owner, copying(owner, snapshot) as same:
+                database = await dump_database(gateway, owner, project, same, scratch)
         file = scratch / "archive.tar"
         facts = await asyncio.to_thread(write, gateway.store, file, record, picture, database)
         await asyncio.to_thread(_check, file)

@@ -19,9 +19,10 @@ from run402_cli.archive.verify import Verification, verify
 from run402_cli.core import expose
 from run402_cli.core.archives import rows
 from run402_cli.core.archives.contents import Contents, read_contents, refused
-from run402_cli.core.archives.loading import check_scripts, load_database
+from run402_cli.core.archives.loading import check_scripts, install_extensions, load_database
 from run402_cli.core.archives.release import ImportedRelease, release_of
 from run402_cli.core.content.store import sync_file
+from run402_cli.core.copies.schemas import new_slot
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.expose import rows as expose_rows
@@ -31,7 +32,7 @@ from run402_cli.core.functions import bundle_rows
 from run402_cli.core.functions.secrets import save_secret
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import rows as project_rows
-from run402_cli.core.projects.rows import Project, insert_project
+from run402_cli.core.projects.rows import Project, begin_schema, drop_unfinished, end_schema, insert_project
 from run402_cli.core.releases import migrations
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
@@ -91,6 +92,7 @@ class _Import:
 
     def __init__(self, gateway: Gateway, wish: Wish, contents: Contents) -> None:
         self.gateway, self.wish, self.contents = gateway, wish, contents
+        self.slot = new_slot("project")
         self.project: Project | None = None
         self.release: ImportedRelease | None = None
 
@@ -98,24 +100,31 @@ class _Import:
         """Import; what will not run although it was imported. With require_runnable such findings import nothing."""
         problems: list[Diagnostic] = []
         try:
+            async with self.gateway.connection() as conn:
+                await install_extensions(conn, self.contents)
+                roles = await begin_schema(conn, self.slot, self.gateway.identity)
             async with self.gateway.connection() as conn, conn.transaction():
                 if not self.wish.dry_run:
                     await self._claim_name(conn)
-                self.project = await insert_project(conn, self.wish.name)
+                self.project = await insert_project(conn, self.wish.name, slot=self.slot, roles=roles)
                 problems = await self._fill(conn, self.project)
                 if self.wish.dry_run or (self.wish.require_runnable and problems):
                     raise _DryRunDone
+                await end_schema(conn, self.slot)
         except _DryRunDone:
-            await asyncio.to_thread(self._forget)
+            await self._forget()
         except BaseException:
-            await asyncio.to_thread(self._forget)
+            await self._forget()
             raise
         return problems
 
-    def _forget(self) -> None:
+    async def _forget(self) -> None:
+        """Nothing of it stays; what a dying gateway leaves goes at its next start."""
+        async with self.gateway.connection() as conn:
+            await drop_unfinished(conn, self.gateway.identity, self.slot)
         if self.project is not None:
             self.gateway.functions.forget(self.project.project_id)
-            self.gateway.store.forget(self.project.project_id)
+            await asyncio.to_thread(self.gateway.store.forget, self.project.project_id)
 
     async def _claim_name(self, conn: Connection) -> None:
         await rows.lock_name(conn, self.wish.name)
@@ -127,8 +136,12 @@ class _Import:
             )
 
     async def _fill(self, conn: Connection, project: Project) -> list[Diagnostic]:
-        await load_database(conn, project.schema_slot, self.contents)
-        problems = await self._authorize(conn, project)
+        records = expose_rows.Unborn(project.schema_slot)
+        async with self.gateway.owner_connection(project.roles, name="run402-import") as owner, owner.transaction():
+            await load_database(owner, project.schema_slot, self.contents)
+            problems = await self._authorize(owner, project, records)
+        if records.kept is not None:
+            await expose_rows.put(conn, project.project_id, *records.kept)
         await self._store_objects(conn, project)
         self.release = release_of(self.contents, project.project_id)
         for name, value in self.wish.secrets.items():
@@ -143,20 +156,20 @@ class _Import:
 
     # -- who may read what --------------------------------------------------------------------------------------------
 
-    async def _authorize(self, conn: Connection, project: Project) -> list[Diagnostic]:
+    async def _authorize(self, owner: Connection, project: Project, records: expose_rows.Unborn) -> list[Diagnostic]:
         """Apply the archive's expose manifest, or keep the one that its own grants and policies amount to."""
         manifest = self.contents.expose
         if isinstance(manifest, dict) and manifest.get("version") == "1":
             # Without known surfaces all that it declares is made again, whatever the archive's SQL made.
-            await expose_rows.put(conn, project.project_id, manifest, {})
-            return await _expose(conn, project, manifest)
+            records.kept = manifest, {}
+            return await _expose(owner, project, manifest, records)
         # Its expressions name the schema, which another export or restore would call otherwise.
-        text = json.dumps(await introspect(conn, project.schema_slot))
+        text = json.dumps(await introspect(owner, project.schema_slot))
         manifest = json.loads(text.replace(f"{project.schema_slot}.", ""))
         tables, views = ([item["name"] for item in manifest[kind]] for kind in ("tables", "views"))
-        made = await surfaces(conn, project.schema_slot, tables, views)
-        await expose_rows.put(conn, project.project_id, manifest, made)
-        await expose.reapply(conn, project)
+        made = await surfaces(owner, project.schema_slot, tables, views)
+        records.kept = manifest, made
+        await expose.reapply(owner, project, records=records)
         return []
 
     # -- content ------------------------------------------------------------------------------------------------------
@@ -226,14 +239,16 @@ class _Import:
             await part.switched(self.gateway, conn, project_id, release.state)
 
 
-async def _expose(conn: Connection, project: Project, manifest: Mapping[str, Any]) -> list[Diagnostic]:
+async def _expose(
+    owner: Connection, project: Project, manifest: Mapping[str, Any], records: expose_rows.Unborn
+) -> list[Diagnostic]:
     try:
-        async with conn.transaction():
-            await expose.apply(conn, project, manifest)
+        async with owner.transaction():
+            await expose.apply(owner, project, manifest, records=records)
         return []
     except GatewayError as exc:
         # A project may outlive parts of its manifest: what still fits is opened, the rest stays hidden, as before.
-        await expose.reapply(conn, project)
+        await expose.reapply(owner, project, records=records)
         problem = diagnostic(
             "DATABASE_RLS_IMPORT_UNSUPPORTED",
             f"Parts of the expose manifest do not fit the tables and stay hidden: {exc.message}",

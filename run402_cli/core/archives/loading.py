@@ -1,7 +1,7 @@
 """The database of an archive into a new project: definitions, rows, sequences, definitions again.
 
-Everything that an archive wrote runs as run402_archive_importer, inside a SECURITY DEFINER function, where PostgreSQL
-refuses to change roles: a trigger or a default cannot become the gateway. See docs/archives.md, "What an import runs".
+All of it on a connection that logged in as the owner of the new project, who owns nothing else: what an archive brings
+runs with the rights of its project, now and later. See docs/archives.md, "What an import runs".
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from run402_cli.core.archives.contents import Contents, Sequence, TableData, ref
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.sql.lexer import SqlTextError, Token, statements
+from run402_cli.core.sql.shared import EXTENSIONS, SharedNameError, install, prepare
 
-IMPORTER: Final = "run402_archive_importer"
 PLACEHOLDER: Final = "run402_project_schema"
 PRE_DATA: Final = "database/pre-data.sql"
 POST_DATA: Final = "database/post-data.sql"
@@ -54,16 +54,33 @@ def check_script(script: str, path: str) -> None:
         line = script.count("\n", 0, tokens[0].start) + 1
         if tokens[0].is_word("create") and len(tokens) > 1 and tokens[1].is_word("extension"):
             name = next((t.text for t in tokens[2:] if t.is_name and not t.is_word("if", "not", "exists")), "?")
-            raise refused(
-                "DATABASE_EXTENSION_UNSUPPORTED",
-                f"{path}, line {line} needs the extension {name}, which this gateway does not load.",
-                path=path,
-                line=line,
-                extension=name,
-            )
+            if name not in (*EXTENSIONS, "plpgsql"):
+                raise _no_extension(f"{path}, line {line}", name, path=path, line=line)
         problem = _problem(tokens)
         if problem:
             raise _unsafe(path, problem, line)
+    try:
+        prepare(script)
+    except SharedNameError as exc:
+        raise _unsafe(path, exc.what.replace("it names ", ""), exc.line) from exc
+
+
+def _no_extension(where: str, name: str, **details: Any) -> GatewayError:
+    return refused(
+        "DATABASE_EXTENSION_UNSUPPORTED",
+        f"{where} needs the extension {name}, which this gateway does not install. It has: {', '.join(EXTENSIONS)}.",
+        extension=name,
+        **details,
+    )
+
+
+async def install_extensions(conn: Connection, contents: Contents) -> None:
+    """Those that the archive's SQL asks for and `check_scripts` let pass, on a connection of the gateway."""
+    for name in prepare(contents.pre_data).extensions:
+        try:
+            await install(conn, (name,))
+        except SharedNameError as exc:
+            raise _no_extension("The archive", name) from exc
 
 
 def _problem(tokens: list[Token]) -> str | None:
@@ -97,9 +114,11 @@ def _unsafe(path: str, what: str, line: int) -> GatewayError:
 
 
 async def load_database(conn: Connection, slot: str, contents: Contents) -> int:
-    """Fill an empty schema with what `check_scripts` has passed, inside the caller's transaction; the number of rows."""
-    await conn.execute(sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(sql.Identifier(slot), sql.Identifier(IMPORTER)))
-    path = sql.Identifier(slot).as_string(conn) + ", public, auth"
+    """Fill an empty schema with what `check_scripts` has passed, inside the caller's transaction; the number of rows.
+
+    `conn` logged in as the schema's owner, who is nobody else's.
+    """
+    path = sql.Identifier(slot).as_string(conn) + ", auth, extensions"
     for name, value in (
         ("search_path", path),
         ("statement_timeout", STATEMENT_TIMEOUT),
@@ -110,37 +129,27 @@ async def load_database(conn: Connection, slot: str, contents: Contents) -> int:
     await _run(conn, slot, contents.pre_data, PRE_DATA)
     rows = 0
     for table in contents.tables:
-        rows += await _load_table(conn, slot, path, contents, table)
+        rows += await _load_table(conn, slot, contents, table)
     for sequence in contents.sequences:
         await _set_sequence(conn, slot, sequence)
     await _run(conn, slot, contents.post_data, POST_DATA)
-    await conn.execute("SELECT set_config('search_path', '', true), set_config('statement_timeout', '0', true)")
+    await conn.execute("RESET ALL")
     return rows
 
 
 async def _run(conn: Connection, slot: str, script: str, path: str) -> None:
-    """Run a script as the importer, so that nothing in it can become anybody else."""
-    text = script.replace(PLACEHOLDER, slot)
-    function = sql.Identifier(slot, f"run402_import_{secrets.token_hex(8)}")
+    text = prepare(script).text.replace(PLACEHOLDER, slot)
     try:
         async with conn.transaction():
-            await conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(IMPORTER)))
-            await conn.execute(
-                sql.SQL(
-                    "CREATE FUNCTION {}(script text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS"
-                    " $run$ BEGIN EXECUTE script; SET CONSTRAINTS ALL IMMEDIATE; END $run$"
-                ).format(function)
-            )
-            await conn.execute("RESET ROLE")
             if text.strip():
-                await conn.execute(sql.SQL("SELECT {}(%s)").format(function), (text,))
-            await conn.execute(sql.SQL("DROP FUNCTION {}(text)").format(function))
+                await conn.execute(text.encode(), prepare=False)
+            await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except psycopg.Error as exc:
         raise sql_refusal(exc, path, script) from exc
 
 
-async def _load_table(conn: Connection, slot: str, path: str, contents: Contents, table: TableData) -> int:
-    """COPY into a table of plain texts, then insert from there as the importer: rows may set off the archive's code."""
+async def _load_table(conn: Connection, slot: str, contents: Contents, table: TableData) -> int:
+    """COPY into a table of plain texts, then insert from there: types of the project are written otherwise elsewhere."""
     target = sql.Identifier(slot, table.name)
     cur = await conn.execute(_COLUMNS, (target.as_string(conn),))
     types = {row[0]: row[1] for row in await cur.fetchall()}
@@ -168,7 +177,6 @@ async def _load_table(conn: Connection, slot: str, path: str, contents: Contents
             expected=table.row_count,
             actual=count,
         )
-    await conn.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(stage, sql.Identifier(IMPORTER)))
     insert = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}").format(
         target, fields, values, stage
     )
@@ -213,7 +221,7 @@ def sql_refusal(exc: psycopg.Error, path: str, script: str) -> GatewayError:
     elif state == "42704" and "role" in (diag.message_primary or ""):
         code = "DATABASE_RLS_IMPORT_UNSUPPORTED"
     details: dict[str, Any] = {"path": path, "sqlstate": state, "postgres_message": diag.message_primary}
-    if diag.internal_position and script:
-        details["line"] = script.count("\n", 0, int(diag.internal_position) - 1) + 1
+    if diag.statement_position and script:
+        details["line"] = script.count("\n", 0, int(diag.statement_position) - 1) + 1
     where = f", line {details['line']}" if "line" in details else ""
     return refused(code, f"PostgreSQL refuses {path}{where}: {diag.message_primary}. Nothing was imported.", **details)

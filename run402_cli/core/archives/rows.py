@@ -42,16 +42,6 @@ CREATE TABLE IF NOT EXISTS internal.core_auth_subject_stubs (
   created_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (project_id, subject_id)
 );
-DO $do$
-BEGIN
-  GRANT USAGE ON SCHEMA auth TO run402_archive_importer;
-  IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'run402_archive_importer') THEN
-    ALTER ROLE run402_archive_importer BYPASSRLS;
-  END IF;
-EXCEPTION WHEN insufficient_privilege OR unique_violation THEN
-  NULL;  -- not a superuser, or another gateway on the same server does it at this moment
-END
-$do$;
 """
 
 LIFETIME: Final = timedelta(days=7)

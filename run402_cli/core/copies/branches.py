@@ -11,14 +11,14 @@ from typing import Any
 from run402_cli import advice
 from run402_cli.core import expose
 from run402_cli.core.callers.auth import existing_project
-from run402_cli.core.copies import branch_rows, snapshots
-from run402_cli.core.copies.schemas import copy_schema, copying, drop_schema, open_schema
+from run402_cli.core.copies import branch_rows, snapshot_rows
+from run402_cli.core.copies.schemas import new_copy
 from run402_cli.core.copies.snapshot_rows import Snapshot
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.locks import project_lock
-from run402_cli.core.projects.rows import Project, drop_project, insert_project
+from run402_cli.core.projects.rows import Project, drop_project, end_schema, insert_project
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.section_list import SECTIONS
@@ -46,15 +46,11 @@ async def create(gateway: Gateway, conn: Connection, parent: Project, wish: Wish
     """
     await _refuse_nesting(conn, parent)
     operation_id = await operations.record(conn, "branch", parent.project_id, f"Branched {parent.project_id}")
-    async with copying(conn):
-        branch = await insert_project(conn, wish.name)
-        # The copy brings a schema of its own.
-        await drop_schema(conn, branch.schema_slot)
-        snapshot = wish.snapshot
-        source = snapshot.schema_slot if snapshot else parent.schema_slot
-        former = snapshot.former_slots if snapshot else ()
-        await copy_schema(gateway, conn, source, branch.schema_slot, former_names=former)
-        await open_schema(conn, branch.schema_slot)
+    snapshot = wish.snapshot
+    source = (snapshot.schema_slot, snapshot.former_slots) if snapshot else None
+    async with new_copy(gateway, conn, parent, "project", snapshot=source) as slot, conn.transaction():
+        branch = await insert_project(conn, wish.name, slot=slot)
+        await end_schema(conn, slot)
         await _copy_records(conn, parent, branch, snapshot)
         await asyncio.to_thread(gateway.store.share, parent.project_id, branch.project_id)
         for part in SECTIONS:
@@ -74,6 +70,8 @@ async def create(gateway: Gateway, conn: Connection, parent: Project, wish: Wish
             branch_release_id=release_id,
             expires_at=datetime.now(UTC) + wish.ttl,
         )
+    async with gateway.owner_connection(branch.roles) as owner:
+        await expose.reapply(owner, branch)
     return replace(branch, active_release_id=release_id)
 
 
@@ -91,10 +89,9 @@ async def _refuse_nesting(conn: Connection, parent: Project) -> None:
 
 async def _copy_records(conn: Connection, parent: Project, branch: Project, snapshot: Snapshot | None) -> None:
     if snapshot is not None:
-        await snapshots.adopt_records(conn, branch, snapshot.snapshot_id)
+        await snapshot_rows.copy_records(conn, snapshot.snapshot_id, branch.project_id)
         return
     await branch_rows.copy_records(conn, parent.project_id, branch.project_id)
-    await expose.reapply(conn, branch)
 
 
 async def _copy_release(gateway: Gateway, conn: Connection, parent: Project, branch: Project, wish: Wish) -> str | None:

@@ -25,11 +25,16 @@ from run402_cli.core.daemon.pg_install import binaries
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import CoreProcessError, GatewayError
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects.role_rows import OWN_ROLE, name_of
+from run402_cli.core.projects.rows import Project, begin_schema, drop_unfinished
 
 DUMP_TIMEOUT_SECONDS = 300
 LOCK_TIMEOUT_MILLISECONDS = 5000
-# pg_dump frames its output with commands of psql that no server understands.
-_META_COMMAND = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+$", re.MULTILINE)
+# pg_dump frames its output with commands of psql that no server understands. Schema and roles of a copy are there already.
+_LEFT_OUT = re.compile(
+    rf"^(?:\\(?:un)?restrict [A-Za-z0-9]+|CREATE SCHEMA [a-z]+_[0-9a-f]{{16}};|(?:GRANT|REVOKE) .* (?:TO|FROM) {OWN_ROLE};)$",
+    re.MULTILINE,
+)
 _TABLES = """
 SELECT c.oid, c.relname,
        coalesce((SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
@@ -63,41 +68,74 @@ def new_slot(kind: Literal["project", "snapshot"]) -> str:
 
 
 @asynccontextmanager
-async def copying(conn: Connection) -> AsyncIterator[None]:
-    """The transaction that a copy needs: one view of all tables from the first to the last. Not inside another one."""
+async def copying(conn: Connection, snapshot: str | None = None) -> AsyncIterator[str]:
+    """The transaction that a copy needs: one view of all tables from the first to the last. Not inside another one.
+
+    Gives the name of this view, under which another transaction has the same one.
+    """
     async with conn.transaction():
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield
+        if snapshot is not None:
+            await conn.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
+        row = await (await conn.execute("SELECT pg_export_snapshot()")).fetchone()
+        assert row is not None
+        yield row[0]
+
+
+@asynccontextmanager
+async def new_copy(
+    gateway: Gateway,
+    conn: Connection,
+    project: Project,
+    kind: Literal["project", "snapshot"],
+    *,
+    snapshot: tuple[str, Collection[str]] | None = None,
+) -> AsyncIterator[str]:
+    """A copy of the project's schema (or of one of its snapshots: schema, former names) under a new name.
+
+    It belongs to the project's owner, who made it, and it is nobody's place yet: the block says whose it becomes, with
+    `end_schema` in its transaction. It is removed when the block fails, or by the next start. `conn` is in no transaction.
+    """
+    slot = new_slot(kind)
+    source, former = snapshot or (project.schema_slot, ())
+    await begin_schema(conn, slot, gateway.identity, project.roles)
+    try:
+        await copy_schema(gateway, project.roles, source, slot, former_names=former)
+        yield slot
+    except BaseException:
+        if not conn.closed:
+            await drop_unfinished(conn, gateway.identity, slot)
+        raise
 
 
 async def copy_schema(
-    gateway: Gateway, conn: Connection, source: str, target: str, *, former_names: Collection[str] = ()
+    gateway: Gateway, roles: str, source: str, target: str, *, former_names: Collection[str] = ()
 ) -> None:
-    """Make `target` a copy of `source`: types, tables, rows, sequences, indexes, policies, grants, views, functions.
+    """Fill the empty schema `target`: types, tables, rows, sequences, indexes, policies, grants, views, functions of `source`.
 
-    Call inside `copying`. `former_names` are names that the source had before and that function texts may still use.
-    503 database_busy when somebody is changing the tables, 409 schema_not_copyable with PostgreSQL's words.
+    As the owner of both, since what a project made runs on the way: checks, defaults, the texts of views. `former_names`
+    are names that the source had before and that function texts may still use. 503 database_busy when somebody is
+    changing the tables, 409 schema_not_copyable with PostgreSQL's words.
     """
-    await hold_tables(conn, source)
-    row = await (await conn.execute("SELECT pg_export_snapshot()")).fetchone()
-    assert row is not None
-    names = {source, *former_names}
-    definitions = Definitions(
-        before=_renamed(await dump(gateway, source, row[0], "pre-data"), names, target),
-        after=_renamed(await dump(gateway, source, row[0], "post-data"), names, target),
-    )
-    try:
-        await _build(conn, source, target, definitions)
-    except psycopg.Error as exc:
-        if exc.sqlstate is None or exc.sqlstate[:2] not in _SCHEMA_CLASSES:
-            raise
-        raise _not_copyable(f"PostgreSQL cannot make it again: {exc.diag.message_primary}") from exc
+    async with gateway.owner_connection(roles, name="run402-copy") as conn, copying(conn) as snapshot:
+        await hold_tables(conn, source)
+        names = {source, *former_names}
+        definitions = Definitions(
+            before=_renamed(await dump(gateway, roles, source, snapshot, "pre-data"), names, target),
+            after=_renamed(await dump(gateway, roles, source, snapshot, "post-data"), names, target),
+        )
+        try:
+            await _build(conn, source, target, definitions)
+        except psycopg.Error as exc:
+            if exc.sqlstate is None or exc.sqlstate[:2] not in _SCHEMA_CLASSES:
+                raise
+            raise _not_copyable(f"PostgreSQL cannot make it again: {exc.diag.message_primary}") from exc
 
 
 async def _build(conn: Connection, source: str, target: str, definitions: Definitions) -> None:
     await _run_script(conn, definitions.before)
     # Checks and generated columns may call functions of the project, which expect its own search path.
-    path = sql.Identifier(target).as_string(conn) + ", public, auth"
+    path = sql.Identifier(target).as_string(conn) + ", auth, extensions"
     await conn.execute("SELECT set_config('search_path', %s, true)", (path,))
     await _copy_rows(conn, source, target)
     await _copy_sequences(conn, source, target)
@@ -106,20 +144,6 @@ async def _build(conn: Connection, source: str, target: str, definitions: Defini
     await _run_script(conn, definitions.after)
     # pg_dump's scripts change settings of the session; the connection goes back to a pool.
     await conn.execute("RESET ALL")
-
-
-async def close_schema(conn: Connection, slot: str) -> None:
-    """Nobody but the gateway may look into this schema."""
-    await conn.execute(
-        sql.SQL("REVOKE ALL ON SCHEMA {} FROM PUBLIC, anon, authenticated, service_role").format(sql.Identifier(slot))
-    )
-
-
-async def open_schema(conn: Connection, slot: str) -> None:
-    """The opposite: this schema is a project's again."""
-    await conn.execute(
-        sql.SQL("GRANT USAGE ON SCHEMA {} TO anon, authenticated, service_role").format(sql.Identifier(slot))
-    )
 
 
 async def drop_schema(conn: Connection, slot: str) -> None:
@@ -154,9 +178,12 @@ async def hold_tables(conn: Connection, source: str) -> None:
 
 
 async def dump(
-    gateway: Gateway, schema: str, snapshot: str, section: Literal["pre-data", "post-data"], *options: str
+    gateway: Gateway, roles: str, schema: str, snapshot: str, section: Literal["pre-data", "post-data"]
 ) -> str:
-    """The definitions of a schema as pg_dump writes them, seen by an exported snapshot. Errors as `copy_schema`."""
+    """The definitions of a schema as pg_dump writes them for its owner, seen by an exported snapshot. Errors as `copy_schema`.
+
+    Without the schema itself, and without what concerns the roles of this project alone.
+    """
     command = [
         await asyncio.to_thread(_pg_dump),
         f"--schema={schema}",
@@ -166,13 +193,13 @@ async def dump(
         "--no-publications",
         "--no-subscriptions",
         "--no-password",
-        *options,
+        "--no-owner",
     ]
     # In a thread: asyncio has no subprocesses on the event loop that psycopg needs on Windows.
     done = await asyncio.to_thread(
         subprocess.run,
         command,
-        env=_connection_environment(gateway.database_url),
+        env=_connection_environment(gateway.logins.conninfo(name_of(roles, "owner"))),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=DUMP_TIMEOUT_SECONDS,
@@ -180,7 +207,7 @@ async def dump(
     )
     if done.returncode:
         raise _not_copyable(f"pg_dump cannot read it: {done.stderr.decode(errors='replace').strip()}")
-    return _META_COMMAND.sub("", done.stdout.decode())
+    return _LEFT_OUT.sub("", done.stdout.decode())
 
 
 def _pg_dump() -> str:

@@ -9,18 +9,16 @@ from run402_cli import advice
 from run402_cli.core import expose
 from run402_cli.core.copies import snapshot_rows
 from run402_cli.core.copies.schemas import (
-    close_schema,
-    copy_schema,
-    copying,
     drop_schema,
+    new_copy,
     new_slot,
-    open_schema,
     rename_schema,
     schema_bytes,
 )
 from run402_cli.core.copies.snapshot_rows import Kind, Snapshot
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects import role_rows
 from run402_cli.core.projects import rows as project_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import migrations
@@ -29,14 +27,12 @@ from run402_cli.core.releases import operation_rows as operations
 
 async def capture(gateway: Gateway, conn: Connection, project: Project, kind: Kind) -> Snapshot:
     """Copy the project's schema into a snapshot. The caller holds the project's lock and is in no transaction."""
-    slot = new_slot("snapshot")
     snapshot_id = snapshot_rows.new_id()
     operation_id = await operations.record(conn, "snapshot", project.project_id, f"Captured {snapshot_id}")
-    async with copying(conn):
-        await copy_schema(gateway, conn, project.schema_slot, slot)
-        await close_schema(conn, slot)
+    async with new_copy(gateway, conn, project, "snapshot") as slot, conn.transaction():
         size = await schema_bytes(conn, slot)
         await snapshot_rows.insert(conn, project, snapshot_id, operation_id, kind, slot, [], size)
+        await project_rows.end_schema(conn, slot)
     return await snapshot_rows.fetch(conn, project.project_id, snapshot_id)
 
 
@@ -63,25 +59,28 @@ async def purge_expired(conn: Connection) -> int:
 
 async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot: Snapshot) -> dict[str, Any]:
     """Move the project to a copy of the snapshot. The caller holds the project's lock and is in no transaction."""
-    slot, old_slot = new_slot("project"), new_slot("snapshot")
+    old_slot = new_slot("snapshot")
     old_id = snapshot_rows.new_id()
     operation_id = await operations.record(
         conn, "restore", project.project_id, f"Restored {snapshot.snapshot_id}; before that: {old_id}"
     )
     before = migrations.applied(await migrations.recorded(conn, project.project_id))
-    async with copying(conn):
-        await copy_schema(gateway, conn, snapshot.schema_slot, slot, former_names=snapshot.former_slots)
-        await open_schema(conn, slot)
+    source = (snapshot.schema_slot, snapshot.former_slots)
+    async with new_copy(gateway, conn, project, "project", snapshot=source) as slot, conn.transaction():
+        await role_rows.open_schema(conn, slot, project.roles)
         size = await schema_bytes(conn, project.schema_slot)
         await snapshot_rows.insert(
             conn, project, old_id, operation_id, "pre_restore", old_slot, [project.schema_slot], size
         )
         # Renamed, not copied: even a row that is being written at this moment stays with the old tables.
         await rename_schema(conn, project.schema_slot, old_slot)
-        await close_schema(conn, old_slot)
+        await role_rows.close_schema(conn, old_slot, project.roles)
         await project_rows.set_schema(conn, project.project_id, slot)
-        rows = await adopt_records(conn, replace(project, schema_slot=slot), snapshot.snapshot_id)
+        rows = await snapshot_rows.copy_records(conn, snapshot.snapshot_id, project.project_id)
         await snapshot_rows.mark_restored(conn, snapshot.snapshot_id)
+        await project_rows.end_schema(conn, slot)
+    async with gateway.owner_connection(project.roles) as owner:
+        await expose.reapply(owner, replace(project, schema_slot=slot))
     gone = sorted(before - migrations.applied(await migrations.recorded(conn, project.project_id)))
     undo = advice.command("snapshots", "restore", "--project", project.project_id, old_id)
     then, now = snapshot.live_release_id, project.active_release_id
@@ -113,10 +112,3 @@ def _runs_again(project: Project, gone: list[str]) -> dict[str, Any]:
         "that has them runs them again; this shows what it would do."
     )
     return advice.run(*words, message=message)
-
-
-async def adopt_records(conn: Connection, project: Project, snapshot_id: str) -> int:
-    """Give a project the migration registry and expose manifest of a snapshot; the number of registry rows."""
-    rows = await snapshot_rows.copy_records(conn, snapshot_id, project.project_id)
-    await expose.reapply(conn, project)
-    return rows

@@ -4,9 +4,9 @@ Everything is hidden until declared. Policies are real row-level security, grant
 """
 
 from run402_cli.core.expose import ddl, rows
-from run402_cli.core.expose.applying import apply, current, reapply, validate, validate_alone
+from run402_cli.core.expose.applying import apply, current, reapply, undo, validate, validate_alone
 from run402_cli.core.expose.model import ExposeReport
 
 DDL = rows.DDL + ddl.DDL
 
-__all__ = ["DDL", "ExposeReport", "apply", "current", "reapply", "validate", "validate_alone"]
+__all__ = ["DDL", "ExposeReport", "apply", "current", "reapply", "undo", "validate", "validate_alone"]

@@ -16,7 +16,6 @@ import anyio.to_thread
 import psycopg
 from psycopg import sql
 
-from run402_cli.core.callers.auth import project_by_id
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose import rows, tables
@@ -29,6 +28,7 @@ from run402_cli.core.expose.privileges import converge_privileges
 from run402_cli.core.projects.rows import Project
 
 _ISSUE_OF_SQLSTATE = {"42703": "missing-column", "42P01": "missing-table"}
+OWN = rows.Own()
 # Errors that the manifest's own SQL can cause; anything else is not the sender's fault and is passed on.
 _SENDER_CLASSES = ("42", "0A", "2B", "22")
 
@@ -57,7 +57,7 @@ async def validate(conn: Connection, project: Project, manifest: object, migrati
         # A migration may hold megabytes of rows; reading them must not hold up other requests.
         await anyio.to_thread.run_sync(partial(read_migrations, migration_sql, schema, own_schema=project.schema_slot))
     parsed, report = parse(manifest, schema_slot=project.schema_slot)
-    applied = await _last_applied(conn, project)
+    applied = _applied(await rows.find(conn, project.project_id), project)
     check(parsed, schema, report, managed_views=[view.name for view in applied.manifest.views])
     return report
 
@@ -78,15 +78,18 @@ def validate_alone(manifest: object, migration_sql: str | None) -> ExposeReport:
     return report
 
 
-async def apply(conn: Connection, project: Project, manifest: object) -> dict[str, Any]:
+async def apply(
+    conn: Connection, project: Project, manifest: object, *, records: rows.Records = OWN, revocable: bool = False
+) -> dict[str, Any]:
     """Make the manifest the authorization of the project: `{applied, dropped[, warnings]}`, each with names per section.
 
-    All or nothing, inside the caller's transaction (its own one when there is none).
+    `conn` logged in as the owner of the project's schema. All or nothing, inside the caller's transaction (its own one
+    when there is none). `revocable`: `undo` goes back to the manifest before, until `rows.keep`.
     400 invalid_expose_manifest / EXPOSE_MANIFEST_INVALID with every violation in `errors`.
     """
     async with conn.transaction(), _own_search_path(conn, project):
-        await _lock(conn, project)
-        applied = await _last_applied(conn, project)
+        await _lock(conn, project, records)
+        applied = _applied(await records.find(conn), project)
         parsed, report = parse(manifest, schema_slot=project.schema_slot)
         schema = await read_schema(conn, project.schema_slot)
         check(parsed, schema, report, managed_views=[view.name for view in applied.manifest.views])
@@ -95,35 +98,50 @@ async def apply(conn: Connection, project: Project, manifest: object) -> dict[st
         outcome = _Outcome()
         made = await _converge(conn, project, applied, parsed, schema, outcome)
         _refuse(outcome.issues)
-        await converge_privileges(conn, project.schema_slot, parsed)
-        await rows.put(conn, project.project_id, _known_sections(manifest), made)
+        await converge_privileges(conn, project, parsed)
+        await records.put(conn, _known_sections(manifest), made, revocable=revocable)
         result: dict[str, Any] = {"applied": _names(parsed), "dropped": _dropped(applied.manifest, parsed)}
         if report.warnings:
             result["warnings"] = report.warnings
         return result
 
 
-async def reapply(conn: Connection, project: Project) -> None:
-    """After migrations or admin SQL: service_role may use everything new, the public roles only what is declared.
+async def reapply(conn: Connection, project: Project, *, records: rows.Records = OWN) -> None:
+    """After migrations or admin SQL: the public roles may use only what is declared. `conn` as of `apply`.
 
     Declared policies, triggers and views that were changed or lost come back. What can no longer be made, because
     its table or columns are gone, stays hidden.
     """
     async with conn.transaction(), _own_search_path(conn, project):
-        await _lock(conn, project)
-        applied = await _last_applied(conn, project)
+        await _lock(conn, project, records)
+        applied = _applied(await records.find(conn), project)
         outcome = _Outcome()
         if applied.raw is not None:
             schema = await read_schema(conn, project.schema_slot)
             made = await _converge(conn, project, applied, applied.manifest, schema, outcome)
             if made != applied.surfaces:
-                await rows.put(conn, project.project_id, _known_sections(applied.raw), made)
-        await converge_privileges(conn, project.schema_slot, applied.manifest, outcome.failed)
+                await records.put_surfaces(conn, made)
+        await converge_privileges(conn, project, applied.manifest, outcome.failed)
+
+
+async def undo(conn: Connection, project: Project) -> None:
+    """Back to the manifest before a revocable apply; what its tables do not allow any more stays hidden."""
+    async with conn.transaction(), _own_search_path(conn, project):
+        await _lock(conn, project, OWN)
+        owed, before = await OWN.before(conn)
+        if not owed:
+            return
+        manifest, _ = parse(before or {"version": "1"}, schema_slot=project.schema_slot)
+        outcome = _Outcome()
+        schema = await read_schema(conn, project.schema_slot)
+        made = await _converge(conn, project, _applied(await OWN.find(conn), project), manifest, schema, outcome)
+        await converge_privileges(conn, project, manifest, outcome.failed)
+        await OWN.put(conn, _known_sections(before or {}), made)
 
 
 async def current(conn: Connection, project: Project) -> dict[str, Any]:
     """`{source, manifest}`: the last applied manifest, or one rebuilt from the database when none was ever applied."""
-    applied = await _last_applied(conn, project)
+    applied = _applied(await rows.find(conn, project.project_id), project)
     if applied.raw is None:
         return {"source": "introspected", "manifest": await introspect(conn, project.schema_slot)}
     return {"source": "applied", "manifest": _known_sections(applied.raw)}
@@ -138,18 +156,18 @@ def _known_sections(manifest: dict[str, Any]) -> dict[str, Any]:
 async def _own_search_path(conn: Connection, project: Project) -> AsyncIterator[None]:
     """Names in custom_sql and filters mean the project's. Temporary tables come last, so that none can stand in."""
     row = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
-    path = sql.Identifier(project.schema_slot).as_string(conn) + ", public, auth, pg_temp"
+    path = sql.Identifier(project.schema_slot).as_string(conn) + ", auth, extensions, pg_temp"
     await conn.execute("SELECT set_config('search_path', %s, true)", (path,))
     yield
     await conn.execute("SELECT set_config('search_path', %s, true)", (row[0] if row else "",))
 
 
-async def _lock(conn: Connection, project: Project) -> None:
-    slot = await rows.lock(conn, project.project_id)
+async def _lock(conn: Connection, project: Project, records: rows.Records) -> None:
+    slot = await records.lock(conn)
     if slot is None:
-        await project_by_id(conn, project.project_id)
+        raise GatewayError(404, "project_not_found", f"{project.project_id} was deleted meanwhile.")
     # Restored meanwhile: then this schema is not the project's any more.
-    elif slot != project.schema_slot:
+    if slot != project.schema_slot:
         raise GatewayError(
             503,
             "database_busy",
@@ -158,8 +176,7 @@ async def _lock(conn: Connection, project: Project) -> None:
         )
 
 
-async def _last_applied(conn: Connection, project: Project) -> _Applied:
-    row = await rows.find(conn, project.project_id)
+def _applied(row: tuple[dict[str, Any], dict[str, str]] | None, project: Project) -> _Applied:
     if row is None:
         return _Applied(None, Manifest(), {})
     manifest, _ = parse(row[0], schema_slot=project.schema_slot)

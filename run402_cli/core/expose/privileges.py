@@ -1,4 +1,8 @@
-"""Who may touch what in a project's schema: nothing for the public roles unless exposed, everything for service_role.
+"""Who may touch what in a project's schema: nothing for the public roles unless exposed. Whoever has the service key logs in
+as a member of the schema's owner, and needs no grants.
+
+Tables and functions are granted to the groups anon, authenticated and project_admin, sequences to the project's own roles:
+a sequence is found by its number without USAGE of its schema, and the groups have members in every project.
 
 Only differences are granted and revoked, so that a repeated run writes nothing. See docs/expose.md.
 """
@@ -15,13 +19,10 @@ from run402_cli.core.expose import signatures
 from run402_cli.core.expose.catalog import read_functions
 from run402_cli.core.expose.model import Manifest
 from run402_cli.core.expose.policies import ANON, USER, raw, table_grants
+from run402_cli.core.projects import role_rows
+from run402_cli.core.projects.rows import Project
 
 PUBLIC_ROLES = ("PUBLIC", ANON, USER, "project_admin")
-_EVERYTHING = {
-    "TABLE": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}),
-    "SEQUENCE": frozenset({"USAGE", "SELECT", "UPDATE"}),
-    "ROUTINE": frozenset({"EXECUTE"}),
-}
 
 _RELATIONS = """
 SELECT c.oid::int8, CASE WHEN c.relkind = 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relname,
@@ -58,6 +59,15 @@ JOIN pg_depend dep ON dep.classid = 'pg_attrdef'::regclass AND dep.objid = d.oid
 JOIN pg_class s ON s.oid = dep.refobjid AND s.relkind = 'S'
 WHERE t.relnamespace = to_regnamespace(quote_ident(%s))
 """
+_USAGE = """
+SELECT coalesce(r.rolname, 'PUBLIC'), acl.privilege_type
+FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) acl LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE n.nspname = %s AND acl.grantee <> n.nspowner
+"""
+_FORCED = """
+SELECT relname FROM pg_class
+WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'p') AND relforcerowsecurity
+"""
 _POLICY_ROLES = """
 SELECT c.relname, p.polcmd::text, coalesce(r.rolname, 'PUBLIC')
 FROM pg_policy p
@@ -86,13 +96,16 @@ class _Object:
     column_roles: set[str] = field(default_factory=set)
 
 
-async def converge_privileges(conn: Connection, slot: str, manifest: Manifest, hidden: Iterable[str] = ()) -> None:
+async def converge_privileges(
+    conn: Connection, project: Project, manifest: Manifest, hidden: Iterable[str] = ()
+) -> None:
     """Make the privileges of every object in the schema what the manifest says. `hidden`: declared names to keep dark."""
+    slot = project.schema_slot
     objects = await _objects(conn, slot)
     wanted = await _wanted(conn, slot, manifest, objects, set(hidden))
-    statements: list[sql.Composable] = await _schema_usage(conn, slot)
+    statements = [*await _schema_usage(conn, project), *await _unforced(conn, slot)]
     for oid, item in objects.items():
-        statements.extend(_differences(item, wanted.get(oid, {})))
+        statements.extend(_differences(item, wanted.get(oid, {}), project.roles))
     if statements:
         await conn.execute(sql.SQL("; ").join(statements))
 
@@ -149,20 +162,37 @@ async def _custom_grants(conn: Connection, slot: str) -> dict[str, dict[str, fro
     return grants
 
 
-async def _schema_usage(conn: Connection, slot: str) -> list[sql.Composable]:
-    missing: list[sql.Composable] = []
-    for role in (ANON, USER, "service_role"):
-        row = await (
-            await conn.execute("SELECT has_schema_privilege(%s, quote_ident(%s), 'USAGE')", (role, slot))
-        ).fetchone()
-        if row is not None and not row[0]:
-            missing.append(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(slot), sql.Identifier(role)))
-    return missing
+async def _schema_usage(conn: Connection, project: Project) -> list[sql.Composable]:
+    """USAGE of the schema is the wall between projects: nobody has it but this project's roles."""
+    found = await (await conn.execute(_USAGE, (project.schema_slot,))).fetchall()
+    own = {role_rows.name_of(project.roles, group) for group in role_rows.GROUPS}
+    has = {role for role, privilege in found if privilege == "USAGE"}
+    strangers = {role for role, _ in found} - own
+    schema = sql.Identifier(project.schema_slot)
+    statements: list[sql.Composable] = [
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, sql.Identifier(role)) for role in sorted(own - has)
+    ]
+    return statements + [
+        sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(
+            schema, raw(role) if role == "PUBLIC" else sql.Identifier(role)
+        )
+        for role in sorted(strangers)
+    ]
 
 
-def _differences(item: _Object, wanted: dict[str, frozenset[str]]) -> list[sql.Composable]:
+async def _unforced(conn: Connection, slot: str) -> list[sql.Composable]:
+    """Row security that is forced on the owner would hide rows from the service key, too."""
+    found = await (await conn.execute(_FORCED, (slot,))).fetchall()
+    return [
+        sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(sql.Identifier(slot, name)) for (name,) in found
+    ]
+
+
+def _differences(item: _Object, wanted: dict[str, frozenset[str]], base: str) -> list[sql.Composable]:
     found: list[sql.Composable] = []
-    for role in PUBLIC_ROLES:
+    if item.kind == "SEQUENCE":
+        wanted = {role_rows.name_of(base, role): privileges for role, privileges in wanted.items()}
+    for role in (*PUBLIC_ROLES, "service_role", *(role_rows.name_of(base, group) for group in role_rows.GROUPS)):
         has = frozenset(item.has.get(role, ()))
         want = wanted.get(role, frozenset())
         if role in item.column_roles:
@@ -172,8 +202,6 @@ def _differences(item: _Object, wanted: dict[str, frozenset[str]]) -> list[sql.C
             found.append(_statement("REVOKE", has - want, item, role))
         if want - has:
             found.append(_statement("GRANT", want - has, item, role))
-    if not item.has.get("service_role", set()) >= _EVERYTHING[item.kind]:
-        found.append(_statement("GRANT", frozenset({"ALL"}), item, "service_role"))
     return found
 
 

@@ -27,7 +27,7 @@ async def post_expose(request: Request) -> Response:
     """POST /projects/v1/admin/{project_id}/expose, the manifest as the body: `{status, project_id, applied, dropped}`."""
     project = admitted(request, Project)
     manifest = await read_json(request)
-    async with gateway_of(request).connection() as conn:
+    async with gateway_of(request).owner_connection(project.roles) as conn:
         for attempt in range(_ATTEMPTS):
             try:
                 async with conn.transaction():

@@ -1,10 +1,13 @@
-"""The table of expose manifests: the last one of a project as it was sent, and the surfaces that it made."""
+"""The table of expose manifests: the last one of a project as it was sent, and the surfaces that it made.
+
+`manifest_before` is there while a deploy has applied a manifest and not yet switched to its release: what to go back to.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from run402_cli.core.db import Connection
 
@@ -15,20 +18,8 @@ CREATE TABLE IF NOT EXISTS internal.core_expose (
   surfaces json NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE internal.core_expose ADD COLUMN IF NOT EXISTS manifest_before json;
 """
-
-
-async def lock(conn: Connection, project_id: str) -> str | None:
-    """One apply per project at a time; held until the transaction ends. The project's schema, None when it is gone.
-
-    A delete or a restore waits, or was quicker.
-    """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"expose:{project_id}",))
-    cursor = await conn.execute(
-        "SELECT schema_slot FROM internal.core_projects WHERE project_id = %s FOR KEY SHARE", (project_id,)
-    )
-    row = await cursor.fetchone()
-    return None if row is None else str(row[0])
 
 
 async def find(conn: Connection, project_id: str) -> tuple[dict[str, Any], dict[str, str]] | None:
@@ -45,3 +36,80 @@ async def put(conn: Connection, project_id: str, manifest: Mapping[str, Any], su
         " SET manifest = excluded.manifest, surfaces = excluded.surfaces, applied_at = now()",
         (project_id, json.dumps(manifest), json.dumps(surfaces)),
     )
+
+
+async def keep(conn: Connection, project_id: str) -> None:
+    """The release of the applied manifest is live: there is no way back."""
+    await conn.execute("UPDATE internal.core_expose SET manifest_before = NULL WHERE project_id = %s", (project_id,))
+
+
+async def unkept(conn: Connection) -> list[str]:
+    """Projects whose manifest was applied for a release that never went live."""
+    query = "SELECT project_id FROM internal.core_expose WHERE manifest_before IS NOT NULL"
+    return [row[0] for row in await (await conn.execute(query)).fetchall()]
+
+
+class Records(Protocol):
+    """Where the manifest of the project whose schema is worked on is kept; `conn` is that of the schema's owner."""
+
+    async def lock(self, conn: Connection) -> str | None:
+        """One apply per project at a time, until the transaction ends. The schema's name, None when the project is gone."""
+        ...
+
+    async def find(self, conn: Connection) -> tuple[dict[str, Any], dict[str, str]] | None: ...
+
+    async def put(
+        self, conn: Connection, manifest: Mapping[str, Any], surfaces: Mapping[str, str], *, revocable: bool = False
+    ) -> None: ...
+
+    async def put_surfaces(self, conn: Connection, surfaces: Mapping[str, str]) -> None: ...
+
+
+class Own:
+    """Of the project whose owner logged in (projects/own_rows.py). A delete or a restore waits, or was quicker."""
+
+    async def lock(self, conn: Connection) -> str | None:
+        row = await (await conn.execute("SELECT schema_slot FROM run402.lock_expose()")).fetchone()
+        return None if row is None else str(row[0])
+
+    async def find(self, conn: Connection) -> tuple[dict[str, Any], dict[str, str]] | None:
+        row = await (await conn.execute("SELECT manifest, surfaces FROM run402.expose()")).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    async def before(self, conn: Connection) -> tuple[bool, dict[str, Any] | None]:
+        """Is there a way back, and to which manifest?"""
+        query = "SELECT manifest_before FROM run402.expose() WHERE manifest_before IS NOT NULL"
+        row = await (await conn.execute(query)).fetchone()
+        return row is not None, row[0] if row is not None else None
+
+    async def put(
+        self, conn: Connection, manifest: Mapping[str, Any], surfaces: Mapping[str, str], *, revocable: bool = False
+    ) -> None:
+        query = "SELECT run402.put_expose(%s::json, %s::json, %s)"
+        await conn.execute(query, (json.dumps(manifest), json.dumps(surfaces), revocable))
+
+    async def put_surfaces(self, conn: Connection, surfaces: Mapping[str, str]) -> None:
+        await conn.execute("SELECT run402.put_surfaces(%s::json)", (json.dumps(surfaces),))
+
+
+class Unborn:
+    """Of a project that is being made: nobody else knows its schema, and its row is written with the project's."""
+
+    def __init__(self, slot: str) -> None:
+        self.slot = slot
+        self.kept: tuple[dict[str, Any], dict[str, str]] | None = None
+
+    async def lock(self, conn: Connection) -> str | None:
+        return self.slot
+
+    async def find(self, conn: Connection) -> tuple[dict[str, Any], dict[str, str]] | None:
+        return self.kept
+
+    async def put(
+        self, conn: Connection, manifest: Mapping[str, Any], surfaces: Mapping[str, str], *, revocable: bool = False
+    ) -> None:
+        self.kept = dict(manifest), dict(surfaces)
+
+    async def put_surfaces(self, conn: Connection, surfaces: Mapping[str, str]) -> None:
+        if self.kept is not None:
+            self.kept = self.kept[0], dict(surfaces)

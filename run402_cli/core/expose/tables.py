@@ -88,9 +88,7 @@ async def drop_owner_function(conn: Connection, slot: str, table: Table) -> None
 async def make_table(conn: Connection, slot: str, table: Table, owner_type: str) -> None:
     """Row-level security, policies, owner index and owner trigger of one exposed table."""
     target = sql.Identifier(slot, table.name)
-    await conn.execute(
-        sql.SQL("ALTER TABLE {t} ENABLE ROW LEVEL SECURITY; ALTER TABLE {t} FORCE ROW LEVEL SECURITY").format(t=target)
-    )
+    await conn.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(target))
     for policy in generated_policies(table):
         await conn.execute(policy_statement(policy, slot, table, owner_type))
     if table.policy == "custom":

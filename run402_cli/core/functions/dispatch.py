@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import secrets
@@ -60,7 +59,7 @@ class Dispatcher:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         # Runs of a gateway that was killed are recognized by the next one on the same data directory.
-        self.owner = hashlib.sha256(str(gateway.settings.data_dir).encode()).hexdigest()[:24]
+        self.owner = gateway.identity
         self._woken = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
 

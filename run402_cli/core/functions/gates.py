@@ -114,7 +114,7 @@ async def _role(conn: Connection, project: Project, gate: Mapping[str, Any], use
     )
     try:
         row = await (await conn.execute(query, (user_id,))).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege) as exc:
         raise GatewayError(
             500,
             "role_gate_unavailable",

@@ -57,7 +57,8 @@ async def through_gates(gateway: Gateway, project: Project, site: Site, name: st
     entry, caller = _entry(site, name), caller_of(gateway, project, request)
     if entry["require_role"] is None or caller is None:
         return check_signed_in(entry, caller, request)
-    async with gateway.connection() as conn:
+    # The table may be a view, with functions of the project behind it: they run as the project's.
+    async with gateway.request_connection(project, "service_role") as conn, conn.transaction():
         return await check_role(conn, project, entry, caller, request)
 
 

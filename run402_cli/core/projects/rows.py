@@ -13,10 +13,11 @@ from psycopg import sql
 
 from run402_cli.core.callers.wallet_rows import OWNER, VISIBLE
 from run402_cli.core.db import Connection
+from run402_cli.core.projects import role_rows
 
 PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 SCHEMA_SLOT = re.compile(r"[a-z_][a-z0-9_]*")
-COLUMNS = "project_id, name, schema_slot, public_id, anon_key, service_key, active_release_id, created_at"
+COLUMNS = "project_id, name, schema_slot, public_id, anon_key, service_key, active_release_id, created_at, roles"
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_projects (
@@ -29,6 +30,13 @@ CREATE TABLE IF NOT EXISTS internal.core_projects (
   active_release_id text,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
+);
+ALTER TABLE internal.core_projects ADD COLUMN IF NOT EXISTS roles text UNIQUE;
+CREATE TABLE IF NOT EXISTS internal.core_schemas_in_making (
+  schema_slot text PRIMARY KEY,
+  roles text,
+  gateway text NOT NULL,
+  since timestamptz NOT NULL DEFAULT now()
 );
 CREATE TABLE IF NOT EXISTS internal.core_idempotency (
   idempotency_key text PRIMARY KEY,
@@ -49,6 +57,7 @@ class Project:
     service_key: str
     active_release_id: str | None
     created_at: datetime
+    roles: str
 
 
 def project_from_row(row: Sequence[Any]) -> Project:
@@ -56,13 +65,19 @@ def project_from_row(row: Sequence[Any]) -> Project:
     return Project(*row)
 
 
-async def insert_project(conn: Connection, name: str) -> Project:
-    """A new project: its row, its schema, and privileges for service_role only. Call inside a transaction."""
+async def insert_project(conn: Connection, name: str, *, slot: str | None = None, roles: str | None = None) -> Project:
+    """A new project: its row, its roles, its schema, which nobody else may use. Call inside a transaction.
+
+    A schema that is there already (`slot`) is taken over, with all that is in it. With `roles` it is theirs already, and
+    its owner opens it.
+    """
     suffix = secrets.token_hex(8)
-    slot = f"project_{suffix}"
+    there = slot is not None
+    slot = slot or f"project_{suffix}"
+    base = roles or await role_rows.create(conn)
     cursor = await conn.execute(
-        f"""INSERT INTO internal.core_projects (project_id, name, schema_slot, public_id, anon_key, service_key)
-            VALUES (%s, %s, %s, %s, %s, %s) RETURNING {COLUMNS}""",
+        f"""INSERT INTO internal.core_projects (project_id, name, schema_slot, public_id, anon_key, service_key, roles)
+            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {COLUMNS}""",
         (
             f"prj_{suffix}",
             name,
@@ -70,29 +85,59 @@ async def insert_project(conn: Connection, name: str) -> Project:
             f"local_{secrets.token_hex(10)}",
             f"r402_anon_{secrets.token_hex(24)}",
             f"r402_service_{secrets.token_hex(24)}",
+            base,
         ),
     )
     row = await cursor.fetchone()
     assert row is not None
-    await create_project_schema(conn, slot)
+    if not there:
+        await role_rows.make_schema(conn, slot, base)
+    elif roles is None:
+        await role_rows.take_over(conn, slot, base)
+    if roles is None:
+        await role_rows.open_schema(conn, slot, base)
     return project_from_row(row)
 
 
-async def create_project_schema(conn: Connection, slot: str) -> None:
-    """The schema of a project. What is not exposed stays dark: only service_role gets default privileges."""
-    schema = sql.Identifier(slot)
-    await conn.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-    await conn.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO anon, authenticated, service_role").format(schema))
-    for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+async def begin_schema(conn: Connection, slot: str, gateway: str, roles: str | None = None) -> str:
+    """An empty schema that is not a project's yet; committed before it is filled by its owner. The base of its roles.
+
+    Where `roles` is None it gets roles of its own. A start of the gateway that wrote it here removes what it left.
+    """
+    async with conn.transaction():
+        base = roles or await role_rows.create(conn)
+        await role_rows.make_schema(conn, slot, base)
         await conn.execute(
-            sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {} GRANT ALL ON {} TO service_role").format(
-                schema, sql.SQL(kind)
-            )
+            "INSERT INTO internal.core_schemas_in_making (schema_slot, roles, gateway) VALUES (%s, %s, %s)",
+            (slot, None if roles else base, gateway),
         )
+    return base
+
+
+async def end_schema(conn: Connection, slot: str) -> None:
+    """The schema has found its place. In the transaction that gives it one."""
+    await conn.execute("DELETE FROM internal.core_schemas_in_making WHERE schema_slot = %s", (slot,))
+
+
+async def drop_unfinished(conn: Connection, gateway: str, slot: str | None = None) -> int:
+    """Remove schemas that a gateway began and has not ended (or one of them), with their roles; how many."""
+    cursor = await conn.execute(
+        "SELECT schema_slot, roles FROM internal.core_schemas_in_making WHERE gateway = %(gateway)s"
+        " AND (%(slot)s::text IS NULL OR schema_slot = %(slot)s)",
+        {"gateway": gateway, "slot": slot},
+    )
+    found = await cursor.fetchall()
+    for name, roles in found:
+        async with conn.transaction():
+            await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+            if roles is not None:
+                await role_rows.drop(conn, roles)
+            await end_schema(conn, name)
+    return len(found)
 
 
 async def drop_project(conn: Connection, project: Project) -> list[str]:
-    """Schema, snapshots, branches, every bookkeeping row; the ids of the projects that went. Inside a transaction."""
+    """Schema, roles, snapshots, branches, every bookkeeping row; the ids of the projects that went. Inside a transaction."""
     # The row first: whoever is about to write to the schema holds it, and must not meet a schema that is half gone.
     await conn.execute("SELECT 1 FROM internal.core_projects WHERE project_id = %s FOR UPDATE", (project.project_id,))
     cursor = await conn.execute(
@@ -112,7 +157,10 @@ async def _drop_one(conn: Connection, project_id: str) -> None:
     )
     for (slot,) in await cursor.fetchall():
         await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(slot)))
-    await conn.execute("DELETE FROM internal.core_projects WHERE project_id = %s", (project_id,))
+    query = "DELETE FROM internal.core_projects WHERE project_id = %s RETURNING roles"
+    row = await (await conn.execute(query, (project_id,))).fetchone()
+    if row is not None and row[0] is not None:
+        await role_rows.drop(conn, row[0])
 
 
 async def set_schema(conn: Connection, project_id: str, slot: str) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from psycopg.types.json import Jsonb
+from psycopg_pool import PoolTimeout
 
 from run402_cli import advice
 from run402_cli.core import expose
 from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.expose import rows as expose_rows
 from run402_cli.core.functions import secret_rows
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.locks import project_lock
@@ -157,6 +162,7 @@ class _Work:
         texts = {m.id: await asyncio.to_thread(self._text, m) for m in pending}
         if wire.expose is not None:
             await check_expose(self.conn, self.project, wire.expose, list(texts.values()))
+        scripts = {m.id: migrations.prepared(m, texts[m.id]) for m in pending}
         plans.refuse_untold(self.plan, migration_warnings([(m, texts[m.id]) for m in pending]), self.phase)
         await self._step("gating", "done", "Migrations and expose manifest checked", {"pending": list(texts)})
         self.phase = "migrate"
@@ -166,7 +172,10 @@ class _Work:
             await self._step("migrating", "started", taken, self.restore_point)
         for migration in pending:
             await self._step("migrating", "started", f"Running {migration.id}", {"migration_id": migration.id})
-            await migrations.run(self.conn, self.project, migration, texts[migration.id], known.get(migration.id))
+            script = scripts[migration.id]
+            await migrations.install_extensions(self.conn, migration, script.extensions)
+            async with self.gateway.owner_connection(self.project.roles, name="run402-migration") as owner:
+                await migrations.run(owner, self.project, migration, script.text, known.get(migration.id))
             await self._step("migrating", "done", f"Applied {migration.id}", {"migration_id": migration.id})
         if not pending:
             await self._step("migrating", "skipped", "No new migrations")
@@ -200,7 +209,7 @@ class _Work:
         await self._step("gating", "done", f"{len(results)} checks passed", {"checks": results})
 
     async def activate(self) -> dict[str, Any]:
-        """One transaction under a lock on the project row: base, expose, subdomains, release, pointer."""
+        """One transaction under a lock on the project row: base, subdomains, release, pointer; and expose, or neither."""
         self.phase = "activate"
         await self.conn.execute(
             "UPDATE internal.core_operations SET activate_attempts = activate_attempts + 1,"
@@ -208,22 +217,36 @@ class _Work:
             (self.plan.operation_id,),
         )
         await self._step("activating", "started", f"Activating {self.plan.target_release_id}")
-        async with self.conn.transaction():
-            cur = await self.conn.execute(
-                "SELECT active_release_id FROM internal.core_projects WHERE project_id = %s FOR UPDATE",
-                (self.plan.project_id,),
-            )
-            row = await cur.fetchone()
-            self.check_base(row[0] if row else None)
-            details: dict[str, Any] = {"release_id": self.plan.target_release_id}
-            if self.plan.wire.expose is not None:
-                details["expose"] = await expose.apply(self.conn, self.project, self.plan.wire.expose)
-            await releases.activate_plan(self.conn, self.plan)
-            added = await self._sections()
-            await self._step("activating", "done", f"Activated {self.plan.target_release_id}", details)
-            await self._ready("Release is live")
-            await _give_up_others(self.conn, self.plan)
+        try:
+            async with self.conn.transaction():
+                cur = await self.conn.execute(
+                    "SELECT active_release_id FROM internal.core_projects WHERE project_id = %s FOR NO KEY UPDATE",
+                    (self.plan.project_id,),
+                )
+                row = await cur.fetchone()
+                self.check_base(row[0] if row else None)
+                async with self._exposed() as exposed:
+                    details = {"release_id": self.plan.target_release_id, **exposed}
+                    await releases.activate_plan(self.conn, self.plan)
+                    added = await self._sections()
+                    await self._step("activating", "done", f"Activated {self.plan.target_release_id}", details)
+                    await self._ready("Release is live")
+                    await _give_up_others(self.conn, self.plan)
+                await expose_rows.keep(self.conn, self.plan.project_id)
+        except psycopg.Error:
+            # The grants may be there and the release not. A gateway that dies here does this when it starts again.
+            await take_back(self.gateway, self.project)
+            raise
         return added
+
+    @asynccontextmanager
+    async def _exposed(self) -> AsyncIterator[dict[str, Any]]:
+        """The manifest applied, by the schema's owner, whose transaction ends with the block, before that of the release."""
+        if self.plan.wire.expose is None:
+            yield {}
+            return
+        async with self.gateway.owner_connection(self.project.roles) as owner, owner.transaction():
+            yield {"expose": await expose.apply(owner, self.project, self.plan.wire.expose, revocable=True)}
 
     async def _sections(self) -> dict[str, Any]:
         target = self.plan.target_release
@@ -260,6 +283,13 @@ class _Work:
             )
             status = "needs_repair" if repair else "failed"
             await advance(self.conn, self.plan.operation_id, status, self.phase, "failed", exc.message)
+
+
+async def take_back(gateway: Gateway, project: Project) -> None:
+    """Undo the manifest of a release that did not go live."""
+    with contextlib.suppress(psycopg.Error, PoolTimeout, GatewayError):
+        async with gateway.owner_connection(project.roles) as owner:
+            await expose.undo(owner, project)
 
 
 def _explicit_remedy(active: str | None) -> str:

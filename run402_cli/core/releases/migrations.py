@@ -18,6 +18,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql.lexer import SqlTextError, Token, statements
+from run402_cli.core.sql.shared import Prepared, SharedNameError, install, prepare
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_applied_migrations (
@@ -114,13 +115,16 @@ def pending(migrations: Sequence[Migration], known: Mapping[str, Recorded]) -> l
 
 
 async def run(conn: Connection, project: Project, migration: Migration, sql: str, record: Recorded | None) -> None:
-    """Run one migration on an autocommit connection. GatewayError 400 MIGRATION_FAILED with PostgreSQL's own words.
+    """Run one migration. GatewayError 400 MIGRATION_FAILED with PostgreSQL's own words.
 
-    Transactional ones commit together with their row; for `transaction: none` the row says `running` first, so an
-    interruption is noticed instead of repeated. docs/local-gateway.md
+    `conn`, in autocommit, logged in as the owner of the project's schema and is closed afterwards. Transactional ones
+    commit together with their row; for `transaction: none` the row says `running` first, so an interruption is noticed
+    instead of repeated. docs/local-gateway.md
     """
     if "\0" in sql:
         raise _invalid_sql(migration, "its SQL contains a NUL character", "Remove it.")
+    # What a killed gateway began may still run in the server, after the lock of its deploy is gone.
+    await conn.execute("SELECT pg_advisory_lock(hashtextextended('run402-migration:' || %s, 0))", (project.project_id,))
     try:
         if migration.transactional:
             await _run_transactional(conn, project, migration, sql)
@@ -129,6 +133,22 @@ async def run(conn: Connection, project: Project, migration: Migration, sql: str
     finally:
         if not conn.closed:
             await _forget_settings(conn)
+
+
+def prepared(migration: Migration, sql: str) -> Prepared:
+    """What is run of a migration. GatewayError 400 MIGRATION_FAILED when it names what it may not."""
+    try:
+        return prepare(sql)
+    except SharedNameError as exc:
+        raise _invalid_sql(migration, str(exc), exc.hint) from exc
+
+
+async def install_extensions(conn: Connection, migration: Migration, names: tuple[str, ...]) -> None:
+    """On a connection of the gateway, before the migration. Errors as `prepared`."""
+    try:
+        await install(conn, names)
+    except SharedNameError as exc:
+        raise _invalid_sql(migration, str(exc), exc.hint) from exc
 
 
 async def _run_transactional(conn: Connection, project: Project, migration: Migration, sql: str) -> None:
@@ -143,7 +163,7 @@ async def _run_transactional(conn: Connection, project: Project, migration: Migr
             raise _invalid_sql(migration, "it ended the transaction it runs in", "Remove COMMIT and ROLLBACK.")
         await _forget_settings(conn)
         await expose.reapply(conn, project)
-        await _remember(conn, project, migration, "applied")
+        await _remember(conn, migration, "applied")
 
 
 async def _forget_settings(conn: Connection) -> None:
@@ -156,7 +176,7 @@ async def _run_bare(
     conn: Connection, project: Project, migration: Migration, sql: str, record: Recorded | None
 ) -> None:
     if record is not None and record.state == "running":
-        await _remember(conn, project, migration, "failed")
+        await _remember(conn, migration, "failed")
         raise GatewayError(
             409,
             "migration_interrupted",
@@ -170,7 +190,7 @@ async def _run_bare(
             rolled_back=False,
         )
     pieces = _statement_texts(migration, sql)
-    await _remember(conn, project, migration, "running")
+    await _remember(conn, migration, "running")
     await _enter_schema(conn, project, local=False)
     for start, text in pieces:
         try:
@@ -178,26 +198,22 @@ async def _run_bare(
         except psycopg.Error as exc:
             if not conn.closed:
                 await _forget_settings(conn)
-                await _remember(conn, project, migration, "failed")
+                await _remember(conn, migration, "failed")
             raise sql_failure(migration, sql, exc, offset=start) from exc
     await _forget_settings(conn)
     async with conn.transaction():
         await expose.reapply(conn, project)
-        await _remember(conn, project, migration, "applied")
+        await _remember(conn, migration, "applied")
 
 
 async def _enter_schema(conn: Connection, project: Project, *, local: bool) -> None:
-    path = f'"{project.schema_slot}", public'
+    path = f'"{project.schema_slot}", auth, extensions'
     await conn.execute("SELECT set_config('search_path', %s, %s)", (path, local))
 
 
-async def _remember(conn: Connection, project: Project, migration: Migration, state: str) -> None:
-    await conn.execute(
-        "INSERT INTO internal.core_applied_migrations (project_id, migration_id, checksum_hex, state)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT (project_id, migration_id) DO UPDATE"
-        " SET checksum_hex = excluded.checksum_hex, state = excluded.state, applied_at = now()",
-        (project.project_id, migration.id, migration.checksum, state),
-    )
+async def _remember(conn: Connection, migration: Migration, state: str) -> None:
+    # The owner's own line, by a function of projects/own_rows.py: in the very transaction of the migration.
+    await conn.execute("SELECT run402.put_migration(%s, %s, %s)", (migration.id, migration.checksum, state))
 
 
 async def record_applied(conn: Connection, project_id: str, entries: Iterable[Mapping[str, Any]]) -> None:

@@ -31,7 +31,7 @@ class Call:
         if "\0" in name:
             raise RestError(404, "PGRST202", "A function's name has no NUL character.")
         schema = exchange.project.schema_slot
-        found = await routines.load_routines(exchange.conn, schema, name, exchange.role)
+        found = await routines.load_routines(exchange.conn, schema, name)
         payload: Payload | None = None
         if exchange.reading:
             names = frozenset(a.name for r in found for a in r.arguments)

@@ -15,7 +15,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.compile import Parameters, Read
 from run402_cli.core.rest.errors import RestError
-from run402_cli.core.rest.execute import Result, Role, enter_role, planned_rows
+from run402_cli.core.rest.execute import Result, Role, enter, planned_rows
 from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import (
     Answer,
@@ -65,7 +65,7 @@ class Exchange:
         return parse_range(header, query.window_at(()))
 
     async def enter(self, *, read_only: bool) -> None:
-        await enter_role(self.conn, self.request, self.project, self.role, self.claims, read_only=read_only)
+        await enter(self.conn, self.request, self.project, self.claims, read_only=read_only)
 
     async def total(self, read: Read, parameters: Parameters, source: Composable | None = None) -> Composable:
         """The expression for the number of all rows, as `Prefer: count` wants it."""

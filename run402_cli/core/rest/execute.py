@@ -31,13 +31,7 @@ SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
   pg_catalog.set_config('request.path', %(path)s, true),
   pg_catalog.set_config('request.headers', %(headers)s, true),
   pg_catalog.set_config('response.headers', '', true),
-  pg_catalog.set_config('response.status', '', true),
-  pg_catalog.set_config('role', %(role)s, true)
-"""
-
-# What a function can leave behind in the session, where the next request (or the gateway itself) would meet it.
-_LEAVE = """
-RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP; SELECT pg_catalog.pg_advisory_unlock_all()
+  pg_catalog.set_config('response.status', '', true)
 """
 
 
@@ -53,32 +47,27 @@ class Result:
     headers: list[tuple[str, str]]
 
 
-async def enter_role(
-    conn: Connection, request: Request, project: Project, role: Role, claims: dict[str, str], *, read_only: bool
+async def enter(
+    conn: Connection, request: Request, project: Project, claims: dict[str, str], *, read_only: bool
 ) -> None:
-    """From here to the end of the transaction everything runs as `role`, with the claims where auth.uid() looks."""
+    """From here to the end of the transaction the project's schema is on the path, the claims are where auth.uid() looks.
+
+    The role is the one that the connection logged in as.
+    """
     headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
     schema = Identifier(project.schema_slot).as_string(None)
     await conn.execute(
         _ENTER,
         {
-            "search_path": f"{schema}, public, auth, extensions",
+            "search_path": f"{schema}, auth, extensions",
             "timeout": str(STATEMENT_TIMEOUT_MS),
             "read_only": "on" if read_only else "off",
             "claims": json.dumps(claims),
             "method": request.method,
             "path": "/" + request.path_params.get("path", "").replace("\0", ""),
             "headers": json.dumps(headers),
-            "role": role,
         },
     )
-
-
-async def leave_role(conn: Connection) -> None:
-    """After the transaction: SET LOCAL is gone by itself, a function's own `SET`, temporary tables and locks are not."""
-    if not conn.closed:
-        # Several statements at once cannot be prepared, which psycopg would try for a frequent query.
-        await conn.execute(_LEAVE, prepare=False)
 
 
 def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable:

@@ -16,7 +16,7 @@ from run402_cli.core.rest.catalog import Catalog, Relation, load_catalog
 from run402_cli.core.rest.compile import Parameters, ReadCompiler
 from run402_cli.core.rest.errors import RestError, from_database, unknown_relation
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
-from run402_cli.core.rest.execute import leave_role, row_body, run
+from run402_cli.core.rest.execute import row_body, run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.writing import Write
 from run402_cli.core.web.routing import OPEN, Route, admitted
@@ -35,7 +35,7 @@ async def rest(request: Request) -> Response:
         body = await read_body(request)
     except RestError as error:
         return error_response(error, request)
-    async with gateway.connection() as conn:
+    async with gateway.request_connection(caller.project, caller.role) as conn:
         return await serve(conn, caller, request, body)
 
 
@@ -51,11 +51,8 @@ async def serve(conn: Connection, caller: Caller, request: Request, body: bytes)
     """
     try:
         exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, body)
-        try:
-            async with conn.transaction():
-                return await _answer(exchange)
-        finally:
-            await leave_role(conn)
+        async with conn.transaction():
+            return await _answer(exchange)
     except RestError as error:
         return error_response(error, request, caller.project)
     except psycopg.Error as error:

@@ -23,7 +23,7 @@ SELECT p.oid::int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.prorets
      'name', p.proargnames[k.ord], 'mode', coalesce(p.proargmodes[k.ord]::text, 'i'),
      'type', pg_catalog.format_type(k.type, NULL)) ORDER BY k.ord)
    FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY AS k(type, ord)),
-  pg_catalog.has_function_privilege(%(role)s, p.oid, 'EXECUTE')
+  pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_type t ON t.oid = p.prorettype
@@ -71,10 +71,10 @@ class Routine:
         return len(self.arguments) == 1 and not self.arguments[0].name and self.arguments[0].type in _WHOLE_BODY
 
 
-async def load_routines(conn: Connection, schema: str, name: str, role: str) -> list[Routine]:
-    """Every overload of `name`, with whether `role` may execute it. search_path must be empty."""
+async def load_routines(conn: Connection, schema: str, name: str) -> list[Routine]:
+    """Every overload of `name`, with whether the caller may execute it. search_path must be empty."""
     await conn.execute("SELECT pg_catalog.set_config('search_path', '', true)")
-    cursor = await conn.execute(_ROUTINES, {"schema": schema, "name": name, "role": role})
+    cursor = await conn.execute(_ROUTINES, {"schema": schema, "name": name})
     return [_routine(name, row) for row in await cursor.fetchall()]
 
 

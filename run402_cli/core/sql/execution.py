@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import psycopg.errors
-from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg import AsyncRawCursor
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 
@@ -41,26 +41,19 @@ async def execute(gateway: Gateway, project: Project, statement: Statement) -> d
     """Run the text on a connection of its own and return the answer of the route."""
     # The search path and claims are start-up options of a connection that is closed afterwards: COMMIT, ROLLBACK, RESET
     # ALL or DISCARD ALL inside the text fall back to them, and temporary tables or locks never reach another request.
-    async with gateway.sql_slots:
-        conn: Connection = await AsyncConnection.connect(
-            gateway.database_url,
-            autocommit=True,
-            prepare_threshold=None,
-            options=session_options(project),
-            application_name="run402-sql",
-        )
-        async with conn:
-            await conn.execute("BEGIN")
-            with reporting_sql_errors(conn, project, statement.sql):
-                answer, commands = await _run(conn, project, statement)
-            if commands - PLAIN_COMMANDS and conn.pgconn.transaction_status == TransactionStatus.INTRANS:
+    # It logs in as the owner of the project's schema, whom nothing else belongs to.
+    async with gateway.owner_connection(project.roles, name="run402-sql", options=session_options(project)) as conn:
+        await conn.execute("BEGIN")
+        with reporting_sql_errors(conn, project, statement.sql):
+            answer, commands = await _run(conn, project, statement)
+        if commands - PLAIN_COMMANDS and conn.pgconn.transaction_status == TransactionStatus.INTRANS:
+            await _restore_privileges(conn, project)
+        with reporting_sql_errors(conn, project, statement.sql):
+            await _finish(conn)
+        if commands - PLAIN_COMMANDS and "COMMIT" in commands:
+            # The text committed by itself, so there was no transaction of ours left to do it in.
+            async with conn.transaction():
                 await _restore_privileges(conn, project)
-            with reporting_sql_errors(conn, project, statement.sql):
-                await _finish(conn)
-            if commands - PLAIN_COMMANDS and "COMMIT" in commands:
-                # The text committed by itself, so there was no transaction of ours left to do it in.
-                async with conn.transaction():
-                    await _restore_privileges(conn, project)
     return answer
 
 
@@ -81,7 +74,7 @@ def session_options(project: Project, **more: str) -> str:
     """libpq `options`: the settings of a session that acts as the project's owner, and `more` of them (without spaces)."""
     claims = {"iss": "run402-core", "project_id": project.project_id, "role": "service_role", "sub": "service"}
     settings = {
-        "search_path": f'"{project.schema_slot}",public,auth',
+        "search_path": f'"{project.schema_slot}",auth,extensions',
         "request.jwt.claims": json.dumps(claims, sort_keys=True, separators=(",", ":")),
         "timezone": "UTC",
         "datestyle": "ISO,YMD",
@@ -114,7 +107,7 @@ async def _finish(conn: Connection) -> None:
 
 
 async def _restore_privileges(conn: Connection, project: Project) -> None:
-    """What the text created is dark to anon and users until exposed, and open to service_role."""
+    """What the text created is dark to anon and users until exposed."""
     # The text may have set a timeout or a role for itself; neither is meant for this.
     await conn.execute("RESET ALL; RESET ROLE")
     await expose.reapply(conn, project)

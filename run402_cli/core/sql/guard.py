@@ -1,4 +1,4 @@
-"""Which admin SQL is refused: a guard against accidents, not a boundary. Pure. See docs/local-gateway.md.
+"""Which admin SQL is refused with a hint: the boundary is the role that it runs as. Pure. See docs/local-gateway.md.
 
 Works on tokens, so that a word in a comment, a string or a quoted identifier never counts as a keyword.
 """
@@ -27,7 +27,6 @@ _ROLE_HINT = "SQL runs with every right in the project's schema. Test what users
 
 # Sequences of words that are refused wherever they stand in a statement.
 _SEQUENCES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("create", "extension"), "Extensions cannot be added here; gen_random_uuid() and full-text search are built in."),
     (("alter", "system"), "Server settings are fixed; use SET LOCAL for settings of one transaction."),
     (("set", "search_path"), _PATH_HINT),
     (("set", "local", "search_path"), _PATH_HINT),

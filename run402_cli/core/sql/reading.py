@@ -1,4 +1,4 @@
-"""SQL that only reads: one statement, READ ONLY, as service_role, for a few seconds and rows. For the console.
+"""SQL that only reads: one statement, READ ONLY, as the schema's owner, for a few seconds and rows. For the console.
 
 A connection of its own, like admin SQL (sql.py), and closed without a commit. See docs/local-gateway.md, "The console".
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncRawCursor, sql
+from psycopg import AsyncRawCursor, sql
 from psycopg.types.string import TextLoader
 
 from run402_cli.core.db import Connection
@@ -88,26 +88,14 @@ def _check(text: str) -> None:
 
 
 async def _read(gateway: Gateway, project: Project, text: str, limit: int) -> Read:
-    async with gateway.sql_slots:
-        conn: Connection = await AsyncConnection.connect(
-            gateway.database_url,
-            autocommit=False,
-            prepare_threshold=None,
-            options=session_options(
-                project,
-                role="service_role",
-                default_transaction_read_only="on",
-                statement_timeout=f"{SECONDS}s",
-                synchronize_seqscans="off",
-            ),
-            application_name="run402-console",
-        )
-        try:
-            with reporting_sql_errors(conn, project, text):
-                return await _rows(conn, text, limit)
-        finally:
-            # Nothing to keep: what the statement began ends with its connection.
-            await conn.close()
+    options = session_options(
+        project, default_transaction_read_only="on", statement_timeout=f"{SECONDS}s", synchronize_seqscans="off"
+    )
+    # Nothing to keep: what the statement began ends with its connection.
+    async with gateway.owner_connection(project.roles, name="run402-console", options=options) as conn:
+        await conn.execute("BEGIN")
+        with reporting_sql_errors(conn, project, text):
+            return await _rows(conn, text, limit)
 
 
 async def _rows(conn: Connection, text: str, limit: int) -> Read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from run402_cli.core.sql.execution import (
 )
 from run402_cli.core.sql.guard import find_blocked
 from run402_cli.core.sql.schema import tables
+from run402_cli.core.sql.shared import SharedNameError, install, prepare
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.routing import Route, admitted
 
@@ -39,7 +41,22 @@ async def run_sql(request: Request) -> Response:
             code="FORBIDDEN",
             hint=blocked.hint,
         )
-    return reply(await execute(gateway_of(request), admitted(request, Project), statement))
+    gateway = gateway_of(request)
+    try:
+        prepared = prepare(statement.sql)
+        if prepared.extensions:
+            async with gateway.connection() as conn:
+                await install(conn, prepared.extensions)
+    except SharedNameError as exc:
+        raise GatewayError(
+            403,
+            "sql_forbidden",
+            f"The SQL cannot run: {exc}. {exc.hint}",
+            code="FORBIDDEN",
+            hint=exc.hint,
+            line=exc.line,
+        ) from exc
+    return reply(await execute(gateway, admitted(request, Project), replace(statement, sql=prepared.text)))
 
 
 async def read_statement(request: Request) -> Statement:

@@ -1,0 +1,98 @@
+"""On a PostgreSQL of somebody else a role without superuser is enough, and the walls are the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from copies_kit import branch, restore, sql
+from database_kit import Databases
+from gateway_kit import Running, listening
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from run402_cli.core.bootstrap import bootstrap
+from run402_cli.core.errors import CoreProcessError
+from run402_cli.core.settings import Settings
+
+NAME = "run402_managed"
+GROUPS = "anon, authenticated, service_role, project_admin"
+
+
+@pytest.fixture
+def managed(databases: Databases) -> Iterator[str]:
+    """A database whose role may create roles, and objects in that database: its URL. The groups are not its own."""
+    server = databases.server
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(SQL("CREATE ROLE {} LOGIN CREATEROLE").format(Identifier(NAME)))
+        admin.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(NAME)))
+        admin.execute(SQL("GRANT CREATE ON DATABASE {0} TO {0}").format(Identifier(NAME)))
+    try:
+        yield make_conninfo(server.url(NAME), user=NAME)
+    finally:
+        databases.drop(NAME)
+        with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+            admin.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(NAME)))
+
+
+def running(url: str, path: Path) -> Running:
+    listener = listening()
+    settings = Settings(
+        data_dir=path / "data",
+        jwt_secret="j" * 40,
+        signed_read_secret="s" * 40,
+        port=listener.getsockname()[1],
+        database_url=url,
+    )
+    settings.data_dir.mkdir()
+    return Running(settings, url, listener)
+
+
+def test_groups_of_somebody_else_are_asked_for(managed: str) -> None:
+    async def look() -> None:
+        async with await psycopg.AsyncConnection.connect(managed, autocommit=True) as conn:
+            await bootstrap(conn)
+
+    with pytest.raises(CoreProcessError) as caught:
+        asyncio.run(look())
+    assert caught.value.code == "CORE_DATABASE_UNUSABLE"
+    assert f"TO {Identifier(NAME).as_string()} WITH ADMIN OPTION" in str(caught.value.hint)
+
+
+def test_all_of_it_works_without_a_superuser(managed: str, databases: Databases, tmp_path: Path) -> None:
+    with psycopg.connect(databases.server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"GRANT {GROUPS} TO {NAME} WITH ADMIN OPTION".encode())
+    gateway = running(managed, tmp_path)
+    gateway.start()
+    try:
+        with httpx.Client(base_url=gateway.settings.public_url, timeout=60, trust_env=False) as client:
+            use(client)
+    finally:
+        gateway.stop()
+
+
+def use(client: httpx.Client) -> None:
+    project: dict[str, Any] = client.post("/projects/v1", json={"name": "managed"}).json()
+    path, service = f"/projects/v1/{project['project_id']}", {"Authorization": f"Bearer {project['service_key']}"}
+    sql(client, project, "create extension citext; create table notes (id serial primary key, body citext)")
+    sql(client, project, "insert into notes (body) values ('one'); alter table notes force row level security")
+    tables = [{"name": "notes", "expose": True, "policy": "public_read_authenticated_write"}]
+    answer = client.post(
+        f"/projects/v1/admin/{project['project_id']}/expose", json={"version": "1", "tables": tables}, headers=service
+    )
+    assert answer.status_code == 200, answer.text
+    snapshot = client.post(f"{path}/snapshots", json={}).json()["snapshot_id"]
+    restore(client, path, snapshot)
+    child = client.get(f"/projects/v1/{branch(client, project, name='b')['project_id']}").json()
+    for place in (project, child):
+        assert client.get("/rest/v1/notes", headers={"apikey": place["anon_key"]}).json() == [{"id": 1, "body": "one"}]
+        assert len(client.get("/admin/v1/rest/notes", headers={"apikey": place["service_key"]}).json()) == 1
+    peek = f"do $$ begin perform * from {child['schema_slot']}.notes; end $$"
+    refused = client.post(f"/projects/v1/admin/{project['project_id']}/sql", content=peek, headers=service)
+    assert refused.json()["sqlstate"] == "42501"
+    assert client.delete(path, headers=service).status_code == 200
