@@ -44,6 +44,7 @@ class Gateway:
             timeout=15,
             open=False,
             kwargs={"autocommit": True},
+            configure=_own_names_only,
             check=Liveness().check,
             # Its pauses between attempts double. After this long it gives up, and the next request tries at once, so that
             # it serves again within seconds, however long PostgreSQL was away.
@@ -114,6 +115,11 @@ class Gateway:
         lost = self.database_lost()
         if lost is not None:
             raise database_unavailable(lost)
+
+
+async def _own_names_only(conn: Connection) -> None:
+    """What a name without a schema means must not depend on what somebody has put into `public`."""
+    await conn.execute("SET search_path = pg_catalog")
 
 
 def database_unavailable(reason: str) -> GatewayError:

@@ -236,6 +236,16 @@ def test_a_schema_opened_by_hand_is_closed_again(client: httpx.Client, live: Liv
     assert injected(client, other, f"SELECT t FROM {slot}.pub").json()["code"] == "42501"
 
 
+def test_what_lies_in_public_is_nothing_to_the_gateway(client: httpx.Client, live: Live) -> None:
+    # What a project of an older version may have left there: a better match for a call of the gateway's own.
+    body = "BEGIN RAISE EXCEPTION 'caught %', current_user; END"
+    with psycopg.connect(live.database_url, autocommit=True) as conn:
+        for call in ("hashtextextended(text, integer)", "format(text, text, text)"):
+            conn.execute(f"CREATE FUNCTION public.{call} RETURNS bigint LANGUAGE plpgsql AS $$ {body} $$".encode())
+    assert client.post("/projects/v1", json={"name": "safe"}).status_code == 201
+    make(client, "safer")
+
+
 @pytest.mark.usefixtures("unharmed")
 def test_a_policy_runs_as_nobody_else(client: httpx.Client, other: dict[str, Any]) -> None:
     project = make(client, "attacker")

@@ -126,7 +126,7 @@ async def take_over(conn: Connection, slot: str, base: str) -> None:
     await conn.execute("SELECT set_config('search_path', '', true)")
     cursor = await conn.execute(_OBJECTS, {"schema": slot, "owner": name_of(base, "owner")})
     await conn.execute("; ".join(row[0] for row in await cursor.fetchall()).encode())
-    await conn.execute("SET LOCAL search_path TO DEFAULT")
+    await conn.execute("SET LOCAL search_path = pg_catalog")
 
 
 async def open_schema(conn: Connection, slot: str, base: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
-from psycopg_pool import PoolTimeout
 
 from run402_cli import advice
 from run402_cli.core import expose
@@ -36,6 +35,8 @@ from run402_cli.core.releases.section_checks import Check
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.releases.wire_spec import content_refs
 from run402_cli.core.sites.lookup import Site
+
+log = logging.getLogger("run402.core")
 
 _running: set[asyncio.Task[dict[str, Any]]] = set()
 
@@ -286,10 +287,12 @@ class _Work:
 
 
 async def take_back(gateway: Gateway, project: Project) -> None:
-    """Undo the manifest of a release that did not go live."""
-    with contextlib.suppress(psycopg.Error, PoolTimeout, GatewayError):
+    """Undo the manifest of a release that did not go live. What goes wrong is this project's affair: the next start tries again."""
+    try:
         async with gateway.owner_connection(project.roles) as owner:
             await expose.undo(owner, project)
+    except Exception:
+        log.exception("could not take back the manifest of %s", project.project_id)
 
 
 def _explicit_remedy(active: str | None) -> str:
