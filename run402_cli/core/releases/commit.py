@@ -287,7 +287,7 @@ class _Work:
 
 
 async def take_back(gateway: Gateway, project: Project) -> None:
-    """Undo the manifest of a release that did not go live. What goes wrong is this project's affair: the next start tries again."""
+    """Undo the manifest of a release that did not go live. Where that fails, the next start of the gateway tries again."""
     try:
         async with gateway.owner_connection(project.roles) as owner:
             await expose.undo(owner, project)
