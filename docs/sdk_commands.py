@@ -70,6 +70,7 @@ NO_COMMAND = {
     "deploy.operation": "the request that deploy resume repeats",
     "email.attachment": "email send --attach",
     "email.message": "makes the body of email.send",
+    "wallets.confirm_binding": "wallets bind --confirm",
     "email.save_raw": "email get-raw --output",
     "errors.detail": "errors FINGERPRINT_ID",
     "errors.watch": "errors --new-in ID --watch",

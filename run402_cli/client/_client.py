@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options, output, secrecy
 from run402_cli.client import bounded, credentials, deadline, own_gateway, plain_http, response_hints
+from run402_cli.client.bounded import parse_body
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import LazyTransport, reason, refused_directly
 from run402_cli.client.urls import origin
@@ -374,31 +374,16 @@ def _status_actions() -> list[dict[str, Any]]:
     return [*again, advice.action("run_command", "status", why="It shows the wallet and the gateway in use.")]
 
 
-def parse_body(response: httpx.Response) -> Json:
-    """JSON value for application/json (None when it does not parse), the text for everything else."""
-    if "application/json" not in response.headers.get("content-type", ""):
-        return response.text
-    try:
-        return json.loads(response.content, parse_constant=_reject)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _hooks(own_gateway: Callable[[httpx.Request], None]) -> dict[str, list[Any]]:
-    if not (global_options.current.dry_run or global_options.current.verbose):
-        return {"request": [credentials.keep_at_home, own_gateway, plain_http.warn, _sending]}
-    from run402_cli.client import _trace
+    traced: dict[str, list[Any]] = {"request": []}
+    if global_options.current.dry_run or global_options.current.verbose:
+        from run402_cli.client import _trace
 
-    hooks = _trace.hooks()
-    first = [credentials.keep_at_home, plain_http.warn]
-    return {**hooks, "request": [*first, *hooks.get("request", []), own_gateway, _sending]}
+        traced |= _trace.hooks()
+    return {**traced, "request": [credentials.keep_at_home, plain_http.warn, *traced["request"], own_gateway, _sending]}
 
 
 def _sending(request: httpx.Request) -> None:
     # A failure that nobody planned must not call a repetition safe after this.
     if request.method not in _READS:
         global_options.current.wrote = True
-
-
-def _reject(constant: str) -> Json:
-    raise ValueError(f"{constant} is not JSON")

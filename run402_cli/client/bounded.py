@@ -6,6 +6,7 @@ to a file is unpacked piece by piece, and its size does not matter.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -134,3 +135,17 @@ def _memory(body: bytes) -> int:
     if body.lstrip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe")[:1] not in (b"{", b"["):
         return 0
     return sum(body.count(sign) * weight for sign, weight in _WEIGHTS.items())
+
+
+def parse_body(response: httpx.Response) -> Any:
+    """JSON value for application/json (None when it does not parse), the text for everything else."""
+    if "application/json" not in response.headers.get("content-type", ""):
+        return response.text
+    try:
+        return json.loads(response.content, parse_constant=_reject)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reject(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")

@@ -74,6 +74,7 @@ FIXED: dict[str, Any] = {
     },
 }
 STARTED = {"url": "http://127.0.0.1:4020", "port": 4020, "running": True, "healthy": True, "already_running": False}
+STARTED |= {"data_dir": "/data"}
 
 
 @dataclass(frozen=True)
@@ -378,6 +379,11 @@ CASES: dict[str, Case] = {
 
 # Not run here, each with the reason and where the error is raised instead.
 NOT_RUN: dict[str, str] = {
+    "the action is the same command with one flag more: tests/commands/test_files_walls.py": "PATH_OUTSIDE_WORKSPACE",
+    "nothing but another file helps: tests/commands/test_files_walls.py": "SECRET_FILE_REFUSED",
+    "it takes a repository with a binding in it: tests/state/test_bindings.py": "BINDING_NOT_CONFIRMED",
+    "it takes an answer of megabytes, or a packed one: tests/client/test_bounds.py": "ANSWER_TOO_LARGE ANSWER_UNREADABLE",
+    "it takes a 402 from another machine over plain http: tests/client/test_plain_http.py": "PAYMENT_OVER_PLAIN_HTTP",
     "no error of its own but a finding in the result, whose notice names the command: tests/commands/test_archives.py": """
         ENOENT ARCHIVE_BLOB_MISSING ARCHIVE_DESCRIPTOR_MISSING ARCHIVE_DIGEST_MISMATCH ARCHIVE_MALFORMED_JSON
         ARCHIVE_MALFORMED_TAR ARCHIVE_SIZE_MISMATCH ARCHIVE_DESCRIPTOR_TOO_DEEP ARCHIVE_DUPLICATE_JSON_KEY

@@ -223,10 +223,11 @@ def test_a_lock_left_by_a_killed_process_is_taken_over(tmp_path: Path, dead_take
 
 
 def write_without_permission(folder: str, answer: Connection) -> None:
-    import run402_cli.commands.wallets  # noqa: F401  (before the rights go: the interpreter may be out of reach then)
     from run402_cli.main import _guarded
     from run402_cli.state.keys import KeyCache
 
+    # Imports what a command and its failure need before the rights go: the interpreter may be out of reach then.
+    assert _guarded(["wallets", "new", "a", "b"]) == 1
     os.setgid(65534)
     os.setuid(65534)
 
