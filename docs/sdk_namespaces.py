@@ -174,7 +174,19 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
 # Modules that serve other modules or one command alone.
 INTERNAL = {
     *("app_installs", "approvals", "ci_session", "ci_workflow", "config", "console", "content", "deploy_errors", "dev"),
-    *("docs", "download", "github", "installation", "instants", "setup", "sites", "skill", "target", "terminal"),
+    *(
+        "docs",
+        "download",
+        "github",
+        "installation",
+        "instants",
+        "output_file",
+        "setup",
+        "sites",
+        "skill",
+        "target",
+        "terminal",
+    ),
     "update_check",
 }
 # Functions whose project_id means something else than the project that the call is about.

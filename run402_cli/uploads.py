@@ -125,6 +125,7 @@ class Gate:
     def __init__(self, bounds: Bounds = TYPED) -> None:
         self.bounds = bounds
         self._places: dict[_Identity, Path] | None = None
+        self._names: frozenset[str] | None = None
         self._here: Path | None = None
         # By directory: its real path; why nothing of it is read, and the root that it is in.
         self._folders: dict[str, str] = {}
@@ -206,6 +207,8 @@ class Gate:
             return "is a file of the kernel"
         if os.name == "nt" and any(":" in name for name in names):
             return "names a stream of a file"
+        if real in self._private_names():
+            return "is a place of which nothing is ever uploaded"
         if os.environ.get("RUN402_ALLOWANCE_PATH") and _identity(Path(real)) in self._private_places():
             return "is a file of run402, which holds keys"
         return self._secret(names)
@@ -232,6 +235,12 @@ class Gate:
             if wanted is not None and any(_identity(place) == wanted for place in above):
                 return root
         return None
+
+    def _private_names(self) -> frozenset[str]:
+        # What is in them is found by what the directory is; the directory itself by its name, which costs nothing.
+        if self._names is None:
+            self._names = frozenset(os.path.realpath(place) for place in private_places())
+        return self._names
 
     def _private_places(self) -> dict[_Identity, Path]:
         if self._places is None:

@@ -81,7 +81,7 @@ class Logins:
         self._idle: OrderedDict[Connection, str] = OrderedDict()
 
     def password(self, role: str) -> str:
-        return hmac.new(self._secret.encode(), f"run402 database role {role}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret.encode(), f"database role {role}".encode(), hashlib.sha256).hexdigest()
 
     def conninfo(self, role: str) -> str:
         """How to log in as a role."""

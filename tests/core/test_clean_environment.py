@@ -160,7 +160,7 @@ def test_pg_dump(live: Live, wrapped: Path, monkeypatch: pytest.MonkeyPatch) -> 
     program = wrap(wrapped, pg_install.binaries() / "pg_dump")
     monkeypatch.setattr(schemas, "_pg_dump", lambda: str(program))
     with pytest.raises(Exception, match="pg_dump"):
-        live.run(schemas.dump(live.gateway, "public", "no-such-snapshot", "pre-data"))
+        live.run(schemas.dump(live.gateway, "r402_nobody", "public", "no-such-snapshot", "pre-data"))
     assert is_clean(seen(wrapped, "pg_dump"))
 
 

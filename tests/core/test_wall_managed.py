@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from copies_kit import branch, restore, sql
 from database_kit import Databases
-from gateway_kit import Running, listening
+from gateway_kit import CONTROL, TOKEN, Running, listening
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
@@ -46,6 +46,7 @@ def running(url: str, path: Path) -> Running:
         data_dir=path / "data",
         jwt_secret="j" * 40,
         signed_read_secret="s" * 40,
+        control_token=TOKEN,
         port=listener.getsockname()[1],
         database_url=url,
     )
@@ -70,7 +71,7 @@ def test_all_of_it_works_without_a_superuser(managed: str, databases: Databases,
     gateway = running(managed, tmp_path)
     gateway.start()
     try:
-        with httpx.Client(base_url=gateway.settings.public_url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=gateway.settings.public_url, timeout=60, trust_env=False, headers=CONTROL) as client:
             use(client)
     finally:
         gateway.stop()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from copies_kit import restore, sql
 from database_kit import Databases
-from gateway_kit import Running, listening
+from gateway_kit import CONTROL, TOKEN, Running, listening
 from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.settings import Settings
@@ -39,6 +39,7 @@ def upgraded(databases: Databases, tmp_path: Path) -> Iterator[tuple[httpx.Clien
         data_dir=tmp_path / "data",
         jwt_secret="j" * 40,
         signed_read_secret="s" * 40,
+        control_token=TOKEN,
         port=listener.getsockname()[1],
         database_url=url,
     )
@@ -46,7 +47,7 @@ def upgraded(databases: Databases, tmp_path: Path) -> Iterator[tuple[httpx.Clien
     running = Running(settings, url, listener)
     running.start()
     try:
-        with httpx.Client(base_url=settings.public_url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=settings.public_url, timeout=60, trust_env=False, headers=CONTROL) as client:
             yield client, url
     finally:
         running.stop()

@@ -28,14 +28,14 @@ def run402(config: Path, data_dir: Path, *args: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def mcp_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a local gateway, for the session."""
+def mcp_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A local gateway, for the session, as `core start` describes it."""
     root = tmp_path_factory.mktemp("mcp-gateway")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     try:
-        yield run402(root / "config", root / "data", "core", "start", "--port", str(port))["url"]
+        yield run402(root / "config", root / "data", "core", "start", "--port", str(port))
     finally:
         run402(root / "config", root / "data", "core", "reset", "--yes")
 
@@ -52,8 +52,10 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def user(tmp_path: Path, config: Path, mcp_gateway: str) -> Iterator[Agent]:
+def user(tmp_path: Path, config: Path, mcp_gateway: dict[str, Any]) -> Iterator[Agent]:
     """An agent whose server was pointed at the local gateway, as `run402 init --api-base` does."""
-    run402(config, tmp_path / "data", "init", f"--api-base={mcp_gateway}")
-    with agent(tmp_path / "work", {"RUN402_CONFIG_DIR": str(config)}) as made:
+    data_dir = Path(mcp_gateway["data_dir"])
+    run402(config, data_dir, "init", f"--api-base={mcp_gateway['url']}")
+    own = {"RUN402_CONFIG_DIR": str(config), "RUN402_CORE_DATA_DIR": str(data_dir)}
+    with agent(tmp_path / "work", own) as made:
         yield made

@@ -1,4 +1,4 @@
-"""The console's way to the data: the gateway's own routes, called in this process with the project's service key.
+"""The console's way to the data: the gateway's own routes, called in this process with the project's service key or the token.
 
 So a page shows what the API answers, by the same queries and the same checks, and there is no second way to read anything.
 """
@@ -12,13 +12,19 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.types import Message
 
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
+from run402_cli.local_gateway import CONTROL_HEADER
 
 
 async def get(request: Request, path: str, project: Project | None = None, **query: str | int | None) -> Any:
     """The JSON that GET `path` answers; its GatewayError is raised. The answer has no page's request headers in it."""
-    key = [(b"apikey", project.service_key.encode())] if project else []
-    given = {name: value for name, value in query.items() if value is not None}
+    # Who may look has been asked already; what is about no project opens with the gateway's own token.
+    name, value = (
+        ("apikey", project.service_key) if project else (CONTROL_HEADER, gateway_of(request).settings.control_token)
+    )
+    credential = (name.lower().encode(), value.encode())
+    given = {field: each for field, each in query.items() if each is not None}
     scope = {
         "type": "http",
         "method": "GET",
@@ -28,7 +34,7 @@ async def get(request: Request, path: str, project: Project | None = None, **que
         "raw_path": quote(path).encode(),
         "root_path": "",
         "query_string": urlencode(given).encode(),
-        "headers": [(b"host", request.url.netloc.encode()), *key],
+        "headers": [(b"host", request.url.netloc.encode()), credential],
         "client": request.scope.get("client"),
         "server": request.scope.get("server"),
         "app": request.app,

@@ -262,7 +262,7 @@ def test_promoting_makes_an_admin_and_demoting_counts_at_once(
 ) -> None:
     own_rows(client, project, service)
     path = f"/projects/v1/admin/{project['project_id']}"
-    sql = "CREATE FUNCTION who() RETURNS json LANGUAGE sql STABLE AS $$ SELECT json_build_array(current_user, uid()) $$"
+    sql = "CREATE FUNCTION who() RETURNS json LANGUAGE sql STABLE AS $$ SELECT json_build_array(auth.role(), uid()) $$"
     assert client.post(f"{path}/sql", headers=service, json={"sql": sql}).status_code == 200
     manifest = {"version": "1", "rpcs": [{"name": "who", "signature": "()", "grant_to": ["project_admin"]}]}
     assert client.post(f"{path}/expose", headers=service, json=manifest).status_code == 200
