@@ -40,7 +40,7 @@ def test_it_ends(apart: Apart, expression: str, monkeypatch: pytest.MonkeyPatch)
     started = time.monotonic()
     with pytest.raises(ValueError, match=r"longer than|by the system|more than"):
         jq_filter.results(expression, 1)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # it would run for hours
 
 
 def test_it_gives_so_much_and_no_more(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ def test_a_drip_ends_at_the_http_timeout_in_whatever_part_it_is(
     with peer(dripping(begin, drop)) as url:
         monkeypatch.setenv("RUN402_API_BASE", url)
         assert _guarded(["projects", "list", "--http-timeout", "0.4"]) == 1
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20  # it would drip for hours
     error = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert error["code"] == "NETWORK_ERROR"
     assert "0.4 s" in error["message"]
@@ -118,7 +118,7 @@ def test_redirects_share_one_deadline(monkeypatch: pytest.MonkeyPatch, capsys: p
     with peer(talk) as url:
         monkeypatch.setenv("RUN402_API_BASE", url)
         assert _guarded(["projects", "list", "--http-timeout", "0.5"]) == 1
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5  # twenty redirects take six
     assert "0.5 s" in capsys.readouterr().err
 
 
@@ -127,7 +127,7 @@ def test_a_request_that_nobody_takes_ends_at_its_deadline() -> None:
         started = time.monotonic()
         with pytest.raises(httpx.TimeoutException):
             http.post(url, content=b"x" * (64 * _MIB))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 4.5
 
 
 def test_a_download_goes_on_as_long_as_bytes_come() -> None:

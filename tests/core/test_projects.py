@@ -268,5 +268,5 @@ def test_killed_connections_are_replaced(live: Live, client: httpx.Client, postg
     client.post("/projects/v1", json={})
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         name = psycopg.conninfo.conninfo_to_dict(live.database_url)["dbname"]
-        admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        admin.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", (name,))
     assert len(client.get("/projects/v1").json()["projects"]) == 1
