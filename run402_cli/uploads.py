@@ -88,13 +88,17 @@ def root_of(folder: Path) -> Path:
     A home directory, what is above it, and a `.git` that another user may have put there make no work tree of what is below.
     """
     real = Path(os.path.realpath(folder))
-    homes = _homes()
     for place in (real, *real.parents):
-        if any(place == home or place in home.parents for home in homes):
+        if holds_home(place):
             break
         if os.path.exists(place / ".git"):  # noqa: PTH110 - a directory that may not be entered has none
             return place if _is_own(place / ".git") else real
     return real
+
+
+def holds_home(folder: Path) -> bool:
+    """Whether a directory (links resolved) is the user's home or above it."""
+    return any(folder == home or folder in home.parents for home in _homes())
 
 
 def _here() -> Path:

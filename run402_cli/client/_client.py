@@ -281,7 +281,7 @@ class Client:
                 hint="Check RUN402_DELEGATE_TOKEN, or import the project key again: run402 credentials project-keys import",
             ) from None
         except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError) as exc:
-            where = urlsplit(self.api_base).netloc.rpartition("@")[2]
+            where = urlsplit(self.api_base).netloc
             raise bounded.failure(
                 exc,
                 f"No answer from {where} while {context}: {reason(exc)}",

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from run402_cli import global_options, output
 from run402_cli.client.http import httpx
 from run402_cli.errors import DryRun
+from run402_cli.local_gateway import CONTROL_HEADER
 from run402_cli.secrecy import REDACTED, redacted, sounds_secret
 
 # POST routes that only ask; see docs/protocol/conventions.md.
@@ -26,7 +27,7 @@ _SECRET_HEADERS = frozenset(
         "payment-signature",
         "x-payment",
         "x-run402-write-auth",
-        "run402-control-token",
+        CONTROL_HEADER.lower(),
     )
 )
 _SECRET_ROUTES = re.compile(r"/secrets(/|$)")

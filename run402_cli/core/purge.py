@@ -15,7 +15,7 @@ from typing import Final
 from psycopg import sql
 
 from run402_cli.core.archives import files as archives
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.content.store import SHA256, ContentStore
 from run402_cli.core.copies import branches, snapshots
 from run402_cli.core.db import Connection
@@ -53,7 +53,7 @@ async def purge(gateway: Gateway) -> None:
         async with gateway.connection() as conn:
             await drop_unfinished(conn, gateway.identity)
             for project_id in await unkept(conn):
-                await take_back(gateway, await project_by_id(conn, project_id))
+                await take_back(gateway, await existing_project(conn, project_id))
             gone = await branches.purge_expired(gateway, conn) + await snapshots.purge_expired(conn)
             cur = await conn.execute(_OLD_PLANS, {"days": KEPT_DAYS})
             row = await cur.fetchone()

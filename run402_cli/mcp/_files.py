@@ -9,7 +9,7 @@ from typing import Any
 
 from run402_cli.errors import CommandError
 from run402_cli.services.output_file import require_free
-from run402_cli.uploads import TYPED, Bounds, Gate, root_of
+from run402_cli.uploads import TYPED, Bounds, Gate, holds_home, root_of
 
 _REMEDY = "start the server with another root (`run402 mcp --root <dir>`) or with `run402 mcp --allow-outside`"
 
@@ -60,9 +60,5 @@ def files(root: str | None = None, *, allow_outside: bool = False) -> Files:
     if root is not None:
         return Files(Path(os.path.realpath(root)), allow_outside)
     here = Path(os.path.realpath(Path.cwd()))
-    try:
-        home = Path(os.path.realpath(Path.home()))
-    except RuntimeError:
-        home = None
-    wide = here == Path(here.anchor) or (home is not None and (here == home or here in home.parents))
+    wide = here == Path(here.anchor) or holds_home(here)
     return Files(None if wide else root_of(here), allow_outside)

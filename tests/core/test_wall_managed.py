@@ -12,13 +12,12 @@ import psycopg
 import pytest
 from copies_kit import branch, restore, sql
 from database_kit import Databases
-from gateway_kit import CONTROL, TOKEN, Running, listening
+from gateway_kit import CONTROL, prepared
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.errors import CoreProcessError
-from run402_cli.core.settings import Settings
 
 NAME = "run402_managed"
 GROUPS = "anon, authenticated, service_role, project_admin"
@@ -40,20 +39,6 @@ def managed(databases: Databases) -> Iterator[str]:
             admin.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(NAME)))
 
 
-def running(url: str, path: Path) -> Running:
-    listener = listening()
-    settings = Settings(
-        data_dir=path / "data",
-        jwt_secret="j" * 40,
-        signed_read_secret="s" * 40,
-        control_token=TOKEN,
-        port=listener.getsockname()[1],
-        database_url=url,
-    )
-    settings.data_dir.mkdir()
-    return Running(settings, url, listener)
-
-
 def test_groups_of_somebody_else_are_asked_for(managed: str) -> None:
     async def look() -> None:
         async with await psycopg.AsyncConnection.connect(managed, autocommit=True) as conn:
@@ -68,7 +53,7 @@ def test_groups_of_somebody_else_are_asked_for(managed: str) -> None:
 def test_all_of_it_works_without_a_superuser(managed: str, databases: Databases, tmp_path: Path) -> None:
     with psycopg.connect(databases.server.url("postgres"), autocommit=True) as admin:
         admin.execute(f"GRANT {GROUPS} TO {NAME} WITH ADMIN OPTION".encode())
-    gateway = running(managed, tmp_path)
+    gateway = prepared(tmp_path / "data", managed)
     gateway.start()
     try:
         with httpx.Client(base_url=gateway.settings.public_url, timeout=60, trust_env=False, headers=CONTROL) as client:

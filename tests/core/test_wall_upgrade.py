@@ -11,10 +11,8 @@ import psycopg
 import pytest
 from copies_kit import restore, sql
 from database_kit import Databases
-from gateway_kit import CONTROL, TOKEN, Running, listening
+from gateway_kit import CONTROL, prepared
 from psycopg.sql import SQL, Identifier
-
-from run402_cli.core.settings import Settings
 
 # What pg_dump wrote of a gateway of the first release with two projects, each with the same tables.
 DUMP = Path(__file__).with_name("first_release.sql")
@@ -34,20 +32,10 @@ def upgraded(databases: Databases, tmp_path: Path) -> Iterator[tuple[httpx.Clien
     url = server.url(name)
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(DUMP.read_bytes())
-    listener = listening()
-    settings = Settings(
-        data_dir=tmp_path / "data",
-        jwt_secret="j" * 40,
-        signed_read_secret="s" * 40,
-        control_token=TOKEN,
-        port=listener.getsockname()[1],
-        database_url=url,
-    )
-    settings.data_dir.mkdir()
-    running = Running(settings, url, listener)
+    running = prepared(tmp_path / "data", url)
     running.start()
     try:
-        with httpx.Client(base_url=settings.public_url, timeout=60, trust_env=False, headers=CONTROL) as client:
+        with httpx.Client(base_url=running.settings.public_url, timeout=60, trust_env=False, headers=CONTROL) as client:
             yield client, url
     finally:
         running.stop()

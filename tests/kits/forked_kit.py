@@ -36,8 +36,7 @@ LATER = ("httpcore", "jwt", "psutil", "platformdirs", "click._textwrap", "encodi
 def words(variables: Mapping[str, str] = os.environ) -> list[str]:
     """What stands for `python -m run402_cli` with these variables."""
     if hasattr(os, "fork") and hasattr(socket, "recv_fds"):
-        settings = {name: value for name, value in variables.items() if name.startswith(INTERPRETER)}
-        return [sys.executable, "-IS", str(CLIENT), _server(tuple(sorted(settings.items())))]
+        return [sys.executable, "-IS", str(CLIENT), _server(_settings(variables))]
     return [sys.executable, "-m", "run402_cli"]
 
 
@@ -47,13 +46,12 @@ def run(
     """`run402 ARGS` as subprocess.run does it, without a process for the client."""
     if not hasattr(os, "fork"):
         return subprocess.run([*words(env), *args], env=env, cwd=cwd, input=data, capture_output=True, timeout=timeout)
-    settings = tuple(sorted((name, value) for name, value in env.items() if name.startswith(INTERPRETER)))
     umask = os.umask(0)
     os.umask(umask)
     request = marshal.dumps((list(args), dict(env), str(cwd), umask))
     (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
     with socket.socket(socket.AF_UNIX) as server:
-        server.connect(_server(settings))
+        server.connect(_server(_settings(env)))
         socket.send_fds(server, [len(request).to_bytes(4, "big")], [theirs_in, theirs_out, theirs_err])
         for fd in (theirs_in, theirs_out, theirs_err):
             os.close(fd)
@@ -88,6 +86,10 @@ def _talk(stdin: int, data: bytes, streams: tuple[int, int, int], timeout: float
                 if key.fd != streams[2]:
                     os.close(key.fd)
     return [bytes(part) for part in said.values()]
+
+
+def _settings(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in variables.items() if name.startswith(INTERPRETER)))
 
 
 @functools.cache

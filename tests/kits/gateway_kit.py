@@ -151,18 +151,9 @@ class Gateways:
 
     def _new(self) -> _Lent:
         self.count += 1
-        listener = listening()
         database = self.databases.take()
-        settings = Settings(
-            data_dir=self.root / f"gateway-{self.count}",
-            jwt_secret="test-jwt-secret-" + "x" * 32,
-            signed_read_secret="test-read-secret-" + "x" * 32,
-            control_token=TOKEN,
-            port=listener.getsockname()[1],
-            database_url=self.databases.server.url(database),
-        )
-        settings.data_dir.mkdir()
-        return _Lent(database, Running(settings, str(settings.database_url), listener))
+        url = self.databases.server.url(database)
+        return _Lent(database, prepared(self.root / f"gateway-{self.count}", url))
 
     def _end(self, lent: _Lent) -> None:
         lent.running.stop()
@@ -170,11 +161,21 @@ class Gateways:
         shutil.rmtree(lent.running.settings.data_dir, ignore_errors=True)
 
 
-def listening() -> socket.socket:
+def prepared(data_dir: Path, database_url: str, *, secrets: str = "test") -> Running:
+    """A gateway that has not started yet, on a port and in a data directory of its own."""
     # Named protocol: asyncio turns Nagle's delay (40 ms per answer) off only for sockets that say TCP.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    return listener
+    settings = Settings(
+        data_dir=data_dir,
+        jwt_secret=f"{secrets}-jwt-secret-" + "x" * 32,
+        signed_read_secret=f"{secrets}-read-secret-" + "x" * 32,
+        control_token=TOKEN,
+        port=listener.getsockname()[1],
+        database_url=database_url,
+    )
+    data_dir.mkdir(exist_ok=True)
+    return Running(settings, database_url, listener)
 
 
 class _Lent:

@@ -56,10 +56,7 @@ PATH_USD = Token(
 def balance(http: httpx.Client, token: Token, owner: str) -> int | None:
     """The owner's balance in USD micros; None when the node does not answer sensibly within a few seconds."""
     data = _BALANCE_OF + owner.removeprefix("0x").lower().rjust(64, "0")
-    result = call(http, token.rpc_url, "eth_call", [{"data": data, "to": token.address}, "latest"])
-    if not isinstance(result, str) or not _WORD.fullmatch(result):
-        return None
-    return int(result, 16)
+    return _word(call(http, token.rpc_url, "eth_call", [{"data": data, "to": token.address}, "latest"]))
 
 
 def call(http: httpx.Client, url: str, method: str, params: list[Any]) -> Any:
@@ -130,7 +127,7 @@ def authorization_fate(
         return Fate.UNUSED if time_of_block > valid_before + _SETTLED_S else Fate.OPEN
 
     try:
-        return _first_answer(network, asked, Fate)
+        return _first_answer(network, asked)
     except Unreadable:
         return Fate.UNKNOWN
 
@@ -141,10 +138,10 @@ def _read_word(http: httpx.Client, network: str, transaction: dict[str, str]) ->
         word = _word(found)
         return word if word is not None else found if found in _REASONS else "rpc_error"
 
-    return _first_answer(network, asked, int)
+    return _first_answer(network, asked)
 
 
-def _first_answer(network: str, asked: Callable[[str], T | str], kind: type[T]) -> T:
+def _first_answer(network: str, asked: Callable[[str], T | str]) -> T:
     """What the first node answers, each asked twice; `asked` says why there is no answer. Raises Unreadable."""
     failed: list[dict[str, Any]] = []
     for index, url in enumerate(RPC_URLS[network]):
@@ -152,7 +149,7 @@ def _first_answer(network: str, asked: Callable[[str], T | str], kind: type[T]) 
             if attempt == 2:
                 time.sleep(_BACKOFF_S * random.uniform(1, 1.25))
             found = asked(url)
-            if isinstance(found, kind):
+            if not isinstance(found, str):
                 return found
             failed.append({"provider_index": index, "attempt": attempt, "reason": found})
     raise Unreadable(failed)

@@ -18,7 +18,7 @@ from run402_cli.core.archives.contents import Contents, Sequence, TableData, ref
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.sql.lexer import SqlTextError, Token, statements
-from run402_cli.core.sql.shared import EXTENSIONS, SharedNameError, install, prepare
+from run402_cli.core.sql.shared import EXTENSIONS, SharedNameError, install, prepare, search_path
 
 PLACEHOLDER: Final = "run402_project_schema"
 PRE_DATA: Final = "database/pre-data.sql"
@@ -118,7 +118,7 @@ async def load_database(conn: Connection, slot: str, contents: Contents) -> int:
 
     `conn` logged in as the schema's owner, who is nobody else's.
     """
-    path = sql.Identifier(slot).as_string(conn) + ", auth, extensions"
+    path = search_path(slot)
     for name, value in (
         ("search_path", path),
         ("statement_timeout", STATEMENT_TIMEOUT),

@@ -27,6 +27,7 @@ from run402_cli.core.errors import CoreProcessError, GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.role_rows import OWN_ROLE, name_of
 from run402_cli.core.projects.rows import Project, begin_schema, drop_unfinished
+from run402_cli.core.sql.shared import search_path
 
 DUMP_TIMEOUT_SECONDS = 300
 LOCK_TIMEOUT_MILLISECONDS = 5000
@@ -135,8 +136,7 @@ async def copy_schema(
 async def _build(conn: Connection, source: str, target: str, definitions: Definitions) -> None:
     await _run_script(conn, definitions.before)
     # Checks and generated columns may call functions of the project, which expect its own search path.
-    path = sql.Identifier(target).as_string(conn) + ", auth, extensions"
-    await conn.execute("SELECT set_config('search_path', %s, true)", (path,))
+    await conn.execute("SELECT set_config('search_path', %s, true)", (search_path(target),))
     await _copy_rows(conn, source, target)
     await _copy_sequences(conn, source, target)
     for (name,) in await (await conn.execute(_FILLED_VIEWS, (source,))).fetchall():

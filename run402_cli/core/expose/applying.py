@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio.to_thread
 import psycopg
-from psycopg import sql
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -26,6 +25,7 @@ from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.model import ExposeReport, Issue, Manifest, Table, parse
 from run402_cli.core.expose.privileges import converge_privileges
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.shared import search_path
 
 _ISSUE_OF_SQLSTATE = {"42703": "missing-column", "42P01": "missing-table"}
 OWN = rows.Own()
@@ -156,7 +156,7 @@ def _known_sections(manifest: dict[str, Any]) -> dict[str, Any]:
 async def _own_search_path(conn: Connection, project: Project) -> AsyncIterator[None]:
     """Names in custom_sql and filters mean the project's. Temporary tables come last, so that none can stand in."""
     row = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
-    path = sql.Identifier(project.schema_slot).as_string(conn) + ", auth, extensions, pg_temp"
+    path = f"{search_path(project.schema_slot)}, pg_temp"
     await conn.execute("SELECT set_config('search_path', %s, true)", (path,))
     yield
     await conn.execute("SELECT set_config('search_path', %s, true)", (row[0] if row else "",))

@@ -21,7 +21,8 @@ from run402_cli.core.functions.gates import Caller
 from run402_cli.core.functions.logs import CallLog
 from run402_cli.core.functions.worker import CallFailed, Reply
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects.rows import Project
+from run402_cli.core.projects.rows import SERVICE_KEY_PREFIX, Project
+from run402_cli.local_gateway import CONTROL_HEADER
 
 if TYPE_CHECKING:
     from run402_cli.core.sites.lookup import Site
@@ -36,8 +37,7 @@ HOP_BY_HOP = frozenset(
         *("trailer", "transfer-encoding", "upgrade", "expect"),
     }
 )
-_CREDENTIALS = frozenset({"sign-in-with-x", "apikey", "x-admin-mode", "run402-control-token"})
-_SERVICE_KEY = "r402_service_"
+_CREDENTIALS = frozenset({"sign-in-with-x", "apikey", "x-admin-mode", CONTROL_HEADER.lower()})
 _ADMIN_COOKIE = "run402_admin="
 # Project keys, issued credentials and CI sessions; delegate tokens and sessions as the hosted control plane makes them.
 _TOKEN_PREFIXES = ("r402", "run402_", "dlg_", "cps_")
@@ -254,11 +254,13 @@ def seen_headers(received: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
             continue
         if name == "cookie":
             parts = value.split(";")
-            kept = [part for part in parts if not part.strip().startswith(_ADMIN_COOKIE) and _SERVICE_KEY not in part]
+            kept = [
+                part for part in parts if not part.strip().startswith(_ADMIN_COOKIE) and SERVICE_KEY_PREFIX not in part
+            ]
             value = ";".join(kept).strip()
             if not value:
                 continue
-        if _SERVICE_KEY in value:
+        if SERVICE_KEY_PREFIX in value:
             continue  # whatever the header is called
         yield name, value
 

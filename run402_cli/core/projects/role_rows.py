@@ -77,26 +77,23 @@ def names_of(base: str) -> list[str]:
 
 async def prefix(conn: Connection) -> str:
     """What the roles of this database begin with."""
-    row = await (await conn.execute(_CREATOR)).fetchone()
-    assert row is not None
-    return f"r402_{row[0]}_"
+    return (await _creator(conn))[0]
 
 
 async def create(conn: Connection) -> str:
     """Roles for a new project; their base. Without a password they cannot log in yet, where one is asked for."""
-    row = await (await conn.execute(_CREATOR)).fetchone()
-    assert row is not None
-    base = f"r402_{row[0]}_{secrets.token_hex(6)}"
+    beginning, bypasses, is_superuser = await _creator(conn)
+    base = f"{beginning}{secrets.token_hex(6)}"
     owner = sql.Identifier(name_of(base, "owner"))
     # A table may FORCE row security on its owner, and an owner that sees no rows could not copy them.
-    made = [sql.SQL("CREATE ROLE {} LOGIN{}").format(owner, sql.SQL(" BYPASSRLS" if row[1] else ""))]
+    made = [sql.SQL("CREATE ROLE {} LOGIN{}").format(owner, sql.SQL(" BYPASSRLS" if bypasses else ""))]
     granted: list[sql.Composed] = []
     for group in GROUPS:
         role = sql.Identifier(name_of(base, group))
         made.append(sql.SQL("CREATE ROLE {} LOGIN").format(role))
         groups = [sql.Identifier(group), *([owner] if group == "service_role" else [])]
         granted += [sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(each, role) for each in groups]
-    if not row[2]:
+    if not is_superuser:
         # Who makes a role without being a superuser administers it; to use or to drop what is its, it has to be a member.
         every = sql.SQL(", ").join(map(sql.Identifier, names_of(base)))
         made.append(sql.SQL("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE").format(every))
@@ -105,6 +102,13 @@ async def create(conn: Connection) -> str:
     )
     await conn.execute(sql.SQL("; ").join([*made, *granted]))
     return base
+
+
+async def _creator(conn: Connection) -> tuple[str, bool, bool]:
+    """What roles of this database begin with; whether who makes them here may let them bypass row security; is superuser."""
+    row = await (await conn.execute(_CREATOR)).fetchone()
+    assert row is not None
+    return f"r402_{row[0]}_", row[1], row[2]
 
 
 async def drop(conn: Connection, base: str) -> None:

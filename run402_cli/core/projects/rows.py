@@ -15,6 +15,7 @@ from run402_cli.core.callers.wallet_rows import OWNER, VISIBLE
 from run402_cli.core.db import Connection
 from run402_cli.core.projects import role_rows
 
+SERVICE_KEY_PREFIX = "r402_service_"
 PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 SCHEMA_SLOT = re.compile(r"[a-z_][a-z0-9_]*")
 COLUMNS = "project_id, name, schema_slot, public_id, anon_key, service_key, active_release_id, created_at, roles"
@@ -84,7 +85,7 @@ async def insert_project(conn: Connection, name: str, *, slot: str | None = None
             slot,
             f"local_{secrets.token_hex(10)}",
             f"r402_anon_{secrets.token_hex(24)}",
-            f"r402_service_{secrets.token_hex(24)}",
+            f"{SERVICE_KEY_PREFIX}{secrets.token_hex(24)}",
             base,
         ),
     )

@@ -18,7 +18,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql.lexer import SqlTextError, Token, statements
-from run402_cli.core.sql.shared import Prepared, SharedNameError, install, prepare
+from run402_cli.core.sql.shared import Prepared, SharedNameError, install, prepare, search_path
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_applied_migrations (
@@ -207,8 +207,7 @@ async def _run_bare(
 
 
 async def _enter_schema(conn: Connection, project: Project, *, local: bool) -> None:
-    path = f'"{project.schema_slot}", auth, extensions'
-    await conn.execute("SELECT set_config('search_path', %s, %s)", (path, local))
+    await conn.execute("SELECT set_config('search_path', %s, %s)", (search_path(project.schema_slot), local))
 
 
 async def _remember(conn: Connection, migration: Migration, state: str) -> None:

@@ -16,6 +16,7 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.compile import Parameters
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
 from run402_cli.core.rest.preferences import Answer
+from run402_cli.core.sql.shared import search_path
 
 Role = Literal["anon", "authenticated", "project_admin", "service_role"]
 
@@ -55,11 +56,10 @@ async def enter(
     The role is the one that the connection logged in as.
     """
     headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
-    schema = Identifier(project.schema_slot).as_string(None)
     await conn.execute(
         _ENTER,
         {
-            "search_path": f"{schema}, auth, extensions",
+            "search_path": search_path(project.schema_slot),
             "timeout": str(STATEMENT_TIMEOUT_MS),
             "read_only": "on" if read_only else "off",
             "claims": json.dumps(claims),

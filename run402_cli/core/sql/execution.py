@@ -19,6 +19,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.shared import search_path
 from run402_cli.core.sql.values import decode, encode_parameter, type_name
 from run402_cli.core.web import hints
 
@@ -74,7 +75,7 @@ def session_options(project: Project, **more: str) -> str:
     """libpq `options`: the settings of a session that acts as the project's owner, and `more` of them (without spaces)."""
     claims = {"iss": "run402-core", "project_id": project.project_id, "role": "service_role", "sub": "service"}
     settings = {
-        "search_path": f'"{project.schema_slot}",auth,extensions',
+        "search_path": search_path(project.schema_slot).replace(" ", ""),
         "request.jwt.claims": json.dumps(claims, sort_keys=True, separators=(",", ":")),
         "timezone": "UTC",
         "datestyle": "ISO,YMD",

@@ -24,8 +24,15 @@ EXTENSIONS: Final = (
     *("pg_trgm", "pgcrypto", "seg", "tablefunc", "unaccent", "uuid-ossp", "vector"),
 )
 SCHEMA: Final = "extensions"
+# What the names of a project's SQL mean after its own schema.
+_SHARED: Final = f"auth, {SCHEMA}"
 # One after the other: PostgreSQL refuses the second of two at once.
 _LOCK: Final = 402_000_002
+
+
+def search_path(slot: str) -> str:
+    """The search path of everything that runs for a project, as PostgreSQL takes it."""
+    return f"{sql.Identifier(slot).as_string(None)}, {_SHARED}"
 
 
 class SharedNameError(ValueError):

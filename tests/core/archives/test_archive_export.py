@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 from database_kit import Databases
-from gateway_kit import Live, Running
+from gateway_kit import CONTROL, Live, prepared
 
 from run402_cli.archive.verify import verify
 from run402_cli.core.archives import exporting
@@ -81,24 +81,10 @@ class Second:
 @pytest.fixture
 def second(databases: Databases, tmp_path: Path) -> Iterator[Second]:
     """Another gateway with its own database, data directory and secrets."""
-    import socket
-
-    from run402_cli.core.settings import Settings
-
-    listener = socket.create_server(("127.0.0.1", 0))
     with databases.one() as url:
-        settings = Settings(
-            data_dir=tmp_path / "second",
-            jwt_secret="other-jwt-secret-" + "y" * 32,
-            signed_read_secret="other-read-secret-" + "y" * 32,
-            open=True,
-            port=listener.getsockname()[1],
-            database_url=url,
-        )
-        settings.data_dir.mkdir()
-        running = Running(settings, url, listener)
+        running = prepared(tmp_path / "second", url, secrets="other")
         running.start()
-        with httpx.Client(base_url=settings.public_url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=running.settings.public_url, timeout=60, trust_env=False, headers=CONTROL) as client:
             yield Second(client, url)
         running.stop()
 
