@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from run402_cli.core.copies import schemas
 from run402_cli.core.daemon import datadir, launcher, pg_install, postgres
 from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.functions import node
+from run402_cli.local_gateway import CONTROL_HEADER
 
 CORE = Path(clean_environment.__file__).parent
 PLANTED = {
@@ -112,6 +115,18 @@ def test_a_relative_module_path_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp
     assert parts == [str(CORE.parents[1]), str(tmp_path)]
 
 
+def began_request(data_dir: Path) -> socket.socket:
+    """A request whose body does not come, after the gateway has begun with it."""
+    state = json.loads((data_dir / datadir.STATE).read_text())
+    sock = socket.create_connection(("127.0.0.1", state["port"]))
+    sock.sendall(
+        b"POST /projects/v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
+        + f"{CONTROL_HEADER}: {state['control_token']}\r\n\r\n".encode()
+    )
+    assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
+    return sock
+
+
 @posix
 def test_gateway_in_the_foreground(data_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "uvicorn.py").write_text("raise SystemExit('imported from the working directory')\n")
@@ -134,9 +149,15 @@ def test_gateway_in_the_foreground(data_dir: Path, tmp_path: Path) -> None:
             answer += line
         assert json.loads(answer)["pid"] == child.pid
         assert is_clean(psutil.Process(child.pid).environ())
+        begun = began_request(data_dir)
     finally:
         child.send_signal(signal.SIGTERM)
-        child.communicate(timeout=60)
+        # A command ends within a second of the signal; a gateway first ends what it has begun.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=1.5)
+    assert child.poll() is None
+    begun.close()
+    child.communicate(timeout=60)
     assert child.returncode == 0
 
 

@@ -94,23 +94,24 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
             on_ready({**running, "already_running": True})
             return
         upgraded = _prepare(options, data_dir)
+    from run402_cli import signals
     from run402_cli.core import serve
 
     def ready(state: dict[str, Any]) -> None:
         done = _upgrades(upgraded, run_lock.Holder(None, state))
         on_ready({**_view(data_dir, state), "running": True, "healthy": True, "already_running": False, **done})
 
-    serve.run(
-        serve.ServeOptions(
-            data_dir,
-            _port(options, data_dir),
-            options.database_url,
-            log_to_stderr=True,
-            require_payment=options.require_payment,
-            open=options.open,
-        ),
-        ready,
+    served = serve.ServeOptions(
+        data_dir,
+        _port(options, data_dir),
+        options.database_url,
+        log_to_stderr=True,
+        require_payment=options.require_payment,
+        open=options.open,
     )
+    # Open requests and PostgreSQL are ended in order, which may take longer than a command has.
+    with signals.patient():
+        serve.run(served, ready)
 
 
 def stop(data_dir: Path | None = None) -> dict[str, Any]:
