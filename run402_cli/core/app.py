@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from run402_cli.core.archives import routes as archives_routes
 from run402_cli.core.callers import account, credentials, token_routes
 from run402_cli.core.callers.guard import Cors, Guard
+from run402_cli.core.callers.isolation import Isolation
 from run402_cli.core.callers.siwx import Siwx
 from run402_cli.core.ci import routes as ci_routes
 from run402_cli.core.ci.sessions import Sessions
@@ -97,6 +98,7 @@ def create_app(gateway: Gateway) -> Starlette:
         routes=ROUTES,
         middleware=[
             Middleware(AccessLog),
+            Middleware(Isolation),
             Middleware(Cors),
             Middleware(Envelope),
             Middleware(BodyLimit),

@@ -2,8 +2,8 @@
 
 The gateway listens on loopback and many of its routes need no credential: that is safe only as long as nobody but a
 local program can call them. A page in the user's browser is not a local program. It gives itself away by an Origin or
-Sec-Fetch-Site header (a cross-site request), or by a Host that is not loopback (DNS rebinding). See
-docs/local-gateway.md.
+Sec-Fetch-Site header (a cross-site request), or by a Host that is not the gateway's own (a site's page, DNS rebinding).
+See docs/local-gateway.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from run402_cli.core.callers.auth import key_holder, presented_key
 from run402_cli.core.callers.control_token import FROM_PAGE
-from run402_cli.core.callers.surfaces import CORS_PATH, LOOPBACK_HOST, is_public
+from run402_cli.core.callers.surfaces import CORS_PATH, is_bare, is_public, site_label, starts_worker
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 
@@ -55,7 +55,8 @@ class Cors:
 
 
 class Guard:
-    """ASGI middleware: 403 origin_forbidden for what may come from a page. docs/local-gateway.md."""
+    """ASGI middleware: 403 origin_forbidden for what may come from a page, 421 misdirected_request for the control plane
+    at the host of a site. docs/local-gateway.md."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -63,7 +64,11 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             request = Request(scope)
+            if is_bare(request.headers) and starts_worker(request.headers):
+                raise _no_worker()
             reason = refusal(request)
+            if reason is not None and site_label(request.headers) is not None:
+                raise _misdirected(request)
             if reason is not None:
                 if not await _holds_service_key(request):
                     raise GatewayError(
@@ -80,9 +85,8 @@ def refusal(request: Request) -> str | None:
     """Why this request may come from a web page and must not reach the control plane; None when it may pass."""
     if is_public(request.url.path, request.headers):
         return None
-    host = request.headers.get("host", "")
-    if not LOOPBACK_HOST.fullmatch(host):
-        return f"The Host header {host!r} is not a loopback name."
+    if not is_bare(request.headers):
+        return f"The Host header {request.headers.get('host', '')!r} is not a name of the gateway."
     if _is_look(request):
         return None
     origin = request.headers.get("origin")
@@ -92,6 +96,25 @@ def refusal(request: Request) -> str | None:
     if request.headers.get("sec-fetch-site", "none").lower() != "none":
         return "This request comes from a web page (Sec-Fetch-Site); pages may not drive the gateway."
     return None
+
+
+def _no_worker() -> GatewayError:
+    return GatewayError(
+        403,
+        "origin_forbidden",
+        "No script runs as a worker at the gateway's own host. Open the project at its own origin: `urls.origin` of a deploy.",
+    )
+
+
+def _misdirected(request: Request) -> GatewayError:
+    base = gateway_of(request).settings.public_url
+    return GatewayError(
+        421,
+        "misdirected_request",
+        f"{request.headers.get('host', '')} is the host of a site, and {request.url.path} belongs to the gateway, which "
+        f"answers at {base} only. Send the request there.",
+        url=f"{base}{request.url.path}",
+    )
 
 
 def _is_look(request: Request) -> bool:

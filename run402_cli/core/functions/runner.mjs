@@ -4,6 +4,7 @@
 //   gateway: {type: "init", env, entry, handler, library}, then {type: "call", ...} + request body
 //   worker:  {type: "log", stream, text}, {type: "ready"}, {type: "response", ...} + body, {type: "error", ...}
 import { AsyncLocalStorage } from "node:async_hooks";
+import dns from "node:dns";
 import net from "node:net";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -19,6 +20,13 @@ const storage = new AsyncLocalStorage();
 let handler = null;
 let library = null;
 let logBudget = LOG_TOTAL;
+
+// Names below localhost are this machine (RFC 6761), whatever its resolver says: sites of the gateway have such names.
+const here = (name) => (/\.localhost\.?$/i.test(name) ? "127.0.0.1" : name);
+for (const resolver of [dns, dns.promises]) {
+  const { lookup } = resolver;
+  resolver.lookup = (name, ...rest) => lookup(here(name), ...rest);
+}
 
 const socket = net.connect({ host: "127.0.0.1", port: Number(process.argv[2]), noDelay: true });
 socket.on("close", () => process.exit(0));

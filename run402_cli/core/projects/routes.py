@@ -280,6 +280,7 @@ def core_view(gateway: Gateway, project: Project) -> dict[str, Any]:
         "endpoints": {
             "rest_url": f"{base}/rest/v1",
             "static_base_url": f"{base}/projects/v1/{project.project_id}/static",
+            "origin": releases.host_url(base, project.public_id),
             "storage_base_url": f"{base}/projects/v1/{project.project_id}/storage",
         },
         "active_release_id": project.active_release_id,

@@ -201,11 +201,12 @@ async def check_subdomains(conn: Connection, project_id: str, names: list[str]) 
 
 
 async def release_urls(conn: Connection, project: Project, release_id: str | None, base: str) -> dict[str, str]:
-    """Where a project answers: {project, site, static, rest, storage, release?, subdomain?}."""
+    """Where a project answers: {project, site, origin, static, rest, storage, release?, subdomain?}."""
     root = f"{base}/projects/v1/{project.project_id}"
     urls = {
         "project": f"{root}/static/",
         "site": f"{root}/static/",
+        "origin": host_url(base, project.public_id),
         "static": f"{root}/static",
         "rest": f"{base}/rest/v1",
         "storage": f"{root}/storage",

@@ -23,6 +23,7 @@ _BY_ERROR: dict[str, str] = {
     "control_token_invalid": "core status",
     "control_token_required": "core start --open",
     "wallet_not_admitted": "status",
+    "misdirected_request": "core status",
     "key_not_enough": "credentials project-keys status --project {project}",
     "role_forbidden": "projects get-expose --project {project}",
     "archive_not_found": "cloud archives create --project {project} --wait",

@@ -46,9 +46,18 @@ async def post_json(url: str, body: Mapping[str, Any], headers: Mapping[str, str
     return await asyncio.to_thread(_post, url, json.dumps(body).encode(), dict(headers))
 
 
+def _reached(url: str) -> str:
+    """Names below localhost are this machine (RFC 6761), whatever its resolver says."""
+    parts = urlsplit(url)
+    if not (parts.hostname or "").rstrip(".").endswith(".localhost"):
+        return url
+    return parts._replace(netloc=f"127.0.0.1{f':{parts.port}' if parts.port else ''}").geturl()
+
+
 def _post(url: str, data: bytes, headers: dict[str, str]) -> tuple[int | None, str | None]:
+    own = {"Content-Type": "application/json", "User-Agent": "run402-core"}
     request = urllib.request.Request(
-        url, data, {"Content-Type": "application/json", "User-Agent": "run402-core", **headers}, method="POST"
+        _reached(url), data, {**own, "Host": urlsplit(url).netloc, **headers}, method="POST"
     )
     try:
         with _opener.open(request, timeout=TIMEOUT_SECONDS) as response:

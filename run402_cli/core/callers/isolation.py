@@ -1,0 +1,77 @@
+"""What keeps projects apart in a browser on the gateway's own host, where what all of them serve has one origin.
+
+There no answer of a project is a page with that origin (it is sandboxed), none leaves anything behind, and cookies are
+neither taken nor given. The hosts of sites have an origin each; see surfaces.py and docs/local-gateway.md, "Origins".
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from run402_cli.core.callers.surfaces import from_browser, is_bare, starts_worker
+from run402_cli.local_gateway import CONSOLE
+
+# They act on the whole origin, or on what comes after.
+_LASTING = frozenset(
+    {
+        *(b"service-worker-allowed", b"clear-site-data", b"nel", b"report-to", b"set-login", b"alt-svc"),
+        *(b"strict-transport-security", b"origin-agent-cluster", b"accept-ch", b"critical-ch"),
+    }
+)
+# Several policies hold together, so this one holds beside what a file brings.
+_SANDBOX = [(b"content-security-policy", b"sandbox"), (b"x-content-type-options", b"nosniff")]
+
+
+class Isolation:
+    """ASGI middleware: see above."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if not is_bare(headers):
+            await self.app(scope, receive, _without_shared_cookies(send))
+            return
+        dropped = _LASTING
+        if from_browser(headers):
+            scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
+            dropped = _LASTING | {b"set-cookie"}
+        # The gateway's own pages have a policy of their own (web/pages.py).
+        added = [] if scope["path"].startswith(CONSOLE) else _SANDBOX
+        if starts_worker(headers):
+            # Also one that an older version let in comes for its script from time to time.
+            added = [*added, (b"clear-site-data", b'"storage"')]
+
+        async def send_apart(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [pair for pair in message["headers"] if pair[0].lower() not in dropped]
+                message["headers"] = [*kept, *added]
+            await send(message)
+
+        await self.app(scope, receive, send_apart)
+
+
+def _without_shared_cookies(send: Send) -> Send:
+    async def send_own(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [pair for pair in message["headers"] if not _for_every_site(*pair)]
+        await send(message)
+
+    return send_own
+
+
+def _for_every_site(name: bytes, value: bytes) -> bool:
+    """Is this a cookie for all hosts below localhost? Browsers refuse one too."""
+    if name.lower() != b"set-cookie":
+        return False
+    words = [part.strip().lower() for part in value.split(b";")[1:]]
+    return any(
+        word.partition(b"=")[0].strip() == b"domain"
+        and word.partition(b"=")[2].strip(b' ."') in (b"localhost", b"127.0.0.1")
+        for word in words
+    )
