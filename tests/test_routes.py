@@ -90,7 +90,18 @@ def test_routes_execute_no_sql(path: Path) -> None:
 
 HANDLERS = {route.endpoint.__module__ for route in ROUTES if isinstance(route, Route)}
 FLOORS = ("ground", "rows", "gateway", "work", "policies", "routes", "top")
-GROUND = {"afterwards", "attempts", "clean_environment", "db", "logins", "settings", "errors", "tasks", "content.store"}
+GROUND = {
+    "afterwards",
+    "attempts",
+    "clean_environment",
+    "db",
+    "logins",
+    "settings",
+    "errors",
+    "tasks",
+    "tickets",
+    "content.store",
+}
 ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl", "sql.shared"}
 TOP = {"bootstrap", "compose", "app", "serve", "purge", "daemon.launcher"}
 # Files of a floor that a lower one may use: they know neither the database nor HTTP.

@@ -30,7 +30,8 @@ def open_console(
 ) -> None:
     """Open the console of the local gateway: tables, SQL, users, functions, releases, mail, for a person to look at.
 
-    A browser is opened at a terminal only; the address is printed in any case: {url, opened}. Sends no credentials.
+    A browser is opened at a terminal only; the address is printed in any case: {url, opened}. It opens the console once,
+    within ten minutes, and for twelve hours from then.
     """
     with TerminalClient() as client:
         url = console.address(client, project)

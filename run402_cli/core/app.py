@@ -22,6 +22,7 @@ from run402_cli.core.archives import routes as archives_routes
 from run402_cli.core.callers import account, credentials, token_routes
 from run402_cli.core.callers.guard import Cors, Guard
 from run402_cli.core.callers.isolation import Isolation
+from run402_cli.core.callers.person import Passes
 from run402_cli.core.callers.siwx import Siwx
 from run402_cli.core.ci import routes as ci_routes
 from run402_cli.core.ci.sessions import Sessions
@@ -99,6 +100,7 @@ def create_app(gateway: Gateway) -> Starlette:
         middleware=[
             Middleware(AccessLog),
             Middleware(Isolation),
+            Middleware(Passes),
             Middleware(Cors),
             Middleware(Envelope),
             Middleware(BodyLimit),

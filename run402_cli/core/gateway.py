@@ -23,6 +23,7 @@ from run402_cli.core.logins import Liveness, Logins, deleted_meanwhile
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
+from run402_cli.core.tickets import Tickets
 
 
 class Gateway:
@@ -57,6 +58,7 @@ class Gateway:
         self.sql_slots = asyncio.Semaphore(20)
         self.afterwards = Afterwards(self.connection)
         self.attempts = Attempts()
+        self.tickets = Tickets()
         # Tells what this data directory's gateway began from what another one on the same database did.
         self.identity = hashlib.sha256(str(settings.data_dir).encode()).hexdigest()[:24]
         self.started_at = datetime.now(UTC)

@@ -13,7 +13,7 @@ from run402_cli.errors import DeployError, Run402Error
 from run402_cli.services import apply as apply_service
 
 _STATUSES = ("committed", "noop", "deferred")
-_ENDPOINTS = {"static": "static_base_url", "rest": "rest_url", "storage": "storage_base_url"}
+_ENDPOINTS = {"origin": "origin", "static": "static_base_url", "rest": "rest_url", "storage": "storage_base_url"}
 
 
 def finish(state: Apply, plan_id: str) -> dict[str, Any]:

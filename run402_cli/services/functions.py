@@ -22,7 +22,7 @@ _MAX_DEPS = 30
 _MAX_DEP_LENGTH = 200
 _PROVIDED = ("@run402/functions", "run402-functions", "sharp", "canvas", "bcrypt")
 # Addresses of the release itself in its `urls`; a function of that name has its own address.
-_RELEASE_URLS = ("site", "static", "rest", "storage", "project", "deployment_id")
+_RELEASE_URLS = ("site", "origin", "static", "rest", "storage", "project", "deployment_id")
 _RUN_ID = re.compile(r"fnrun_[A-Za-z0-9_-]+")
 _UNLOCKED = "CANNOT_REBUILD_UNLOCKED_DEPS"
 _FOLLOW_SECONDS = 3.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from io import StringIO
@@ -27,6 +28,15 @@ def core(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> HTTPXMock:
 
 
 @pytest.fixture
+def ticket(core: HTTPXMock) -> str:
+    url = f"{CORE}/_run402/enter?ticket=t"
+    core.add_response(
+        method="POST", url=f"{CORE}/_run402/tickets", status_code=201, json={"url": url, "expires_in": 600}
+    )
+    return url
+
+
+@pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that went to the desktop."""
     seen: list[str] = []
@@ -34,17 +44,31 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_without_a_terminal_only_the_address_is_printed(run: Run, core: HTTPXMock, opened: list[str]) -> None:
-    assert run("open").json == {"url": f"{CORE}/_run402/", "opened": False}
+def test_without_a_terminal_only_the_address_is_printed(run: Run, ticket: str, opened: list[str]) -> None:
+    assert run("open").json == {"url": ticket, "opened": False}
     assert opened == []
 
 
 def test_at_a_terminal_the_browser_gets_it(
-    run: Run, core: HTTPXMock, opened: list[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, ticket: str, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "_at_a_terminal", lambda: True)
-    assert run("open").json == {"url": f"{CORE}/_run402/", "opened": True}
-    assert opened == [f"{CORE}/_run402/"]
+    assert run("open").json == {"url": ticket, "opened": True}
+    assert opened == [ticket]
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_an_older_gateway_shows_it_without_a_ticket(run: Run, core: HTTPXMock, status: int) -> None:
+    core.add_response(url=f"{CORE}/_run402/tickets", status_code=status)
+    assert run("open").json == {"url": f"{CORE}/_run402/", "opened": False}
+
+
+@pytest.mark.parametrize(("status", "body"), [(401, "{}"), (403, "{}"), (201, "[]"), (201, "<html>"), (500, "")])
+def test_the_gateway_of_another_user_is_told(run: Run, core: HTTPXMock, status: int, body: str) -> None:
+    core.add_response(url=f"{CORE}/_run402/tickets", status_code=status, text=body)
+    error = run("open").error
+    assert (error["code"], error["details"]["status"]) == ("CONSOLE_CLOSED", status)
+    assert error["next_actions"][0]["command"] == "run402 core status"
 
 
 @pytest.mark.parametrize(("stdin", "stdout"), [(True, True), (True, False), (False, True), (False, False)])
@@ -56,10 +80,10 @@ def test_both_ends_must_be_the_terminal(monkeypatch: pytest.MonkeyPatch, stdin: 
     assert command._at_a_terminal() is (stdin and stdout)
 
 
-def test_a_project_is_looked_for_without_credentials(run: Run, core: HTTPXMock) -> None:
-    page = f"{CORE}/_run402/projects/prj_1"
-    core.add_response(url=page, text="<!doctype html>")
-    assert run("open", "--project", "prj_1").json == {"url": page, "opened": False}
+def test_a_project_is_looked_for_without_credentials(run: Run, core: HTTPXMock, ticket: str) -> None:
+    core.add_response(url=f"{CORE}/_run402/projects/prj_1", text="<!doctype html>")
+    assert run("open", "--project", "prj_1").json == {"url": ticket, "opened": False}
+    assert json.loads(core.get_requests()[-1].content) == {"page": "projects/prj_1"}
     for request in core.get_requests():
         assert not {"authorization", "apikey", "sign-in-with-x"} & set(request.headers)
 

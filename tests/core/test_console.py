@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from database_kit import owner_of
 from functions_kit import Functions
-from gateway_kit import Live
+from gateway_kit import CONTROL, Live
 from psycopg import sql
 
 from run402_cli.core.console.routes import PAGES
@@ -221,7 +221,7 @@ def test_every_page_has_the_headers_that_shut_it_off(client: httpx.Client, home:
         assert "form-action 'self'" in policy
         assert "sandbox " in policy
         assert "allow-scripts" not in policy
-        # With an origin, a site deployed at the same address could read it.
+        # With an origin, whatever else has that one could read it.
         assert "allow-same-origin" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
@@ -278,7 +278,7 @@ def test_only_this_machine_is_answered(live: Live, peer: str, status: int) -> No
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as caller:
-            return await caller.get(ROOT)
+            return await caller.get(ROOT, headers=CONTROL)
 
     assert live.run(ask()).status_code == status
 

@@ -11,6 +11,7 @@ from run402_cli.core.callers import siwx
 from run402_cli.core.callers.auth import holders_of, sent_keys
 from run402_cli.core.callers.control_token import opens_everything
 from run402_cli.core.callers.kinds import Kind
+from run402_cli.core.callers.person import has_pass
 from run402_cli.core.callers.reach import Reach
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -25,7 +26,7 @@ async def reach_of(request: Request, opened_by: frozenset[Kind]) -> Reach:
 
     A key counts against its sender too: one that is not alive is refused, and one of a project reaches that project only.
     """
-    everything = opens_everything(request)
+    everything = opens_everything(request) or (Kind.PERSON in opened_by and has_pass(request))
     project_id, service = await _project_of_keys(request)
     wallet = siwx.caller.get()
     binding: Any = request.scope.get(CI_SESSION)
@@ -49,6 +50,14 @@ async def _project_of_keys(request: Request) -> tuple[str | None, bool]:
 
 
 def _unopened(wallet: str | None, project_id: str | None, opened_by: frozenset[Kind]) -> GatewayError:
+    if Kind.PERSON in opened_by:
+        return GatewayError(
+            401,
+            "ticket_required",
+            "This page is for the user whose gateway this is: `run402 open` prints an address that opens it. For a program: "
+            f"the control token in the {CONTROL_HEADER} header.",
+            next_actions=[advice.action("run_command", "open")],
+        )
     key = ", or with the service key of the project" if Kind.SERVICE_KEY in opened_by else ""
     ways = (
         f"It opens with the control token in the {CONTROL_HEADER} header, which `run402` sends by itself{key}. "

@@ -15,4 +15,5 @@ class Kind(StrEnum):
     CI_SESSION = "CI session"
     WORKFLOW_TOKEN = "workflow token"
     SIGNED_URL = "signed URL"
+    TICKET = "ticket"
     PERSON = "person"

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from run402_cli.core.callers.auth import key_holder, key_owner, presented_key, project_by_id, require_service_key
 from run402_cli.core.callers.kinds import Kind
+from run402_cli.core.callers.person import look, redeemed
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects.rows import Project
@@ -82,4 +83,14 @@ SERVICE_KEY_OF_A_PROJECT = Policy(
     KEY_ALONE,
     key_owner,
     of_the_caller=True,
+)
+PERSON = Policy(
+    "person at this machine",
+    "sends the control token, or is the person with a pass that `run402 open` led to; no page reads it.",
+    frozenset({Kind.CONTROL_TOKEN, Kind.PERSON}),
+    alone=look,
+    of_the_caller=True,
+)
+TICKET_HOLDER = Policy(
+    "holder of a ticket", "has a ticket that was not used yet.", frozenset({Kind.TICKET}), alone=redeemed
 )

@@ -23,7 +23,8 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql import reading as sql_reading
 from run402_cli.core.users import user_rows
 from run402_cli.core.web.instants import iso
-from run402_cli.core.web.pages import MAIL, table
+from run402_cli.core.web.pages import mail as mail_root
+from run402_cli.core.web.pages import table
 
 SQL_ROWS = 200
 # Only a form of ours carries it, so that an address that somebody else made up fills the form in but runs nothing.
@@ -208,7 +209,7 @@ async def mail(request: Request) -> Response:
             "received" if row["direction"] == "inbound" else "sent",
             row["from_address"],
             row["to"],
-            h.a(href=f"{MAIL}/{row['id']}")[row["subject"] or "(no subject)"],
+            h.a(href=f"{mail_root()}/{row['id']}")[row["subject"] or "(no subject)"],
         )
         for row in found["messages"]
     ]

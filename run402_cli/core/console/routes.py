@@ -1,23 +1,29 @@
-"""Every page of the console, and the one gate before them. Which address shows what is in PAGES."""
+"""Every page of the console, and the way in. Which address shows what is in PAGES."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from run402_cli.core.callers.kinds import Kind
-from run402_cli.core.callers.surfaces import LOOPBACK_HOST
+from run402_cli.core.callers.person import place
+from run402_cli.core.callers.policies import PERSON, TICKET_HOLDER
 from run402_cli.core.console import data, deployed, project, views
-from run402_cli.core.errors import GatewayError
-from run402_cli.core.web.pages import ROOT
-from run402_cli.core.web.routing import Policy, Route
-from run402_cli.proxies import is_loopback_address
+from run402_cli.core.errors import GatewayError, bad_field
+from run402_cli.core.gateway import gateway_of
+from run402_cli.core.tickets import TICKET_SECONDS
+from run402_cli.core.web.http import read_object, reply
+from run402_cli.core.web.pages import HEADERS
+from run402_cli.core.web.routing import HOLDER, Route, admitted
+from run402_cli.local_gateway import CONSOLE
 
 View = Callable[[Request], Awaitable[Response]]
 
 _PROJECT = "projects/{project_id}"
+_PAGE = re.compile(r"(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){0,4})?")
 PAGES: dict[str, View] = {
     "": views.projects,
     "payments": views.payments,
@@ -35,33 +41,6 @@ PAGES: dict[str, View] = {
     f"{_PROJECT}/events": data.events_list,
     "{rest:path}": views.unknown,
 }
-
-
-def gate(request: Request) -> None:
-    """Who may look: a person at this machine, or a program on it. 403 origin_forbidden.
-
-    Like the guard before every route (callers/guard.py), but no key opens it to a page; the peer is this machine, and a way
-    here from elsewhere is a click, not a script's doing.
-    A sandboxed page has no origin, so that the browser calls the console's own links cross-site too; nobody but the person
-    can read the page (it is sandboxed, no script, no frame), and looking changes nothing.
-    """
-    headers = request.headers
-    peer = request.client.host if request.client else ""
-    if not is_loopback_address(peer):
-        raise _refused(f"{peer or 'A caller without an address'} is not this machine.")
-    if not LOOPBACK_HOST.fullmatch(headers.get("host", "")):
-        raise _refused("The Host header is not a loopback name.")
-    place = (headers.get("sec-fetch-mode", "navigate"), headers.get("sec-fetch-dest", "document"))
-    if place != ("navigate", "document") or "origin" in headers:
-        raise _refused("The console is for a person to look at, not for a page to read.")
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and headers.get("sec-fetch-user") != "?1":
-        raise _refused("A page opened the console without a click.")
-
-
-def _refused(reason: str) -> GatewayError:
-    return GatewayError(
-        403, "origin_forbidden", f"{reason} Type the address into the browser of this machine, or run `run402 open`."
-    )
 
 
 def answered(view: View) -> View:
@@ -85,17 +64,33 @@ def problem(error: GatewayError) -> Response:
 
 
 async def _to_root(request: Request) -> Response:
-    return RedirectResponse(ROOT, 308)
+    return RedirectResponse(place.get(), 308)
 
 
-PERSON = Policy(
-    "person at this machine",
-    "is a person at this machine, or a program on it; no page reads it.",
-    frozenset({Kind.PERSON}),
-    alone=gate,
-)
+async def issue(request: Request) -> Response:
+    """POST /_run402/tickets {page?} (control token): {url, expires_in}. Opens the console, at `page` below it, once.
+
+    `expires_in` seconds. 400 invalid_request. docs/local-gateway.md, "The console"
+    """
+    page = (await read_object(request)).get("page", "")
+    if not isinstance(page, str) or not _PAGE.fullmatch(page):
+        raise bad_field("page", "a page of the console, such as mail or projects/prj_1a2b3c4d5e6f7a8b")
+    gateway = gateway_of(request)
+    query = {"ticket": gateway.tickets.issue(), **({"page": page} if page else {})}
+    url = f"{gateway.settings.public_url}{CONSOLE}enter?{urlencode(query)}"
+    return reply({"url": url, "expires_in": TICKET_SECONDS}, 201)
+
+
+async def enter(request: Request) -> Response:
+    """GET /_run402/enter?ticket&page: 303 to the console, by an address that holds for twelve hours. 401 ticket_invalid."""
+    page = request.query_params.get("page", "")
+    address = f"{CONSOLE}~{admitted(request, str)}/{page if _PAGE.fullmatch(page) else ''}"
+    return Response(status_code=303, headers={**HEADERS, "Location": address})
+
 
 ROUTES = [
-    Route(ROOT.rstrip("/"), _to_root, methods=["GET"], who=PERSON),
-    *(Route(ROOT + path, answered(view), methods=["GET"], who=PERSON) for path, view in PAGES.items()),
+    Route(CONSOLE.rstrip("/"), _to_root, methods=["GET"], who=PERSON),
+    Route(f"{CONSOLE}tickets", issue, methods=["POST"], who=HOLDER),
+    Route(f"{CONSOLE}enter", enter, methods=["GET"], who=TICKET_HOLDER),
+    *(Route(CONSOLE + path, answered(view), methods=["GET"], who=PERSON) for path, view in PAGES.items()),
 ]

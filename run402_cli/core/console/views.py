@@ -15,7 +15,7 @@ from run402_cli.core.callers.payments import required
 from run402_cli.core.console import inside
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.web.instants import iso
-from run402_cli.core.web.pages import MAIL, ROOT, links, page, table
+from run402_cli.core.web.pages import links, mail, page, root, table
 
 PAGE_SIZE = 50
 LAST_PAGE = 100_000
@@ -24,7 +24,7 @@ LAST_PAGE = 100_000
 def address(*words: str, **query: Any) -> str:
     """The address of a page of the console, and its query."""
     asked = {name: value for name, value in query.items() if value not in (None, "")}
-    return ROOT + "/".join(words) + (f"?{urlencode(asked)}" if asked else "")
+    return root() + "/".join(words) + (f"?{urlencode(asked)}" if asked else "")
 
 
 def page_number(request: Request) -> int:
@@ -49,7 +49,7 @@ def forward(cursor: str | None, started: bool, name: str, *words: str) -> h.Node
 
 def said(title: str, message: str, status: int) -> Response:
     """A page that shows no data."""
-    ways = [("All projects", ROOT), ("Mail", MAIL), ("Payments", address("payments"))]
+    ways = [("All projects", root()), ("Mail", mail()), ("Payments", address("payments"))]
     return page(title, h.p[message], h.p(".more")[links(ways)], status=status)
 
 
@@ -71,7 +71,7 @@ async def projects(request: Request) -> Response:
         "Projects",
         table(("Name", "Id", "Deployed", "Made"), rows, empty=empty),
         forward(found["next_cursor"], after is not None, "after", ""),
-        here=ROOT,
+        here=root(),
     )
 
 

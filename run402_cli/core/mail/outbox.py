@@ -1,7 +1,7 @@
 """The outbox: every mail of a project, sign-in mails included, as JSON and as a page to look at.
 
-The page is for a person at this machine. No script may read it: it is sandboxed, nothing of a mail runs or loads there, and
-the guard lets only top-level navigation through. See docs/local-gateway-users.md, "Mail".
+The page is for the person whose gateway this is. No script may read it: it is sandboxed, nothing of a mail runs or loads
+there, and the guard lets only top-level navigation through. See docs/local-gateway-users.md, "Mail".
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import htpy as h
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.callers.kinds import Kind
-from run402_cli.core.callers.policies import SERVICE_KEY_OF_A_PROJECT
+from run402_cli.core.callers.policies import PERSON, SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import message_rows
@@ -23,8 +22,8 @@ from run402_cli.core.mail.paging import messages_page
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.instants import iso
-from run402_cli.core.web.pages import HEADERS, MAIL, MAIL_HEADERS, ROOT, clean, facts, page, table
-from run402_cli.core.web.routing import Policy, Route, admitted
+from run402_cli.core.web.pages import HEADERS, MAIL_HEADERS, clean, facts, mail, page, root, table
+from run402_cli.core.web.routing import Route, admitted
 
 SHOWN = 100
 _HREF = re.compile(r"href\s*=\s*[\"'](https?://[^\"'\s<>]+)", re.IGNORECASE)
@@ -61,7 +60,7 @@ async def mail_page(request: Request) -> Response:
         "Local mail",
         h.p(".dim")["Nothing here left this machine."],
         table(names, [_line(row) for row in rows], empty="No mail yet."),
-        here=MAIL,
+        here=mail(),
     )
 
 
@@ -89,8 +88,8 @@ def _told(base: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> tuple[Any, ...]:
     mark = " (received)" if row["direction"] == "inbound" else ""
-    subject = h.span[h.a(href=f"{MAIL}/{row['message_id']}")[clean(row["subject"]) or "(no subject)"], mark]
-    project = h.a(href=f"{ROOT}projects/{row['project_id']}")[clean(row["name"])]
+    subject = h.span[h.a(href=f"{mail()}/{row['message_id']}")[clean(row["subject"]) or "(no subject)"], mark]
+    project = h.a(href=f"{root()}projects/{row['project_id']}")[clean(row["name"])]
     return iso(row["created_at"]), row["from_address"], row["to_address"], subject, project
 
 
@@ -109,7 +108,7 @@ async def message_page(request: Request) -> Response:
     found = [h.li[h.a(href=url, target="_blank", rel="noopener noreferrer")[url]] for url in _links(row)]
     return page(
         row["subject"] or "(no subject)",
-        h.p[h.a(href=MAIL)["All mail"]],
+        h.p[h.a(href=mail())["All mail"]],
         facts(pairs),
         [h.h2["Links"], h.ul[found]] if found else None,
         *(h.h2["Text"], h.pre[clean(row["body_text"])]),
@@ -123,10 +122,8 @@ def _links(row: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-# Kept from pages by callers/guard.py.
-LOOKER = Policy("looker", "is a person or a program on this machine.", frozenset({Kind.PERSON}))
 ROUTES = [
-    Route("/_run402/mail", mail_page, methods=["GET"], who=LOOKER),
-    Route("/_run402/mail/{message_id}", message_page, methods=["GET"], who=LOOKER),
+    Route("/_run402/mail", mail_page, methods=["GET"], who=PERSON),
+    Route("/_run402/mail/{message_id}", message_page, methods=["GET"], who=PERSON),
     Route("/mailboxes/v1/outbox", outbox, methods=["GET"], who=SERVICE_KEY_OF_A_PROJECT),
 ]

@@ -240,8 +240,7 @@ async def magic_link(request: Request) -> Response:
             prepared = await links.prepare(conn, gateway.settings, project, wish)
     # Written after the answer, for every address: the time of the answer does not tell which one has an account.
     await gateway.afterwards.put(prepared.post, keep=prepared.allowed)
-    outbox = f"{gateway.settings.public_url}/_run402/mail"
-    message = f"If the address may sign in, a mail is in the local outbox: {outbox} shows it (as JSON by Accept, too)."
+    message = "If the address may sign in, a mail is in the local outbox: `run402 email outbox` shows it."
     return reply({"message": message, **({"challenge_id": prepared.challenge_id} if wish.delivery != "link" else {})})
 
 

@@ -1,7 +1,7 @@
 """The pages of the gateway for a person at this machine: one frame, one style, one set of headers.
 
 htpy makes the HTML and escapes every text and attribute; nothing here or in the pages is marked as safe but the style. The
-pages run no script, and are sandboxed: a deployed site can have the origin of the gateway, and must not read what it shows.
+pages run no script, and are sandboxed: nothing that is shown at the gateway's own host has its origin.
 See docs/local-gateway.md, "The console".
 """
 
@@ -17,10 +17,8 @@ import htpy as h
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from run402_cli.local_gateway import CONSOLE
+from run402_cli.core.callers.person import place
 
-ROOT = CONSOLE
-MAIL = f"{CONSOLE}mail"
 CELL_CHARS = 300
 # Kept on one line.
 SHORT_CHARS = 32
@@ -78,6 +76,15 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{3}Z")
 
 
+def root() -> str:
+    """The address of the first page, for whoever asks."""
+    return place.get()
+
+
+def mail() -> str:
+    return f"{root()}mail"
+
+
 def page(
     title: str,
     *content: h.Node,
@@ -87,7 +94,7 @@ def page(
     headers: dict[str, str] = HEADERS,
 ) -> Response:
     """One page. `nav` are (text, address) pairs below the top line; `here` is the address that is not offered again."""
-    top = [("Projects", ROOT), ("Mail", MAIL), ("Payments", f"{ROOT}payments")]
+    top = [("Projects", root()), ("Mail", mail()), ("Payments", f"{root()}payments")]
     made = h.html(lang="en")[
         h.head[
             h.meta(charset="utf-8"),

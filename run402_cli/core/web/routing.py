@@ -58,33 +58,43 @@ class Route(StarletteRoute):
 
 
 def _guarded(endpoint: Endpoint, who: Policy) -> Endpoint:
-    checked = _checked(endpoint, who)
-    if Kind.CONTROL_TOKEN not in who.opened_by:
-        return checked
+    opened = _opened(_checked(endpoint, who), who)
+    if who.alone is None:
+        return opened
+    alone = who.alone
 
     @functools.wraps(endpoint)
-    async def guarded(request: Request) -> Response:
+    async def seen(request: Request) -> Response:
+        request.scope[_ADMITTED] = alone(request)
+        return await opened(request)
+
+    return seen
+
+
+def _opened(endpoint: Endpoint, who: Policy) -> Endpoint:
+    if Kind.CONTROL_TOKEN not in who.opened_by:
+        return endpoint
+
+    @functools.wraps(endpoint)
+    async def opened(request: Request) -> Response:
         before = reach.set(await reach_of(request, who.opened_by))
         try:
-            return await checked(request)
+            return await endpoint(request)
         finally:
             reach.reset(before)
 
-    return guarded
+    return opened
 
 
 def _checked(endpoint: Endpoint, who: Policy) -> Endpoint:
-    check, alone = who.check, who.alone
-    if check is None and alone is None:
+    check = who.check
+    if check is None:
         return endpoint
 
     @functools.wraps(endpoint)
     async def checked(request: Request) -> Response:
-        if alone is not None:
-            request.scope[_ADMITTED] = alone(request)
-        if check is not None:
-            async with gateway_of(request).connection() as conn:
-                request.scope[_ADMITTED] = await check(conn, request)
+        async with gateway_of(request).connection() as conn:
+            request.scope[_ADMITTED] = await check(conn, request)
         return await endpoint(request)
 
     return checked

@@ -16,9 +16,11 @@ import httpx
 import psycopg
 import pytest
 from functions_kit import Functions
+from gateway_kit import CONTROL
 from schema_kit import problems
 
-from run402_cli.client import Client
+from run402_cli.client import Client, own_gateway
+from run402_cli.local_gateway import CONTROL_HEADER
 from run402_cli.services.email import outbox
 
 LETTER = {"to": "ada@example.com", "subject": "Hello", "html": "<p>Hi <b>Ada</b> &amp; all</p>"}
@@ -368,6 +370,12 @@ def test_mail_starts_the_functions_that_wait_for_it(mail: Mail, project: dict[st
     assert [(run["event_type"], run["source"]["type"]) for run in runs] == [("mail_came", "email")]
 
 
+CLICK = {
+    "Sec-Fetch-Site": "cross-site",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-User": "?1",
+}
 PAGE = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 
@@ -379,7 +387,7 @@ def test_the_page_shows_mails_and_runs_nothing_of_them(mail: Mail, project: dict
     assert listed.status_code == 200
     assert "&lt;img src=x" in listed.text
     assert "<img" not in listed.text
-    shown = mail.client.get(f"/_run402/mail/{sent['id']}", headers={**PAGE, "Sec-Fetch-Site": "cross-site"})
+    shown = mail.client.get(f"/_run402/mail/{sent['id']}", headers=CLICK)
     assert '<a href="https://app.example/?token=abc&amp;x=1" target="_blank"' in shown.text
     assert "<script>" not in shown.text
     assert "sandbox" in shown.headers["content-security-policy"]
@@ -393,7 +401,7 @@ def test_a_program_reads_the_links_and_codes_of_a_mail(mail: Mail, project: dict
         wish = {"email": f"{delivery}@example.com", "delivery": delivery, "redirect_url": "http://localhost:3000/in"}
         asked = mail.client.post("/auth/v1/magic-link", headers=anon, json=wish)
         assert asked.status_code == 200, asked.text
-        assert f"{mail.client.base_url}".rstrip("/") + "/_run402/mail" in asked.json()["message"]
+        assert "`run402 email outbox`" in asked.json()["message"]
     program = {"Accept": "application/json"}
     shown = mail.client.get("/_run402/mail?to=CODE@example.com", headers=program).json()["messages"]
     assert [(m["to"], m["links"], m["project_id"]) for m in shown] == [("code@example.com", [], project["project_id"])]
@@ -412,6 +420,7 @@ def test_the_command_reads_what_would_have_been_sent(mail: Mail, monkeypatch: py
     mail.send(box, to=box["address"], subject="to itself")
     mail.send(box, subject="Your code", html="<p>Code 271828</p><a href='https://app.example/in?t=1'>in</a>")
     monkeypatch.setenv("RUN402_API_BASE", str(mail.client.base_url).rstrip("/"))
+    monkeypatch.setattr(own_gateway, "token_for", lambda url, profile: CONTROL[CONTROL_HEADER])
     with Client() as client:
         shown = outbox(client)["messages"]
         assert [(m["subject"], m["direction"]) for m in shown] == [("Your code", "outbound"), ("to itself", "outbound")]
@@ -427,8 +436,8 @@ def test_the_command_reads_what_would_have_been_sent(mail: Mail, monkeypatch: py
         {"Origin": "http://blog.localhost:4020"},
         {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
         {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
-        {"Host": "blog.localhost", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
         {"Host": "mail.example.com"},
+        {"Host": "mail.blog.localhost"},
     ],
 )
 def test_scripts_and_frames_do_not_get_the_page(client: httpx.Client, headers: dict[str, str]) -> None:
