@@ -177,6 +177,7 @@ INTERNAL = {
     *(
         "docs",
         "download",
+        "exposure",
         "github",
         "installation",
         "instants",

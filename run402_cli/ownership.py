@@ -40,6 +40,24 @@ def _problem(place: Path) -> str | None:
     return None
 
 
+def open_bits(place: Path) -> int:
+    """What others may do with a file or directory itself, as mode bits (0o077); 0 for a link, or without modes (Windows).
+
+    The group counts as others, unless it is this user's own. OSError when there is no such file.
+    """
+    found = place.lstat()
+    if not hasattr(os, "geteuid") or stat.S_ISLNK(found.st_mode):
+        return 0
+    bits = found.st_mode & 0o077
+    return bits & 0o007 if bits & 0o070 and _is_private(found.st_gid) else bits
+
+
+def others_arrive(folder: Path) -> bool:
+    """Whether other users get through all directories down to one, itself included."""
+    real = folder.resolve()
+    return all(place.stat().st_mode & 0o011 for place in (real, *real.parents))
+
+
 def _is_private(gid: int) -> bool:
     """Whether the group is this user's own, as many systems give one to each user, or root's."""
     import grp

@@ -88,15 +88,23 @@ def directory_at(address: str) -> Path | None:
 
 def open_one(profile: Profile) -> str | None:
     """The address of a gateway of this user that asks nobody for a credential (`core start --open`)."""
+    return next((str(state["url"]) for state in running(profile) if state.get("open")), None)
+
+
+def running(profile: Profile) -> Iterator[dict[str, Any]]:
+    """What each gateway of this user that runs says of itself (`gateway.json`)."""
+    for folder in data_directories(profile):
+        if (state := _state(folder)) is not None:
+            yield state
+
+
+def data_directories(profile: Profile) -> list[Path]:
+    """The default data directory, and the one that the saved target remembers."""
     try:
         saved = profile.target.data_dir
     except Run402Error:
         saved = None
-    for folder in {default_data_dir(), *([Path(saved)] if saved else [])}:
-        state = _state(folder)
-        if state is not None and state.get("open"):
-            return str(state["url"])
-    return None
+    return list(dict.fromkeys([default_data_dir(), *([Path(saved)] if saved else [])]))
 
 
 def _directories(url: httpx.URL, profile: Profile | None) -> Iterator[tuple[Path, bool]]:

@@ -41,6 +41,7 @@ from run402_cli.core.purge import purge
 from run402_cli.core.settings import Settings
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.patience import patient_protocol
+from run402_cli.proxies import is_loopback
 
 log = logging.getLogger("run402.core")
 
@@ -85,6 +86,7 @@ class _Process:
         self.data_dir = options.data_dir
         self.server: _Server | None = None
         self.stop_requested = False
+        self.database_tls: bool | None = None
         self.lock = RunLock(options.data_dir)
 
     async def run(self) -> None:
@@ -140,7 +142,7 @@ class _Process:
     @contextlib.asynccontextmanager
     async def _database(self, secrets: datadir.Secrets) -> AsyncIterator[tuple[str, EmbeddedPostgres | None]]:
         if self.options.database_url:
-            await check_external(self.options.database_url)
+            self.database_tls = await check_external(self.options.database_url)
             yield self.options.database_url, None
             return
         postgres = EmbeddedPostgres(make_cluster_parent(self.data_dir), password=secrets.postgres_password)
@@ -166,7 +168,7 @@ class _Process:
         serving = asyncio.create_task(self.server.serve(sockets=[listener]))
         while not self.server.started and not serving.done():
             await asyncio.sleep(0.005)
-        state = describe(gateway)
+        state = {**describe(gateway), "database_tls": self.database_tls}
         state_path = self.data_dir / datadir.STATE
         with datadir.reporting_os_errors(self.data_dir):
             self.lock.tell(state)
@@ -212,11 +214,16 @@ async def open_gateway(gateway: Gateway) -> None:
         ) from exc
 
 
-async def check_external(url: str) -> None:
-    """Is this a PostgreSQL that we can use? CORE_DATABASE_UNUSABLE otherwise."""
+async def check_external(url: str) -> bool | None:
+    """Is this a PostgreSQL that we can use? CORE_DATABASE_UNUSABLE otherwise.
+
+    Whether the connection is encrypted; None on this machine, where it need not be.
+    """
     try:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10) as conn:
             version = conn.info.server_version // 10000
+            host = conn.info.hostaddr or conn.info.host
+            encrypted = None if host.startswith("/") or is_loopback(host) else conn.pgconn.ssl_in_use
     except (psycopg.Error, UnicodeError) as exc:
         # A parse error quotes the connection string, password included; this text also goes to the log.
         readable = isinstance(exc, psycopg.OperationalError)
@@ -232,6 +239,7 @@ async def check_external(url: str) -> None:
             f"PostgreSQL {version} is too old; {OLDEST_POSTGRES} or newer is needed.",
             hint="Leave --database-url out to use the embedded PostgreSQL.",
         )
+    return encrypted
 
 
 def bind(port: int) -> socket.socket:

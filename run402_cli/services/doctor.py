@@ -15,7 +15,7 @@ from run402_cli.client import Client, own_gateway
 from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error
 from run402_cli.proxies import Proxies
 from run402_cli.release import source_scan
-from run402_cli.services import service, update_check
+from run402_cli.services import exposure, service, update_check
 from run402_cli.services import tier as tiers
 from run402_cli.services.installation import installation
 from run402_cli.state import inspection
@@ -39,6 +39,7 @@ def report(
     that needs it. Raises EnvironmentFault for an unusable API address.
     """
     profile = client.profile
+    exposed = exposure.checks(profile)  # before a file is read: reading takes the wallet file away from others
     client.checks_files = False  # this report names every damaged file, whoever needs it
     damaged = inspection.faults(profile)
     if not damaged:
@@ -59,7 +60,12 @@ def report(
         steps.append(("source_scan", lambda: _source_scan(scan_dir)))
     checks = [_guarded(name, step) for name, step in steps]
     proxies = Proxies()
-    checks[1:1] = [*([_state_files(damaged)] if damaged else []), *_unusable(proxies), *_open_gateway(profile)]
+    checks[1:1] = [
+        *([_state_files(damaged)] if damaged else []),
+        *_unusable(proxies),
+        *_open_gateway(profile),
+        *exposed,
+    ]
     said = {"proxies": _shown(proxies)} if proxies.found else {}
     return {"ok": all(check["status"] in HARMLESS for check in checks), "checks": checks, **said}
 
