@@ -91,6 +91,10 @@ def up(
     allow_shell_build: Annotated[
         bool, typer.Option("--allow-shell-build", help="App manifests: build commands may run in a shell.")
     ] = False,
+    allow_env: Annotated[
+        list[str] | None,
+        typer.Option("--allow-env", metavar="NAME", help="App manifests: a secret may be taken from it. Repeatable."),
+    ] = None,
     allow_outside: AllowOutsideOpt = False,
     propagation_budget_s: BudgetOpt = None,
     no_propagation_wait: NoWaitOpt = False,
@@ -150,6 +154,7 @@ def up(
         max_spend_usd=spend,
         build_mode=build_mode,
         allow_shell_build=allow_shell_build,
+        allow_env=tuple(allow_env or ()),
         command=_typed("up", source or dir_, name=name, project=project, manifest=manifest) + (" --yes" if yes else ""),
     )
     with TerminalClient() as client:

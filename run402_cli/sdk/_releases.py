@@ -225,13 +225,15 @@ def up(
     allow_warning_codes: Sequence[str] = (),
     max_spend_usd: float | None = None,
     allow_outside: bool = False,
+    allow_env: Sequence[str] = (),
     on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Make the project ready, deploy a directory or repository by its manifest, check it: `run402 up`.
 
     `yes` agrees to every change that would be asked about. `allow_outside` lets the manifest name files outside of its git
-    work tree. `mode` is apply, check, printSpec or plan. Returns {action, mode,
-    dry_run, target, steps, result}. Raises ValidationError RUN402_APPROVAL_REQUIRED without `yes`, and what the steps raise.
+    work tree; `allow_env` are variables of the environment that an app manifest may take for its secrets. `mode` is
+    apply, check, printSpec or plan. Returns {action, mode, dry_run, target, steps, result}. Raises ValidationError
+    RUN402_APPROVAL_REQUIRED without `yes`, and what the steps raise.
     docs/up.md
     """
     from run402_cli import deploy
@@ -252,6 +254,7 @@ def up(
         allow_warning_codes=tuple(allow_warning_codes),
         max_spend_usd=max_spend_usd,
         bounds=TYPED if allow_outside else None,
+        allow_env=tuple(allow_env),
     )
     return run(client, options, on_event or deploy.silent)
 

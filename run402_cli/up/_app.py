@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Callable
@@ -14,11 +13,11 @@ from run402_cli import advice
 from run402_cli.deploy.errors import from_release
 from run402_cli.errors import CommandError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
-from run402_cli.services import app_installs, email_mailboxes, email_webhooks, secrets
-from run402_cli.up import _prerequisites, _project, _release
+from run402_cli.services import app_installs, email_mailboxes, email_webhooks
+from run402_cli.up import _app_secrets, _prerequisites, _project, _release
 from run402_cli.up._app_build import run_commands
-from run402_cli.up._app_graph import INPUT_NAME, App, compile_app, mailbox_variables, secret_variable
-from run402_cli.up._app_result import Block, Installation, diagnostic, missing_secrets
+from run402_cli.up._app_graph import INPUT_NAME, App, compile_app, mailbox_variables
+from run402_cli.up._app_result import Block, Installation, diagnostic
 from run402_cli.up._manifest import Found
 from run402_cli.up._options import Run
 from run402_cli.up._steps import Emit
@@ -48,6 +47,7 @@ def install(run: Run, found: Found, emit: Emit) -> Result:
             code="BAD_USAGE",
             details={"flag": flag, "manifest_path": str(app.path)},
         )
+    _app_secrets.check_texts(app)
     state = Installation(app)
     state.block = _block(run, app)
     preview = run.options.mode in ("check", "printSpec", "legacyDryRun")
@@ -75,7 +75,9 @@ def verify(run: Run, found: Found) -> Result:
 
 def _block(run: Run, app: App) -> Block | None:
     """The first thing that keeps the app from being installed."""
-    return _no_project(run, app) or _no_secrets(app) or _no_spending(run) or _no_build(run, app)
+    return (
+        _no_project(run, app) or _app_secrets.blocked(run, app, _typed(run)) or _no_spending(run) or _no_build(run, app)
+    )
 
 
 def _no_project(run: Run, app: App) -> Block | None:
@@ -87,28 +89,6 @@ def _no_project(run: Run, app: App) -> Block | None:
     message = "The manifest takes its project's name from --name, and none was given."
     command = ["run402", "up", "--name", "NAME", "--yes"]
     return _one("PROJECT_REQUIRED", message, node, "provide_name", command, field_path="project.name")
-
-
-def _no_secrets(app: App) -> Block | None:
-    missing = missing_secrets(app, os.environ)
-    if not missing:
-        return None
-    node = "secrets.ensure"
-    reasons, actions = [], []
-    for name, variable in missing:
-        message = f"The secret {name} is required, and the environment variable {variable} is not set."
-        place = {"field_path": f"secrets.{name}"}
-        reasons.append(diagnostic("MISSING_SECRET", message, node, **place, details={"key": name, "env": variable}))
-        actions.append(
-            {
-                "type": "set_environment",
-                "code": "MISSING_SECRET",
-                "message": f"Set {variable} and run the command again.",
-                **place,
-                "node_id": node,
-            }
-        )
-    return Block(node, reasons, actions)
 
 
 def _no_spending(run: Run) -> Block | None:
@@ -188,8 +168,8 @@ def _apply(run: Run, state: Installation, choice: _project.Choice, emit: Emit) -
     state.origin = _origin(run, app) or _release.cached_site(run, state.project_id)
     _ensure_mailboxes(run, state)
     state.variables |= _variables(run, state)
-    values = {name: os.environ[variable] for name, variable in _secret_variables(app) if variable in os.environ}
-    _ensure_secrets(run, state, values)
+    values = _app_secrets.values_of(app)
+    _app_secrets.ensure(run, state, values)
     environment = {**state.variables, **values}
     if app.build.get("commands"):
         step = run.log.plan("app.build", mutation=True, commands=len(app.build["commands"]))
@@ -304,35 +284,6 @@ def _variables(run: Run, state: Installation) -> dict[str, str]:
         "RUN402_PUBLIC_ORIGIN": state.origin,
     }
     return {name: value for name, value in found.items() if isinstance(value, str) and value}
-
-
-def _secret_variables(app: App) -> list[tuple[str, str]]:
-    return [(name, secret_variable(name, spec)) for name, spec in app.secrets.items()]
-
-
-def _ensure_secrets(run: Run, state: Installation, values: dict[str, str]) -> None:
-    app, project_id = state.app, str(state.project_id)
-    declared = app.document["release"].get("secrets")
-    listed = declared.get("require") if isinstance(declared, dict) else None
-    required = {name for name, spec in app.secrets.items() if spec.get("required") is True}
-    names = sorted(required | set(values) | {name for name in listed or [] if isinstance(name, str)})
-    state.satisfied = {name: name in values for name in app.secrets}
-    if not names:
-        return
-    step = run.log.plan("app.secret.ensure", mutation=True, keys=names)
-    run.approve(step, f"Set the app's secrets in {project_id}: {', '.join(names)}.")
-    step.to("running")
-    environment = {**state.variables, **values}
-    for name in names:
-        value = environment.get(name, os.environ.get(name))
-        if value is None:
-            raise ValidationError(
-                f"The secret {name} has no value: set the environment variable {name} and run the command again.",
-                code="MISSING_SECRET",
-                details={"key": name},
-            )
-        secrets.set_secret(run.client, project_id, name, value)
-    step.to("succeeded")
 
 
 def _deploy(run: Run, state: Installation, choice: _project.Choice, values: dict[str, str]) -> None:

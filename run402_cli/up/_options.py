@@ -21,7 +21,8 @@ class UpOptions:
     """`mode` is apply, check, printSpec, plan, applyReviewed or legacyDryRun.
 
     `bounds` are where the manifest's files may be; None: in its git work tree. `confirm` asks the person at the terminal;
-    None when there is nobody to ask. `directory` is the value of --dir, and `command` the command line that was typed:
+    None when there is nobody to ask. `allow_env` are variables that an app manifest may take for its secrets whatever they are
+    named. `directory` is the value of --dir, and `command` the command line that was typed:
     errors name it as the way to continue.
     """
 
@@ -47,6 +48,7 @@ class UpOptions:
     max_spend_usd: float | None = None
     build_mode: str | None = None
     allow_shell_build: bool = False
+    allow_env: tuple[str, ...] = ()
     command: str = "run402 up"
 
     @property

@@ -391,6 +391,7 @@ NOT_RUN: dict[str, str] = {
         ARCHIVE_SIZE_LIMIT_EXCEEDED IMPORT_VERIFY_FAILED IMPORT_CONFORMANCE_FAILED ARCHIVE_EXPORT_FAILED
     """,
     "no error of its own but a reason why an app is blocked: tests/up/test_up_app.py": """
+        SECRET_SOURCE_APPROVAL_REQUIRED
         BUILD_APPROVAL_REQUIRED SPEND_APPROVAL_REQUIRED MISSING_SECRET REMOTE_BUILD_UNSUPPORTED UNSUPPORTED_RESOURCE_KIND
     """,
     "it takes an archive that can be read beside it: tests/commands/test_archives.py": "INVALID_ENV_FILE",

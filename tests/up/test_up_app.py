@@ -244,6 +244,67 @@ def test_what_keeps_an_app_from_being_installed_is_a_blocked_node(
     assert outcome["next_actions"][0]["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("secret", "source", "asked"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", None, True),
+        ("THEME", "GITHUB_TOKEN", True),
+        ("THEME", "RUN402_DELEGATE_TOKEN", True),
+        ("TOKEN", "NPM_TOKEN", True),
+        ("THEME", "COMPANY_DATABASE_URL", True),
+        ("API_TOKEN", None, False),
+        ("API_TOKEN", "STAGING_API_TOKEN", False),
+        ("API_TOKEN", "SHOP_KEY", False),
+        ("THEME", "COLORS", False),
+    ],
+)
+def test_a_variable_that_is_not_the_apps_is_taken_only_when_it_is_named(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch, secret: str, source: str | None, asked: bool
+) -> None:
+    variable = source or secret
+    write(shop, secrets={secret: {} if source is None else {"source_env": source}}, release={"site": {"replace": {}}})
+    check = ["up", "--name", "shop", "--check"]
+    assert result(shop.run(*check))["status"] == "planned"  # it is not set: there is nothing to take
+    monkeypatch.setenv(variable, "of-somebody")
+    outcome = result(shop.run(*check))
+    assert outcome["status"] == ("blocked" if asked else "planned")
+    if asked:
+        (reason,) = outcome["diagnostics"]
+        assert (reason["code"], reason["details"]["env"]) == ("SECRET_SOURCE_APPROVAL_REQUIRED", variable)
+        assert outcome["next_actions"][0]["argv"][-2:] == ["--allow-env", variable]
+    assert result(shop.run(*check, "--allow-env", variable))["status"] == "planned"
+
+
+def test_a_secret_that_only_the_release_requires_is_asked_about_too(
+    shop: Workspace, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = Cloud(httpx_mock)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-somebody")
+    write(shop, secrets={}, release={"site": {"replace": {}}, "secrets": {"require": ["AWS_SESSION_TOKEN"]}})
+    assert result(shop.run("up", "--name", "shop", "-y"))["diagnostics"][0]["code"] == "SECRET_SOURCE_APPROVAL_REQUIRED"
+    assert cloud.sent() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"release": {"site": {"replace": {"index.html": "<p>${RUN402_SERVICE_KEY}"}}}},
+        {
+            "resources": {
+                "mailboxes": {"m": {}},
+                "webhooks": {
+                    "w": {"mailbox": "m", "url": "https://x.example/?k=${RUN402_SERVICE_KEY}", "events": ["reply"]}
+                },
+            }
+        },
+    ],
+)
+def test_the_service_key_is_written_into_no_text(shop: Workspace, change: Any) -> None:
+    write(shop, **change)
+    envelope = shop.run("up", "--name", "shop", "-y").envelope
+    assert (envelope["code"], envelope["details"]["field_path"]) == ("APP_SPEC_INVALID", next(iter(change)))
+
+
 def test_a_core_gateway_cannot_install_an_app(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUN402_API_BASE", "http://127.0.0.1:4999")
     outcome = result(shop.run("up", "--name", "shop", "-y"))

@@ -37,6 +37,7 @@ class General(Namespace[None]):
         allow_warning_codes: Sequence[str] = (),
         max_spend_usd: float | None = None,
         allow_outside: bool = False,
+        allow_env: Sequence[str] = (),
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Deploy the app in a directory or repository: make sure of the project, link the directory, deploy, check.
@@ -44,8 +45,9 @@ class General(Namespace[None]):
         Make the project ready, deploy a directory or repository by its manifest, check it: `run402 up`.
 
         `yes` agrees to every change that would be asked about. `allow_outside` lets the manifest name files outside of
-        its git work tree. `mode` is apply, check, printSpec or plan. Returns {action, mode, dry_run, target, steps,
-        result}. Raises ValidationError RUN402_APPROVAL_REQUIRED without `yes`, and what the steps raise. docs/up.md
+        its git work tree; `allow_env` are variables of the environment that an app manifest may take for its secrets.
+        `mode` is apply, check, printSpec or plan. Returns {action, mode, dry_run, target, steps, result}. Raises
+        ValidationError RUN402_APPROVAL_REQUIRED without `yes`, and what the steps raise. docs/up.md
         """
         return self._call(
             _releases.up,
@@ -61,6 +63,7 @@ class General(Namespace[None]):
             allow_warning_codes=allow_warning_codes,
             max_spend_usd=max_spend_usd,
             allow_outside=allow_outside,
+            allow_env=allow_env,
             on_event=on_event,
         )
 
