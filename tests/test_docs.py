@@ -159,6 +159,17 @@ def test_the_files_that_contributors_are_sent_to_exist(page: str) -> None:
     assert {each for each in named if not (ROOT / each).exists()} == set()
 
 
+def test_each_attack_of_the_security_page_has_a_test_that_is_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = text.partition("## Attacks and outcomes")[2].partition("\n## ")[0].splitlines()
+    rows = [row for row in rows if row.startswith("| ") and not row.startswith("| attack ")]
+    assert len(rows) > 30
+    for row in rows:
+        tests = re.findall(r"`([\w/]+\.py)`", row.rpartition(" | ")[2])
+        assert tests, row
+        assert [name for name in tests if not (ROOT / "tests" / name).is_file()] == []
+
+
 def test_the_changelog_begins_with_what_is_not_released() -> None:
     text = (ROOT / "docs" / "CHANGELOG.md").read_text(encoding="utf-8")
     sections = re.findall(r"^## (.+)$", text, re.MULTILINE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_the_workflow_runs_this_version_and_quotes_every_word() -> None:
         *("pipx", "run", "--spec", f"run402=={__version__}", "run402", "deploy", "apply"),
         *("--manifest", "it's: #1.json", "--project", "prj_1", "<", "/dev/null"),
     ]
+
+
+def test_actions_of_the_workflow_are_pinned_by_commit() -> None:
+    text = ci_workflow.text(project_id="p", manifest="m", branch=None, environment=None)
+    used = [line.partition("uses: ")[2] for line in text.splitlines() if "uses:" in line]
+    assert used
+    assert [action for action in used if not re.match(r"[^@]+@[0-9a-f]{40}( |$)", action)] == []
 
 
 def test_the_workflow_without_a_branch_runs_on_every_push() -> None:
