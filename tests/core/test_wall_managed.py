@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import psycopg
@@ -18,6 +20,7 @@ from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.errors import CoreProcessError
+from run402_cli.core.serve import check_external
 
 NAME = "run402_managed"
 GROUPS = "anon, authenticated, service_role, project_admin"
@@ -48,6 +51,22 @@ def test_groups_of_somebody_else_are_asked_for(managed: str) -> None:
         asyncio.run(look())
     assert caught.value.code == "CORE_DATABASE_UNUSABLE"
     assert f"TO {Identifier(NAME).as_string()} WITH ADMIN OPTION" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("host", "encrypted", "told"),
+    [("db.example", False, False), ("db.example", True, True), ("127.0.0.1", False, None), ("/run/pg", False, None)],
+)
+def test_it_is_known_whether_the_way_to_the_database_is_encrypted(
+    monkeypatch: pytest.MonkeyPatch, host: str, encrypted: bool, told: bool | None
+) -> None:
+    connection = AsyncMock()
+    connection.__aenter__.return_value = SimpleNamespace(
+        info=SimpleNamespace(server_version=180000, host=host, hostaddr=""),
+        pgconn=SimpleNamespace(ssl_in_use=encrypted),
+    )
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", AsyncMock(return_value=connection))
+    assert asyncio.run(check_external("postgresql://x")) is told
 
 
 def test_all_of_it_works_without_a_superuser(managed: str, databases: Databases, tmp_path: Path) -> None:
