@@ -23,19 +23,20 @@ from run402_cli.core.functions import schedule_rows as function_schedules
 from run402_cli.core.functions import secret_rows as function_secrets
 from run402_cli.core.jobs import rows as jobs
 from run402_cli.core.mail import mailbox_rows, message_rows, webhook_rows
-from run402_cli.core.projects import own_rows, role_rows
+from run402_cli.core.projects import keys, own_rows, role_rows
 from run402_cli.core.projects import rows as projects
 from run402_cli.core.releases import migrations, plans
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
+from run402_cli.core.settings import Settings
 from run402_cli.core.sites import rows as site_rows
 from run402_cli.core.storage import object_rows, upload_rows
 from run402_cli.core.users import challenge_rows, session_rows, setting_rows, user_rows
 
 # What the bookkeeping tables mean, kept in internal.core_format. 0: there was no such record yet.
-# 1: all projects shared four roles, and a superuser did their work. A newer one is refused;
-# an older one is brought up to date by the statements below, which are idempotent.
-FORMAT = 2
+# 1: all projects shared four roles, and a superuser did their work. 2: keys of projects were kept as they are.
+# A newer one is refused; an older one is brought up to date by the statements below, which are idempotent.
+FORMAT = 3
 
 # The bookkeeping tables, parents first (most tables reference internal.core_projects).
 TABLES: tuple[str, ...] = (
@@ -144,7 +145,7 @@ CREATE TABLE IF NOT EXISTS internal.core_format (
 """
 
 
-async def bootstrap(conn: Connection) -> dict[str, Any] | None:
+async def bootstrap(conn: Connection, settings: Settings) -> dict[str, Any] | None:
     """Create or upgrade everything below the project schemas, in one transaction: {what, from, to} when it was older.
 
     CORE_FORMAT_NEWER, before anything is written, when a newer version made it.
@@ -159,6 +160,7 @@ async def bootstrap(conn: Connection) -> dict[str, Any] | None:
         await conn.execute(own_rows.DDL.encode())
         await conn.execute(HARDENING)
         await _wall_in(conn)
+        await _seal_keys(conn, settings)
         if found == FORMAT:
             return None
         await conn.execute(FORMAT_TABLE)
@@ -246,6 +248,26 @@ async def _wall_in(conn: Connection) -> None:
         await role_rows.open_schema(conn, slot, base)
         update = "UPDATE internal.core_projects SET roles = %s WHERE project_id = %s"
         await conn.execute(update, (base, project_id))
+
+
+async def _seal_keys(conn: Connection, settings: Settings) -> None:
+    """Keys that an older version kept as they are become digests; the table is written anew, so that no page has them."""
+    query = (
+        "SELECT 1 FROM pg_attribute WHERE attrelid = 'internal.core_projects'::regclass AND attname = 'service_key'"
+        " AND NOT attisdropped"
+    )
+    if await (await conn.execute(query)).fetchone() is None:
+        return
+    found = await (
+        await conn.execute("SELECT project_id, anon_key, service_key FROM internal.core_projects")
+    ).fetchall()
+    update = "UPDATE internal.core_projects SET anon_sha256 = %s, service_sha256 = %s, keys_sealed = %s WHERE project_id = %s"
+    for project_id, anon, service in found:
+        await conn.execute(update, (*keys.stored(settings, keys.Keys(anon, service)), project_id))
+    await conn.execute(
+        "ALTER TABLE internal.core_projects DROP COLUMN anon_key, DROP COLUMN service_key;"
+        " ALTER TABLE internal.core_projects ALTER COLUMN keys_sealed TYPE text USING keys_sealed || ''"
+    )
 
 
 async def _run_found(conn: Connection, query: LiteralString, values: Any) -> None:

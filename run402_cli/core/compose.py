@@ -23,6 +23,6 @@ async def start(gateway: Gateway) -> None:
     """Connect, create or upgrade roles, schemas and bookkeeping tables, and set the workers to work."""
     await gateway.pool.open(wait=True, timeout=30)
     async with gateway.connection() as conn:
-        gateway.database_upgraded = await bootstrap(conn)
+        gateway.database_upgraded = await bootstrap(conn, gateway.settings)
     for worker in (gateway.afterwards, gateway.functions, gateway.mail, gateway.jobs):
         worker.start()

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from database_kit import Databases
 from functions_kit import Functions
-from gateway_kit import CONTROL, Gateways, Live
+from gateway_kit import CONTROL, SETTINGS, Gateways, Live
 
 from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.daemon import launcher, postgres
@@ -68,7 +68,7 @@ def databases(postgres_server: postgres.EmbeddedPostgres) -> Databases:
     async def prepare() -> None:
         url = postgres_server.url("run402_template")
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-            await bootstrap(conn)
+            await bootstrap(conn, SETTINGS)
 
     asyncio.run(prepare())
     return Databases(postgres_server, "run402_template")

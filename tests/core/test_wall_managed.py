@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from copies_kit import branch, restore, sql
 from database_kit import Databases
-from gateway_kit import CONTROL, prepared
+from gateway_kit import CONTROL, SETTINGS, prepared
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
@@ -45,7 +45,7 @@ def managed(databases: Databases) -> Iterator[str]:
 def test_groups_of_somebody_else_are_asked_for(managed: str) -> None:
     async def look() -> None:
         async with await psycopg.AsyncConnection.connect(managed, autocommit=True) as conn:
-            await bootstrap(conn)
+            await bootstrap(conn, SETTINGS)
 
     with pytest.raises(CoreProcessError) as caught:
         asyncio.run(look())

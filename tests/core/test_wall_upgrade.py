@@ -106,6 +106,16 @@ def test_the_walls_stand_around_it(upgraded: tuple[httpx.Client, str]) -> None:
             assert conn.execute("SELECT evtname FROM pg_event_trigger").fetchall() == []
 
 
+def test_its_keys_are_digests_from_now_on(upgraded: tuple[httpx.Client, str]) -> None:
+    client, url = upgraded
+    kept = str(projects(url))
+    for project in keys():
+        shown = client.get(f"/projects/v1/{project['project_id']}").json()
+        assert (shown["anon_key"], shown["service_key"]) == (project["anon_key"], project["service_key"])
+        assert project["anon_key"] not in kept
+        assert project["service_key"] not in kept
+
+
 def test_roles_of_it_go_with_it(upgraded: tuple[httpx.Client, str]) -> None:
     client, url = upgraded
     for project in keys():

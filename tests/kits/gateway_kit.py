@@ -26,6 +26,8 @@ T = TypeVar("T")
 TOKEN = "test-control-token-" + "x" * 32
 # What the holder of the control token sends; a test that is about who may call leaves it out.
 CONTROL = {"Run402-Control-Token": TOKEN}
+# For what needs secrets and no gateway.
+SETTINGS = Settings(data_dir=Path("nowhere"), jwt_secret="x" * 32, signed_read_secret="x" * 32)
 
 
 def control(state: dict[str, Any]) -> dict[str, str]:

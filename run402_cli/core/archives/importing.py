@@ -31,6 +31,7 @@ from run402_cli.core.expose.tables import surfaces
 from run402_cli.core.functions import bundle_rows
 from run402_cli.core.functions.secrets import save_secret
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects import keys
 from run402_cli.core.projects import rows as project_rows
 from run402_cli.core.projects.rows import Project, begin_schema, drop_unfinished, end_schema, insert_project
 from run402_cli.core.releases import migrations
@@ -106,7 +107,8 @@ class _Import:
             async with self.gateway.connection() as conn, conn.transaction():
                 if not self.wish.dry_run:
                     await self._claim_name(conn)
-                self.project = await insert_project(conn, self.wish.name, slot=self.slot, roles=roles)
+                stored = keys.fresh(self.gateway.settings)
+                self.project = await insert_project(conn, self.wish.name, stored, slot=self.slot, roles=roles)
                 problems = await self._fill(conn, self.project)
                 if self.wish.dry_run or (self.wish.require_runnable and problems):
                     raise _DryRunDone

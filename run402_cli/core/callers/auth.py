@@ -17,6 +17,7 @@ from run402_cli.core.callers.siwx import caller
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects import rows
+from run402_cli.core.projects.keys import digest
 from run402_cli.core.projects.rows import PROJECT_ID, Project
 from run402_cli.core.settings import Settings
 
@@ -69,10 +70,7 @@ async def key_holder(conn: Connection, key: str) -> tuple[Project, Literal["anon
     """Whose key this is: a project's own anon or service key, or a live issued credential. None for anything else."""
     if not key or "\x00" in key:
         return None
-    project = await rows.find_by_key(conn, key)
-    if project is not None:
-        return project, "service" if same_secret(key, project.service_key) else "anon"
-    return await _issued_credential(conn, key)
+    return await rows.find_by_key(conn, digest(key)) or await _issued_credential(conn, key)
 
 
 async def _issued_credential(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:
@@ -101,7 +99,7 @@ async def require_service_key(conn: Connection, request: Request, project_id: st
 
 async def _kind_of(conn: Connection, key: str, project: Project) -> str | None:
     """Which of the project's keys this is; None for any other."""
-    if same_secret(key, project.service_key):
+    if same_secret(digest(key), project.keys.service_sha256):
         return "service"
     holder = await key_holder(conn, key)
     return holder[1] if holder is not None and holder[0].project_id == project.project_id else None

@@ -23,6 +23,7 @@ from run402_cli.core.ci.binding_rows import Binding
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.keys import keys_of
 from run402_cli.core.releases import diffs
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.plans import Plan
@@ -140,7 +141,7 @@ async def _as_project(scope: Scope, token: str) -> Scope:
     _check_route(scope, binding)
     headers = Headers(scope=scope).mutablecopy()
     del headers["authorization"]
-    headers["apikey"] = project.anon_key
+    headers["apikey"] = keys_of(gateway.settings, project).anon
     return {**scope, "headers": headers.raw, CI_SESSION: binding}
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.keys import keys_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.local_gateway import CONTROL_HEADER
 
@@ -20,8 +21,9 @@ from run402_cli.local_gateway import CONTROL_HEADER
 async def get(request: Request, path: str, project: Project | None = None, **query: str | int | None) -> Any:
     """The JSON that GET `path` answers; its GatewayError is raised. The answer has no page's request headers in it."""
     # Who may look has been asked already; what is about no project opens with the gateway's own token.
+    settings = gateway_of(request).settings
     name, value = (
-        ("apikey", project.service_key) if project else (CONTROL_HEADER, gateway_of(request).settings.control_token)
+        ("apikey", keys_of(settings, project).service) if project else (CONTROL_HEADER, settings.control_token)
     )
     credential = (name.lower().encode(), value.encode())
     given = {field: each for field, each in query.items() if each is not None}

@@ -17,6 +17,7 @@ from run402_cli.core.copies.views import branch_view
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.keys import keys_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.routes import new_name
 from run402_cli.core.projects.rows import Project
@@ -43,7 +44,8 @@ async def create_branch(request: Request) -> Response:
         parent = await project_by_id(conn, parent.project_id)
         project = await branches.create(gateway, conn, parent, wish)
         branch = await branch_rows.fetch(conn, parent.project_id, project.project_id)
-    keys = {"anon_key": project.anon_key, "service_key": project.service_key}
+    own = keys_of(gateway.settings, project)
+    keys = {"anon_key": own.anon, "service_key": own.service}
     ids = {"operation_id": branch.operation_id, "materialization_id": f"mat_{project.project_id.removeprefix('prj_')}"}
     return reply({**branch_view(branch, public_base(request)), **ids, **keys}, 201)
 

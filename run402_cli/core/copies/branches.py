@@ -17,6 +17,7 @@ from run402_cli.core.copies.snapshot_rows import Snapshot
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects import keys
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project, drop_project, end_schema, insert_project
 from run402_cli.core.releases import operation_rows as operations
@@ -49,7 +50,7 @@ async def create(gateway: Gateway, conn: Connection, parent: Project, wish: Wish
     snapshot = wish.snapshot
     source = (snapshot.schema_slot, snapshot.former_slots) if snapshot else None
     async with new_copy(gateway, conn, parent, "project", snapshot=source) as slot, conn.transaction():
-        branch = await insert_project(conn, wish.name, slot=slot)
+        branch = await insert_project(conn, wish.name, keys.fresh(gateway.settings), slot=slot)
         await end_schema(conn, slot)
         await _copy_records(conn, parent, branch, snapshot)
         await asyncio.to_thread(gateway.store.share, parent.project_id, branch.project_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli import advice
-from run402_cli.core.callers.auth import project_by_id
+from run402_cli.core.callers.auth import project_by_id, same_secret
 from run402_cli.core.callers.policies import OWNER
 from run402_cli.core.copies import snapshot_rows, snapshots
 from run402_cli.core.copies.snapshot_rows import AUTOMATIC_LIFETIME, Snapshot
@@ -19,6 +18,7 @@ from run402_cli.core.copies.views import snapshot_view
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.projects.keys import digest
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import migrations
@@ -106,7 +106,7 @@ async def restore_snapshot(request: Request) -> Response:
 async def _restore_plan(conn: Connection, project: Project, snapshot: Snapshot) -> dict[str, Any]:
     token = f"rst_{secrets.token_hex(16)}"
     expires = datetime.now(UTC) + CONFIRM_LIFETIME
-    await snapshot_rows.set_token(conn, snapshot.snapshot_id, token, expires)
+    await snapshot_rows.set_token(conn, snapshot.snapshot_id, digest(token), expires)
     return {
         "snapshot_id": snapshot.snapshot_id,
         "project_id": project.project_id,
@@ -145,8 +145,8 @@ async def _taken_out(conn: Connection, snapshot: Snapshot) -> list[str]:
 
 
 def _check_token(snapshot: Snapshot, token: object) -> None:
-    known = snapshot.confirm_token
-    valid = isinstance(token, str) and known is not None and hmac.compare_digest(token.encode(), known.encode())
+    known = snapshot.confirm_sha256
+    valid = isinstance(token, str) and known is not None and same_secret(digest(token), known)
     if valid and snapshot.confirm_expires_at is not None and snapshot.confirm_expires_at > datetime.now(UTC):
         return
     problem = "has expired" if valid else "is not the one of the latest restore plan"

@@ -24,12 +24,13 @@ CREATE TABLE IF NOT EXISTS internal.core_snapshots (
   live_release_id text,
   migrations jsonb NOT NULL,
   expose json,
-  confirm_token text,
+  confirm_sha256 text,
   confirm_expires_at timestamptz,
   expires_at timestamptz,
   captured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+ALTER TABLE internal.core_snapshots DROP COLUMN IF EXISTS confirm_token, ADD COLUMN IF NOT EXISTS confirm_sha256 text;
 CREATE INDEX IF NOT EXISTS core_snapshots_project ON internal.core_snapshots (project_id, captured_at);
 """
 
@@ -38,7 +39,7 @@ Kind = Literal["manual", "pre_migration", "pre_restore", "scheduled"]
 AUTOMATIC_LIFETIME = timedelta(days=7)
 _COLUMNS = (
     "snapshot_id, project_id, operation_id, kind, schema_slot, former_slots, size_bytes, live_release_id, migrations,"
-    " confirm_token, confirm_expires_at, expires_at, captured_at, updated_at"
+    " confirm_sha256, confirm_expires_at, expires_at, captured_at, updated_at"
 )
 # What belongs to the schema although it is kept beside it: which migrations ran, and what is exposed.
 _REGISTRY = """
@@ -65,7 +66,7 @@ class Snapshot:
     size_bytes: int
     live_release_id: str | None
     migrations: list[dict[str, Any]]
-    confirm_token: str | None
+    confirm_sha256: str | None
     confirm_expires_at: datetime | None
     expires_at: datetime | None
     captured_at: datetime
@@ -160,18 +161,18 @@ async def expired(conn: Connection) -> list[tuple[str, str]]:
     return await cur.fetchall()
 
 
-async def set_token(conn: Connection, snapshot_id: str, token: str, expires_at: datetime) -> None:
-    """The token that confirms a restore; an earlier one holds no longer."""
+async def set_token(conn: Connection, snapshot_id: str, sha256: str, expires_at: datetime) -> None:
+    """The digest of the token that confirms a restore; an earlier one holds no longer."""
     await conn.execute(
-        "UPDATE internal.core_snapshots SET confirm_token = %s, confirm_expires_at = %s WHERE snapshot_id = %s",
-        (token, expires_at, snapshot_id),
+        "UPDATE internal.core_snapshots SET confirm_sha256 = %s, confirm_expires_at = %s WHERE snapshot_id = %s",
+        (sha256, expires_at, snapshot_id),
     )
 
 
 async def mark_restored(conn: Connection, snapshot_id: str) -> None:
     """Its token is used up."""
     await conn.execute(
-        "UPDATE internal.core_snapshots SET confirm_token = NULL, updated_at = clock_timestamp()"
+        "UPDATE internal.core_snapshots SET confirm_sha256 = NULL, updated_at = clock_timestamp()"
         " WHERE snapshot_id = %s",
         (snapshot_id,),
     )

@@ -21,7 +21,8 @@ from run402_cli.core.functions.gates import Caller
 from run402_cli.core.functions.logs import CallLog
 from run402_cli.core.functions.worker import CallFailed, Reply
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects.rows import SERVICE_KEY_PREFIX, Project
+from run402_cli.core.projects.keys import SERVICE_KEY_PREFIX
+from run402_cli.core.projects.rows import Project
 from run402_cli.local_gateway import CONTROL_HEADER
 
 if TYPE_CHECKING:

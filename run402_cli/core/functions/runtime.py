@@ -25,6 +25,7 @@ from run402_cli.core.functions.vault import Vault
 from run402_cli.core.functions.worker import Program
 from run402_cli.core.functions.workers import Workers
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects.keys import keys_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import Site
 
@@ -71,7 +72,7 @@ class Runtime:
     async def load(self, project: Project, site: Site, name: str) -> Loaded:
         """A function of a release. 503 dynamic_runtime_unavailable when it is not there, 422 missing_required_secret."""
         # The keys are part of the function's environment and may be rotated.
-        key = (project.project_id, site.release_id, name, project.service_key)
+        key = (project.project_id, site.release_id, name, project.keys.service_sha256)
         loaded = self._loaded.get(key)
         if loaded is None:
             loaded = await self._load(project, site, name)
@@ -98,18 +99,19 @@ class Runtime:
         env = {**values, **self._environment(project, site.release_id, name)}
         program = Program(name, built.entry, built.handler, built.library, bundle.entry["memory_mb"], env)
         mark = hashlib.sha256(json.dumps([env, str(built.entry), program.memory_mb], sort_keys=True).encode())
-        hidden = redactable([*values.values(), project.anon_key, project.service_key])
+        hidden = redactable([*values.values(), *keys_of(self.gateway.settings, project)])
         pool = (project.project_id, site.release_id, name, mark.hexdigest())
         return Loaded(bundle, program, pool, hidden)
 
     def _environment(self, project: Project, release_id: str, name: str) -> dict[str, str]:
+        keys = keys_of(self.gateway.settings, project)
         return {
             "RUN402_API_BASE": self.gateway.settings.public_url,
             "RUN402_PROJECT_ID": project.project_id,
             "RUN402_RELEASE_ID": release_id,
             "RUN402_FUNCTION_NAME": name,
-            "RUN402_ANON_KEY": project.anon_key,
-            "RUN402_SERVICE_KEY": project.service_key,
+            "RUN402_ANON_KEY": keys.anon,
+            "RUN402_SERVICE_KEY": keys.service,
         }
 
 

@@ -23,6 +23,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.mail.mailbox_rows import of_project
 from run402_cli.core.projects import rows
+from run402_cli.core.projects.keys import fresh, keys_of
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project, drop_project, insert_project
 from run402_cli.core.releases import rows as releases
@@ -77,7 +78,7 @@ async def create_project(request: Request) -> Response:
 
 async def _paid_insert(conn: Connection, request: Request, payment: payments.Payment | None, name: str) -> Project:
     await payments.count(conn, request, payment, payments.PROJECT_PRICE, PURPOSE)
-    project = await insert_project(conn, name)
+    project = await insert_project(conn, name, fresh(gateway_of(request).settings))
     await siwx.take_ownership(conn, project.project_id)
     return project
 
@@ -270,13 +271,13 @@ async def _last_deploy(conn: Connection, project: Project) -> dict[str, Any] | N
 
 def core_view(gateway: Gateway, project: Project) -> dict[str, Any]:
     """The project with its keys, as POST and GET answer it."""
-    base = gateway.settings.public_url
+    base, keys = gateway.settings.public_url, keys_of(gateway.settings, project)
     return {
         "project_id": project.project_id,
         "schema_slot": project.schema_slot,
         "public_id": project.public_id,
-        "anon_key": project.anon_key,
-        "service_key": project.service_key,
+        "anon_key": keys.anon,
+        "service_key": keys.service,
         "endpoints": {
             "rest_url": f"{base}/rest/v1",
             "static_base_url": f"{base}/projects/v1/{project.project_id}/static",

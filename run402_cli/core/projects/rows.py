@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from psycopg import sql
 
@@ -15,10 +15,12 @@ from run402_cli.core.callers.wallet_rows import OWNER, VISIBLE
 from run402_cli.core.db import Connection
 from run402_cli.core.projects import role_rows
 
-SERVICE_KEY_PREFIX = "r402_service_"
 PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 SCHEMA_SLOT = re.compile(r"[a-z_][a-z0-9_]*")
-COLUMNS = "project_id, name, schema_slot, public_id, anon_key, service_key, active_release_id, created_at, roles"
+COLUMNS = (
+    "project_id, name, schema_slot, public_id, active_release_id, created_at, roles, anon_sha256, service_sha256,"
+    " keys_sealed"
+)
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_projects (
@@ -26,13 +28,13 @@ CREATE TABLE IF NOT EXISTS internal.core_projects (
   name text NOT NULL,
   schema_slot text NOT NULL UNIQUE,
   public_id text NOT NULL UNIQUE,
-  anon_key text NOT NULL UNIQUE,
-  service_key text NOT NULL UNIQUE,
   active_release_id text,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
-ALTER TABLE internal.core_projects ADD COLUMN IF NOT EXISTS roles text UNIQUE;
+ALTER TABLE internal.core_projects ADD COLUMN IF NOT EXISTS roles text UNIQUE,
+  ADD COLUMN IF NOT EXISTS anon_sha256 text UNIQUE, ADD COLUMN IF NOT EXISTS service_sha256 text UNIQUE,
+  ADD COLUMN IF NOT EXISTS keys_sealed text;
 CREATE TABLE IF NOT EXISTS internal.core_schemas_in_making (
   schema_slot text PRIMARY KEY,
   roles text,
@@ -48,17 +50,30 @@ CREATE TABLE IF NOT EXISTS internal.core_idempotency (
 """
 
 
+class StoredKeys(NamedTuple):
+    """Digests of the anon and the service key, and both keys sealed (keys.py)."""
+
+    anon_sha256: str
+    service_sha256: str
+    sealed: str
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     project_id: str
     name: str
     schema_slot: str
     public_id: str
-    anon_key: str
-    service_key: str
     active_release_id: str | None
     created_at: datetime
     roles: str
+    anon_sha256: str
+    service_sha256: str
+    keys_sealed: str
+
+    @property
+    def keys(self) -> StoredKeys:
+        return StoredKeys(self.anon_sha256, self.service_sha256, self.keys_sealed)
 
 
 def project_from_row(row: Sequence[Any]) -> Project:
@@ -66,7 +81,9 @@ def project_from_row(row: Sequence[Any]) -> Project:
     return Project(*row)
 
 
-async def insert_project(conn: Connection, name: str, *, slot: str | None = None, roles: str | None = None) -> Project:
+async def insert_project(
+    conn: Connection, name: str, keys: StoredKeys, *, slot: str | None = None, roles: str | None = None
+) -> Project:
     """A new project: its row, its roles, its schema, which nobody else may use. Call inside a transaction.
 
     A schema that is there already (`slot`) is taken over, with all that is in it. With `roles` it is theirs already, and
@@ -77,16 +94,15 @@ async def insert_project(conn: Connection, name: str, *, slot: str | None = None
     slot = slot or f"project_{suffix}"
     base = roles or await role_rows.create(conn)
     cursor = await conn.execute(
-        f"""INSERT INTO internal.core_projects (project_id, name, schema_slot, public_id, anon_key, service_key, roles)
-            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {COLUMNS}""",
+        f"""INSERT INTO internal.core_projects (project_id, name, schema_slot, public_id, roles, anon_sha256,
+            service_sha256, keys_sealed) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING {COLUMNS}""",
         (
             f"prj_{suffix}",
             name,
             slot,
             f"local_{secrets.token_hex(10)}",
-            f"r402_anon_{secrets.token_hex(24)}",
-            f"{SERVICE_KEY_PREFIX}{secrets.token_hex(24)}",
             base,
+            *keys,
         ),
     )
     row = await cursor.fetchone()
@@ -185,13 +201,14 @@ async def has_name(conn: Connection, name: str) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def find_by_key(conn: Connection, key: str) -> Project | None:
-    """The project whose own anon or service key this is."""
-    cursor = await conn.execute(
-        f"SELECT {COLUMNS} FROM internal.core_projects WHERE anon_key = %(key)s OR service_key = %(key)s", {"key": key}
-    )
-    row = await cursor.fetchone()
-    return None if row is None else project_from_row(row)
+async def find_by_key(conn: Connection, sha256: str) -> tuple[Project, Literal["anon", "service"]] | None:
+    """The project whose own anon or service key has this digest, and which of them it is."""
+    query = f"SELECT {COLUMNS} FROM internal.core_projects WHERE anon_sha256 = %(key)s OR service_sha256 = %(key)s"
+    row = await (await conn.execute(query, {"key": sha256})).fetchone()
+    if row is None:
+        return None
+    project = project_from_row(row)
+    return project, "service" if project.keys.service_sha256 == sha256 else "anon"
 
 
 async def visible(
