@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ from run402_cli.core.errors import CannotLook, CoreProcessError
 from run402_cli.core.web.instants import iso
 from run402_cli.file_lock import FileLock
 
-# What the files of a data directory mean, written into its marker. 1: no `made_by`. 2: `made_by`, `database`.
+# What the files of a data directory mean, written into its marker. 1: no `made_by`, perhaps no `id`. 2: `made_by`, `database`.
 # A newer one is refused; an older one is brought up to date by the next start.
 FORMAT = 2
 MADE_BY = "run402 " + __version__
@@ -129,10 +130,16 @@ def is_ours(data_dir: Path) -> bool:
 
 def identity(data_dir: Path) -> str:
     """The random id in the marker: tells a directory from an earlier one at the same path. CORE_DATA_DIR_INVALID."""
-    found = (read_marker(data_dir) or {}).get("id")
+    marker = read_marker(data_dir)
+    found = None if marker is None else marker.get("id", _first_id(data_dir))
     if not isinstance(found, str) or not found.isalnum():
         raise _unreadable(data_dir, "it has no `id`")
     return found
+
+
+def _first_id(data_dir: Path) -> str:
+    """The id where the first version wrote none: by the path it named the directory of root's cluster."""
+    return hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:20]
 
 
 def check_still_there(data_dir: Path) -> None:
@@ -207,7 +214,7 @@ def upgrade(data_dir: Path, *, external: bool) -> dict[str, Any] | None:
         raise _other_database(data_dir, str(used_with))
     number = marker.get("format", 1)
     # What we do not know stays: a version that does may read it again.
-    _rewrite(data_dir, {**marker, "format": FORMAT, "made_by": MADE_BY})
+    _rewrite(data_dir, {"id": _first_id(data_dir), **marker, "format": FORMAT, "made_by": MADE_BY})
     return None if number == FORMAT else {"what": "data_dir", "from": number, "to": FORMAT}
 
 
