@@ -234,6 +234,11 @@ def test_control_routes_refuse_the_second_user(owner: Owner) -> None:
         ("POST", "/auth/v1/dev-tokens", {"project_id": project, "role": "authenticated", "sub": "u"}),
         ("POST", "/functions/v1/echo", {}),
         ("GET", "/rest/v1/t", None),
+        ("GET", "/_run402/", None),
+        ("GET", "/_run402/mail", None),
+        ("POST", "/_run402/tickets", {}),
+        ("GET", "/_run402/enter?ticket=forged", None),
+        ("GET", "/_run402/~forged/mail", None),
     ]
     wrong = {"apikey": "r402_service_" + "A" * 43, "Run402-Control-Token": "ab" * 32}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -90,6 +91,12 @@ PERSON = Policy(
     frozenset({Kind.CONTROL_TOKEN, Kind.PERSON}),
     alone=look,
     of_the_caller=True,
+)
+PERSON_AT_PROJECT = replace(
+    PERSON,
+    name="person at a project",
+    says="is a person at this machine, as above; a wallet that is sent too must own the project.",
+    of_the_caller=False,
 )
 TICKET_HOLDER = Policy(
     "holder of a ticket", "has a ticket that was not used yet.", frozenset({Kind.TICKET}), alone=redeemed

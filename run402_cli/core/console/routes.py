@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from run402_cli.core.callers.person import place
-from run402_cli.core.callers.policies import PERSON, TICKET_HOLDER
+from run402_cli.core.callers.policies import PERSON, PERSON_AT_PROJECT, TICKET_HOLDER
 from run402_cli.core.console import data, deployed, project, views
 from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.tickets import TICKET_SECONDS
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.pages import HEADERS
-from run402_cli.core.web.routing import HOLDER, Route, admitted
+from run402_cli.core.web.routing import HOLDER, Policy, Route, admitted
 from run402_cli.local_gateway import CONSOLE
 
 View = Callable[[Request], Awaitable[Response]]
@@ -88,9 +88,13 @@ async def enter(request: Request) -> Response:
     return Response(status_code=303, headers={**HEADERS, "Location": address})
 
 
+def _who(path: str) -> Policy:
+    return PERSON_AT_PROJECT if path.startswith(_PROJECT) else PERSON
+
+
 ROUTES = [
     Route(CONSOLE.rstrip("/"), _to_root, methods=["GET"], who=PERSON),
     Route(f"{CONSOLE}tickets", issue, methods=["POST"], who=HOLDER),
     Route(f"{CONSOLE}enter", enter, methods=["GET"], who=TICKET_HOLDER),
-    *(Route(CONSOLE + path, answered(view), methods=["GET"], who=PERSON) for path, view in PAGES.items()),
+    *(Route(CONSOLE + path, answered(view), methods=["GET"], who=_who(path)) for path, view in PAGES.items()),
 ]
