@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import forked_kit
 import httpx
 import psycopg
 import pytest
@@ -37,6 +39,13 @@ def open_dir() -> Iterator[Path]:
 def postgres_server(open_dir: Path) -> Iterator[postgres.EmbeddedPostgres]:
     with postgres.running(open_dir / "postgres", durable=False) as server:
         yield server
+
+
+@pytest.fixture
+def forked_daemons(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways that the launcher starts here are forked, except in the tests that the module names in FOR_REAL."""
+    if hasattr(os, "fork") and request.node.originalname not in request.module.FOR_REAL:
+        monkeypatch.setattr(launcher, "subprocess", forked_kit.daemons())
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,14 @@ from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.errors import CoreProcessError
 
 Start = Callable[..., dict[str, Any]]
+pytestmark = pytest.mark.usefixtures("forked_daemons")
+# Whose gateway is started as a user's is, imports and all.
+FOR_REAL = (
+    "test_start_report_stop_and_start_again",
+    "test_other_users_read_nothing_of_the_data_directory",
+    "test_a_full_disk_at_first_start_is_a_clear_error",
+    "test_an_external_database_is_used_and_left_running",
+)
 
 
 @pytest.fixture

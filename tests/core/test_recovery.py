@@ -27,6 +27,9 @@ from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.errors import CannotLook, CoreProcessError
 
 Start = Callable[..., dict[str, Any]]
+pytestmark = pytest.mark.usefixtures("forked_daemons")
+# Whose gateway is started as a user's is, imports and all.
+FOR_REAL = ("test_an_older_data_directory_and_database_are_upgraded_and_both_are_said",)
 
 
 @pytest.fixture

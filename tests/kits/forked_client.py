@@ -14,7 +14,7 @@ from array import array
 def main() -> None:
     umask = os.umask(0)
     os.umask(umask)
-    request = marshal.dumps((sys.argv[2:], dict(os.environ), os.getcwd(), umask))  # noqa: PTH109 (pathlib takes its time)
+    request = marshal.dumps((sys.argv[2:], dict(os.environ), os.getcwd(), umask, ""))  # noqa: PTH109 (pathlib takes its time)
     server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     server.connect(sys.argv[1])
     streams = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array("i", [0, 1, 2]))]

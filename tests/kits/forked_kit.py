@@ -25,6 +25,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import forked_daemon
 
 CLIENT = Path(__file__).with_name("forked_client.py")
 # Variables that the interpreter reads when it starts.
@@ -36,8 +39,13 @@ LATER = ("httpcore", "jwt", "psutil", "platformdirs", "click._textwrap", "encodi
 def words(variables: Mapping[str, str] = os.environ) -> list[str]:
     """What stands for `python -m run402_cli` with these variables."""
     if hasattr(os, "fork") and hasattr(socket, "recv_fds"):
-        return [sys.executable, "-IS", str(CLIENT), _server(_settings(variables))]
+        return [sys.executable, "-IS", str(CLIENT), _server(__file__, _settings(variables))]
     return [sys.executable, "-m", "run402_cli"]
+
+
+def daemons(variables: Mapping[str, str] = os.environ) -> Any:
+    """`subprocess` for the launcher of the gateway: it forks the gateway too."""
+    return forked_daemon.module(_server(forked_daemon.__file__, _settings(variables)))
 
 
 def run(
@@ -48,10 +56,12 @@ def run(
         return subprocess.run([*words(env), *args], env=env, cwd=cwd, input=data, capture_output=True, timeout=timeout)
     umask = os.umask(0)
     os.umask(umask)
-    request = marshal.dumps((list(args), dict(env), str(cwd), umask))
+    settings = _settings(env)
+    daemons = _server(forked_daemon.__file__, settings) if tuple(args[:2]) == ("core", "start") else ""
+    request = marshal.dumps((list(args), dict(env), str(cwd), umask, daemons))
     (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
     with socket.socket(socket.AF_UNIX) as server:
-        server.connect(_server(_settings(env)))
+        server.connect(_server(__file__, settings))
         socket.send_fds(server, [len(request).to_bytes(4, "big")], [theirs_in, theirs_out, theirs_err])
         for fd in (theirs_in, theirs_out, theirs_err):
             os.close(fd)
@@ -93,13 +103,13 @@ def _settings(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 @functools.cache
-def _server(settings: tuple[tuple[str, str], ...]) -> str:
+def _server(program: str, settings: tuple[tuple[str, str], ...]) -> str:
     """The socket of a process that forks, which ends with this one. Its interpreter was started with the settings."""
     folder = Path(tempfile.mkdtemp(prefix="r402f-"))
     place = folder / "s"
     variables = {name: value for name, value in os.environ.items() if not name.startswith(INTERPRETER)}
     process = subprocess.Popen(
-        [sys.executable, __file__, place],
+        [sys.executable, program, place],
         env={**variables, **dict(settings)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -182,8 +192,8 @@ def _ended(child: int, connection: socket.socket) -> bool:
     return bool(pid)
 
 
-def _become(request: tuple[list[str], dict[str, str], str, int], streams: list[int]) -> None:
-    args, variables, folder, umask = request
+def _become(request: tuple[list[str], dict[str, str], str, int, str], streams: list[int]) -> None:
+    args, variables, folder, umask, daemons = request
     for number, fd in enumerate(streams):
         os.dup2(fd, number)
         os.close(fd)
@@ -192,6 +202,8 @@ def _become(request: tuple[list[str], dict[str, str], str, int], streams: list[i
     os.environ.clear()
     os.environ.update(variables)
     sys.argv = ["run402", *args]
+    if daemons:
+        importlib.import_module("run402_cli.core.daemon.launcher").subprocess = forked_daemon.module(daemons)  # type: ignore[attr-defined]
     from run402_cli.main import main
 
     main()
