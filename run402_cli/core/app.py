@@ -47,7 +47,6 @@ from run402_cli.core.sql import routes as sql
 from run402_cli.core.storage import routes as storage_routes
 from run402_cli.core.users import routes as users_routes
 from run402_cli.core.web import health, hints
-from run402_cli.core.web.body_limit import BodyLimit
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.unavailable import unavailable
 from run402_cli.local_gateway import CONSOLE
@@ -103,7 +102,6 @@ def create_app(gateway: Gateway) -> Starlette:
             Middleware(Passes),
             Middleware(Cors),
             Middleware(Envelope),
-            Middleware(BodyLimit),
             Middleware(Guard),
             Middleware(Siwx),
             Middleware(Sessions),

@@ -12,11 +12,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from run402_cli.core.app import ROUTES, Envelope
-from run402_cli.core.web import body_limit
-from run402_cli.core.web.body_limit import DEFAULT, LIMITS, BodyLimit, limit_of
+from run402_cli.core.web.body_limit import DEFAULT, MIB
+from run402_cli.core.web.routing import OPEN, Route
 
 # Routes whose handlers stream, each under a limit that its own tests hold.
 STREAMS = {
@@ -36,11 +35,9 @@ async def keep(request: Request) -> Response:
 
 
 @pytest.fixture
-def http(monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
-    monkeypatch.setattr(body_limit, "DEFAULT", 1000)
-    app = Starlette(routes=[Route("/{path:path}", keep, methods=["POST"])])
-    app.add_middleware(BodyLimit)
-    app.user_middleware.insert(0, Middleware(Envelope))
+def http() -> httpx.AsyncClient:
+    route = Route("/{path:path}", keep, methods=["POST"], who=OPEN, body=1000)
+    app = Starlette(routes=[route], middleware=[Middleware(Envelope)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://gateway.test")
 
 
@@ -67,14 +64,17 @@ def test_a_body_that_is_too_large_is_refused(http: httpx.AsyncClient, declared: 
 
 
 def test_every_route_has_a_limit_or_streams() -> None:
-    paths = {re.sub(r"\{[^}]*\}", "x", route.path) for route in ROUTES if isinstance(route, Route)}
-    unlimited = {path for path in paths if limit_of(path) is None}
-    assert unlimited == STREAMS
-    assert limit_of("/functions/v1/invoke") == limit_of("/projects/v1") == limit_of("/nothing/here") == DEFAULT
-
-
-def test_each_row_of_the_table_is_for_a_route() -> None:
-    paths = [re.sub(r"\{[^}]*\}", "x", route.path) for route in ROUTES if isinstance(route, Route)]
-    for pattern, limit in LIMITS:
-        assert any(re.match(pattern, path) for path in paths), pattern
-        assert limit is None or limit > DEFAULT
+    limits = {
+        (method, re.sub(r"\{[^}]*\}", "x", route.path)): route.body
+        for route in ROUTES
+        if isinstance(route, Route)
+        for method in route.methods or ()
+    }
+    assert {path for (_, path), limit in limits.items() if limit is None} == STREAMS
+    assert all(limit is None or limit >= DEFAULT for limit in limits.values())
+    # In the order of docs/local-gateway.md.
+    assert limits["POST", "/projects/v1/x/content"] == 512 * MIB
+    assert limits["POST", "/apply/v1/plans"] == limits["POST", "/content/v1/plans"] == 64 * MIB
+    assert limits["POST", "/projects/v1/admin/x/sql"] == 32 * MIB
+    assert limits["POST", "/mailboxes/v1/x/messages"] == 16 * MIB
+    assert limits["POST", "/functions/v1/invoke"] == limits["POST", "/projects/v1"] == DEFAULT

@@ -37,6 +37,7 @@ from run402_cli.core.content.store import SHA256, storage_failure
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.web.body_limit import DEPLOY, MIB, STREAMED
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route, admitted
@@ -216,8 +217,14 @@ def _invalid(message: str) -> GatewayError:
 
 
 ROUTES = [
-    Route("/projects/v1/{project_id}/content", stage_content, methods=["POST"], who=DEPLOYER),
-    Route("/content/v1/plans", plan_content, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
-    Route("/content/v1/plans/{plan_id}/commit", commit_content, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
-    Route("/content/v1/uploads/{upload_id}/{part:int}", receive_part, methods=["PUT"], who=SIGNED_URL),
+    Route("/projects/v1/{project_id}/content", stage_content, methods=["POST"], who=DEPLOYER, body=512 * MIB),
+    Route("/content/v1/plans", plan_content, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES, body=DEPLOY),
+    Route(
+        "/content/v1/plans/{plan_id}/commit",
+        commit_content,
+        methods=["POST"],
+        who=DEPLOYER_OF_WHAT_IT_NAMES,
+        body=DEPLOY,
+    ),
+    Route("/content/v1/uploads/{upload_id}/{part:int}", receive_part, methods=["PUT"], who=SIGNED_URL, body=STREAMED),
 ]

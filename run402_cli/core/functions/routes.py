@@ -22,6 +22,7 @@ from run402_cli.core.functions.run_routes import function_name
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import ALL_METHODS, live_sites
+from run402_cli.core.web.body_limit import STREAMED
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Policy, Route, admitted
@@ -145,5 +146,5 @@ ROUTES = [
     *schedule_routes.ROUTES,
     *run_routes.ROUTES,
     Route("/functions/v1/invoke", invoke_function, methods=["POST"], who=SERVICE_KEY_OF_WHAT_IT_NAMES),
-    Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS), who=KEY),
+    Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS), who=KEY, body=STREAMED),
 ]

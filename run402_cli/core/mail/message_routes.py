@@ -13,6 +13,7 @@ from run402_cli.core.mail.callers import MAILBOX_OWNER, MailboxOwner
 from run402_cli.core.mail.letters import letter_of
 from run402_cli.core.mail.mailbox_rows import Mailbox
 from run402_cli.core.mail.paging import messages_page
+from run402_cli.core.web.body_limit import MIB
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route, admitted
@@ -93,7 +94,7 @@ async def get_raw(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/mailboxes/v1/{mailbox_id}/messages", send_message, methods=["POST"], who=MAILBOX_OWNER),
+    Route("/mailboxes/v1/{mailbox_id}/messages", send_message, methods=["POST"], who=MAILBOX_OWNER, body=16 * MIB),
     Route("/mailboxes/v1/{mailbox_id}/messages", list_messages, methods=["GET"], who=MAILBOX_OWNER),
     Route("/mailboxes/v1/{mailbox_id}/messages/{message_id}", get_message, methods=["GET"], who=MAILBOX_OWNER),
     Route("/mailboxes/v1/{mailbox_id}/messages/{message_id}/raw", get_raw, methods=["GET"], who=MAILBOX_OWNER),

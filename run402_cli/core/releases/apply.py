@@ -29,6 +29,7 @@ from run402_cli.core.releases.planning import Evaluation, cloud_answer, core_ans
 from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.promote import promote
 from run402_cli.core.releases.release_request import read_spec, release_failure
+from run402_cli.core.web.body_limit import DEPLOY
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route
@@ -284,8 +285,14 @@ def _invalid(message: str, resource: str) -> GatewayError:
 
 
 ROUTES = [
-    Route("/apply/v1/plans", create_plan, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
-    Route("/apply/v1/plans/{plan_id}/commit", commit_plan, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES),
-    Route("/apply/v1/operations/{operation_id}/resume", resume, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
-    Route("/apply/v1/releases/{release_id}/promote", promote, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES),
+    Route("/apply/v1/plans", create_plan, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES, body=DEPLOY),
+    Route(
+        "/apply/v1/plans/{plan_id}/commit", commit_plan, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES, body=DEPLOY
+    ),
+    Route(
+        "/apply/v1/operations/{operation_id}/resume", resume, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES, body=DEPLOY
+    ),
+    Route(
+        "/apply/v1/releases/{release_id}/promote", promote, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES, body=DEPLOY
+    ),
 ]

@@ -30,6 +30,7 @@ from run402_cli.core.releases.release_request import release_failure
 from run402_cli.core.releases.section_checks import Check
 from run402_cli.core.releases.wire_spec import WireSpec
 from run402_cli.core.sites.lookup import Site, live_sites
+from run402_cli.core.web.body_limit import DEPLOY
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route
@@ -244,4 +245,6 @@ def _next_actions(run: _Run, *, kept: bool) -> list[dict[str, Any]]:
     return actions
 
 
-ROUTES = [Route("/apply/v1/plans/{plan_id}/rehearse", rehearse, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES)]
+ROUTES = [
+    Route("/apply/v1/plans/{plan_id}/rehearse", rehearse, methods=["POST"], who=OWNER_OF_WHAT_IT_NAMES, body=DEPLOY)
+]

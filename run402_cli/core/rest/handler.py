@@ -19,6 +19,7 @@ from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
 from run402_cli.core.rest.execute import row_body, run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.writing import Write
+from run402_cli.core.web.body_limit import STREAMED
 from run402_cli.core.web.routing import OPEN, Route, admitted
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -101,10 +102,10 @@ async def _select(exchange: Exchange, catalog: Catalog, relation: Relation) -> R
 
 
 ROUTES = [
-    Route("/rest/v1", rest, methods=METHODS, who=ANON_OR_USER),
-    Route("/rest/v1/{path:path}", rest, methods=METHODS, who=ANON_OR_USER),
-    Route("/admin/v1/rest", rest, methods=METHODS, who=SERVICE),
-    Route("/admin/v1/rest/{path:path}", rest, methods=METHODS, who=SERVICE),
+    Route("/rest/v1", rest, methods=METHODS, who=ANON_OR_USER, body=STREAMED),
+    Route("/rest/v1/{path:path}", rest, methods=METHODS, who=ANON_OR_USER, body=STREAMED),
+    Route("/admin/v1/rest", rest, methods=METHODS, who=SERVICE, body=STREAMED),
+    Route("/admin/v1/rest/{path:path}", rest, methods=METHODS, who=SERVICE, body=STREAMED),
     *(
         Route(path, options, methods=["OPTIONS"], who=OPEN)
         for path in ("/rest/v1", "/rest/v1/{path:path}", "/admin/v1/rest", "/admin/v1/rest/{path:path}")

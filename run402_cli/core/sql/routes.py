@@ -20,6 +20,7 @@ from run402_cli.core.sql.execution import (
 from run402_cli.core.sql.guard import find_blocked
 from run402_cli.core.sql.schema import tables
 from run402_cli.core.sql.shared import SharedNameError, install, prepare
+from run402_cli.core.web.body_limit import MIB
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.routing import Route, admitted
 
@@ -104,6 +105,6 @@ async def get_schema(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/projects/v1/admin/{project_id}/sql", run_sql, methods=["POST"], who=SERVICE_KEY),
+    Route("/projects/v1/admin/{project_id}/sql", run_sql, methods=["POST"], who=SERVICE_KEY, body=32 * MIB),
     Route("/projects/v1/admin/{project_id}/schema", get_schema, methods=["GET"], who=SERVICE_KEY),
 ]

@@ -1,66 +1,46 @@
-"""How large the body of a request may be, known before it is read. See docs/local-gateway.md, "Limits of a request"."""
+"""How large the body of a request may be, known before it is read: each route says it. See docs/local-gateway.md, "Limits of
+a request".
+"""
 
 from __future__ import annotations
 
-import re
+from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope
 
 from run402_cli.core.errors import GatewayError
 
-MIB = 1 << 20
-DEFAULT = 8 * MIB
-# Of paths whose bodies are larger, the first that fits. None: the handler streams the body, under a limit of its own.
-LIMITS: tuple[tuple[str, int | None], ...] = (
-    (r"/content/v1/uploads/", None),
-    (r"/projects/v1/[^/]+/storage/uploads/[^/]+/bytes$", None),
-    (r"/apply/v1/service-asset-put$", None),
-    (r"/rest/v1|/admin/v1/rest", None),
-    (r"/functions/v1/(?!invoke$|runs$)[^/]+$", None),
-    (r"/projects/v1/[^/]+/content$", 512 * MIB),  # 384 MiB as base64
-    (r"/apply/v1/|/content/v1/", 64 * MIB),
-    (r"/projects/v1/admin/[^/]+/sql$", 32 * MIB),
-    (r"/mailboxes/v1/", 16 * MIB),
-)
-_LIMITS = tuple((re.compile(path), limit) for path, limit in LIMITS)
+MIB: Final = 1 << 20
+DEFAULT: Final = 8 * MIB
+DEPLOY: Final = 64 * MIB
+# The handler streams the body, or stops reading, under a limit of its own.
+STREAMED: Final = None
 
 
-def limit_of(path: str) -> int | None:
-    """The most bytes that a body sent to `path` may have; None where the handler has a limit of its own."""
-    return next((limit for pattern, limit in _LIMITS if pattern.match(path)), DEFAULT)
+def limited(scope: Scope, receive: Receive, most: int | None) -> Receive:
+    """`receive` that ends with 413 once the body is larger than `most` bytes; that at once when the request says so."""
+    if most is None:
+        return receive
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if declared.isdigit() and int(declared[:20]) > most:
+        raise too_large(most)
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise too_large(most)
+        return message
+
+    return counted
 
 
-class BodyLimit:
-    """413 before a byte is read when a request says that it is too large, else as soon as it is."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = limit_of(scope["path"]) if scope["type"] == "http" else None
-        if limit is None:
-            await self.app(scope, receive, send)
-            return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if declared.isdigit() and int(declared[:20]) > limit:
-            raise too_large(limit)
-        size = 0
-
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > limit:
-                raise too_large(limit)
-            return message
-
-        await self.app(scope, counted, send)
-
-
-def too_large(limit: int) -> GatewayError:
+def too_large(most: int) -> GatewayError:
     return GatewayError(
         413,
         "request_too_large",
-        f"A request to this route may have {limit} bytes. Send less at a time; files go up as content or assets.",
-        max_bytes=limit,
+        f"A request to this route may have {most} bytes. Send less at a time; files go up as content or assets.",
+        max_bytes=most,
     )

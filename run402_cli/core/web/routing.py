@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
 
 from run402_cli.core.callers.admission import reach_of
 from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.callers.reach import reach
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.web import body_limit
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Check = Callable[[Connection, Request], Awaitable[Any]]
@@ -50,11 +52,22 @@ class Policy:
 
 
 class Route(StarletteRoute):
-    """A route with the policy that is applied before its endpoint."""
+    """A route with the policy that is applied before its endpoint, and the most bytes that a body may have there."""
 
-    def __init__(self, path: str, endpoint: Endpoint, *, methods: Sequence[str], who: Policy) -> None:
+    def __init__(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        *,
+        methods: Sequence[str],
+        who: Policy,
+        body: int | None = body_limit.DEFAULT,
+    ) -> None:
         super().__init__(path, _guarded(endpoint, who), methods=list(methods))
-        self.who = who
+        self.who, self.body = who, body
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().handle(scope, body_limit.limited(scope, receive, self.body), send)
 
 
 def _guarded(endpoint: Endpoint, who: Policy) -> Endpoint:
