@@ -198,7 +198,7 @@ def code(begin: str, end: str) -> str:
 PAGE_IN_A_FUNCTION = """
 export default async () => {{
   const location = {{ origin: process.env.RUN402_API_BASE }}, ANON_KEY = process.env.RUN402_ANON_KEY;
-  const email = "ada@example.com", password = "correct horse", redirect_url = "https://app.example.com/";
+  const email = "ada@example.com", password = "correct horse", redirect_url = "http://localhost:3000/";
 {code}
   const rows = await call("/rest/v1/items?select=title,id&order=id.desc&limit=20", null, access_token);
   return Response.json({{ email: user.email, refresh: typeof refresh_token, rows }});

@@ -19,10 +19,9 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from run402_cli.core.archives import routes as archives_routes
-from run402_cli.core.callers import account, credentials, token_routes
+from run402_cli.core.callers import account, credentials, person, token_routes
 from run402_cli.core.callers.guard import Cors, Guard
 from run402_cli.core.callers.isolation import Isolation
-from run402_cli.core.callers.person import Passes
 from run402_cli.core.callers.siwx import Siwx
 from run402_cli.core.ci import routes as ci_routes
 from run402_cli.core.ci.sessions import Sessions
@@ -99,7 +98,7 @@ def create_app(gateway: Gateway) -> Starlette:
         middleware=[
             Middleware(AccessLog),
             Middleware(Isolation),
-            Middleware(Passes),
+            Middleware(person.Passes),
             Middleware(Cors),
             Middleware(Envelope),
             Middleware(Guard),
@@ -136,7 +135,9 @@ class AccessLog:
             await self.app(scope, receive, send_noting_status)
         finally:
             elapsed = (time.perf_counter() - started) * 1000
-            log.info("%s %r %s %.0fms", scope["method"], scope["path"], status or "aborted", elapsed)
+            log.info(
+                "%s %r %s %.0fms", scope["method"], person.without_pass(scope["path"]), status or "aborted", elapsed
+            )
 
 
 class Envelope:

@@ -140,3 +140,21 @@ def test_an_open_gateway_serves_clients_that_know_no_token(
         f"/projects/v1/{project['project_id']}/snapshots", json={}, headers={"apikey": "r402_service_x"}
     )
     assert wrong.status_code == 401
+
+
+def test_a_name_tells_an_id_only_to_whoever_reaches_the_project(
+    client: httpx.Client, stranger: httpx.Client, project: dict[str, Any], service: dict[str, str]
+) -> None:
+    made = client.post("/projects/v1", json={"name": "secretcorp"}).json()
+    paths = ("static/", "storage/public/a.txt", "snapshots", "storage/objects")
+    for path in paths:
+        for headers in ({}, service, {"apikey": project["anon_key"]}, {"Host": "rebound.example"}):
+            told = stranger.get(f"/projects/v1/secretcorp/{path}", headers=headers)
+            nobody = stranger.get(f"/projects/v1/nobodys/{path}", headers=headers)
+            assert told.status_code == nobody.status_code
+            assert made["project_id"] not in told.text
+            assert told.json() == {
+                **nobody.json(),
+                **{k: v for k, v in told.json().items() if k in ("message", "hint")},
+            }
+    assert client.get("/projects/v1/secretcorp/snapshots").json()["project_id"] == made["project_id"]

@@ -79,8 +79,9 @@ def test_what_is_no_ticket_opens_nothing(client: httpx.Client, stranger: httpx.C
 
 def test_a_browser_that_looks_ahead_does_not_use_a_ticket_up(client: httpx.Client, stranger: httpx.Client) -> None:
     url = issued(client)
-    for ahead in ({"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}):
+    for ahead in ({"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}, {"X-Moz": "prefetch"}):
         assert stranger.get(url, headers={**PERSON, **ahead}).status_code == 403
+    assert stranger.head(url, headers=PERSON).status_code == 403
     assert stranger.get(url, headers=PERSON).status_code == 303
 
 
@@ -141,6 +142,8 @@ def test_a_pass_opens_no_other_route_and_stands_in_no_log(
         place = stranger.get(url, headers=PERSON).headers["location"]
         assert stranger.get(f"{place}mail", headers=PERSON).status_code == 200
         assert stranger.get(f"{place}../projects/v1").status_code in (401, 404)
+        assert stranger.get(f"/{place}mail", headers=PERSON).status_code in (200, 404)
+        assert stranger.get(f"/x{place}mail", headers=PERSON).status_code == 404
         assert stranger.post(f"{place}tickets", json={}).status_code == 401
         assert stranger.get(f"{ROOT}mail", headers=PERSON).status_code == 401
     assert "/_run402/mail" in caplog.text

@@ -149,11 +149,64 @@ def test_the_gateway_itself_is_at_no_site_host(
     assert "next_actions" in answer.json()
 
 
-@pytest.mark.parametrize("host", ["a.b.localhost", "x.127.0.0.1", "localhost.localhost.localhost", "-.-.localhost:1"])
-def test_a_name_below_a_site_is_nobodys(client: httpx.Client, host: str) -> None:
-    for path in ("/projects/v1", "/_run402/mail", "/"):
-        answer = client.get(path, headers={"Host": host})
-        assert (answer.status_code, answer.json()["error"]) == (403, "origin_forbidden")
+@pytest.mark.parametrize(
+    "host", ["x.{own}", "x.y.{own}:1", "x.victim.localhost", "localhost.localhost.localhost", "x!.localhost"]
+)
+def test_a_name_below_a_site_answers_nothing(
+    client: httpx.Client, functions: Functions, origin: str, service: dict[str, str], host: str
+) -> None:
+    functions.deploy_routed(
+        handler("return new Response('ran', { headers: { 'set-cookie': 'a=1; Domain=victim.localhost' } });")
+    )
+    below = {"Host": host.format(own=httpx.URL(origin).host)}
+    static = f"/projects/v1/{functions.id}/static"
+    for path in (
+        "/projects/v1",
+        "/_run402/mail",
+        "/",
+        "/health",
+        f"{static}/api/x",
+        f"{static}/",
+        "/rest/v1/t",
+        "/functions/v1/api",
+    ):
+        for headers in ({}, service, NAVIGATE, SCRIPT):
+            answer = client.get(path, headers={**below, **headers})
+            assert (answer.status_code, answer.json()["error"]) == (421, "misdirected_request"), path
+            assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0:4020", "127.0.0.2", "rebound.example", "app.trycloudflare.com", "localhost:"]
+)
+def test_under_another_name_nothing_of_a_project_has_an_origin_either(functions: Functions, host: str) -> None:
+    functions.deploy_routed(
+        handler("return new Response(req.headers.get('cookie') ?? 'none', { headers: { 'set-cookie': 'a=1' } });")
+    )
+    path = f"/projects/v1/{functions.id}/static/api/x"
+    seen = functions.client.get(path, headers={"Host": host, "Cookie": "sid=1", **SCRIPT})
+    assert (seen.text, seen.headers.get_list("set-cookie")) == ("none", [])
+    assert seen.headers.get_list("content-security-policy") == ["sandbox"]
+    worker = functions.client.get(path, headers={"Host": host, "Service-Worker": "script"})
+    assert worker.status_code == 403
+
+
+def test_a_key_of_another_project_does_not_act_at_a_sites_host(
+    client: httpx.Client, functions: Functions, origin: str
+) -> None:
+    functions.deploy(
+        {"api": handler("return new Response('<script>1</script>', { headers: { 'content-type': 'text/html' } });")}
+    )
+    own = {"Host": f"{functions.project['public_id']}.localhost:4020"}
+    other = client.post("/projects/v1", json={"name": "other"}).json()
+    elsewhere = {"Host": f"{other['public_id']}.localhost:4020"}
+    key = functions.anon
+    assert client.get("/functions/v1/api", headers={**own, **key}).status_code == 200
+    for path in ("/functions/v1/api", "/rest/v1/t", "/auth/v1/providers"):
+        for host in (elsewhere, {"Host": "nobody.localhost"}):
+            answer = client.get(path, headers={**host, **key})
+            assert (answer.status_code, answer.json()["error"]) == (421, "misdirected_request")
+    assert client.get("/rest/v1/t", headers=elsewhere).status_code == 401
 
 
 @pytest.mark.parametrize("headers", [{"Service-Worker": "script"}, {"Sec-Fetch-Dest": "serviceworker"}], ids=str)

@@ -54,7 +54,7 @@ async def tier_status(request: Request) -> Response:
     """GET /tiers/v1/status: the local tier, always active, with every project that the caller sees. Sizes in bytes."""
     wallet = siwx.caller.get()
     async with gateway_of(request).connection() as conn:
-        seen = await project_rows.visible(conn, wallet, unowned=reach.unowned())
+        seen = await reach.visible(conn)
         stored = await project_rows.table_bytes(conn)
         lease = await payment_rows.lease(conn, wallet) if wallet else None
     disk = await anyio.to_thread.run_sync(shutil.disk_usage, gateway_of(request).settings.data_dir)

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from run402_cli import advice
 from run402_cli.core.callers import reach
 from run402_cli.core.callers.credential_rows import find_credential
-from run402_cli.core.callers.siwx import caller
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.projects import rows
@@ -52,9 +51,7 @@ async def existing_project(conn: Connection, project_id: str) -> Project:
 
 async def _no_id(conn: Connection, text: str) -> GatewayError:
     """400 invalid_project_id; with `project_id` when the text is the name of one project that the caller may see."""
-    found = (
-        await rows.visible(conn, caller.get(), name=text, limit=2, unowned=reach.unowned()) if "\0" not in text else []
-    )
+    found = await reach.visible(conn, name=text, limit=2) if "\0" not in text else []
     named = [project.project_id for project in found]
     told = "Ids begin with prj_; `run402 projects list` prints yours."
     if len(named) == 1:

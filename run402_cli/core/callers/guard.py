@@ -13,11 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from run402_cli.core.callers.auth import key_holder, presented_key
+from run402_cli.core.callers.auth import key_holder, presented_key, sent_keys
 from run402_cli.core.callers.control_token import FROM_PAGE
-from run402_cli.core.callers.surfaces import CORS_PATH, is_bare, is_public, site_label, starts_worker
+from run402_cli.core.callers.surfaces import (
+    CORS_PATH,
+    is_bare,
+    is_below_a_site,
+    is_public,
+    site_label,
+    starts_worker,
+)
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
+from run402_cli.core.sites.lookup import project_of_host
 
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
@@ -64,10 +72,13 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             request = Request(scope)
-            if is_bare(request.headers) and starts_worker(request.headers):
+            if is_below_a_site(request.headers):
+                raise _misdirected(request)
+            label = site_label(request.headers)
+            if label is None and starts_worker(request.headers):
                 raise _no_worker()
             reason = refusal(request)
-            if reason is not None and site_label(request.headers) is not None:
+            if label is not None and (reason is not None or await _of_another(request, label)):
                 raise _misdirected(request)
             if reason is not None:
                 if not await _holds_service_key(request):
@@ -106,13 +117,24 @@ def _no_worker() -> GatewayError:
     )
 
 
+async def _of_another(request: Request, label: str) -> bool:
+    """Does a key of another project come to the host of this one, whose page the answer would be?"""
+    keys = sent_keys(request) if CORS_PATH.fullmatch(request.url.path) else []
+    if not keys:
+        return False
+    async with gateway_of(request).connection() as conn:
+        project_id = await project_of_host(conn, label)
+        holders = [await key_holder(conn, key) for key in keys]
+    return any(holder is not None and holder[0].project_id != project_id for holder in holders)
+
+
 def _misdirected(request: Request) -> GatewayError:
     base = gateway_of(request).settings.public_url
     return GatewayError(
         421,
         "misdirected_request",
-        f"{request.headers.get('host', '')} is the host of a site, and {request.url.path} belongs to the gateway, which "
-        f"answers at {base} only. Send the request there.",
+        f"{request.headers.get('host', '')} does not answer {request.url.path} to this request: the host of a site has that "
+        f"site and its project's routes for pages. The gateway is at {base}. Send the request there.",
         url=f"{base}{request.url.path}",
     )
 

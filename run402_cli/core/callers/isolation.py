@@ -1,7 +1,8 @@
-"""What keeps projects apart in a browser on the gateway's own host, where what all of them serve has one origin.
+"""What keeps projects apart in a browser on every host that is not a site's: there what all of them serve has one origin.
 
-There no answer of a project is a page with that origin (it is sandboxed), none leaves anything behind, and cookies are
-neither taken nor given. The hosts of sites have an origin each; see surfaces.py and docs/local-gateway.md, "Origins".
+So it is on the gateway's own host, and on a name or address by which it is reached otherwise. There no answer of a project is
+a page with that origin (it is sandboxed), none leaves anything behind, and cookies are neither taken nor given. The hosts of
+sites have an origin each; see surfaces.py and docs/local-gateway.md, "Origins".
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from run402_cli.core.callers.surfaces import from_browser, is_bare, starts_worker
+from run402_cli.core.callers.surfaces import from_browser, site_label, starts_worker
 from run402_cli.local_gateway import CONSOLE
 
 # They act on the whole origin, or on what comes after.
@@ -34,7 +35,7 @@ class Isolation:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if not is_bare(headers):
+        if site_label(headers) is not None:
             await self.app(scope, receive, _without_shared_cookies(send))
             return
         dropped = _LASTING

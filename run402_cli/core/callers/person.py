@@ -17,7 +17,10 @@ from run402_cli.proxies import is_loopback_address
 # Where the pages are for whoever asks: with a pass, its links have it too.
 place: ContextVar[str] = ContextVar("run402_console", default=CONSOLE)
 _PASS = "run402.pass"
-_WITH_PASS = re.compile(rf"{CONSOLE}~([A-Za-z0-9_-]+)(?:/(.*))?", re.DOTALL)
+# Under these names a browser says that nobody looks yet.
+_AHEAD = ("sec-purpose", "purpose", "x-moz", "x-purpose")
+_ANY_PASS = re.compile(r"~[A-Za-z0-9_-]{20,}")
+_WITH_PASS = re.compile(r"/+_run402/+~([A-Za-z0-9_-]+)(?:/(.*))?", re.DOTALL)
 
 
 class Passes:
@@ -40,6 +43,11 @@ class Passes:
             await self.app(scope, receive, send)
         finally:
             place.reset(before)
+
+
+def without_pass(path: str) -> str:
+    """A path as it may be logged, however a pass stands in it."""
+    return _ANY_PASS.sub("~...", path)
 
 
 def has_pass(request: Request) -> bool:
@@ -69,7 +77,8 @@ def look(request: Request) -> None:
 
 def redeemed(request: Request) -> str:
     """The pass for the ticket in the query. 401 ticket_invalid; a browser that looks ahead does not use it up."""
-    if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
+    ahead = any("prefetch" in request.headers.get(name, "").lower() for name in _AHEAD)
+    if ahead or request.method != "GET":
         raise _refused("A ticket opens once: it is not for looking ahead.")
     made = gateway_of(request).tickets.redeem(request.query_params.get("ticket", ""))
     if made is None:

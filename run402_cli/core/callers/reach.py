@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from run402_cli.core.callers import siwx, wallet_rows
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.projects import rows
+from run402_cli.core.projects.rows import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +56,14 @@ def unowned() -> bool:
     """Whether the caller sees projects that no wallet owns: not with a wallet alone."""
     found = reach.get()
     return found is None or found.everything
+
+
+async def visible(conn: Connection, *, name: str | None = None, **page: Any) -> list[Project]:
+    """The projects that the request reaches, oldest first; those of a name where it is given. Nothing proved: none of them."""
+    found = reach.get()
+    if found is None:
+        return []
+    if found.everything or (found.wallet is not None and not found.keyed):
+        return await rows.visible(conn, found.wallet, name=name, unowned=found.everything, **page)
+    own = await rows.find(conn, found.project_id) if found.project_id is not None else None
+    return [own] if own is not None and name in (None, own.name) else []

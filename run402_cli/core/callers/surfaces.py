@@ -36,13 +36,27 @@ def is_public(path: str, headers: Headers) -> bool:
 
 def is_bare(headers: Headers) -> bool:
     """Is the Host the gateway's own: 127.0.0.1, [::1] or localhost?"""
-    return bool(_BARE_HOST.fullmatch(headers.get("host", "")))
+    return is_bare_host(headers.get("host", ""))
+
+
+def is_bare_host(host: str) -> bool:
+    return bool(_BARE_HOST.fullmatch(host))
 
 
 def site_label(headers: Headers) -> str | None:
     """`blog` for the Host `blog.localhost:4020`; None for any other kind of Host."""
-    found = _SITE_HOST.fullmatch(headers.get("host", ""))
+    return label_of(headers.get("host", ""))
+
+
+def label_of(host: str) -> str | None:
+    found = _SITE_HOST.fullmatch(host)
     return found[1].lower() if found else None
+
+
+def is_below_a_site(headers: Headers) -> bool:
+    """Is the Host a name below localhost that is no site's? A browser would count `x.blog.localhost` to blog.localhost."""
+    name = headers.get("host", "").lower().partition(":")[0].rstrip(".")
+    return name.endswith(".localhost") and site_label(headers) is None
 
 
 def from_browser(headers: Headers) -> bool:

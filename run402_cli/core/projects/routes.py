@@ -139,7 +139,7 @@ async def list_projects(request: Request) -> Response:
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
         position = await project_by_id(conn, after) if after else None
-        projects = await rows.visible(conn, siwx.caller.get(), after=position, limit=limit + 1, unowned=reach.unowned())
+        projects = await reach.visible(conn, after=position, limit=limit + 1)
 
     def view(project: Project) -> dict[str, Any]:
         return {"id": project.project_id, **summary_view(gateway, project)}

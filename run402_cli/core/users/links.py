@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import html
 import logging
+import re
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from run402_cli import advice
 from run402_cli.core.attempts import Attempts, Guesser
+from run402_cli.core.callers.surfaces import is_bare_host, label_of
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import Gateway
@@ -26,6 +28,7 @@ from run402_cli.core.mail.letters import Letter
 from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
+from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.users import accounts, challenge_rows, session_rows, setting_rows, user_rows
 from run402_cli.core.users.challenge_rows import Challenge
 from run402_cli.core.users.setting_rows import AuthSettings
@@ -40,6 +43,8 @@ MAILS_PER_HOUR = 5
 MAX_ATTEMPTS = 5
 MAX_STATE = 4096
 MAX_URL = 2048
+# What a browser makes another path of.
+_LEADS_OUT = re.compile(r"\\|//|(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,28 @@ def _checked_url(value: Any) -> str:
     return str(value)
 
 
+async def _check_origin(conn: Connection, settings: Settings, project: Project, url: str) -> None:
+    """400 when a link there would hand somebody else the token: whoever has the anon key, which is public, may ask.
+
+    Allowed are the project's own hosts, its path at the gateway, and other programs of this machine, such as a development
+    server.
+    """
+    parts = urlsplit(url)
+    label, own = label_of(parts.netloc), f"/projects/v1/{project.project_id}/static/"
+    if label is not None:
+        good = await project_of_host(conn, label) == project.project_id
+    elif parts.port == settings.port:
+        good = is_bare_host(parts.netloc) and parts.path.startswith(own) and not _LEADS_OUT.search(parts.path)
+    else:
+        good = is_bare_host(parts.netloc)
+    if not good:
+        raise bad_field(
+            "redirect_url",
+            "an allowed origin, one of this project or of a server on localhost (redirect_url is not an allowed origin); "
+            "with the service key as bearer any http or https URL is taken",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A challenge that is there, and its mail. `allowed`: the address may sign in, so the mail is to be sent."""
@@ -106,8 +133,10 @@ async def prepare(conn: Connection, settings: Settings, project: Project, wish: 
     """Make a challenge, and the mail that goes out if the address may have one. Inside a transaction.
 
     It does the same for every address, so that its time does not tell which one has an account.
-    429 rate_limited after five mails to one address in an hour.
+    400 for a link to somebody else, 429 rate_limited after five mails to one address in an hour.
     """
+    if wish.redirect_url is not None and not wish.trusted:
+        await _check_origin(conn, settings, project, wish.redirect_url)
     await _check_rate(conn, project.project_id, wish.email)
     allowed = await _may_sign_in(conn, project, wish) or wish.trusted
     challenge_id = str(uuid.uuid4())

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 EMAIL = "ada@example.com"
-BACK = "http://blog.localhost:4020/signed-in?next=/inbox"
+BACK = "http://localhost:3000/signed-in?next=/inbox"
 
 
 class App:
@@ -69,7 +69,7 @@ def app(client: httpx.Client, project: dict[str, Any]) -> App:
 def test_a_link_goes_to_the_outbox_and_back_to_the_application(app: App) -> None:
     assert "challenge_id" not in app.ask().json()
     link = urlsplit(app.link())
-    assert f"{link.scheme}://{link.netloc}{link.path}" == "http://blog.localhost:4020/signed-in"
+    assert f"{link.scheme}://{link.netloc}{link.path}" == "http://localhost:3000/signed-in"
     assert parse_qs(link.query)["next"] == ["/inbox"]
     assert app.mails()[0]["to"] == EMAIL
 
@@ -152,6 +152,10 @@ def test_the_sixth_mail_within_an_hour_is_refused_also_for_unknown_addresses(app
         ({"redirect_url": "/relative"}, "redirect_url"),
         ({"redirect_url": "http://a:b@example.com/"}, "redirect_url"),
         ({"redirect_url": 7}, "redirect_url"),
+        ({"redirect_url": "https://evil.example/in"}, "redirect_url"),
+        ({"redirect_url": "http://blog.localhost:4020/"}, "redirect_url"),
+        ({"redirect_url": "http://localhost.evil.example/"}, "redirect_url"),
+        ({"redirect_url": "http://x.y.localhost/"}, "redirect_url"),
         ({"client_state": 7}, "client_state"),
     ],
 )
@@ -318,3 +322,39 @@ def test_areas_that_are_not_here_say_so_with_a_next_step(client: httpx.Client, p
 
 def test_an_area_is_not_confused_with_a_path_that_begins_like_it(client: httpx.Client) -> None:
     assert client.get("/ai/v10").status_code == 404
+
+
+def test_a_link_for_the_anon_key_leads_to_the_project_or_to_this_machine(app: App) -> None:
+    base, own = str(app.client.base_url).rstrip("/"), f"/projects/v1/{app.project['project_id']}/static/"
+    host = f"http://{app.project['public_id']}.localhost"
+    good = [
+        f"{base}{own}in",
+        f"{host}:{app.client.base_url.port}/in",
+        f"{host}/",
+        "https://localhost:8443/",
+        "http://127.0.0.1:5173/x",
+    ]
+    other = app.client.post("/projects/v1", json={"name": "other"}).json()
+    theirs = own.replace(app.project["project_id"], other["project_id"])
+    bad = [
+        f"{base}{theirs}",
+        f"{base}{own}../../{other['project_id']}/static/",
+        f"{base}{own}%2e%2e/x",
+        f"{base}/",
+        f"{base}{own}/\\x",
+    ]
+    bad += [
+        f"http://{other['public_id']}.localhost:4020/",
+        f"{base}@evil.example/",
+        "http://0.0.0.0:1/",
+        "http://evil.example:3000/",
+    ]
+    for number, url in enumerate([*good, *bad]):
+        answer = app.ask(f"{number}@example.com", redirect_url=url)
+        assert (answer.status_code, url) == (200 if url in good else 400, url)
+    trusted = app.client.post(
+        "/auth/v1/magic-link",
+        headers={**app.anon, **app.owner},
+        json={"email": EMAIL, "redirect_url": "https://app.example/in", "delivery": "link"},
+    )
+    assert trusted.status_code == 200
