@@ -32,6 +32,7 @@ from run402_cli._version import __version__
 from run402_cli.core.app import create_app
 from run402_cli.core.compose import compose, start
 from run402_cli.core.daemon import datadir
+from run402_cli.core.daemon.listening import listening
 from run402_cli.core.daemon.postgres import EmbeddedPostgres, make_cluster_parent
 from run402_cli.core.daemon.postgres_watch import Supervisor
 from run402_cli.core.daemon.run_lock import RunLock
@@ -45,7 +46,6 @@ from run402_cli.proxies import is_loopback
 
 log = logging.getLogger("run402.core")
 
-HOST = "127.0.0.1"
 LOG_BYTES = 2_000_000
 OLDEST_POSTGRES = 16
 DRAIN_SECONDS = 10
@@ -105,8 +105,8 @@ class _Process:
             )
         try:
             set_up_logging(self.options)
-            with contextlib.closing(bind(self.options.port)) as listener:
-                await self._serve(listener)
+            with listening(self.options.port) as listeners:
+                await self._serve(listeners)
         finally:
             self.lock.release()
 
@@ -115,14 +115,14 @@ class _Process:
         if self.server is not None:
             self.server.should_exit = True
 
-    async def _serve(self, listener: socket.socket) -> None:
+    async def _serve(self, listeners: list[socket.socket]) -> None:
         secrets = datadir.load_secrets(self.data_dir)
         settings = Settings(
             data_dir=self.data_dir,
             jwt_secret=secrets.jwt_secret,
             signed_read_secret=secrets.signed_read_secret,
             control_token=secrets.control_token,
-            port=listener.getsockname()[1],
+            port=listeners[0].getsockname()[1],
             database_url=self.options.database_url,
             require_payment=self.options.require_payment,
             open=self.options.open,
@@ -134,7 +134,7 @@ class _Process:
             try:
                 await purge(gateway)
                 async with supervised(Supervisor(gateway, postgres), self._request_stop):
-                    await self._answer(gateway, listener)
+                    await self._answer(gateway, listeners)
             finally:
                 await gateway.close()
                 log.info("gateway stopped")
@@ -152,20 +152,22 @@ class _Process:
         finally:
             await asyncio.to_thread(postgres.stop)
 
-    async def _answer(self, gateway: Gateway, listener: socket.socket) -> None:
+    async def _answer(self, gateway: Gateway, listeners: list[socket.socket]) -> None:
         config = uvicorn.Config(
             create_app(gateway),
             lifespan="off",
             access_log=False,
             log_config=None,
             server_header=False,
+            # A header is anybody's word: it would choose whose wrong passwords are counted, and who is at this machine.
+            proxy_headers=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             http=patient_protocol(),
             limit_concurrency=CONNECTIONS,
         )
         self.server = _Server(config)
         self.server.should_exit = self.stop_requested
-        serving = asyncio.create_task(self.server.serve(sockets=[listener]))
+        serving = asyncio.create_task(self.server.serve(sockets=listeners))
         while not self.server.started and not serving.done():
             await asyncio.sleep(0.005)
         state = {**describe(gateway), "database_tls": self.database_tls}
@@ -240,42 +242,6 @@ async def check_external(url: str) -> bool | None:
             hint="Leave --database-url out to use the embedded PostgreSQL.",
         )
     return encrypted
-
-
-def bind(port: int) -> socket.socket:
-    """A listening socket on loopback; port 0 takes any free one. CORE_PORT_IN_USE names a free port."""
-    # The protocol must be named: asyncio turns Nagle's algorithm off (40 ms per answer) only on sockets that say TCP.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform == "win32":
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        # Without it a restart has to wait for old connections to time out.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(512)
-    except OSError as exc:
-        listener.close()
-        free = free_port_after(port)
-        instead = ("core", "start", "--port", str(free))
-        raise CoreProcessError(
-            "CORE_PORT_IN_USE",
-            f"Port {port} of {HOST} cannot be used: {exc.strerror or exc}.",
-            hint=f"Stop what listens there, or run: {advice.command(*instead)}",
-            details={"port": port, "free_port": free},
-            next_actions=[advice.action("run_command", *instead)],
-        ) from exc
-    return listener
-
-
-def free_port_after(port: int) -> int:
-    """A port near `port` that nobody listens on right now."""
-    for candidate in (*range(port + 1, min(port + 50, 65536)), 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, candidate))
-            found: int = probe.getsockname()[1]
-            return found
-    return 0
 
 
 def describe(gateway: Gateway) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from run402_cli.core.daemon import datadir, postgres
 from run402_cli.core.daemon import launcher as process
 from run402_cli.core.daemon.launcher import StartOptions
 from run402_cli.core.errors import CoreProcessError
+from run402_cli.local_gateway import CONTROL_HEADER
 
 Start = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.usefixtures("forked_daemons")
@@ -180,6 +181,37 @@ def test_a_busy_port_names_a_free_one(start: Start, data_dir: Path) -> None:
     assert error.details["free_port"] != port
     assert process.status(data_dir)["running"] is False
     assert postmaster(data_dir) is None
+
+
+def test_the_port_is_taken_on_every_loopback_address(start: Start, data_dir: Path) -> None:
+    try:
+        other = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    with other:
+        port = other.getsockname()[1]
+        with pytest.raises(CoreProcessError) as caught:
+            start(port=port)
+    # Somebody who has ::1 alone would get what a browser sends to localhost and the names below.
+    assert (caught.value.code, caught.value.details["host"]) == ("CORE_PORT_IN_USE", "::1")
+    state = start(port=port)
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        assert httpx.get(f"http://{host}:{port}/health", trust_env=False).json()["pid"] == state["pid"]
+    # A header does not say who asks: wrong passwords are counted together, however they name their sender.
+    token = {CONTROL_HEADER: json.loads((data_dir / datadir.STATE).read_text())["control_token"]}
+    key = {
+        "apikey": httpx.post(f"{state['url']}/projects/v1", headers=token, json={}, trust_env=False).json()["anon_key"]
+    }
+    tried = [
+        httpx.post(
+            f"{state['url']}/auth/v1/token",
+            headers={**key, "X-Forwarded-For": f"10.0.0.{number}", "Forwarded": f"for=10.0.0.{number}"},
+            json={"email": "ada@example.com", "password": "wrong"},
+            trust_env=False,
+        ).status_code
+        for number in range(12)
+    ]
+    assert tried == [401] * 10 + [429] * 2
 
 
 def test_a_stale_state_file_whose_pid_lives_on_as_another_process(start: Start, data_dir: Path) -> None:

@@ -47,7 +47,7 @@ def test_no_table_has_another_secret(client: httpx.Client, live: Live, project: 
     session = post("/auth/v1/token?grant_type=password", user, anon)
     post(f"{admin}/secrets", {"key": "API_TOKEN", "value": "plain-to-see"})
     snapshot = post(f"{path}/snapshots", {})["snapshot_id"]
-    post("/auth/v1/magic-link", {"email": user["email"], "redirect_url": "http://app.localhost/in"}, anon)
+    post("/auth/v1/magic-link", {"email": user["email"], "redirect_url": "http://localhost/in"}, anon)
     mail = client.get("/mailboxes/v1/outbox", headers={"apikey": service}).json()["messages"][0]["body_text"]
     link = re.search(r"token=([\w-]+)", mail)
     assert link is not None

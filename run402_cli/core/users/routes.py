@@ -19,6 +19,7 @@ from run402_cli.core.users.callers import APP, APP_OR_USER, APP_OWNER, USER, app
 from run402_cli.core.users.session_rows import Session
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.routing import Route, admitted
+from run402_cli.proxies import is_loopback_address
 
 # A password may be reset without the old one this long after a sign-in by mail.
 RESET_WINDOW = timedelta(minutes=15)
@@ -70,7 +71,9 @@ async def token(request: Request) -> Response:
 
 
 def _guesser(request: Request, project_id: str) -> Guesser:
-    return Guesser(project_id, request.client.host if request.client else "")
+    host = request.client.host if request.client else ""
+    # Whoever is on this machine has all of its addresses.
+    return Guesser(project_id, "" if is_loopback_address(host) else host)
 
 
 async def _by_password(conn: Connection, gateway: Gateway, who: Guesser, body: dict[str, Any]) -> dict[str, Any]:

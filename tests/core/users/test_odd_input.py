@@ -20,7 +20,7 @@ def test_odd_bodies_are_refused(client: httpx.Client, project: dict[str, Any], s
     user = {**anon, "Authorization": f"Bearer {token}"}
     job = {"job_type": "demo.word_count", "input": {"input_json": {"text": "a"}}, "max_cost_usd_micros": 1}
     letter = {"to": "a@b.co", "subject": "s", "html": "h", "in_reply_to": None, "attachments": []}
-    link = {"redirect_url": "http://a.b", "client_state": "s"}
+    link = {"redirect_url": "http://localhost", "client_state": "s"}
     project_path = f"/projects/v1/{project['project_id']}"
     routes: list[tuple[str, str, dict[str, str], dict[str, Any]]] = [
         ("POST", "/auth/v1/signup", anon, {**who, "data": {}}),

@@ -50,7 +50,7 @@ def ratio(client: httpx.Client, project: dict[str, Any], known: list[str], unkno
     texts = set()
     for pair in zip(known, unknown, strict=True):
         for email, taken in zip(pair, times, strict=True):
-            body = {"email": email, "redirect_url": "http://blog.localhost/", "delivery": "link"}
+            body = {"email": email, "redirect_url": "http://localhost:3000/", "delivery": "link"}
             began = time.perf_counter()
             answer = client.post("/auth/v1/magic-link", headers={"apikey": project["anon_key"]}, json=body)
             taken.append(time.perf_counter() - began)
