@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
-import forked_kit
 import pytest
+from recorded_kit import FOLDER, report
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "conformance"
 AREAS = [
     "admin",
     "agent",
@@ -82,29 +76,12 @@ pytestmark = [
 ]
 
 
-def replay(*arguments: str) -> dict[str, Any]:
-    """The checker's JSON report."""
-    command = [
-        sys.executable,
-        str(FOLDER / "check.py"),
-        "--cli",
-        shlex.join(forked_kit.words({})),  # the checker passes nothing on that the interpreter reads
-        "--json",
-        "-j",
-        "2",
-    ]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    report = json.loads(done.stdout)
-    assert isinstance(report, dict)
-    return report
-
-
 @pytest.mark.parametrize("area", AREAS)
 def test_every_recorded_case_of_the_area_passes(area: str) -> None:
-    report = replay("--area", area)
-    assert report["passed"] > 0
+    told = report("--area", area)
+    assert told["passed"] > 0
     # The checker blanks its port number wherever the digits appear, also inside a digest; another run has another port.
-    failures = {case: why for case in report["failures"] for why in [replay("--only", case)["failures"]] if why}
+    failures = {case: why for case in told["failures"] for why in [report("--only", case)["failures"]] if why}
     decided = {case: why for case, why in failures.items() if case in DECIDED}
     assert all(DECIDED[case] in json.dumps(why) for case, why in decided.items()), decided
     assert {case: why for case, why in failures.items() if case not in DECIDED} == {}

@@ -49,36 +49,46 @@ def daemons(variables: Mapping[str, str] = os.environ) -> Any:
 
 
 def run(
-    args: Sequence[str], *, env: Mapping[str, str], cwd: Path, data: bytes = b"", timeout: float
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    data: bytes | None = b"",
+    timeout: float,
+    umask: int | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """`run402 ARGS` as subprocess.run does it, without a process for the client."""
+    """`run402 ARGS` as subprocess.run does it, without a process for the client. Without data it reads /dev/null."""
     if not hasattr(os, "fork"):
-        return subprocess.run([*words(env), *args], env=env, cwd=cwd, input=data, capture_output=True, timeout=timeout)
-    umask = os.umask(0)
-    os.umask(umask)
+        stdin: dict[str, Any] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
+        return subprocess.run([*words(env), *args], env=env, cwd=cwd, **stdin, capture_output=True, timeout=timeout)
+    if umask is None:
+        umask = os.umask(0)
+        os.umask(umask)
     settings = _settings(env)
     daemons = _server(forked_daemon.__file__, settings) if tuple(args[:2]) == ("core", "start") else ""
     request = marshal.dumps((list(args), dict(env), str(cwd), umask, daemons))
-    (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
+    theirs_in, ours_in = (os.open(os.devnull, os.O_RDONLY), None) if data is None else os.pipe()
+    (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe()
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(_server(__file__, settings))
         socket.send_fds(server, [len(request).to_bytes(4, "big")], [theirs_in, theirs_out, theirs_err])
         for fd in (theirs_in, theirs_out, theirs_err):
             os.close(fd)
         server.sendall(request)
-        said = _talk(ours_in, data, (ours_out, ours_err, server.fileno()), timeout)
+        said = _talk(ours_in, data or b"", (ours_out, ours_err, server.fileno()), timeout)
     return subprocess.CompletedProcess(list(args), int(said[2]), said[0], said[1])
 
 
-def _talk(stdin: int, data: bytes, streams: tuple[int, int, int], timeout: float) -> list[bytes]:
+def _talk(stdin: int | None, data: bytes, streams: tuple[int, int, int], timeout: float) -> list[bytes]:
     """What comes from the streams until they end, while `data` is written to the other."""
     said = {fd: bytearray() for fd in streams}
     deadline = time.monotonic() + timeout
-    os.set_blocking(stdin, False)
     with selectors.DefaultSelector() as selector:
         for fd in streams:
             selector.register(fd, selectors.EVENT_READ)
-        selector.register(stdin, selectors.EVENT_WRITE)
+        if stdin is not None:
+            os.set_blocking(stdin, False)
+            selector.register(stdin, selectors.EVENT_WRITE)
         while selector.get_map():
             ready = selector.select(deadline - time.monotonic())
             if time.monotonic() > deadline:
