@@ -86,9 +86,10 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 def _serve(place: str) -> None:
     sys.path.remove(str(Path(__file__).parent))  # -P
     from run402_cli.core import serve
-    from run402_cli.core.daemon import pg_install
+    from run402_cli.core.daemon import pg_install, postgres
 
     pg_install.binaries()  # tries them once for all
+    _copy_clusters(postgres.EmbeddedPostgres, Path(place).with_name("cluster"))
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a dead gateway is gone at once, whoever started it
@@ -107,6 +108,31 @@ def _serve(place: str) -> None:
                 connection.close()
                 for fd in streams:
                     os.close(fd)
+
+
+def _copy_clusters(kind: Any, made: Path) -> None:
+    """initdb takes most of a first start, and makes the same each time: only its first run is real.
+
+    The superuser's password is then that of the first, and unused: where processes fork, PostgreSQL listens on a socket
+    that only its own user can open.
+    """
+    run = kind._run
+
+    def run_or_copy(self: Any, program: str, *arguments: str) -> None:
+        if program != "initdb":
+            run(self, program, *arguments)
+            return
+        fresh = arguments[arguments.index("-D") + 1]
+        if made.exists():
+            subprocess.run(["cp", "-a", f"{made}/.", fresh], check=True)
+            return
+        run(self, program, *arguments)
+        copy = made.with_name(f"{made.name}-{os.getpid()}")
+        subprocess.run(["cp", "-a", fresh, copy], check=True)
+        with contextlib.suppress(OSError):  # another was first
+            copy.rename(made)
+
+    kind._run = run_or_copy
 
 
 def _become(serve: Any, connection: socket.socket, request: tuple[Any, ...], streams: list[int]) -> None:
