@@ -21,6 +21,7 @@ with later("subprocess", "shellingham"):  # typer opens pages and installs compl
     import typer
     from typer.core import TyperCommand
     from typer.main import get_command_from_info
+    from typer.models import CommandInfo
 
 _HELP = ("--help", "-h")
 _WALLET_FLAGS = ("--wallet", "--profile")
@@ -69,6 +70,7 @@ class CommandGroup(typer.Typer):
     def __init__(self) -> None:
         super().__init__(rich_markup_mode=None, add_completion=False)
         self.declared: dict[str, Declaration] = {}  # without the hidden ones: those are older spellings
+        self._built: dict[str, tuple[CommandInfo, Declaration | None, click.Command]] = {}
 
     def command(  # type: ignore[override]
         self,
@@ -101,11 +103,15 @@ class CommandGroup(typer.Typer):
         return declare
 
     def find(self, name: str) -> click.Command:
-        """The click command of one subcommand; the others are not built."""
+        """The click command of one subcommand, built once; the others are not built."""
         info = next(info for info in self.registered_commands if info.name == name)
-        command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
-        if isinstance(command, Command) and name in self.declared:
-            command.needed = self.declared[name].needed
+        declared = self.declared.get(name)
+        made_of, said, command = self._built.get(name, (None, None, None))
+        if command is None or made_of is not info or said is not declared:
+            command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+            if isinstance(command, Command) and declared is not None:
+                command.needed = declared.needed
+            self._built[name] = (info, declared, command)
         return command
 
 
