@@ -82,6 +82,14 @@ class Unit:
     def key(self) -> str:
         return f"{self.module}:{self.name}"
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.node))
+
+    @cached_property
+    def body(self) -> tuple[ast.AST, ...]:
+        return tuple(_body(self.node))
+
 
 @dataclass
 class Reached:
@@ -131,7 +139,7 @@ class Source:
                 self._add(Unit(module, node.target.id, node.value))
 
     def _add(self, unit: Unit) -> None:
-        body = [node for node in ast.walk(unit.node) if isinstance(node, ast.Import | ast.ImportFrom)]
+        body = [node for node in unit.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
         unit.names = _imports(body)
         self.units[unit.key] = unit
 
@@ -166,7 +174,7 @@ class Source:
         """Units that are named, and attribute names that may be methods."""
         named: set[str] = set()
         attributes: set[str] = set()
-        for node in _body(unit.node):
+        for node in unit.body:
             if isinstance(node, ast.Name):
                 target = self.resolve(unit.module, node.id, unit.names)
                 if target in self.units:
@@ -215,10 +223,8 @@ class Source:
 
     def _own(self, unit: Unit) -> Reached:
         out = Reached()
-        compared = {
-            id(inner) for node in ast.walk(unit.node) if isinstance(node, ast.Compare) for inner in ast.walk(node)
-        }
-        for node in _body(unit.node):
+        compared = {id(inner) for node in unit.nodes if isinstance(node, ast.Compare) for inner in ast.walk(node)}
+        for node in unit.body:
             if id(node) in self._prefixed:
                 out.codes |= self._prefixed[id(node)]
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -237,7 +243,7 @@ class Source:
         """Every text that is an error code somewhere: code="X", {"code": "X"}, a class's `code`, a parameter `code`."""
         found: set[str] = set()
         for unit in self.units.values():
-            for node in ast.walk(unit.node):
+            for node in unit.nodes:
                 found |= self._code_texts(unit, node)
         documented = (ROOT.parent / "docs" / "protocol" / "errors.md").read_text(encoding="utf-8")
         found |= set(re.findall(r"`([A-Z][A-Z0-9_]{7,})`", documented))
@@ -289,7 +295,7 @@ class Source:
         documented = (ROOT.parent / "docs" / "protocol" / "conventions.md").read_text(encoding="utf-8")
         found = set(re.findall(r"`(RUN402_[A-Z_]+)`", documented))
         for unit in self.units.values():
-            for node in ast.walk(unit.node):
+            for node in unit.nodes:
                 if isinstance(node, ast.Call | ast.Subscript):
                     where = node.func if isinstance(node, ast.Call) else node.value
                     if any(isinstance(part, ast.Attribute) and part.attr == "environ" for part in ast.walk(where)):
@@ -301,7 +307,7 @@ class Source:
         module = unit_key.partition(":")[0]
         found: dict[str, dict[str, Any]] = {}
         for key in sorted(self._near(unit_key, module)):
-            for node in _body(self.units[key].node):
+            for node in self.units[key].body:
                 if isinstance(node, ast.Call) and node.args and _flag(node.args[0]):
                     kind = self._kind(self.units[key], node)
                     if kind:
@@ -330,7 +336,7 @@ class Source:
         if not isinstance(function.node, ast.FunctionDef) or not function.node.args.args:
             return None
         first = function.node.args.args[0].arg
-        for node in _body(function.node):  # a helper that hands the flag's name on to a check
+        for node in function.body:  # a helper that hands the flag's name on to a check
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
                 inner = node.func.id if isinstance(node.func, ast.Name) else ""
                 if node.args[0].id == first and inner in _CHECKS:
