@@ -372,6 +372,11 @@ CASES: dict[str, Case] = {
     ),
     # The local gateway's own commands, without starting one.
     "CORE_NOT_FOUND": case("open", env={"RUN402_CORE_URL": "http://127.0.0.1:9"}),
+    "CONSOLE_CLOSED": case(
+        "open",
+        env={"RUN402_CORE_URL": "http://127.0.0.1:4020"},
+        answers={"/health": (200, {"mode": "core"}), "/tickets": (401, {})},
+    ),
     "CORE_NOT_RUNNING": case("core", "logs"),
     "CORE_DATA_DIR_INVALID": case("core", "start", "--data-dir", "f", files={"f": "x"}, fill={"directory": "d"}),
 }
