@@ -380,7 +380,7 @@ def _hooks(own_gateway: Callable[[httpx.Request], None]) -> dict[str, list[Any]]
         from run402_cli.client import _trace
 
         traced |= _trace.hooks()
-    return {**traced, "request": [credentials.keep_at_home, plain_http.warn, *traced["request"], own_gateway, _sending]}
+    return {**traced, "request": [plain_http.warn, *traced["request"], own_gateway, _sending]}
 
 
 def _sending(request: httpx.Request) -> None:

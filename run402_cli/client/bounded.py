@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from run402_cli.client import deadline
+from run402_cli.client import deadline, redirects
 from run402_cli.client.http import httpx
 from run402_cli.errors import NetworkError
 
@@ -50,13 +50,16 @@ def failure(exc: httpx.HTTPError, message: str, *, read: bool, remedy: Any = ())
 
 
 class Client(httpx.Client):
-    """httpx's client, with bounds for what it receives, and a deadline for each call with all its redirects."""
+    """httpx's client, with bounds for what it receives, a deadline for each call, and little trust in redirects."""
 
     def __init__(self, transport: httpx.BaseTransport, *, timeout: Any, **options: Any) -> None:
         super().__init__(transport=_Transport(transport), trust_env=False, timeout=timeout, **options)
+        hooks = self.event_hooks
+        self.event_hooks = {**hooks, "request": [redirects.keep_at_home, *hooks["request"]]}
         self.headers["Accept-Encoding"] = ENCODINGS
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        redirects.begin(request)
         deadline.begin(request)
         return super().send(request, **options)
 

@@ -18,24 +18,6 @@ from run402_cli.state.allowance import Allowance
 Flow = Generator[httpx.Request, httpx.Response, None]
 
 SIGNED_URI = "run402_signed_uri"
-_CREDENTIALS = ("apikey", "SIGN-IN-WITH-X", "X-Run402-Write-Auth", "Authorization", "Cookie")
-
-
-def keep_at_home(request: httpx.Request) -> None:
-    """Request hook: a redirect to another origin carries no credentials. httpx itself drops Authorization only.
-
-    The answer that redirects may come from a function of a project, so its author could collect keys.
-    """
-    asked = request.extensions.get(SIGNED_URI)
-    if asked is None or _same_owner(httpx.URL(asked), request.url):
-        return
-    for name in _CREDENTIALS:
-        request.headers.pop(name, None)
-
-
-def _same_owner(asked: httpx.URL, now: httpx.URL) -> bool:
-    upgraded = (asked.scheme, now.scheme, asked.port, now.port) == ("http", "https", None, None)
-    return asked.host == now.host and (upgraded or (asked.scheme, asked.port) == (now.scheme, now.port))
 
 
 class Siwx(httpx.Auth):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import credentials
+from run402_cli.client import credentials, redirects
 from run402_cli.client.http import httpx
 from run402_cli.errors import NetworkError, Run402Error
 from run402_cli.file_lock import is_held
@@ -29,7 +29,9 @@ _HOSTS = ("127.0.0.1", "localhost")
 def introduce(
     request: httpx.Request, profile: Profile, *, uses_target: bool, remedy: Callable[[str], list[dict[str, Any]]]
 ) -> None:
-    """Before each request: the control token for this user's own gateway, and for nobody else.
+    """Before each request: the control token for this user's own gateway, when a command asks that gateway for something.
+
+    Not where an answer sends a request, nor with one to an address that anybody may have named (`run402 pay`, uploads).
 
     NetworkError, and nothing is sent, for the address of one that does not run, or runs elsewhere by now; `remedy` is what to
     do. A look at /health needs no proof.
@@ -37,7 +39,8 @@ def introduce(
     request.headers.pop(CONTROL_HEADER, None)
     if request.url.scheme != "http" or request.url.host not in _HOSTS:
         return
-    if request.url.path == "/health" and credentials.SIGNED_URI not in request.extensions:
+    asks_gateway = credentials.SIGNED_URI in request.extensions
+    if request.url.path == "/health" and not asks_gateway:
         return
     try:
         token = token_for(request.url, profile if uses_target else None)
@@ -49,7 +52,7 @@ def introduce(
             read=True,
             remedy=remedy("The local gateway is not running.") or [advice.action("run_command", "core", "start")],
         ) from None
-    if token is not None:
+    if token is not None and asks_gateway and redirects.is_first(request):
         request.headers[CONTROL_HEADER] = token
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from run402_cli import advice
-from run402_cli.client import Client, running_gateway, segment
+from run402_cli.client import Client, credentials, running_gateway, segment
 from run402_cli.client.http import httpx
 from run402_cli.errors import CommandError
 from run402_cli.local_gateway import CONSOLE
@@ -50,7 +50,7 @@ def address(client: Client, project_id: str | None = None) -> str:
 def _status(client: Client, method: str, url: str, body: dict[str, str] | None = None) -> tuple[int, object]:
     """(status, JSON) of an answer; (0, None) for none."""
     try:
-        answer = client.http.request(method, url, json=body, timeout=_TIMEOUT)
+        answer = client.http.request(method, url, json=body, timeout=_TIMEOUT, extensions={credentials.SIGNED_URI: url})
         return answer.status_code, answer.json()
     except httpx.HTTPError:
         return 0, None

@@ -16,6 +16,7 @@ from run402_cli.client import Client, own_gateway
 from run402_cli.errors import NetworkError
 from run402_cli.file_lock import FileLock
 from run402_cli.local_gateway import MARKER, RUN_LOCK, STATE
+from run402_cli.services.pay import pay
 from run402_cli.state.profile import current, opened
 from run402_cli.state.target import save_target
 
@@ -46,6 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
+
+    do_POST = do_DELETE = do_GET
 
     def log_message(self, *_words: Any) -> None:
         pass
@@ -145,12 +148,44 @@ def test_an_address_that_is_no_gateway_of_this_user_is_the_users_own_word(data_d
     assert listener.seen == [("/projects/v1", None)] * 2
 
 
-def test_the_token_does_not_follow_a_redirect(data_dir: Path, listener: Listener) -> None:
+def test_no_redirect_leads_to_another_program_of_this_machine(data_dir: Path, listener: Listener) -> None:
     with listening() as elsewhere, running(data_dir, listener.url):
         listener.to = elsewhere.url + "/collect"
-        asked(listener.url)
-        assert elsewhere.seen == [("/collect", None)]
+        assert refused(listener.url)["code"] == "REDIRECT_REFUSED"
+        assert elsewhere.seen == []
     assert listener.seen == [("/projects/v1", TOKEN)]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_whoever_answers_aims_no_request_at_the_own_gateway(data_dir: Path, listener: Listener, method: str) -> None:
+    """As a hostile API does, and as a seller does to `run402 pay`."""
+    with listening() as hostile, running(data_dir, listener.url):
+        hostile.to = f"{listener.url}/projects/v1/prj_1/snapshots/snap_1"
+        with Client(opened(api_base=hostile.url)) as client, pytest.raises(NetworkError) as caught:
+            client.request(method, "/apps/v1/ver_1", context="asking")
+        assert (caught.value.envelope()["code"], caught.value.envelope()["safe_to_retry"]) == (
+            "REDIRECT_REFUSED",
+            method == "GET",
+        )
+        with Client(opened(api_base=listener.url)) as client, pytest.raises(NetworkError):
+            pay(client, f"{hostile.url}/x", method=method)
+    assert listener.seen == []
+
+
+def test_a_function_of_the_own_gateway_aims_nothing_at_its_control_plane(data_dir: Path, listener: Listener) -> None:
+    with running(data_dir, listener.url):
+        listener.to = "/projects/v1/prj_1/snapshots/snap_1"
+        with Client(opened(api_base=listener.url)) as client, pytest.raises(NetworkError):
+            client.request("DELETE", "/functions/v1/hello", context="asking")  # the listener redirects for ever
+    assert listener.seen[0] == ("/functions/v1/hello", TOKEN)
+    assert {token for _, token in listener.seen[1:]} == {None}
+
+
+@pytest.mark.parametrize("path", ["/projects/v1/prj_1/credentials", "/_run402/tickets"])
+def test_pay_is_nobody_to_the_own_gateway(data_dir: Path, listener: Listener, path: str) -> None:
+    with running(data_dir, listener.url), Client(opened(api_base=listener.url)) as client:
+        pay(client, listener.url + path, method="POST", body="{}")
+    assert listener.seen == [(path, None)]
 
 
 def test_a_look_at_health_needs_no_proof_and_carries_no_token(data_dir: Path, listener: Listener) -> None:

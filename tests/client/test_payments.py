@@ -287,7 +287,7 @@ def test_a_huge_402_body_is_not_swallowed(world: World, packed: bool) -> None:
 def test_a_402_after_a_redirect_to_another_host_is_not_paid(world: World) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.host == "gateway.test":
-            return httpx.Response(307, headers={"location": "http://evil.test/tiers"})
+            return httpx.Response(302, headers={"location": "http://evil.test/tiers"})
         return httpx.Response(402, headers={"PAYMENT-REQUIRED": encode(challenge(URL))})
 
     world.unpaid = answer

@@ -9,7 +9,9 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from run402_cli.client import Client
-from run402_cli.services import functions
+from run402_cli.errors import NetworkError
+from run402_cli.services import functions, secrets
+from run402_cli.services.pay import pay
 
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 PRIVATE_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -37,6 +39,29 @@ def test_another_origin_receives_no_credentials(keys: None, httpx_mock: HTTPXMoc
     first, second = httpx_mock.get_requests()
     assert {"apikey", "sign-in-with-x"} <= set(first.headers)
     assert not SECRETS & set(second.headers)
+
+
+@pytest.mark.parametrize("place", ["http://elsewhere.test/x", "http://gateway.test:81/x", "http://127.0.0.1:4020/x"])
+def test_another_origin_receives_no_body(keys: None, httpx_mock: HTTPXMock, place: str) -> None:
+    httpx_mock.add_response(status_code=307, headers={"location": place})
+    with Client() as client, pytest.raises(NetworkError) as caught:
+        secrets.set_secret(client, "prj_1", "TOKEN", "hush")
+    assert len(httpx_mock.get_requests()) == 1
+    said = caught.value.envelope()
+    assert (said["code"], said["safe_to_retry"]) == ("REDIRECT_REFUSED", False)
+    assert "hush" not in json.dumps(said)
+    httpx_mock.add_response(status_code=308, headers={"location": place})
+    with Client() as client, pytest.raises(NetworkError):
+        pay(client, "http://gateway.test/buy", method="PUT", body="hush")
+    assert len(httpx_mock.get_requests()) == 2
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:4020/health", "http://[::1]/", "http://x.localhost:4020/"])
+def test_no_redirect_of_another_machine_leads_to_this_one(keys: None, httpx_mock: HTTPXMock, place: str) -> None:
+    httpx_mock.add_response(status_code=302, headers={"location": place})
+    with Client() as client, pytest.raises(NetworkError, match="an address of this machine"):
+        pay(client, "http://seller.test/buy")
+    assert len(httpx_mock.get_requests()) == 1
 
 
 @pytest.mark.parametrize("place", ["http://gateway.test:80/other", "/other", "https://gateway.test/other"])

@@ -388,6 +388,7 @@ NOT_RUN: dict[str, str] = {
     "nothing but another file helps: tests/commands/test_files_walls.py": "SECRET_FILE_REFUSED",
     "it takes a repository with a binding in it: tests/state/test_bindings.py": "BINDING_NOT_CONFIRMED",
     "it takes an answer of megabytes, or a packed one: tests/client/test_bounds.py": "ANSWER_TOO_LARGE ANSWER_UNREADABLE",
+    "it takes an answer that redirects elsewhere: tests/client/test_redirect_credentials.py": "REDIRECT_REFUSED",
     "it takes a 402 from another machine over plain http: tests/client/test_plain_http.py": "PAYMENT_OVER_PLAIN_HTTP",
     "no error of its own but a finding in the result, whose notice names the command: tests/commands/test_archives.py": """
         ENOENT ARCHIVE_BLOB_MISSING ARCHIVE_DESCRIPTOR_MISSING ARCHIVE_DIGEST_MISMATCH ARCHIVE_MALFORMED_JSON
