@@ -50,6 +50,58 @@ def line_of(entry: Any) -> CommandLine | None:
     return CommandLine([advice.blank_of(str(word)) for word in argv[1:]])
 
 
+def foreign(entry: Any) -> Any:
+    """An action that somebody else wrote: its command made anew from its words, or left out where it is none of run402.
+
+    `confirms` where the command is more than a read, and not the one that was typed.
+    """
+    if not isinstance(entry, dict) or not {"command", "argv"} & entry.keys():
+        return entry
+    kept = {key: value for key, value in entry.items() if key not in ("command", "argv")}
+    found = _known(entry.get("argv")) or _known(entry.get("command"))
+    if found is None:
+        return kept
+    kept |= advice.shown(advice.command(*found.words))
+    harmless = "--help" in found.given or _effect(found.path) == "read" or found.words == words()
+    return kept if harmless else {**kept, "confirms": True}
+
+
+def foreign_advice(body: dict[str, Any]) -> dict[str, Any]:
+    """The members of an answer with every action in it as `foreign` has it."""
+    made = dict(body)
+    if isinstance(body.get("next_actions"), list):
+        made["next_actions"] = [foreign(entry) for entry in body["next_actions"]]
+    if "next_action" in body:
+        made["next_action"] = foreign(body["next_action"])
+    if isinstance(body.get("details"), dict):
+        made["details"] = foreign_advice(body["details"])
+    return made
+
+
+def _known(said: Any) -> CommandLine | None:
+    """The command of this program that words or a line name; None for anything else, and where a shell would run more."""
+    if isinstance(said, str):
+        try:
+            said = advice.parsed(said).argv
+        except ValueError:
+            return None
+    if not isinstance(said, list) or said[:1] != ["run402"] or not all(isinstance(word, str) for word in said):
+        return None
+    found = CommandLine([advice.blank_of(word) for word in said[1:]])
+    known = _effect(found.path) is not None or ("--help" in found.given and bool(found.path))
+    return found if known and found.words[: len(found.path)] == tuple(found.path) else None
+
+
+def _effect(path: list[str]) -> str | None:
+    from run402_cli.effects import SURFACE
+    from run402_cli.registry import GROUPS
+
+    group, rest = (path[0], " ".join(path[1:])) if path else ("", "")
+    aliases = GROUPS[group].aliases if group in GROUPS else {}
+    row = SURFACE.get(f"{group} {aliases.get(rest, rest)}".strip())
+    return None if row is None else row.effect
+
+
 def extended(entry: dict[str, Any], found: CommandLine, more: Sequence[str]) -> dict[str, Any]:
     """The action whose command is `found` (see line_of), with more words in it."""
     return {**entry, **advice.shown(advice.command(*_inserted(found.words, more)))} if more else entry

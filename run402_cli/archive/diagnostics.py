@@ -33,6 +33,26 @@ def diagnostic(
     return found
 
 
+def without_commands(said: Any) -> Any:
+    """What an archive says of itself, without the commands that it would have its reader run."""
+    if isinstance(said, list):
+        return [without_commands(each) for each in said]
+    if not isinstance(said, dict):
+        return said
+    return {key: _uncommanded(value) if key in _ACTIONS else without_commands(value) for key, value in said.items()}
+
+
+_ACTIONS = ("next_action", "next_actions")
+
+
+def _uncommanded(said: Any) -> Any:
+    if isinstance(said, list):
+        return [_uncommanded(each) for each in said]
+    if not isinstance(said, dict):
+        return {"type": "none"}
+    return {key: value for key, value in said.items() if key in ("type", "env_var") and isinstance(value, str)}
+
+
 class ArchiveFault(Exception):
     """The archive cannot be read, or not safely; `diagnostic` says why."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from run402_cli.archive.diagnostics import ArchiveFault, Diagnostic, diagnostic
+from run402_cli.archive.diagnostics import ArchiveFault, Diagnostic, diagnostic, without_commands
 from run402_cli.archive.format import (
     BLOB_FOLDER,
     BLOB_TYPE,
@@ -85,8 +85,8 @@ class Verification:
             "required_capabilities": capabilities if isinstance(capabilities, list) else [],
             "required_secrets": self.required_secrets,
             "auth_subject_stub_count": self.stubs,
-            "export_report": _object(self.documents.get("export_report")),
-            "portability_report": _object(self.documents.get("portability_report")),
+            "export_report": without_commands(_object(self.documents.get("export_report"))),
+            "portability_report": without_commands(_object(self.documents.get("portability_report"))),
             "diagnostics": self.diagnostics,
         }
 
@@ -374,7 +374,7 @@ class _Verifier:
     def _carry_over_report(self) -> None:
         for entry in _items(self.found.documents.get("portability_report"), "entries"):
             if isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("code", "message")):
-                self.found.diagnostics.append(entry)
+                self.found.diagnostics.append(without_commands(entry))
 
     def _say(self, code: str, message: str, resource_type: str, **more: Any) -> None:
         self.found.diagnostics.append(diagnostic(code, message, resource_type, **more))

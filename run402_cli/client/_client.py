@@ -336,7 +336,11 @@ def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None, *,
     hint = response_hints.clock_hint(response) or response_hints.price_hint(response, priced=priced)
     body = secrecy.public(parse_body(response))
     if response.headers.get("x-run402-answered-by") == "function":
-        body = _of_a_function(body)
+        body = response_hints.without_advice(body)
+    elif isinstance(body, dict):
+        from run402_cli import as_typed
+
+        body = as_typed.foreign_advice(body)
     error = ApiError(response.status_code, body, context=context, extra={"hint": hint} if hint else None)
     if response.status_code == 403:
         from run402_cli.client import write_auth
@@ -347,17 +351,6 @@ def _refusal(response: httpx.Response, context: str, auth: httpx.Auth | None, *,
         error.body = {**body, "hint": hint or _SIGNED_ANEW, "next_actions": _status_actions()}
     error.retry_after = response_hints.retry_after(response)
     return error
-
-
-# What an envelope tells its reader to do. Only the gateway and this program say that, no code of somebody's app.
-_ADVICE = ("hint", "fix", "next_actions", "docs", "retryable", "safe_to_retry", "mutation_state")
-
-
-def _of_a_function(body: Any) -> Any:
-    """A function's own error: its members are merged into the envelope, without advice; `body` is all that it said."""
-    if not isinstance(body, dict):
-        return body
-    return {**{key: value for key, value in body.items() if key not in _ADVICE}, "body": body}
 
 
 _SIGNED_ANEW = (

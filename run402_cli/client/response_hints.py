@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from run402_cli.client.http import httpx
@@ -26,6 +26,17 @@ def retry_after(response: httpx.Response) -> float | None:
     # Against the gateway's own clock: ours may be wrong.
     now = _seconds(response.headers.get("date", ""))
     return max(0.0, until - (time.time() if now is None else now))
+
+
+# What an envelope tells its reader to do. Only the gateway and this program say that, no function and no seller.
+_ADVICE = ("hint", "fix", "next_action", "next_actions", "docs", "retryable", "safe_to_retry", "mutation_state")
+
+
+def without_advice(body: Any) -> Any:
+    """The error of a function or a seller: its members are merged into the envelope, without advice; `body` is all it said."""
+    if not isinstance(body, dict):
+        return body
+    return {**{key: value for key, value in body.items() if key not in _ADVICE}, "body": body}
 
 
 def price_hint(response: httpx.Response, *, priced: bool) -> str | None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from run402_cli import secrecy
-from run402_cli.client import Client, bounded
+from run402_cli.client import Client, bounded, response_hints
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
 from run402_cli.errors import ApiError, FlagError, UsageError
@@ -89,7 +89,7 @@ def _bought(
     from run402_cli.client.payments import challenge
 
     if not challenge.carries_challenge(response):
-        raise ApiError(402, _body(response), context=_CONTEXT)
+        raise ApiError(402, response_hints.without_advice(_body(response)), context=_CONTEXT)
     from run402_cli.client.payments import errors, gateway, purchase
 
     wallet = client.profile.allowance

@@ -272,6 +272,7 @@ def test_an_import_names_what_did_not_come_along_and_how_to_set_it_right(
         "manifest/portability-report.json",
         json.dumps({"schema_version": schema, "entries": [shop, strange]}).encode(),
     )
+    assert "rm -rf" not in run("archives", "verify", str(tar)).out + run("archives", "inspect", str(tar)).out
     httpx_mock.add_response(json=RESULT)
     given = run("core", "projects", "import", str(tar), "--core-url", CORE, "--secret", "API_TOKEN=v").json["import"]
     assert "API_TOKEN" not in json.dumps(given["warnings"])
