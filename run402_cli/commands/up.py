@@ -155,6 +155,7 @@ def up(
         build_mode=build_mode,
         allow_shell_build=allow_shell_build,
         allow_env=tuple(allow_env or ()),
+        own_manifest=True,
         command=_typed("up", source or dir_, name=name, project=project, manifest=manifest) + (" --yes" if yes else ""),
     )
     with TerminalClient() as client:

@@ -255,6 +255,7 @@ def up(
         max_spend_usd=max_spend_usd,
         bounds=TYPED if allow_outside else None,
         allow_env=tuple(allow_env),
+        own_manifest=True,
     )
     return run(client, options, on_event or deploy.silent)
 

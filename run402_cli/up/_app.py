@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
 from typing import Any
 
 from run402_cli import advice
@@ -14,7 +13,7 @@ from run402_cli.deploy.errors import from_release
 from run402_cli.errors import CommandError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
 from run402_cli.services import app_installs, email_mailboxes, email_webhooks
-from run402_cli.up import _app_secrets, _prerequisites, _project, _release
+from run402_cli.up import _app_secrets, _app_texts, _prerequisites, _project, _release
 from run402_cli.up._app_build import run_commands
 from run402_cli.up._app_graph import INPUT_NAME, App, compile_app, mailbox_variables
 from run402_cli.up._app_result import Block, Installation, diagnostic
@@ -27,7 +26,6 @@ Result = dict[str, Any]
 
 _SPEND_USD = 0.10
 _LABEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_TEMPLATE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 _ROLES = {"default_outbound": "default_outbound_mailbox_id", "auth_sender": "auth_sender_mailbox_id"}
 _UNPLANNED = ("plan", "applyReviewed")
 
@@ -47,7 +45,7 @@ def install(run: Run, found: Found, emit: Emit) -> Result:
             code="BAD_USAGE",
             details={"flag": flag, "manifest_path": str(app.path)},
         )
-    _app_secrets.check_texts(app)
+    _app_texts.check(app)
     state = Installation(app)
     state.block = _block(run, app)
     preview = run.options.mode in ("check", "printSpec", "legacyDryRun")
@@ -129,8 +127,13 @@ def _no_build(run: Run, app: App) -> Block | None:
 
 def _typed(run: Run) -> list[str]:
     """The words of the command line, with --yes."""
-    words = shlex.split(run.options.command)
-    return words if run.options.yes else [*words, "--yes"]
+    options = run.options
+    words = shlex.split(options.command)
+    if words == ["run402", "up"]:  # nobody typed it: a tool or a program asked
+        words += [options.source] if options.source != "." else []
+        for flag in ("manifest", "name", "project"):
+            words += [f"--{flag}", value] if (value := getattr(options, flag)) is not None else []
+    return words if "--yes" in words or "-y" in words else [*words, "--yes"]
 
 
 def _core_block() -> Block:
@@ -146,6 +149,7 @@ def _one(code: str, message: str, node: str, action: str, argv: list[str], **pla
 
 
 def _install(run: Run, found: Found, state: Installation, emit: Emit) -> Result:
+    _app_secrets.remember(run, state.app)
     _prerequisites.ensure(run)
     choice = _project.resolve(run, Found(found.path, found.document, None, is_app=True))
     state.project_id = run.log.project_id = choice.project_id
@@ -177,12 +181,14 @@ def _apply(run: Run, state: Installation, choice: _project.Choice, emit: Emit) -
         step.to("running")
         run_commands(app, run.workspace, environment)
         step.to("succeeded")
-    templated = {**environment, "input.name": _input_name(run, app)}
-    _deploy(run, state, choice, templated)
-    _ensure_webhooks(run, state, templated)
+    texts = _app_texts.public(state.variables, _input_name(run, app))
+    _deploy(run, state, choice, texts)
+    _ensure_webhooks(run, state, texts, values)
     state.status = "succeeded"
     if app.checks:
-        _check(run, state, fresh_hosts(_templated(app.document["release"], templated), state.deploy, state.origin))
+        _check(
+            run, state, fresh_hosts(_app_texts.templated(app.document["release"], texts), state.deploy, state.origin)
+        )
     return _release.check_edge(run, state.project_id, state.deploy, emit)
 
 
@@ -289,9 +295,8 @@ def _variables(run: Run, state: Installation) -> dict[str, str]:
 def _deploy(run: Run, state: Installation, choice: _project.Choice, values: dict[str, str]) -> None:
     app = state.app
     path = app.path
-    manifest = Found(path, _templated(app.document["release"], values), None, bounds=run.bounds).normalized(
-        choice.project_id
-    )
+    release = _app_texts.templated(app.document["release"], values)
+    manifest = Found(path, release, None, bounds=run.bounds).normalized(choice.project_id)
     step = run.log.plan(
         "deploy.apply", mutation=True, auto=False, project_id=choice.project_id, manifest_path=str(path)
     )
@@ -302,7 +307,7 @@ def _deploy(run: Run, state: Installation, choice: _project.Choice, values: dict
     state.variables |= {"RUN402_RELEASE_ID": str(release_id)} if release_id else {}
 
 
-def _ensure_webhooks(run: Run, state: Installation, values: dict[str, str]) -> None:
+def _ensure_webhooks(run: Run, state: Installation, texts: dict[str, str], values: dict[str, str]) -> None:
     app, project_id = state.app, str(state.project_id)
     if not app.webhooks:
         return
@@ -311,9 +316,10 @@ def _ensure_webhooks(run: Run, state: Installation, values: dict[str, str]) -> N
     step.to("running")
     for name, spec in app.webhooks.items():
         mailbox_id = str(state.mailboxes[spec["mailbox"]]["id"])
-        url, events = _templated(spec["url"], values), sorted(spec["events"])
+        url, events = _app_texts.templated(spec["url"], {**texts, **values}), sorted(spec["events"])
         row = _webhook(run, project_id, mailbox_id, url, events)
-        state.webhooks[name] = {"id": row.get("webhook_id"), "url": url, "events": events}
+        shown = _app_texts.templated(spec["url"], {**texts, **dict.fromkeys(values, "***")})
+        state.webhooks[name] = {"id": row.get("webhook_id"), "url": shown, "events": events}
     step.to("succeeded")
 
 
@@ -349,15 +355,3 @@ def _origin(run: Run, app: App) -> str | None:
     if not _LABEL.fullmatch(label):
         app.invalid(f"gives the host name {label!r}; use lower-case letters, digits and -", "project.origin.subdomain")
     return f"https://{label}.run402.com"
-
-
-def _templated(value: Any, values: dict[str, str]) -> Any:
-    """`value` with ${NAME} replaced in every string; an unknown name is empty."""
-    replace: Callable[[re.Match[str]], str] = lambda found: values.get(found[1], "")  # noqa: E731
-    if isinstance(value, str):
-        return _TEMPLATE.sub(replace, value)
-    if isinstance(value, dict):
-        return {key: _templated(item, values) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_templated(item, values) for item in value]
-    return value

@@ -5,7 +5,6 @@ The manifest names the variables, and it may be a stranger's. See docs/up.md, "S
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from run402_cli import advice
 from run402_cli.errors import ValidationError
 from run402_cli.services import secrets
+from run402_cli.state import allowed_variables, bindings
 from run402_cli.up._app_graph import App, secret_variable
 from run402_cli.up._app_result import Block, Installation, diagnostic, missing_secrets
 from run402_cli.up._options import Run
@@ -29,7 +29,6 @@ _OF_OTHERS = re.compile(
 _CREDENTIAL = re.compile(
     "KEY|TOKEN|SECRET|PASS|PWD|AUTH|CRED|COOKIE|SESSION|PRIVATE|SEED|MNEMONIC|URL|URI|DSN", re.IGNORECASE
 )
-_SERVICE_KEY = "${RUN402_SERVICE_KEY}"
 
 
 def blocked(run: Run, app: App, retry: list[str]) -> Block | None:
@@ -37,19 +36,17 @@ def blocked(run: Run, app: App, retry: list[str]) -> Block | None:
     return _missing(app) or _not_allowed(run, app, retry)
 
 
-def check_texts(app: App) -> None:
-    """ValidationError APP_SPEC_INVALID where the project's service key would be published."""
-    for field in ("release", "resources"):
-        if _SERVICE_KEY in json.dumps(app.document.get(field), ensure_ascii=False):
-            app.invalid(
-                "has the project's service key in a text; functions find it as process.env.RUN402_SERVICE_KEY", field
-            )
-
-
 def values_of(app: App) -> dict[str, str]:
     """The declared secrets that have a value on this machine."""
     found = ((name, secret_variable(name, spec)) for name, spec in app.secrets.items())
     return {name: os.environ[variable] for name, variable in found if variable in os.environ}
+
+
+def remember(run: Run, app: App) -> None:
+    """Keep what --allow-env allowed this app, so that its directory need not be asked about again."""
+    if not run.source.get("repo_url"):
+        named = {variable for _, variable in _sources(app)} & set(run.options.allow_env)
+        allowed_variables.allow(run.client.profile.base, app.path.parent, named)
 
 
 def ensure(run: Run, state: Installation, values: Mapping[str, str]) -> None:
@@ -93,18 +90,22 @@ def _missing(app: App) -> Block | None:
 
 
 def _not_allowed(run: Run, app: App, retry: list[str]) -> Block | None:
+    strange = _of_somebody_else(run, app)
+    may = _allowed(run, app)
     taken = [
         (name, variable)
         for name, variable in _sources(app)
-        if variable in os.environ and variable not in run.options.allow_env and not _is_of_the_app(app, name, variable)
+        if variable in os.environ and variable not in may and (strange or not _is_of_the_app(app, name, variable))
     ]
     if not taken:
         return None
+    whence = f"{strange} and " if strange else ""
+    why = "nobody has allowed it" if strange else "which is not named after the app or belongs to another program"
     reasons = [
         diagnostic(
             "SECRET_SOURCE_APPROVAL_REQUIRED",
-            f"The manifest takes the secret {name} from the environment variable {variable}, which is not named after the "
-            "app or belongs to another program; the functions of the app would have its value.",
+            f"The manifest {whence}takes the secret {name} from the environment variable {variable}, {why}; the functions "
+            "of the app would have its value.",
             _NODE,
             field_path=f"secrets.{name}",
             details={"key": name, "env": variable},
@@ -112,16 +113,32 @@ def _not_allowed(run: Run, app: App, retry: list[str]) -> Block | None:
         for name, variable in taken
     ]
     command = [*retry, *(word for variable in sorted({row[1] for row in taken}) for word in (_FLAG, variable))]
+    once = "" if run.source.get("repo_url") else " It is remembered for this directory."
     action = {
         "type": "approve_secret_source",
         "code": "SECRET_SOURCE_APPROVAL_REQUIRED",
-        "message": "Only when the app is to have these values.",
+        "message": f"Only when the app is to have these values.{once}",
         "node_id": _NODE,
         "command": advice.line(*command),
         "argv": command,
         "confirms": True,
     }
     return Block(_NODE, reasons, [action])
+
+
+def _of_somebody_else(run: Run, app: App) -> str | None:
+    """Why the manifest may be a stranger's; None when it is the user's own."""
+    if run.source.get("repo_url") or bindings.came_along(app.path):
+        return "came with a repository or an archive"
+    return None if run.options.own_manifest else "was chosen by a program"
+
+
+def _allowed(run: Run, app: App) -> frozenset[str]:
+    """What this run, or an earlier one for the same directory, allowed."""
+    named = frozenset(run.options.allow_env)
+    if run.source.get("repo_url"):
+        return named
+    return named | allowed_variables.allowed(run.client.profile.base, app.path.parent)
 
 
 def _sources(app: App) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from pytest_httpx import HTTPXMock
 from up_kit import KEYS, Outcome, Workspace
 
 from run402_cli.release.canonical import canonical_sha256
+from run402_cli.state import allowed_variables
+from run402_cli.up import UpOptions
 
 BASE = "https://api.run402.com"
 SITE = "https://shop.run402.com"
@@ -285,24 +288,92 @@ def test_a_secret_that_only_the_release_requires_is_asked_about_too(
     assert cloud.sent() == []
 
 
+@pytest.mark.parametrize("brought", ["clone", "chosen by a program"])
+def test_a_strangers_manifest_takes_what_was_allowed_its_directory_once(
+    shop: Workspace, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch, brought: str
+) -> None:
+    cloud = Cloud(httpx_mock)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-user")
+    write(shop, secrets={"OPENAI_API_KEY": {}, "STRIPE_KEY": {"source_env": "SHOP_STRIPE"}}, verify={})
+    if brought == "clone":
+        (shop.path / ".git").mkdir()
+    else:
+        monkeypatch.setattr(
+            "run402_cli.commands.up.UpOptions", lambda **given: UpOptions(**{**given, "own_manifest": False})
+        )
+    blocked = result(shop.run("up", "--name", "shop", "-y"))
+    codes = {(reason["code"], reason["details"]["env"]) for reason in blocked["diagnostics"]}
+    assert codes == {("SECRET_SOURCE_APPROVAL_REQUIRED", name) for name in ("OPENAI_API_KEY", "SHOP_STRIPE")}
+    assert cloud.sent() == []
+    (action,) = blocked["next_actions"]
+    assert action["argv"][-4:] == ["--allow-env", "OPENAI_API_KEY", "--allow-env", "SHOP_STRIPE"]
+    assert action["confirms"] is True
+    # A look allows nothing for later; the command that it names does.
+    check = ["up", "--name", "shop", "--check"]
+    assert result(shop.run(*check, *action["argv"][-4:]))["status"] == "planned"
+    assert result(shop.run(*check))["status"] == "blocked"
+    assert result(shop.run(*action["argv"][1:]))["status"] == "succeeded"
+    assert result(shop.run(*check))["status"] == "planned"
+    # What a later version of the manifest wants beyond that is asked about again, and so is a copy elsewhere.
+    monkeypatch.setenv("DATABASE_URL", "postgres://of-the-user")
+    write(shop, secrets={"OPENAI_API_KEY": {}, "DATABASE_URL": {}})
+    assert [row["details"]["env"] for row in result(shop.run(*check))["diagnostics"]] == ["DATABASE_URL"]
+    write(shop, secrets={"OPENAI_API_KEY": {}})
+    (shop.path / "other").mkdir()
+    (shop.path / "run402.json").rename(shop.path / "other" / "run402.json")
+    assert result(shop.run(*check, "--dir", "other"))["status"] == "blocked"
+
+
+def test_what_is_allowed_is_kept_beside_other_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"active_wallet": "ci", "of_others": 1}))
+    allowed_variables.allow(tmp_path, tmp_path / "app", ["B", "A"])
+    allowed_variables.allow(tmp_path, tmp_path / "app", ["C"])
+    assert allowed_variables.allowed(tmp_path, tmp_path / "app") == {"A", "B", "C"}
+    assert allowed_variables.allowed(tmp_path, tmp_path) == set()
+    kept = json.loads((tmp_path / "config.json").read_text())
+    assert (kept["active_wallet"], kept["of_others"]) == ("ci", 1)
+
+
+@pytest.mark.parametrize("name", ["RUN402_SERVICE_KEY", "STRIPE_KEY", "OPTIONAL"])
 @pytest.mark.parametrize(
-    "change",
+    "release",
     [
-        {"release": {"site": {"replace": {"index.html": "<p>${RUN402_SERVICE_KEY}"}}}},
-        {
-            "resources": {
-                "mailboxes": {"m": {}},
-                "webhooks": {
-                    "w": {"mailbox": "m", "url": "https://x.example/?k=${RUN402_SERVICE_KEY}", "events": ["reply"]}
-                },
-            }
-        },
+        {"site": {"replace": {"index.html": "<p>${%s}"}}},
+        {"assets": {"put": [{"key": "a.txt", "text": "k=${%s}"}]}},
+        {"functions": {"replace": {"f": {"source": "const k = '${%s}'"}}}},
     ],
 )
-def test_the_service_key_is_written_into_no_text(shop: Workspace, change: Any) -> None:
-    write(shop, **change)
+def test_secrets_and_the_service_key_are_written_into_no_text_of_a_release(
+    shop: Workspace, httpx_mock: HTTPXMock, name: str, release: Any
+) -> None:
+    cloud = Cloud(httpx_mock)
+    write(shop, release=json.loads(json.dumps(release).replace("%s", name)))
     envelope = shop.run("up", "--name", "shop", "-y").envelope
-    assert (envelope["code"], envelope["details"]["field_path"]) == ("APP_SPEC_INVALID", next(iter(change)))
+    assert (envelope["code"], envelope["details"]["field_path"]) == ("APP_SPEC_INVALID", "release")
+    assert f"process.env.{name}" in envelope["message"]
+    assert cloud.sent() == []
+
+
+def with_webhook(url: str) -> dict[str, Any]:
+    hook = {"mailbox": "order_desk", "url": url, "events": ["reply"]}
+    return {"mailboxes": {"order_desk": {}}, "webhooks": {"orders": hook}}
+
+
+def test_the_address_of_a_webhook_has_no_service_key(shop: Workspace) -> None:
+    write(shop, resources=with_webhook("https://x.example/?k=${RUN402_SERVICE_KEY}"))
+    envelope = shop.run("up", "--name", "shop", "-y").envelope
+    assert (envelope["code"], envelope["details"]["field_path"]) == ("APP_SPEC_INVALID", "resources")
+
+
+def test_a_secret_in_the_address_of_a_webhook_is_sent_and_not_shown(shop: Workspace, httpx_mock: HTTPXMock) -> None:
+    cloud = Cloud(httpx_mock)
+    write(shop, resources=with_webhook("https://x.example/?k=${STRIPE_KEY}"), verify={})
+    done = shop.run("up", "--name", "shop", "-y")
+    sent = cloud.bodies("POST /mailboxes/v1/mbx_1/webhooks")
+    assert [body["url"] for body in sent] == ["https://x.example/?k=sk_live_very_secret"]
+    assert result(done)["resources"]["webhooks"]["orders"]["url"] == "https://x.example/?k=***"
+    kept = json.dumps(cloud.bodies("POST /apply/v1/app-installs"))
+    assert "sk_live_very_secret" not in done.out + done.err + kept
 
 
 def test_a_core_gateway_cannot_install_an_app(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
