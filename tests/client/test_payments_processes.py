@@ -125,8 +125,9 @@ def test_two_processes_that_buy_the_same_at_the_same_time_pay_once(
 
 def test_two_processes_with_different_keys_buy_two_things(gateway: Gateway) -> None:
     gateway.barrier = threading.Barrier(2)
-    first, second = start("--idempotency-key", "a"), start("--idempotency-key", "b")
-    assert [finish(first)[0], finish(second)[0]] == [0, 0]
+    processes = start("--idempotency-key", "a"), start("--idempotency-key", "b")
+    ended = [finish(process) for process in processes]
+    assert [code for code, _, _ in ended] == [0, 0], ended
     assert len(gateway.settled) == 2
 
 

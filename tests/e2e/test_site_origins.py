@@ -144,7 +144,7 @@ def test_a_worker_sees_its_own_site_only(
         "--email",
         "ada@example.com",
         "--redirect",
-        "http://l.test/",
+        "http://localhost:3000/",
     )
     page.open(two[0]["origin"])
     shows(page, "mine")
