@@ -26,6 +26,21 @@ from run402_cli.core.settings import Settings
 from run402_cli.core.tickets import Tickets
 
 
+class OwnConnection(psycopg.AsyncConnection[Any]):
+    """A connection of the gateway's own. It goes no further when a schema of a project is on its search path: an
+    overload that a project made there would run with the gateway's rights.
+    """
+
+    async def execute(self, *args: Any, **kwargs: Any) -> psycopg.AsyncCursor[Any]:
+        cursor = await super().execute(*args, **kwargs)
+        # The server reports changes, from PostgreSQL 18 on.
+        path = self.info.parameter_status("search_path")
+        if path not in (None, "", "pg_catalog"):
+            await self.close()
+            raise RuntimeError(f"The gateway's own connection had the search path {path}.")
+        return cursor
+
+
 class Gateway:
     """Settings, the two stores behind every handler, and the background workers. compose.py puts it together."""
 
@@ -40,6 +55,7 @@ class Gateway:
         # check: a connection that died with its PostgreSQL is replaced before a handler gets it.
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database_url,
+            connection_class=OwnConnection,
             min_size=1,
             max_size=10,
             timeout=15,

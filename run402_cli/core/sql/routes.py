@@ -100,7 +100,7 @@ async def get_schema(request: Request) -> Response:
     A table is {name, columns, constraints, rls_enabled, row_estimate, policies}.
     """
     project = admitted(request, Project)
-    async with gateway_of(request).connection() as conn:
+    async with gateway_of(request).owner_connection(project.roles) as conn:
         return reply({"schema": project.schema_slot, "tables": await tables(conn, project.schema_slot)})
 
 
