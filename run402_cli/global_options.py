@@ -23,6 +23,7 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "--dry-run": (None, "Show the first write instead of sending it."),
     "--http-timeout": ("SECONDS", "Give up on a request and its answer after this."),
     "--insecure-http": (None, "Pay over plain http too, to another machine."),
+    "--max-usd": ("USD", "Pay at most this much, instead of the published price."),
     "--quiet": (None, "No events and notes on stderr; errors appear."),
     "--verbose": (None, "One line on stderr per HTTP request."),
 }
@@ -62,6 +63,8 @@ class Invocation:
         # Whether payments over plain http were allowed, and whether such a request was warned of.
         self.insecure_http = False
         self.told_open = False
+        # What one call may cost, in micro-USD, where not its published price.
+        self.max_usd_micros: int | None = None
         self.quiet = False
         self.verbose = False
         # The command as effects.py names it ("projects sql"), once it runs; what it has done so far, for an error that
@@ -128,6 +131,8 @@ def take(flag: str, value: str | None) -> None:
                 )
             current.format = value
             current.format_given = True
+        case "--max-usd":
+            current.max_usd_micros = _micros(flag, value or "")
         case "--http-timeout":
             current.http_timeout = _seconds(flag, value or "")
 
@@ -181,6 +186,18 @@ def _seconds(flag: str, text: str) -> float:
             details={"flag": flag, "value": text},
         )
     return value
+
+
+def _micros(flag: str, text: str) -> int:
+    whole, _, fraction = text.partition(".")
+    if not (whole + fraction).isascii() or not whole.isdigit() or len(whole) > 9 or len(fraction) > 6:
+        fraction = "none"
+    if not f"{fraction}0".isdigit() or text.endswith("."):
+        raise FlagError(
+            f"{flag} takes US dollars with at most six decimals, such as 0.05, not {text!r}.",
+            details={"flag": flag, "value": text},
+        )
+    return int(whole) * 1_000_000 + int(fraction.ljust(6, "0"))
 
 
 def about_to_write(*paths: object) -> None:

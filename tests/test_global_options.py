@@ -19,7 +19,7 @@ from run402_cli.registry import GROUPS
 
 PROJECTS = {"projects": [{"project_id": "prj_a", "name": "one"}, {"project_id": "prj_b", "name": "two"}]}
 # Own options with the name of a global one; they mean the same, with more detail in the command's help.
-SAME_MEANING = {"--quiet", "--dry-run", "--verbose", "--format", "--raw"}
+SAME_MEANING = {"--max-usd", "--quiet", "--dry-run", "--verbose", "--format", "--raw"}
 
 
 class _Gateway(BaseHTTPRequestHandler):

@@ -148,11 +148,12 @@ class Client:
         content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         reveals: bool = False,
-        priced: bool = False,
+        priced: bool | int = False,
     ) -> Json:
         """Send one request and return the parsed body, without secrets unless the call is made to get them (`reveals`).
 
         `priced`: the service may charge for it, so that a 402 is paid. A read never is: whoever asks money for it gets none.
+        A number is its highest published price, in micro-USD; more is paid only with --max-usd.
 
         `path` starts with / and may hold a query string (see `with_query`); `body` is sent as JSON, `content` as it
         is; `context` is a verb phrase for error messages ("listing projects"). A JSON answer that does not parse is
@@ -175,7 +176,7 @@ class Client:
         content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         base: str | None = None,
-        priced: bool = False,
+        priced: bool | int = False,
     ) -> httpx.Response:
         """Like `request`, but returns the response (already read). `base` overrides the API base of the profile."""
         url = (base or self.api_base) + path
@@ -197,7 +198,7 @@ class Client:
             _read(response)
         if response.is_success:
             return response
-        refusal = _refusal(response, context, auth, priced=priced)
+        refusal = _refusal(response, context, auth, priced=bool(priced))
         # A body that was streamed is gone; no write that a human approves has one.
         renewed = self._approved(refusal, auth) if isinstance(content, bytes | str | None) else None
         if renewed is None:
@@ -221,21 +222,21 @@ class Client:
         return None
 
     def _answer_402(
-        self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str, *, priced: bool
+        self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str, *, priced: bool | int
     ) -> httpx.Response:
         """The answer after paying, or the 402 itself when it asks for no payment, has no price, or nobody pays here."""
         from run402_cli.client.payments import challenge
 
         response = challenge.read_402(response)
-        priced = priced and response.headers.get("x-run402-answered-by") != "function"  # the price is the service's
-        payer = self.payer() if priced and isinstance(request.stream, httpx.ByteStream) else None
+        by_function = response.headers.get("x-run402-answered-by") == "function"  # the price is the service's
+        payer = self.payer() if priced and not by_function and isinstance(request.stream, httpx.ByteStream) else None
         if payer is None or not challenge.carries_challenge(response):
             return response
         from run402_cli.client.payments import errors, gateway
 
         if payer.rail == "mpp":
             raise errors.rail_unsupported({})
-        unpaid = gateway.Unpaid(request, response, asked_at, purpose)
+        unpaid = gateway.Unpaid(request, response, asked_at, purpose, None if priced is True else priced)
         return gateway.settle(gateway.Payment(self.http, self.profile, payer, unpaid))
 
     def payer(self) -> Allowance | None:

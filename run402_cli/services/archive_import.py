@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from run402_cli import advice, output, secrecy, standard_input, uploads
+from run402_cli import advice, global_options, output, secrecy, standard_input, uploads
 from run402_cli.archive.diagnostics import ArchiveFault, diagnostic
 from run402_cli.archive.format import IMPORT_RESULT_SCHEMA
 from run402_cli.archive.site_keys import files_with_keys
 from run402_cli.archive.unpack import unpack
 from run402_cli.archive.verify import Verification, verify
-from run402_cli.client import CLIENT_HEADER, Client, parse_body, running_gateway, segment
+from run402_cli.client import CLIENT_HEADER, Client, credentials, parse_body, running_gateway, segment
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason, refused_directly
 from run402_cli.errors import CommandError, NetworkError, Run402Error
@@ -174,11 +174,13 @@ def _as_directory(verification: Verification) -> Iterator[Path]:
 def _post(client: Client, base: str, body: dict[str, Json]) -> httpx.Response:
     headers = {"Content-Type": "application/json", "Run402-Client": CLIENT_HEADER}
     content = output.dumps(body, compact=True).encode()
+    url = f"{base}/archives/v1/import"
+    # The import of a large archive takes as long as it takes.
+    limit = global_options.current.http_timeout
+    timeout = httpx.Timeout(None, connect=30.0) if limit is None else httpx.Timeout(limit)
+    asks = {credentials.SIGNED_URI: url}
     try:
-        # The import of a large archive takes as long as it takes.
-        return client.http.post(
-            f"{base}/archives/v1/import", content=content, headers=headers, timeout=httpx.Timeout(None, connect=30.0)
-        )
+        return client.http.post(url, content=content, headers=headers, timeout=timeout, extensions=asks)
     except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError, httpx.InvalidURL) as exc:
         remedy = []
         if refused_directly(exc) and is_loopback(urlsplit(base).hostname or ""):

@@ -7,8 +7,9 @@ from typing import Any
 
 from run402_cli.client import Client, segment, with_query
 from run402_cli.errors import ApiError, ValidationError
+from run402_cli.services.tier import PRICES
 
-TIERS = ("prototype", "hobby", "team")
+TIERS = tuple(PRICES)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
 _WALLET = re.compile(r"0x[0-9a-fA-F]{40}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
@@ -140,7 +141,7 @@ def checkout(
         context="creating the checkout",
         auth=client.principal(),
         body=body,
-        priced=True,
+        priced=body.get("amount_usd_micros") or PRICES.get(str(tier), True),
     )
 
 

@@ -12,6 +12,7 @@ from run402_cli.client import Client
 from run402_cli.errors import CommandError, ValidationError
 from run402_cli.services.output_file import replaces, require_free
 
+_PRICE = 30_000  # as published, in micro-USD
 ASPECTS = ("square", "landscape", "portrait")
 
 
@@ -23,7 +24,7 @@ def generate(client: Client, prompt: str, *, aspect: str = "square") -> dict[str
         context="generating the image",
         auth=client.principal(),
         body={"prompt": prompt, "aspect": aspect},
-        priced=True,
+        priced=_PRICE,
     )
     fields = answer if isinstance(answer, dict) else {}
     return {key: fields.get(key) for key in ("aspect", "content_type", "image")}

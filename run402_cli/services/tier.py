@@ -8,6 +8,8 @@ from run402_cli.client import Client, segment
 from run402_cli.errors import Run402Error
 
 RANKS = {"prototype": 1, "hobby": 2, "team": 3}
+# What the service publishes, in micro-USD.
+PRICES = {"prototype": 100_000, "hobby": 5_000_000, "team": 20_000_000}
 
 
 def status(client: Client) -> Any:
@@ -27,7 +29,7 @@ def set_tier(client: Client, tier: str, *, idempotency_key: str | None = None) -
         auth=client.principal(),
         body={},
         headers={"Idempotency-Key": idempotency_key} if idempotency_key else None,
-        priced=True,
+        priced=PRICES.get(tier, True),
     )
 
 

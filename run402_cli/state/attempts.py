@@ -66,8 +66,7 @@ class Attempt:
     @property
     def amount(self) -> int:
         """USD micros; 0 in a record of the Node CLI, which does not keep it."""
-        value = self.fields.get("amount_usd_micros")
-        return value if isinstance(value, int) and not isinstance(value, bool) else 0
+        return int(self.fields.get("amount_usd_micros", 0))
 
     def update(self, state: str, mutation_state: str, **more: Any) -> None:
         """Replace the record on disk: temporary file, fsync, rename, fsync of the directory. JournalError on failure."""

@@ -84,6 +84,9 @@ def _operator(value: dict[str, Any]) -> str | None:
 
 
 def _attempt(value: dict[str, Any]) -> str | None:
+    amount = value.get("amount_usd_micros", 0)  # the Node CLI keeps none
+    if not isinstance(amount, int) or isinstance(amount, bool) or amount < 0:
+        return "`amount_usd_micros` is no amount"
     return None if value["payment_attempt_id"] else "`payment_attempt_id` is empty"
 
 

@@ -17,9 +17,11 @@ import pytest
 from config_kit import ADDRESS, PRIVATE_KEY
 from payment_kit import MAINNET, SEPOLIA, TRANSACTION, World, challenge, encode, offer, receipt
 
+from run402_cli import global_options
 from run402_cli.client import Client
 from run402_cli.client.payments.chain import Fate
-from run402_cli.errors import ApiError, CommandError, NetworkError, PaymentError
+from run402_cli.errors import ApiError, CommandError, FlagError, NetworkError, PaymentError
+from run402_cli.services import image, projects
 from run402_cli.services import tier as tiers
 from run402_cli.state.attempts import Attempt, Journal
 from run402_cli.state.limits import Limits, limits_path, save_limits
@@ -107,6 +109,7 @@ def test_a_version_1_challenge_is_paid_too(world: World) -> None:
 def test_a_mainnet_tier_of_20_usd_is_paid_towards_the_gateway(world: World) -> None:
     world.offers = [offer(network=MAINNET, amount="20000000", extra={"name": "USD Coin", "version": "2"})]
     world.balances = {MAINNET: 20_000_000}
+    global_options.take("--max-usd", "20")
     assert buy(world) == {"data": 1}
 
 
@@ -297,6 +300,45 @@ def test_a_402_after_a_redirect_to_another_host_is_not_paid(world: World) -> Non
     assert not world.payments
 
 
+@pytest.mark.parametrize("price", ["100001", "49000000"])
+def test_no_more_than_the_published_price_is_paid(world: World, price: str) -> None:
+    world.unpaid = lambda _: httpx.Response(
+        402, headers={"PAYMENT-REQUIRED": encode(challenge(URL, offer(amount=price)))}
+    )
+    error = refused(world)
+    assert (error.code, error.details["max_usd_micros"]) == ("PAYMENT_EXCEEDS_MAX", 100_000)
+    assert not world.payments
+    global_options.take("--max-usd", "0.10")
+    refused(world)
+    world.balances = {SEPOLIA: 49_000_000}
+    global_options.take("--max-usd", "49")
+    buy(world)
+    assert len(world.payments) == 1
+
+
+@pytest.mark.parametrize("call", ["image", "project"])
+def test_each_published_price_holds(world: World, call: str) -> None:
+    world.unpaid = lambda request: httpx.Response(
+        402, headers={"PAYMENT-REQUIRED": encode(challenge(str(request.url), offer(amount="20000000")))}
+    )
+    with client(world) as connected, pytest.raises(PaymentError) as caught:
+        image.generate(connected, "a cat") if call == "image" else projects.provision(connected, tier="hobby")
+    assert caught.value.details["max_usd_micros"] == {"image": 30_000, "project": 5_000_000}[call]
+    assert not world.payments
+
+
+def test_the_local_gateway_asks_for_the_published_prices() -> None:
+    from run402_cli.core.callers.tiers import TIERS
+
+    assert {name: price for name, (price, _) in TIERS.items()} == tiers.PRICES
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.", "0.0000001", "1e3", "٣", "1.٣", ".5"])
+def test_a_ceiling_that_is_no_money_is_refused(text: str) -> None:
+    with pytest.raises(FlagError):
+        global_options.take("--max-usd", text)
+
+
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 
@@ -344,6 +386,15 @@ def test_damaged_limits_or_a_damaged_record_stop_every_payment(world: World) -> 
     record.write_text("{")
     assert refused(world).code == "X402_ATTEMPT_JOURNAL_FAILED"
     assert not world.payments
+
+
+@pytest.mark.parametrize("amount", [-49_000_000, "1", True, 1.5, None, []])
+def test_a_record_with_an_amount_that_is_none_stops_every_payment(world: World, amount: object) -> None:
+    buy(world)
+    path = records()[0].path
+    path.write_text(json.dumps({**json.loads(path.read_text()), "amount_usd_micros": amount}))
+    assert refused(world).code == "X402_ATTEMPT_JOURNAL_FAILED"
+    assert len(world.payments) == 1
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------

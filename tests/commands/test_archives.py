@@ -488,3 +488,14 @@ def test_the_gateway_that_runs_here_imports_and_its_keys_are_cached(
     assert "secret_1" not in done.out + done.err
     stored = json.loads((wallet / "credentials" / "project-keys.v1.json").read_text())
     assert stored["projects"][RESULT["project_id"]]["service_key"] == "svc_secret_1"
+
+
+@pytest.mark.parametrize("flag", [None, "7"])
+def test_an_import_takes_its_time_unless_told_otherwise(
+    run: Run, httpx_mock: HTTPXMock, tar: Path, flag: str | None
+) -> None:
+    httpx_mock.add_response(json=RESULT)
+    more = [] if flag is None else ["--http-timeout", flag]
+    run("core", "projects", "import", str(tar), "--core-url", CORE, "--secret", "API_TOKEN=v", *more)
+    sent = next(request for request in httpx_mock.get_requests() if request.url.path == "/archives/v1/import")
+    assert sent.extensions["timeout"]["read"] == (None if flag is None else 7.0)

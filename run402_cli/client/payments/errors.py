@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from run402_cli import advice
+from run402_cli import advice, as_typed
 from run402_cli.errors import PaymentError
 from run402_cli.state.attempts import Attempt
 
@@ -65,6 +65,26 @@ def signing_failed(reason: str, details: dict[str, Any], *, hint: str | None = N
         retryable=True,
         hint=hint,
         next_actions=[{"type": "retry", "why": "Nothing was paid; repeat the command once the reason is gone."}],
+    )
+
+
+def exceeds(amount: int, ceiling: int) -> PaymentError:
+    """Above what the call may cost: its published price, or --max-usd."""
+    return PaymentError(
+        f"The price is {usd(amount)} USD, the ceiling {usd(ceiling)} USD. Nothing was signed.",
+        code="PAYMENT_EXCEEDS_MAX",
+        details={"funds_moved": False, "challenged_amount_usd_micros": amount, "max_usd_micros": ceiling},
+        hint=f"To allow it, add --max-usd {usd(amount)}",
+        next_actions=[
+            {
+                "type": "edit_request",
+                "field": "maxUsdMicros",
+                "value": amount,
+                "why": f"Add --max-usd {usd(amount)} to accept this price.",
+                **(advice.shown(advice.command(*as_typed.again("--max-usd", usd(amount)))) if as_typed.words() else {}),
+                "confirms": True,
+            }
+        ],
     )
 
 

@@ -42,12 +42,16 @@ _MARGIN_S = 5
 
 @dataclass(frozen=True, slots=True)
 class Unpaid:
-    """A request that was answered by 402. `asked_at` is when it was first sent, `purpose` what it was for."""
+    """A request that was answered by 402. `asked_at` is when it was first sent, `purpose` what it was for.
+
+    `at_most`: the highest published price of the call, in micro-USD; None where none is published.
+    """
 
     request: httpx.Request
     response: httpx.Response
     asked_at: str
     purpose: str
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +247,15 @@ class Payment(httpx.Auth):
         priced = [offer for offer in usdc if offer.amount is not None]
         if not priced:
             raise ChallengeError("no amount is a whole number of micro-USD")
-        return self._within_payment_limit(priced)
+        return self._within_price(self._within_payment_limit(priced))
+
+    def _within_price(self, offers: list[Requirement]) -> list[Requirement]:
+        told = global_options.current.max_usd_micros
+        most = self.unpaid.at_most if told is None else told
+        within = [offer for offer in offers if most is None or _price(offer) <= most]
+        if most is not None and not within:
+            raise errors.exceeds(min(map(_price, offers)), most)
+        return within
 
     def _fit_for_this_machine(self, offers: list[Requirement]) -> list[Requirement]:
         """Who listens on this machine gets test money only; the local gateway only by its own settlement."""

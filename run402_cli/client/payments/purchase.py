@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from run402_cli import advice, as_typed
+from run402_cli import advice
 from run402_cli.client.http import httpx
 from run402_cli.client.payments import errors, x402
-from run402_cli.client.payments.errors import usd
 from run402_cli.client.payments.gateway import Payment, Signed, Unpaid, body_fields, receipt_header
 from run402_cli.client.payments.x402 import Challenge, ChallengeError, Receipt, Requirement
 from run402_cli.errors import PaymentError
@@ -101,7 +100,7 @@ class BuyerPayment(Payment):
             raise settlement_failed("an amount is not a whole number of micro-USD", challenge_amounts=amounts)
         within = [offer for offer in usdc if (offer.amount or 0) <= self.max_usd_micros]
         if not within:
-            raise _exceeds(min(offer.amount or 0 for offer in usdc), self.max_usd_micros)
+            raise errors.exceeds(min(offer.amount or 0 for offer in usdc), self.max_usd_micros)
         if self.require_receipt:
             raise _receipt_required(len(within))
         return super().eligible(Challenge(challenge.version, tuple(within), challenge.resource, challenge.extensions))
@@ -298,25 +297,6 @@ def _unsupported(reason: str, details: Mapping[str, Any]) -> PaymentError:
         code="PAYMENT_NETWORK_UNSUPPORTED",
         details={"funds_moved": False, **details},
         next_actions=[{"type": "edit_request", "why": "This wallet pays USDC on Base and Base Sepolia only."}],
-    )
-
-
-def _exceeds(amount: int, ceiling: int) -> PaymentError:
-    return PaymentError(
-        f"The price is {usd(amount)} USD, the ceiling {usd(ceiling)} USD. Nothing was signed.",
-        code="PAYMENT_EXCEEDS_MAX",
-        details={"funds_moved": False, "challenged_amount_usd_micros": amount, "max_usd_micros": ceiling},
-        hint=f"To allow it, add --max-usd {usd(amount)}",
-        next_actions=[
-            {
-                "type": "edit_request",
-                "field": "maxUsdMicros",
-                "value": amount,
-                "why": f"Add --max-usd {usd(amount)} to accept this price.",
-                **(advice.shown(advice.command(*as_typed.again("--max-usd", usd(amount)))) if as_typed.words() else {}),
-                "confirms": True,
-            }
-        ],
     )
 
 
