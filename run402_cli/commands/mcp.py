@@ -30,6 +30,9 @@ def mcp(
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Tools may upload files from outside of the root, too.")
     ] = False,
+    allow_programs: Annotated[
+        bool, typer.Option("--allow-programs", help="Tools may run manifests that are programs, and build commands.")
+    ] = False,
 ) -> None:
     """Serve the tools of Run402 over stdin and stdout (MCP), until stdin ends. An agent's client starts it.
 
@@ -52,4 +55,5 @@ def mcp(
         raise installation.missing_extra(
             "mcp", "The MCP server", code="MCP_DEPENDENCIES_MISSING", details={"missing": [exc.name]}
         ) from exc
-    serve(os.environ.get("RUN402_MCP_PROFILE", "").strip() or None, root=root, allow_outside=allow_outside)
+    profile = os.environ.get("RUN402_MCP_PROFILE", "").strip() or None
+    serve(profile, root=root, allow_outside=allow_outside, allow_programs=allow_programs)

@@ -11,20 +11,40 @@ from run402_cli.errors import CommandError
 from run402_cli.services.output_file import require_free
 from run402_cli.uploads import TYPED, Bounds, Gate, holds_home, root_of
 
+# Beside every name that begins with a dot. `run402.` stands for run402.json and run402.deploy.*.
+_SETTINGS = frozenset(
+    [
+        *("app.json", "package.json", "claude.md", "agents.md", "gemini.md", "skill.md"),
+        *("makefile", "gnumakefile", "justfile", "dockerfile", "cmakelists.txt", "conftest.py", "sitecustomize.py"),
+        *("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "node_modules", "site-packages"),
+    ]
+)
 _REMEDY = "start the server with another root (`run402 mcp --root <dir>`) or with `run402 mcp --allow-outside`"
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """`root` holds what tools read and write; None: this server has no such directory. `anywhere`: no root bounds reading."""
+    """`root` holds what tools read and write; None: this server has no such directory. `anywhere`: no root bounds reading.
+
+    `programs`: tools may run programs of this machine, a manifest that is one and build commands.
+    """
 
     root: Path | None
     anywhere: bool = False
+    programs: bool = False
 
     @property
     def bounds(self) -> Bounds:
         """What tools may read for upload."""
         return TYPED if self.anywhere else self._below
+
+    def _parts(self, real: Path) -> tuple[str, ...]:
+        """The names below the root."""
+        return (
+            real.relative_to(self.root).parts
+            if self.root is not None and real.is_relative_to(self.root)
+            else real.parts
+        )
 
     @property
     def _below(self) -> Bounds:
@@ -39,9 +59,9 @@ class Files:
     def target(self, name: str, *, overwrite: Any = False) -> Path:
         """The file that a tool may write, its links resolved. CommandError outside of the root, and FILE_EXISTS."""
         real = Path(Gate(self._below).check(Path(name)))
-        if real.name.lower().startswith(".run402"):
+        if (part := next(filter(_is_setting, (*self._parts(real), Path(name).name)), None)) is not None:
             raise CommandError(
-                f"{name} is a name of the settings of run402. Nothing was written.",
+                f"{name} is a place of settings that programs obey ({part}). Nothing was written.",
                 code="BAD_FILE",
                 hint="Give another output_path.",
                 details={"path": name},
@@ -52,13 +72,20 @@ class Files:
         return real
 
 
-def files(root: str | None = None, *, allow_outside: bool = False) -> Files:
+def _is_setting(name: str) -> bool:
+    """Whether a file or directory of this name tells a program what to do: run402, agents, editors, shells, build tools."""
+    # Windows reads a name without the dots and spaces at its end.
+    lowered = name.lower().rstrip(". ")
+    return lowered in _SETTINGS or lowered.startswith((".", "run402."))
+
+
+def files(root: str | None = None, *, allow_outside: bool = False, programs: bool = False) -> Files:
     """The files of a server: below `root`, else below the git work tree or directory in which it runs.
 
     A home directory, and what is above it, is taken for a root only when it was named.
     """
     if root is not None:
-        return Files(Path(os.path.realpath(root)), allow_outside)
+        return Files(Path(os.path.realpath(root)), allow_outside, programs)
     here = Path(os.path.realpath(Path.cwd()))
     wide = here == Path(here.anchor) or holds_home(here)
-    return Files(None if wide else root_of(here), allow_outside)
+    return Files(None if wide else root_of(here), allow_outside, programs)

@@ -27,14 +27,15 @@ _INSTRUCTIONS = (
 _BUYER_INSTRUCTIONS = "Paid calls with a wallet of your own. Begin with init. Amounts are USD micros: 1000000 is 1 USD."
 
 
-def serve(profile: str | None, *, root: str | None = None, allow_outside: bool = False) -> None:
+def serve(
+    profile: str | None, *, root: str | None = None, allow_outside: bool = False, allow_programs: bool = False
+) -> None:
     """Answer on stdin and stdout until stdin ends; local files lie below `root` (_files.py).
 
     EnvironmentFault for an unknown profile, before anything is read.
     """
-    toolbox = Toolbox(
-        profiles.chosen(TOOLS, profile), limited=bool(profile), local=files(root, allow_outside=allow_outside)
-    )
+    local = files(root, allow_outside=allow_outside, programs=allow_programs)
+    toolbox = Toolbox(profiles.chosen(TOOLS, profile), limited=bool(profile), local=local)
     # A thread waits for the next line of stdin and cannot be woken, so a signal ends the process without unwinding.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_DFL)

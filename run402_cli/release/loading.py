@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli.release import discovery
 from run402_cli.release.discovery import Origin, SourceKind
+from run402_cli.release.errors import ReleaseError
 from run402_cli.release.manifest import NormalizedManifest, manifest_project, normalize
 from run402_cli.uploads import Bounds, root_of, workspace
 
@@ -30,7 +31,8 @@ class Source:
     itself), or dir (nothing but `build`). `build` is an Astro build to put in. `workspace` says that `up` found or was
     given the file: it must be called .json, may be an app manifest, and is judged empty as a ReleaseSpec. Relative paths
     start at `base_dir`, without one at the file's directory or the current one. Files are read from the workspace of that
-    directory and from the build's, unless `bounds` says otherwise.
+    directory and from the build's, unless `bounds` says otherwise. `programs` is False where whoever names the file may
+    run none here: only JSON is read then.
     """
 
     kind: SourceKind
@@ -41,6 +43,7 @@ class Source:
     base_dir: Path | None = None
     workspace: bool = False
     bounds: Bounds | None = None
+    programs: bool = True
 
     @property
     def file(self) -> Path | None:
@@ -91,8 +94,8 @@ def load(source: Source, say: Say = lambda _printed: None) -> Document:
     """The document of a source, read, run when it is a program, and free of secret values.
 
     `say` gets what a program printed, when it printed anything. An app manifest of a workspace is returned as it is. Raises
-    ReleaseError: the codes of discovery.load_manifest_text and programs, UNSAFE_SECRET_MANIFEST, MANIFEST_EMPTY (a program
-    is judged later, as a ReleaseSpec).
+    ReleaseError: PROGRAM_NOT_ALLOWED, the codes of discovery.load_manifest_text and programs, UNSAFE_SECRET_MANIFEST,
+    MANIFEST_EMPTY (a program is judged later, as a ReleaseSpec).
     """
     own = source.file
     base_dir = source.base_dir or (Path.cwd() if own is None else own.parent)
@@ -113,6 +116,13 @@ def load(source: Source, say: Say = lambda _printed: None) -> Document:
 
 
 def _value(source: Source, say: Say) -> Any:
+    if not source.programs and (source.is_program or source.build is not None):
+        raise ReleaseError(
+            f"{source.path or source.build} is a program or made by one, and tools of this server run none; it was not run. "
+            "Give a manifest that is JSON; or the user starts the server with `run402 mcp --allow-programs`.",
+            code="PROGRAM_NOT_ALLOWED",
+            details={"path": source.path or source.build},
+        )
     if source.path is not None:
         if source.is_program:
             from run402_cli.release import programs

@@ -22,6 +22,7 @@ from run402_cli.archive.verify import Verification, verify
 from run402_cli.client import CLIENT_HEADER, Client, credentials, parse_body, running_gateway, segment
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason, refused_directly
+from run402_cli.client.urls import same_origin
 from run402_cli.errors import CommandError, NetworkError, Run402Error
 from run402_cli.proxies import is_loopback
 from run402_cli.state.target import checked_base
@@ -32,6 +33,7 @@ _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SENSITIVE: Final = re.compile(r"secret|token|password|credential|private", re.IGNORECASE)
 _DONE: Final = ("imported", "dry_run")
 _NO_VALUE: Final = "SECRET_VALUES_REQUIRED"
+_NOT_SENT: Final = "ENV_NAMES_NOT_SENT"
 _STUBS: Final = "AUTH_SUBJECT_STUBS_IMPORTED"
 _SITE_KEYS: Final = "SITE_NAMES_SOURCE_PROJECT"
 _SHOWN_FILES: Final = 20
@@ -42,9 +44,10 @@ Emit = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What to import, where to, and with which secret values. `secrets` override those of `env_file`.
+    """What to import, where to, and with which secret values: those that the archive asks for of `env_file`, and `secrets`.
 
-    `bounds` are where archive and env file may be.
+    `bounds` are where the archive may be, `env_bounds` the env file. `own_only`: `core_url` is no word of the user, so it may
+    only name a gateway that the user has chosen or that runs here.
     """
 
     archive: str
@@ -55,6 +58,8 @@ class Import:
     dry_run: bool = False
     require_runnable: bool = False
     bounds: uploads.Bounds = uploads.TYPED
+    env_bounds: uploads.Bounds = uploads.SECRET
+    own_only: bool = False
 
 
 def import_archive(client: Client, wish: Import, emit: Emit | None = None) -> tuple[dict[str, Json], bool]:
@@ -62,9 +67,11 @@ def import_archive(client: Client, wish: Import, emit: Emit | None = None) -> tu
 
     Returns (import result, whether it was imported or would be). `emit` receives two progress events. A tar is
     unpacked to a temporary directory, which is always removed. CommandError INVALID_ENV_FILE or the system's error name
-    for the env file; NetworkError when the gateway does not answer. No credential is sent. docs/archives.md
+    for the env file, CORE_NOT_YOURS; NetworkError when the gateway does not answer. docs/archives.md
     """
     send = emit or (lambda _event: None)
+    if wish.own_only:
+        _require_own(client, wish.core_url)
     wanted = destination(client, wish.core_url)
     uploads.Gate(wish.bounds).check(Path(wish.archive))
     send(_started(wish))
@@ -78,8 +85,9 @@ def import_archive(client: Client, wish: Import, emit: Emit | None = None) -> tu
 
 
 def _import_verified(client: Client, wish: Import, verification: Verification, wanted: Destination) -> dict[str, Json]:
-    given = {} if wish.env_file is None else read_env_file(wish.env_file, wish.bounds._replace(names=False))
-    values = {**given, **wish.secrets}
+    given = {} if wish.env_file is None else read_env_file(wish.env_file, wish.env_bounds)
+    asked = {str(secret.get("name")) for secret in verification.required_secrets}
+    values = {**{name: value for name, value in given.items() if name in asked}, **wish.secrets}
     found = _ours(client, wanted)
     with _as_directory(verification) as folder:
         body = {
@@ -91,7 +99,7 @@ def _import_verified(client: Client, wish: Import, verification: Verification, w
         }
         result = _result(_post(client, found.url, body), found.url, verification)
     result = _remember(client, found, _without_folder(result, str(folder), wish.archive))
-    return _with_open_ends(result, verification, values)
+    return _with_open_ends(result, verification, values, sorted(given.keys() - asked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,26 @@ def destination(client: Client, flag: str | None) -> Destination:
 
 def _told(url: str, running: tuple[str, int] | None) -> Destination:
     return Destination(url, told=True, local=running is not None and running[0] == url)
+
+
+def _require_own(client: Client, url: str | None) -> None:
+    """CommandError CORE_NOT_YOURS for an address that neither the user has chosen nor a gateway of this user has."""
+    if not url or not url.strip():
+        return
+    wanted = checked_base(url.strip(), "core_url")
+    running, target = running_gateway.recorded(), client.profile.target
+    own = [value.strip() for name in _VARIABLES if (value := os.environ.get(name)) and value.strip()]
+    own += [target.api_base] if target.is_core else []
+    own += [running[0]] if running is not None else []
+    if any(same_origin(each, wanted) for each in own):
+        return
+    raise CommandError(
+        f"{wanted} is no gateway that the user of this machine has chosen. Nothing was read or sent.",
+        code="CORE_NOT_YOURS",
+        hint="Leave core_url out. To import there, the user starts the server with RUN402_CORE_URL, or runs "
+        f"{advice.command('core', 'projects', 'import', advice.Blank('archive_path'), '--core-url', wanted)}",
+        details={"core_url": wanted},
+    )
 
 
 def _ours(client: Client, found: Destination) -> Destination:
@@ -228,8 +256,13 @@ def _cache_keys(client: Client, base: str, project_id: str) -> bool:
     return True
 
 
-def _with_open_ends(result: dict[str, Json], verification: Verification, values: Mapping[str, str]) -> dict[str, Json]:
-    """After an import: `warnings`, what is not as it was in the source project, and the commands that set it right."""
+def _with_open_ends(
+    result: dict[str, Json], verification: Verification, values: Mapping[str, str], unsent: list[str]
+) -> dict[str, Json]:
+    """After an import: `warnings`, what is not as it was in the source project, and the commands that set it right.
+
+    `unsent` are names of the env file that the archive does not ask for.
+    """
     if result.get("status") not in _DONE:
         return result
     project = result.get("project_id")
@@ -238,6 +271,7 @@ def _with_open_ends(result: dict[str, Json], verification: Verification, values:
     reported = [entry for entry in verification.diagnostics if entry["code"] not in (_NO_VALUE, _STUBS)]
     warnings = [_on_project(entry, project_id) for entry in reported]
     warnings += [_no_value(name, project_id) for name in names]
+    warnings += [_not_sent(unsent)] if unsent else []
     if files := files_with_keys(verification):
         warnings.append(_site_keys(files, project_id))
     if verification.stubs:
@@ -264,6 +298,12 @@ def _no_value(name: str, project_id: str) -> dict[str, Json]:
         next_action={"type": "set_secret", "env_var": name, **advice.shown(command)},
         retryable=True,
     )
+
+
+def _not_sent(names: list[str]) -> dict[str, Json]:
+    shown = ", ".join([*names[:_SHOWN_FILES], *(["..."] if len(names) > _SHOWN_FILES else [])])
+    message = f"The archive has no secrets of these names, so what the env file says of them was not sent: {shown}."
+    return diagnostic(_NOT_SENT, message, "secret", severity="info", next_action={"type": "none"})
 
 
 def _site_keys(files: list[str], project_id: str) -> dict[str, Json]:

@@ -111,6 +111,10 @@ def _no_build(run: Run, app: App) -> Block | None:
     if not app.build:
         return None
     node = f"build.{app.build_mode}"
+    if app.build.get("commands") and not run.options.programs:
+        message = "The manifest has build commands, and tools of this server run no programs. None was run."
+        server = ["run402", "mcp", "--allow-programs"]
+        return _one("PROGRAM_NOT_ALLOWED", message, node, "allow_programs", server, field_path="build.commands")
     for index, command in enumerate(app.build.get("commands") or []):
         if command.get("shell") is not None and not run.options.allow_shell_build:
             message = f"The build command {command.get('id', index)!r} runs in a shell, which must be allowed."

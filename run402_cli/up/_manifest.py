@@ -43,7 +43,7 @@ def discover(run: Run) -> tuple[Found, NormalizedManifest | None]:
     with release_errors():
         path = discovery.discover(run.workspace) if given is None else Path(os.path.abspath(run.workspace / given))  # noqa: PTH100
         document = load(
-            Source("manifest", path=str(path), workspace=True, bounds=run.bounds),
+            Source("manifest", path=str(path), workspace=True, bounds=run.bounds, programs=run.options.programs),
             lambda printed: step.note(console=printed),
         )
         if document.is_app:

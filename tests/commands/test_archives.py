@@ -281,9 +281,29 @@ def test_an_import_names_what_did_not_come_along_and_how_to_set_it_right(
     assert "rm -rf" not in json.dumps(given)
 
 
-def test_secret_values_come_from_the_file_and_the_flags(
+def asking_for(path: Path, *names: str) -> Path:
+    """An archive whose functions have secrets of these names."""
+    content = kit.documents()
+    asked = [{"name": name, "required": True, "targets": ["function:api"]} for name in names]
+    content["secret_requirements"]["secrets"] = asked
+    content["portable_release_state"]["secrets"]["keys"] = list(names)
+    return kit.write_directory(path, content)
+
+
+def test_of_an_env_file_only_the_secrets_of_the_archive_are_sent(
     run: Run, httpx_mock: HTTPXMock, folder: Path, tmp_path: Path
 ) -> None:
+    httpx_mock.add_response(json=RESULT)
+    (tmp_path / "cwd" / ".env").write_text("API_TOKEN=mine\nAWS_SECRET_ACCESS_KEY=hush\nDATABASE_URL=hush\n")
+    done = run("core", "projects", "import", str(folder), "--core-url", CORE, "--env-file", ".env", "--secret", "X=1")
+    assert sent(httpx_mock)["secret_values"] == {"API_TOKEN": "mine", "X": "1"}
+    warning = {each["code"]: each for each in done.json["import"]["warnings"]}["ENV_NAMES_NOT_SENT"]
+    assert "AWS_SECRET_ACCESS_KEY, DATABASE_URL" in warning["message"]
+    assert "hush" not in done.out + done.err
+
+
+def test_secret_values_come_from_the_file_and_the_flags(run: Run, httpx_mock: HTTPXMock, tmp_path: Path) -> None:
+    folder = asking_for(tmp_path / "asks", *"ABCDEFG", "A2")
     httpx_mock.add_response(json=RESULT)
     lines = [
         "# comment",
@@ -352,8 +372,9 @@ def test_onto_a_name_that_is_taken_the_same_import_with_another_name_is_next(
     assert done.err.splitlines()[-1] == f"Taken. Next: {command}"
 
 
-def test_secret_values_can_come_from_stdin(run: Run, httpx_mock: HTTPXMock, folder: Path) -> None:
+def test_secret_values_can_come_from_stdin(run: Run, httpx_mock: HTTPXMock, tmp_path: Path) -> None:
     httpx_mock.add_response(json=RESULT)
+    folder = asking_for(tmp_path / "asks", "KEY")
     args = ("core", "projects", "import", str(folder), "--core-url", CORE, "--env-file", "-")
     assert run(*args, stdin="KEY=value\n").exit == 0
     assert sent(httpx_mock)["secret_values"] == {"KEY": "value"}

@@ -6,16 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import archive_kit as kit
 import pytest
 from pytest_httpx import HTTPXMock
 
 from run402_cli.mcp._files import Files, files
 from run402_cli.mcp._run import Content, Toolbox
 from run402_cli.mcp.tools import TOOLS
+from run402_cli.release.programs import Evaluated
 from run402_cli.services import allowance
 from run402_cli.state.profile import Profile, select
 
 API = "https://api.example.test"
+_EVALUATED = Evaluated({"site": {"replace": {"index.html": "x"}}}, "")
 PROJECT = "prj_1"
 
 
@@ -48,6 +51,7 @@ def reads(path: str) -> list[tuple[str, dict[str, Any]]]:
         ("inspect_project_archive", {"archive_path": path}),
         ("verify_project_archive", {"archive_path": path}),
         ("import_project_archive", {"archive_path": path}),
+        ("import_project_archive", {"archive_path": "a", "env_file": path}),
     ]
 
 
@@ -83,6 +87,82 @@ def test_a_manifest_that_app_up_finds_is_bounded_by_the_root(root: Path, httpx_m
     )
     assert "outside of the workspace" in run("app_up", source="sub", project_id=PROJECT, dry_run=True).text
     assert httpx_mock.get_requests() == []
+
+
+PROGRAM = (
+    'import { writeFileSync } from "node:fs"; writeFileSync("ran", ""); export default { site: { replace: {} } };\n'
+)
+APP = {
+    "spec_version": 1,
+    "app": {"id": "app"},
+    "project": {"id": PROJECT},
+    "release": {"site": {"replace": {"index.html": "x"}}},
+}
+
+
+@pytest.mark.parametrize("ending", ["mjs", "js", "cts"])
+def test_no_tool_runs_a_manifest_that_is_a_program(
+    root: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    (root / f"m.{ending}").write_text(PROGRAM)
+    ran: list[Path] = []
+    monkeypatch.setattr("run402_cli.release.programs.evaluate", lambda path: ran.append(path) or _EVALUATED)
+    for more in ({"dry_run": True}, {"yes": True}):
+        answer = run("app_up", manifest=f"m.{ending}", project_id=PROJECT, **more)
+        assert answer.failed
+        assert "PROGRAM_NOT_ALLOWED" in answer.text
+        assert "run402 mcp --allow-programs" in answer.text
+    assert ran == []
+    run("app_up", files(str(root), programs=True), manifest=f"m.{ending}", project_id=PROJECT, dry_run=True)
+    assert ran == [root / f"m.{ending}"]
+    assert httpx_mock.get_requests() == []
+
+
+def test_no_tool_runs_build_commands(root: Path, httpx_mock: HTTPXMock) -> None:
+    build = {"commands": [{"id": "b", "argv": ["touch", str(root / "ran")]}]}
+    (root / "run402.json").write_text(json.dumps({**APP, "build": build}))
+    answer = run("app_up", project_id=PROJECT, yes=True, allow_shell_build=True)
+    assert "PROGRAM_NOT_ALLOWED" in answer.text, answer.text
+    assert "--allow-programs" in answer.text
+    assert answer.structured is not None
+    assert answer.structured["status"] == "blocked"
+    assert not (root / "ran").exists()
+    assert httpx_mock.get_requests() == []
+    allowed = run("app_up", files(str(root), programs=True), project_id=PROJECT, dry_run=True)
+    assert "PROGRAM_NOT_ALLOWED" not in allowed.text
+
+
+def test_an_import_sends_no_secret_file_and_nothing_to_an_address_of_the_client(
+    root: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = kit.write_directory(root / "a")
+    for name in (".env", "sub/.env.local"):
+        (root / name).write_text("API_TOKEN=hush\n")
+        answer = run("import_project_archive", archive_path=str(archive), env_file=name)
+        assert "SECRET_FILE_REFUSED" in answer.text
+    (root / "values").write_text("API_TOKEN=mine\nOTHER=hush\n")
+    given = {"archive_path": str(archive), "env_file": "values"}
+    for address in ("http://127.0.0.1:8840", "https://collect.example.test"):
+        answer = run("import_project_archive", core_url=address, **given)
+        assert answer.failed
+        assert "CORE_NOT_YOURS" in answer.text
+        assert "RUN402_CORE_URL" in answer.text
+    assert httpx_mock.get_requests() == []
+    # The user's own word, in the environment of the server.
+    monkeypatch.setenv("RUN402_CORE_URL", "https://core.example.test/")
+    httpx_mock.add_response(
+        method="POST", url="https://core.example.test/archives/v1/import", json={"status": "failed"}
+    )
+    run("import_project_archive", core_url="https://core.example.test", **given)
+    assert json.loads(httpx_mock.get_requests()[-1].content)["secret_values"] == {"API_TOKEN": "mine"}
+
+
+def test_an_import_does_not_read_the_stdin_of_the_server(root: Path, httpx_mock: HTTPXMock) -> None:
+    archive = kit.write_directory(root / "a")
+    answer = run("import_project_archive", archive_path=str(archive), env_file="-")
+    assert "ENOENT" in answer.text or "CORE_NOT_FOUND" in answer.text, answer.text
+    assert "stdin" not in answer.text
+    assert [request for request in httpx_mock.get_requests() if request.method == "POST"] == []
 
 
 @pytest.mark.parametrize("source", ["file:///etc", "https://example.com/a.git"])
@@ -125,6 +205,33 @@ def test_no_tool_replaces_a_file_or_writes_outside(root: Path, httpx_mock: HTTPX
         assert run(name, files(str(root), allow_outside=True), overwrite=True, **arguments).failed
     assert (root / "precious.txt").read_text() == "precious"
     assert httpx_mock.get_requests() == []
+
+
+@pytest.mark.parametrize("where", range(len(writes(""))))
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(".run402/project.json", "sub/.RUN402/x/y.json", "run402.json", "run402.deploy.mjs", "app.json"),
+        *(".claude/settings.json", ".vscode/tasks.json", ".github/workflows/ci.yml", "sub/.mcp.json", "CLAUDE.md"),
+        *("package.json", "Makefile", "node_modules/p/index.js", "sub/conftest.py"),
+    ],
+)
+def test_no_tool_writes_what_programs_obey(root: Path, httpx_mock: HTTPXMock, where: int, path: str) -> None:
+    name, arguments = writes(path)[where]
+    answer = run(name, overwrite=True, **arguments)
+    assert answer.failed
+    assert "settings" in answer.text, answer.text
+    assert not (root / path).exists()
+    assert httpx_mock.get_requests() == []
+
+
+def test_names_above_the_root_are_the_users_own(root: Path, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=f"{API}/storage/v1/blob/k", content=b"new")
+    folder = root / ".cache" / "work"
+    folder.mkdir(parents=True)
+    name, arguments = writes(str(folder / "new.txt"))[0]
+    assert not run(name, files(str(folder)), **arguments).failed
+    assert (folder / "new.txt").read_bytes() == b"new"
 
 
 def test_a_file_is_replaced_when_that_is_said(root: Path, httpx_mock: HTTPXMock) -> None:

@@ -50,11 +50,15 @@ def _verify(call: Call) -> Reply:
 
 
 def _import(call: Call) -> Reply:
+    env_file = call["env_file"]
     wish = archive_import.Import(
         call["archive_path"],
         secrets=call["secret_values"] or {},
+        env_file=None if env_file is None else str(call.files.folder(env_file)),
         bounds=call.files.bounds,
-        **call.given("name", "env_file", "core_url", "dry_run", "require_runnable"),
+        env_bounds=call.files.bounds,
+        own_only=True,
+        **call.given("name", "core_url", "dry_run", "require_runnable"),
     )
     result, done = archive_import.import_archive(call.client, wish)
     return Reply({"ok": done, "import": result}, failed=not done)
@@ -101,10 +105,10 @@ _ARCHIVES = (
         _import,
         need("archive_path"),
         may("name", default="imported-project"),
-        may("env_file", about="File with secret values, NAME=value on each line."),
+        may("env_file", about="File with values of the archive's secrets, NAME=value on each line; not .env."),
         may("secret_values", "{*: string}", "Secret values by name; they win over env_file."),
         may(
-            "core_url", about="Gateway. Default: RUN402_CORE_URL, the active local target, the gateway that runs here."
+            "core_url", about="One of: RUN402_CORE_URL, the active local target, the gateway that runs here (default)."
         ),
         may("dry_run", "bool", "Let the gateway check it and import nothing."),
         may("require_runnable", "bool", "Refuse while a required secret has no value."),

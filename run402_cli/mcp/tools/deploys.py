@@ -233,6 +233,7 @@ def _up(call: Call) -> Reply:
         )
     options = UpOptions(
         bounds=call.files.bounds,
+        programs=call.files.programs,
         source=named,
         directory=folder,
         project=call["project_id"],
@@ -261,7 +262,7 @@ _DEPLOYS = (
         may("source", about="Directory or repository address. Default: where the server runs."),
         may("name", about="Make a project with this name."),
         may("project_id"),
-        may("manifest", about="Manifest file. Default: the one in the directory."),
+        may("manifest", about="Manifest file, JSON. Default: the one in the directory."),
         may("dir", about="The same as source."),
         may("tier", "prototype|hobby|team"),
         may("dry_run", "bool"),
@@ -269,7 +270,7 @@ _DEPLOYS = (
         may("allow_prune", "bool"),
         may("max_spend_usd", "number", "Stop when it may cost more.", low=0),
         may("build_mode", "local|remote|sandbox"),
-        may("allow_shell_build", "bool", "Build commands may run in a shell."),
+        may("allow_shell_build", "bool", "Build commands may run in a shell, where the server may run programs."),
         may("idempotency_key"),
         cli=("up", "up verify"),
     ),

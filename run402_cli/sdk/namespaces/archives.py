@@ -79,7 +79,7 @@ class Archives(ProjectArchives[None]):
 
         Returns (import result, whether it was imported or would be). `emit` receives two progress events. A tar is
         unpacked to a temporary directory, which is always removed. CommandError INVALID_ENV_FILE or the system's error
-        name for the env file; NetworkError when the gateway does not answer. No credential is sent. docs/archives.md
+        name for the env file, CORE_NOT_YOURS; NetworkError when the gateway does not answer. docs/archives.md
         """
         return self._call(_archive_import.import_archive, wish, emit)
 
