@@ -6,6 +6,7 @@ program and the usual secret files are read by nobody. See docs/deploy.md, "Whic
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from run402_cli.errors import CommandError
+from run402_cli.local_gateway import MARKER
 
 OUTSIDE: Final = "PATH_OUTSIDE_WORKSPACE"
 REFUSED: Final = "SECRET_FILE_REFUSED"
@@ -47,6 +49,7 @@ _PIPE: Final = re.compile(r"/fd/pipe:\[\d+\]$")
 _FLAG: Final = "add --allow-outside"
 
 _Identity = tuple[int, int]
+_exists = os.path.exists  # of a directory that may not be entered it says that nothing is there
 
 
 def is_secret_name(name: str) -> bool:
@@ -91,7 +94,7 @@ def root_of(folder: Path) -> Path:
     for place in (real, *real.parents):
         if holds_home(place):
             break
-        if os.path.exists(place / ".git"):  # noqa: PTH110 - a directory that may not be entered has none
+        if _exists(place / ".git"):
             return place if _is_own(place / ".git") else real
     return real
 
@@ -131,6 +134,8 @@ class Gate:
         self._places: dict[_Identity, Path] | None = None
         self._names: frozenset[str] | None = None
         self._here: Path | None = None
+        self._linked: dict[_Identity, str] | None = None
+        self._listed: set[Path] = set()
         # By directory: its real path; why nothing of it is read, and the root that it is in.
         self._folders: dict[str, str] = {}
         self._known: dict[str, tuple[str | None, Path | None]] = {}
@@ -176,8 +181,20 @@ class Gate:
         if opened != real:
             self._decide(os.path.abspath(path), opened)  # noqa: PTH100
         found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and (found.st_dev, found.st_ino) in _own_files():
-            raise _refused(path, opened, "is a hard link of a file of run402, which holds keys")
+        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+            self._decide_hard_link(path, opened, (found.st_dev, found.st_ino))
+
+    def _decide_hard_link(self, path: Path, real: str, identity: _Identity) -> None:
+        """A file with several names may be one that is private under another. Package managers link what they install."""
+        if self._linked is None:
+            self._linked = _private_files()
+        for folder in {*Path(real).parents, *_homes()} - self._listed if self.bounds.names else ():
+            self._listed.add(folder)
+            self._linked |= _secret_files(folder)
+        if identity in self._linked:
+            raise _refused(path, real, f"is a hard link of {self._linked[identity]}, which is never uploaded")
+        if self.bounds.roots is not None and "node_modules" not in Path(real).parts:
+            raise _hard_link(str(path), real, self.bounds)
 
     def _decide(self, written: str, real: str) -> None:
         root = next((root for root in self.bounds.roots or () if str(root) == real), None)
@@ -225,8 +242,8 @@ class Gate:
 
     def _private(self, folder: Path) -> str | None:
         places = self._private_places()
-        above = (_identity(place) for place in (folder, *folder.parents))
-        found = next((places[each] for each in above if each in places), None)
+        above = ((_identity(each) or (0, 0), each) for each in (folder, *folder.parents))
+        found = next((places.get(what, each) for what, each in above if what in places or _exists(each / MARKER)), None)
         return None if found is None else f"is in {found}, of which nothing is ever uploaded"
 
     def _root_of(self, folder: Path) -> Path | None:
@@ -274,21 +291,46 @@ def private_places() -> Iterator[Path]:
 
     yield base_dir()
     yield default_data_dir()
+    yield from _saved_data_dirs(base_dir())
     if allowance := os.environ.get("RUN402_ALLOWANCE_PATH"):
         yield Path(allowance)
     for home in _homes():
         yield home / ".config" / "run402"
+        yield from _saved_data_dirs(home / ".config" / "run402")
         yield from (home / place for place in _SECRET_PLACES)
 
 
-def _own_files() -> set[_Identity]:
-    """The files of the configuration directory, by what they are."""
-    from run402_cli.state.profile import base_dir
+def _saved_data_dirs(base: Path) -> Iterator[Path]:
+    """The data directories of the local gateways that the wallets of a configuration directory have chosen."""
+    import json
 
-    found = set()
-    for folder, _folders, names in os.walk(base_dir()):
-        found |= {identity for name in names if (identity := _identity(Path(folder, name))) is not None}
+    for file in (base / "target.json", *base.glob("profiles/*/target.json")):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            target = json.loads(file.read_bytes())
+            if isinstance(target, dict) and isinstance(data_dir := target.get("data_dir"), str) and data_dir:
+                yield Path(data_dir)
+
+
+def _private_files() -> dict[_Identity, str]:
+    """The files of the private places, by what they are."""
+    found: dict[_Identity, str] = {}
+    for place in private_places():
+        for folder, _folders, names in os.walk(place):
+            found |= _identities(folder, names)
+        found |= _identities(str(place.parent), [place.name] if place.is_file() else [])
     return found
+
+
+def _secret_files(folder: Path) -> dict[_Identity, str]:
+    """Those of a directory that have names of secret files, by what they are."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return _identities(str(folder), [entry.name for entry in entries if is_secret_name(entry.name)])
+    return {}
+
+
+def _identities(folder: str, names: Iterable[str]) -> dict[_Identity, str]:
+    paths = (os.path.join(folder, name) for name in names)  # noqa: PTH118
+    return {identity: path for path in paths if (identity := _identity(Path(path))) is not None}
 
 
 def _identity(path: Path) -> _Identity | None:
@@ -330,6 +372,17 @@ def _outside(path: str, real: str, bounds: Bounds) -> CommandError:
         code=OUTSIDE,
         hint=f"Use a file of the workspace. Where you trust who wrote this path, {bounds.remedy}.",
         details={"path": path, "resolved_path": real, "workspace": roots[0] if roots else None},
+        next_actions=_allowed(bounds),
+    )
+
+
+def _hard_link(path: str, real: str, bounds: Bounds) -> CommandError:
+    return CommandError(
+        f"{_shown(path, real)} has another name on this disk (a hard link), perhaps outside of the workspace. "
+        "Nothing was read or written.",
+        code=OUTSIDE,
+        hint=f"Make it a file of its own: copy it over itself. Where you know the other name, {bounds.remedy}.",
+        details={"path": path, "resolved_path": real, "workspace": str((bounds.roots or ("",))[0])},
         next_actions=_allowed(bounds),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
 from pathlib import Path
@@ -176,7 +177,61 @@ def test_a_hard_link_of_a_file_with_keys_is_refused(place: Path) -> None:
     os.link(place / "config/notes.txt", place / "app/copy.txt")
     os.link(place / "outside/b.txt", place / "app/other.txt")
     assert code(place / "app/copy.txt", workspace(place / "app")) == "SECRET_FILE_REFUSED"
-    assert code(place / "app/other.txt", workspace(place / "app")) is None
+    for bounds in (TYPED, SECRET):
+        assert code(place / "app/copy.txt", bounds) == "SECRET_FILE_REFUSED"
+        assert code(place / "app/other.txt", bounds) is None
+
+
+@posix
+@pytest.mark.parametrize("secret", ["data/gateway.log", "home/.ssh/known", "home/.npmrc", "app/.env"])
+def test_a_hard_link_of_what_is_private_is_refused_wherever_it_lies(place: Path, secret: str) -> None:
+    (place / secret).write_text("secret")
+    (place / "app/node_modules/p").mkdir(parents=True)
+    for name in ("app/site.json", "app/node_modules/p/index.js"):
+        os.link(place / secret, place / name)
+        for bounds in (workspace(place / "app"), workspace(place / "app", allow_outside=True)):
+            assert code(place / name, bounds) == "SECRET_FILE_REFUSED"
+
+
+@posix
+def test_a_hard_link_in_the_workspace_needs_a_word_but_in_what_a_package_manager_made(place: Path) -> None:
+    (place / "app/node_modules/p").mkdir(parents=True)
+    for name in ("app/b.txt", "app/node_modules/p/index.js"):
+        os.link(place / "outside/b.txt", place / name)
+    with pytest.raises(CommandError) as caught:
+        uploads.read(place / "app/b.txt", workspace(place / "app"))
+    assert caught.value.code == "PATH_OUTSIDE_WORKSPACE"
+    assert "hard link" in caught.value.message
+    assert "--allow-outside" in str(caught.value.hint)
+    assert code(place / "app/b.txt", workspace(place / "app", allow_outside=True)) is None
+    assert code(place / "app/node_modules/p/index.js", workspace(place / "app")) is None
+
+
+@pytest.mark.parametrize("saved", ["target.json", "profiles/other/target.json"])
+def test_the_data_directory_of_every_saved_target_is_private(place: Path, saved: str) -> None:
+    for name in ("app/state/gateway.json", "app/kept/gateway.json"):
+        (place / name).parent.mkdir()
+        (place / name).write_text("{}")
+    (place / "config" / saved).parent.mkdir(parents=True, exist_ok=True)
+    (place / "config" / saved).write_text(json.dumps({"data_dir": str(place / "app/state")}))
+    (place / "config/profiles/broken").mkdir(parents=True)
+    (place / "config/profiles/broken/target.json").write_text("{")
+    assert code(place / "app/state/gateway.json", workspace(place / "app")) == "SECRET_FILE_REFUSED"
+    assert code(place / "app/state", workspace(place / "app")) == "SECRET_FILE_REFUSED"
+    # Nobody knows of this one until a gateway has been there.
+    assert code(place / "app/kept/gateway.json", workspace(place / "app")) is None
+    (place / "app/kept/run402-core.json").write_text("{}")
+    for bounds in (workspace(place / "app"), TYPED, SECRET):
+        assert code(place / "app/kept/gateway.json", bounds) == "SECRET_FILE_REFUSED"
+
+
+@posix
+def test_a_hard_link_into_the_data_directory_of_a_saved_target_is_refused(place: Path) -> None:
+    (place / "elsewhere").mkdir()
+    (place / "elsewhere/gateway.json").write_text("token")
+    (place / "config/target.json").write_text(json.dumps({"data_dir": str(place / "elsewhere")}))
+    os.link(place / "elsewhere/gateway.json", place / "app/g.json")
+    assert code(place / "app/g.json", TYPED) == "SECRET_FILE_REFUSED"
 
 
 @pytest.mark.parametrize(
