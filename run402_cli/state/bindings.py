@@ -1,4 +1,4 @@
-"""Which directory bindings count: those that nobody else put there, and of those in a repository the confirmed ones.
+"""Which directory bindings count: those that nobody else put there, and of those that came with something the confirmed ones.
 
 See docs/protocol/local-state.md, "Wallet binding".
 """
@@ -14,8 +14,10 @@ from run402_cli.errors import CommandError
 from run402_cli.state.catalogue import CONFIG, LOCAL_BINDING
 from run402_cli.state.files import read_state
 
-# In config.json: the real path of a binding file, and the wallet that it was confirmed for.
+# In config.json: the real path of a binding file, and the wallet, of a workspace link the project, that it was confirmed for.
 CONFIRMED = "confirmed_bindings"
+# What unpacks an archive gives a file the time that it had elsewhere; what writes one does both within a moment.
+_MOMENT_S = 5.0
 _told: set[str] = set()
 
 
@@ -43,7 +45,7 @@ def counts(path: Path) -> bool:
 
 
 def require_confirmed(binding: Binding, base: Path) -> None:
-    """CommandError BINDING_NOT_CONFIRMED for a binding of a repository that chooses another wallet than the configured one."""
+    """CommandError BINDING_NOT_CONFIRMED for a binding that came along and chooses another wallet than the configured one."""
     file = Path(binding.file)
     if not came_along(file):
         return
@@ -52,7 +54,7 @@ def require_confirmed(binding: Binding, base: Path) -> None:
         return
     again = advice.command("wallets", "bind", binding.wallet, "--confirm")
     raise CommandError(
-        f"{file} is part of a git repository and chooses the wallet {binding.wallet!r}; nobody has confirmed that yet. "
+        f"{file} came with a repository or an archive and chooses the wallet {binding.wallet!r}; nobody has confirmed it yet. "
         "Neither its key nor its project keys were used.",
         code="BINDING_NOT_CONFIRMED",
         hint=f"If that is what you want, confirm it once: {again}. For one command --wallet {binding.wallet} decides alone.",
@@ -64,18 +66,53 @@ def require_confirmed(binding: Binding, base: Path) -> None:
 
 
 def confirmed(config: dict[str, Any]) -> dict[str, Any]:
-    """The confirmed bindings of config.json, wallet by file."""
+    """The confirmed bindings of config.json, wallet or project by file."""
     found = config.get(CONFIRMED)
     return found if isinstance(found, dict) else {}
 
 
+def choices(files: list[Path], base: Path) -> dict[Path, Any]:
+    """What each of the files may choose; None for one that was not confirmed."""
+    agreed = confirmed(read_state(base / "config.json", CONFIG) or {}) if files else {}
+    return {file: agreed.get(os.path.realpath(file)) for file in files}
+
+
 def came_along(file: Path) -> bool:
-    """Whether a binding came with a repository: it lies in a git work tree, and git has it when it is the personal one."""
-    real = Path(os.path.realpath(file))
-    root = next((folder for folder in real.parents if os.path.lexists(folder / ".git")), None)
-    if root is None:
+    """Whether a binding came with a repository or an archive.
+
+    It was unpacked, or it lies in a git work tree; the personal one when git has it, or when `.git` itself was unpacked.
+    """
+    if Path(os.path.realpath(file)).name.lower() == LOCAL_BINDING.name:
+        return was_brought(file)
+    return was_brought(file) or repository(file) is not None
+
+
+def was_brought(file: Path) -> bool:
+    """Whether a file that is usually written here was not: it or its `.git` was unpacked, or git has it."""
+    root = repository(file)
+    if _was_unpacked(file):
+        return True
+    return root is not None and (
+        _is_tracked(root, Path(os.path.realpath(file))) or _was_unpacked(root / ".git" / "HEAD")
+    )
+
+
+def repository(file: Path) -> Path | None:
+    """The git work tree that a file lies in, as it is written or where its links lead."""
+    written, real = Path(os.path.abspath(file)), Path(os.path.realpath(file))  # noqa: PTH100 - a clone may hold the link
+    parents = (*written.parents, *real.parents)
+    return next((folder for folder in parents if os.path.lexists(folder / ".git")), None)
+
+
+def _was_unpacked(file: Path) -> bool:
+    """Whether the time of a file's content is another one than that of its arrival here."""
+    try:
+        found = file.stat()
+    except OSError:
         return False
-    return real.name.lower() != LOCAL_BINDING.name or _is_tracked(root, real)
+    apart = found.st_ctime - found.st_mtime
+    # Windows has no time of a change: there `st_ctime` is when the file was made, and later changes are its owner's.
+    return apart > _MOMENT_S or (apart < -_MOMENT_S and os.name != "nt")
 
 
 def _is_tracked(root: Path, file: Path) -> bool:
@@ -90,4 +127,8 @@ def _is_tracked(root: Path, file: Path) -> bool:
     except (OSError, ValueError):
         return True
     # Version 4 shortens paths by what the one before has.
-    return index[4:8] == b"\0\0\0\4" or file.relative_to(root).as_posix().encode().lower() + b"\0" in index.lower()
+    return (
+        index[4:8] == b"\0\0\0\4"
+        or not file.is_relative_to(root)
+        or file.relative_to(root).as_posix().encode().lower() + b"\0" in index.lower()
+    )

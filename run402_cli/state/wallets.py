@@ -333,10 +333,9 @@ def bind(folder: Path, name: str) -> None:
 
 
 def confirm(binding: Path, name: str) -> None:
-    """Remember that the user wants this binding file to choose this wallet: it may have come with a repository."""
+    """Remember that the user wants this file to choose this wallet, or project: it may have come along, or seem so one day."""
     with _config() as config:
-        if bindings.came_along(binding):
-            config[bindings.CONFIRMED] = {**bindings.confirmed(config), str(binding.resolve()): name}
+        config[bindings.CONFIRMED] = {**bindings.confirmed(config), str(binding.resolve()): name}
 
 
 def unbind(folder: Path) -> bool:

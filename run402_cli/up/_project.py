@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from run402_cli import advice, as_typed
 from run402_cli.errors import ValidationError
 from run402_cli.release.wire import to_wire
 from run402_cli.services import projects
+from run402_cli.state import bindings
+from run402_cli.state.wallets import confirm
 from run402_cli.state.workspace import WorkspaceLink, link_path, read_link, require_writable_link, write_link
 from run402_cli.up._manifest import Found
 from run402_cli.up._options import Run
@@ -42,6 +45,8 @@ def resolve(run: Run, found: Found) -> Choice:
     if options.project is None and run.link is not None:
         _check_link(run, run.link)
     choice = _known(run, found) or _by_name(run, found) or _active(run, found, step)
+    if run.options.mode != "legacyDryRun":
+        _confirm(run, found, choice)
     step.to("succeeded", project_id=choice.project_id, source=choice.source, link_path=str(link_path(run.workspace)))
     return choice
 
@@ -82,8 +87,44 @@ def link_workspace(run: Run, choice: Choice) -> str | None:
     step.to("running")
     link = WorkspaceLink(choice.project_id, run.options.name, run.target)
     write_link(run.workspace, link, replaces=run.link)
+    if bindings.repository(path) is not None:
+        confirm(path, choice.project_id)
     step.to("succeeded")
     return str(path)
+
+
+def _confirm(run: Run, found: Found, choice: Choice) -> None:
+    """ValidationError BINDING_NOT_CONFIRMED when a file that came with the app chose the project and nobody has agreed.
+
+    Whoever names the project agrees to the files that name it, too.
+    """
+    files = [link_path(run.workspace)] if run.link is not None and run.link.project_id == choice.project_id else []
+    files += [found.path] if found.project == choice.project_id else []
+    brought = [file for file in files if bindings.was_brought(file) or file.is_symlink() or file.parent.is_symlink()]
+    if choice.source == "explicit":
+        for file in brought:
+            confirm(file, choice.project_id)
+        return
+    agreed = bindings.choices(brought, run.client.profile.base)
+    for file in brought:
+        if choice.source in ("workspace_link", "manifest") and agreed.get(file) != choice.project_id:
+            raise _not_confirmed(run, choice.project_id, file)
+
+
+def _not_confirmed(run: Run, project_id: str, file: Path) -> ValidationError:
+    words = as_typed.words() or ("up",)
+    yes = () if run.options.yes or "--yes" in words or "-y" in words else ("--yes",)
+    command = (
+        as_typed.again("--project", project_id, *yes) if as_typed.words() else ("up", "--project", project_id, *yes)
+    )
+    return ValidationError(
+        f"{file} came with a repository or an archive and chooses the project {project_id}; nobody has confirmed it yet. "
+        "What is deployed runs with that project's data and secrets. Nothing was deployed. "
+        f"If that is your project, name it once: {advice.command(*command)}",
+        code="BINDING_NOT_CONFIRMED",
+        details={"binding_file": str(file), "project_id": project_id},
+        next_actions=[advice.run(*command, why="Deploys there; the file may choose it from then on.", confirms=True)],
+    )
 
 
 def _check_link(run: Run, link: WorkspaceLink) -> None:

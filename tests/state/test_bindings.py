@@ -84,6 +84,53 @@ def test_what_bind_writes_is_confirmed(here: Path) -> None:
     assert opened().allowance is not None
 
 
+def as_unpacked(file: Path) -> None:
+    """The time that a file had in an archive of yesterday."""
+    os.utime(file, (file.stat().st_mtime - 86400,) * 2)
+
+
+@pytest.mark.parametrize("name", [".run402.json", ".run402.local.json"])
+def test_a_binding_out_of_an_archive_is_confirmed_once(here: Path, name: str) -> None:
+    (here / ".run402.json").rename(here / name)
+    assert opened().allowance is not None
+    as_unpacked(here / name)
+    assert "run402 wallets bind other --confirm" in str(refused().hint)
+    wallets.confirm(here / name, "other")
+    assert opened().allowance is not None
+
+
+@posix
+@pytest.mark.parametrize("name", [".run402.json", ".run402.local.json"])
+def test_a_link_of_a_repository_to_a_binding_elsewhere_came_along(here: Path, tmp_path: Path, name: str) -> None:
+    (here / ".run402.json").rename(tmp_path / "elsewhere.json")
+    (here / name).symlink_to(tmp_path / "elsewhere.json")
+    assert opened().allowance is not None
+    (here.parent / ".git").mkdir()
+    refused()
+
+
+@posix
+def test_a_time_to_come_is_that_of_an_archive_too(here: Path) -> None:
+    os.utime(here / ".run402.json", (here.stat().st_mtime + 86400,) * 2)
+    refused()
+
+
+def test_what_bind_wrote_counts_although_a_backup_was_unpacked_over_it(here: Path) -> None:
+    wallets.bind(here, "other")
+    as_unpacked(here / ".run402.json")
+    assert opened().allowance is not None
+
+
+def test_the_personal_file_beside_a_git_directory_that_was_unpacked_came_along(here: Path) -> None:
+    (here / ".run402.json").unlink()
+    (here / ".run402.local.json").write_text(json.dumps({"wallet": "other"}))
+    (here.parent / ".git").mkdir()
+    (here.parent / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    assert opened().allowance is not None
+    as_unpacked(here.parent / ".git/HEAD")
+    refused()
+
+
 @pytest.mark.parametrize("version", [2, 4])
 def test_the_personal_file_needs_it_only_when_git_has_it(here: Path, version: int) -> None:
     git = ["git", "-C", str(here.parent), "-c", "user.name=x", "-c", "user.email=x@example.com"]

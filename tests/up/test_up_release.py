@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 
 import httpx
 import pytest
@@ -163,6 +164,64 @@ def test_run402_project_id_is_not_read(workspace: Workspace, monkeypatch: pytest
     workspace.manifest()
     monkeypatch.setenv("RUN402_PROJECT_ID", "prj_1")
     assert workspace.run("up", "-y").envelope["code"] == "RUN402_PROJECT_REQUIRED"
+
+
+def as_cloned(workspace: Workspace, *names: str) -> None:
+    """The workspace as a git repository that has these files."""
+    git = ["git", "-C", str(workspace.path)]
+    try:
+        subprocess.run([*git, "init", "-q"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no git here")
+    subprocess.run([*git, "add", "-f", "--", *names], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("how", ["link", "manifest", "unpacked link", "link elsewhere"])
+def test_a_project_that_a_file_of_a_clone_chooses_is_confirmed_once(
+    workspace: Workspace, gateway: CoreGateway, how: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    workspace.keys("prj_1")
+    workspace.manifest(**({"project": "prj_1"} if how == "manifest" else {}), site={"replace": {"index.html": "x"}})
+    if how != "manifest":
+        workspace.linked("prj_1")
+    if how == "unpacked link":
+        os.utime(workspace.link, (1, 1))
+    elif how == "link elsewhere":
+        other = tmp_path_factory.mktemp("other") / "project.json"
+        workspace.link.rename(other)
+        try:
+            workspace.link.symlink_to(other)
+        except OSError:
+            pytest.skip("no links here")
+    else:
+        as_cloned(workspace, "run402.deploy.json" if how == "manifest" else ".run402/project.json")
+    file = workspace.path / "run402.deploy.json" if how == "manifest" else workspace.link
+    for words in (["--yes"], ["--plan"], ["--yes", "--quiet"]):
+        refused = workspace.run("up", *words)
+        assert (refused.code, refused.envelope["code"]) == (1, "BINDING_NOT_CONFIRMED")
+        assert refused.envelope["details"]["binding_file"] == str(file)
+    action = refused.envelope["next_actions"][0]
+    assert action["argv"] == ["run402", "up", "--yes", "--quiet", "--project", "prj_1"]
+    assert action["confirms"] is True
+    assert gateway.sent() == []
+    assert workspace.run("up", "--dry-run").code == 0
+    assert workspace.run(*action["argv"][1:]).code == 0
+    assert workspace.run("up", "--yes").code == 0
+    # The confirmation is of this file for this project.
+    if how == "link":
+        workspace.linked("prj_2")
+        workspace.keys("prj_1", "prj_2")
+        assert workspace.run("up", "--yes").envelope["code"] == "BINDING_NOT_CONFIRMED"
+
+
+def test_a_link_that_up_wrote_counts_also_when_git_has_it_later(workspace: Workspace, gateway: CoreGateway) -> None:
+    workspace.keys("prj_1")
+    workspace.manifest()
+    as_cloned(workspace, "run402.deploy.json")
+    assert workspace.run("up", "--project", "prj_1", "--yes").code == 0
+    assert workspace.run("up", "--yes").code == 0
+    as_cloned(workspace, ".run402/project.json")
+    assert workspace.run("up", "--yes").code == 0
 
 
 def test_link_and_manifest_must_name_one_project(workspace: Workspace) -> None:
