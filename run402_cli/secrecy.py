@@ -43,6 +43,11 @@ _BARE_KEY = re.compile(r"(?<!0x)[0-9a-fA-F]{64,}")
 _VARIED = 6  # different digits; no key has fewer, and a long name of one letter may
 # User and password in an address; those of a connection string for a database have a colon.
 _USERINFO = re.compile(r"""(?<=://)(?:(?<=http://)|(?<=https://)|(?=[^\s/?#@"'<>]*:))[^\s/?#"'<>\\]*@""", re.I)
+# Parameters of an address that are keys to it.
+_PARAMETER = re.compile(
+    r"""([?&](?:[a-z_-]*(?:token|secret|password|signature)|passwd|pwd?|pass|auth|(?:api|access)[_-]?key)=)[^\s&#"'<>\\]+""",
+    re.I,
+)
 # Hashes of the chain, which a report needs and which open nothing.
 _PUBLIC = re.compile(r"(?:.*_)?(?:hash|transaction|tx|nonce|digest|sha256)")
 # Flags whose values look like a key and are none: their own kinds of digests and public keys.
@@ -148,13 +153,18 @@ _FIXED = frozenset({"status", "code", "retryable", "safe_to_retry", "http", "cat
 
 
 def without_shapes(text: str) -> str:
-    """A text without words that look like a private key, a token or a PEM block, and without users in addresses."""
-    return SHAPE.sub(HIDDEN, without_userinfo(text))
+    """A text without words that look like a private key, a token or a PEM block, and without users and keys in addresses."""
+    return SHAPE.sub(HIDDEN, without_parameters(without_userinfo(text)))
 
 
 def without_userinfo(text: str) -> str:
     """A text whose addresses have no user and password."""
     return _USERINFO.sub("", text) if "@" in text else text
+
+
+def without_parameters(text: str) -> str:
+    """A text whose addresses have no values of parameters such as `token`."""
+    return _PARAMETER.sub(rf"\1{HIDDEN}", text) if "?" in text and "=" in text else text
 
 
 def without(value: Any, words: set[str]) -> Any:
@@ -183,7 +193,7 @@ def repeatable(words: Sequence[str]) -> Iterator[str]:
     told = CommandLine(words)
     hidden = set(told.secret_places()) if told.takes_secret else set()
     bare = set(_bare_keys(words))
-    words = [without_userinfo(without(word, bare)) for word in words]
+    words = [without_parameters(without_userinfo(without(word, bare))) for word in words]
     for place, word in enumerate(words):
         flag, equals, _value = word.partition("=")
         if place in hidden and equals and flag in told.flags:

@@ -146,3 +146,22 @@ def test_an_address_that_was_typed_is_repeated_without_them(capsys: pytest.Captu
 )
 def test_what_is_taken_out_of_an_address(text: str, wanted: str) -> None:
     assert secrecy.without_userinfo(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("see https://h/x?a=1&token=abc&b=2 there", "see https://h/x?a=1&token=<secret>&b=2 there"),
+        ("https://h/?X-Amz-Signature=abc#x", "https://h/?X-Amz-Signature=<secret>#x"),
+        ("https://h/?api_key=abc", "https://h/?api_key=<secret>"),
+        ("https://h/?key=a.txt&select=token", "https://h/?key=a.txt&select=token"),
+        ("token=abc is no address", "token=abc is no address"),
+    ],
+)
+def test_what_is_taken_out_of_the_parameters_of_an_address(text: str, wanted: str) -> None:
+    assert secrecy.without_parameters(text) == wanted
+
+
+def test_a_token_in_an_address_that_was_typed_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _guarded(["pay", "http://127.0.0.1:9/x?token=hunter2x", "--http-timeout", "2"]) == 1
+    assert "hunter2x" not in capsys.readouterr().err

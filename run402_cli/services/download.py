@@ -185,6 +185,13 @@ def _compare(key: str, actual: str, expected: str | None) -> None:
         )
 
 
+def _is_ours(descriptor: int) -> bool:
+    """Whether an open file is this user's own and has no other name: bytes that are written to it arrive nowhere else."""
+    found = os.fstat(descriptor)
+    own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    return own and found.st_nlink == 1 and stat.S_ISREG(found.st_mode)
+
+
 class _Partial:
     """The file beside the output that collects the bytes; its name holds the digest that it should end with."""
 
@@ -228,8 +235,9 @@ class _Partial:
         if self._handle is None or expected != self.expected:
             self.discard()
             self.expected = expected
-            name = f"{self._stem}{expected}.part" if expected else f"{self._stem}{os.getpid()}.part"
-            if not self._open(self._folder / name) and not self._open(self._folder / f"{self._stem}{os.getpid()}.part"):
+            own = f"{self._stem}{os.getpid()}-{os.urandom(6).hex()}.part"
+            name = f"{self._stem}{expected}.part" if expected else own
+            if not self._open(self._folder / name) and not self._open(self._folder / own):
                 raise OSError(f"{self._folder / name} is in use by another process")
         assert self._handle is not None
         self._handle.seek(0)
@@ -277,10 +285,11 @@ class _Partial:
         # A link planted here must not redirect the bytes.
         if path.is_symlink():
             return False
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         taken = False
+        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
         try:
-            taken = try_lock(descriptor, offset=_LOCKED_BYTE)
+            taken = _is_ours(descriptor) and try_lock(descriptor, offset=_LOCKED_BYTE)
         finally:
             if not taken:
                 os.close(descriptor)

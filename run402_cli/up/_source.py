@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
+from run402_cli import secrecy
 from run402_cli.errors import ValidationError
 from run402_cli.services.github import git
 from run402_cli.up._steps import StepLog
@@ -54,13 +54,15 @@ def open_source(word: str, log: StepLog) -> Iterator[Source]:
 
 
 def _directory(word: str, log: StepLog) -> Source:
-    step = log.start("app.source.resolve", source=word)
+    shown = secrecy.without_shapes(word)
+    step = log.start("app.source.resolve", source=shown)
     path = Path(os.path.abspath(word))  # noqa: PTH100 - a symlinked workspace keeps the name that the user gave it
     if not path.is_dir():
+        where = ", nor is that an address of a repository" if "://" in word else f" (looked at {path})"
         raise ValidationError(
-            f"There is no directory {word!r} (looked at {path}). Name the app's directory: run402 up <directory>",
+            f"There is no directory {shown!r}{where}. Name the app's directory: run402 up <directory>",
             code="RUN402_SOURCE_INVALID",
-            details={"source": word, "resolved_path": str(path)},
+            details={"source": shown, **({} if "://" in word else {"resolved_path": str(path)})},
         )
     source = Source(path, None, head_commit(path))
     step.to("succeeded", kind="local", path=str(path), commit=source.commit)
@@ -82,7 +84,8 @@ def _clone(url: str, shown: str, checkout: Path) -> None:
         failure = f"git cannot be run: {exc.strerror or exc}"
     else:
         if done.returncode != 0:
-            failure = done.stderr.strip().replace(url, shown) or f"git exited with {done.returncode}"
+            said = secrecy.without_shapes(done.stderr.strip().replace(url, shown))
+            failure = said or f"git exited with {done.returncode}"
     if failure is not None:
         raise ValidationError(
             f"Cannot fetch {shown}: {failure}. Clone it yourself and run: run402 up <directory>",
@@ -98,8 +101,6 @@ def head_commit(path: Path) -> str | None:
 
 
 def _without_credentials(url: str) -> str:
-    """The URL as it may be shown: a token before the @ of an http(s) address is left out."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """The URL as it may be shown: without a password or token before the @, and without what stands behind the path."""
+    shown = secrecy.without_shapes(url)
+    return re.split(r"[?#]", shown, maxsplit=1)[0] if "://" in shown else shown

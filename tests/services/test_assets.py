@@ -241,6 +241,33 @@ class TestDownload:
         assert left(tmp_path / "out") == []
         assert fetch().read_bytes() == DATA
 
+    @pytest.mark.parametrize("digest_header", [True, False])
+    @pytest.mark.parametrize("how", ["hard link", "symbolic link", "another owner"])
+    def test_bytes_are_collected_in_no_file_that_was_planted(
+        self, store: Store, fetch: Callable[..., Path], tmp_path: Path, how: str, digest_header: bool
+    ) -> None:
+        store.digest_header = digest_header
+        (tmp_path / "out").mkdir()
+        precious = tmp_path / "precious.txt"
+        precious.write_bytes(DATA[:1000])
+        names = [f".data.bin.{SHA}.part", f".data.bin.{os.getpid()}.part"]
+        for name in names:
+            planted = tmp_path / "out" / name
+            try:
+                if how == "hard link":
+                    os.link(precious, planted)
+                elif how == "symbolic link":
+                    planted.symlink_to(precious)
+                else:
+                    planted.write_bytes(DATA[:1000])
+                    os.chown(planted, 12345, 12345)
+            except (OSError, AttributeError):
+                pytest.skip("not possible here")
+        assert fetch().read_bytes() == DATA
+        assert precious.read_bytes() == DATA[:1000]
+        assert left(tmp_path / "out") == sorted([*names, "data.bin"])
+        assert (tmp_path / "out" / names[0]).read_bytes() == DATA[:1000]
+
     def test_an_existing_file_is_replaced_only_when_asked(self, store: Store, fetch: Callable[..., Path]) -> None:
         path = fetch()
         path.write_bytes(b"mine")

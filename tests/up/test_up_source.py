@@ -60,6 +60,26 @@ def test_a_directory_under_version_control_names_its_commit(workspace: Workspace
 def test_a_token_in_a_repository_url_is_never_shown(workspace: Workspace) -> None:
     assert _without_credentials("https://tok@h.example/x.git") == "https://h.example/x.git"
     assert _without_credentials("git@h.example:x.git") == "git@h.example:x.git"
+    assert _without_credentials("ssh://git@h.example/x.git") == "ssh://git@h.example/x.git"
+    assert _without_credentials("ssh://git:pw@h.example/x.git") == "ssh://h.example/x.git"
+    assert _without_credentials("https://h.example/x.git?token=abc#x") == "https://h.example/x.git"
     done = workspace.run("up", "https://u:s3cret@127.0.0.1:1/x.git", "--check")
     assert (done.code, done.envelope["code"]) == (1, "RUN402_SOURCE_RESOLVE_FAILED")
     assert "s3cret" not in done.err
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("ssh://u:s3cret@127.0.0.1:1/x.git", "https://127.0.0.1:1/x.git?token=s3cret", "HTTPS://s3cret@127.0.0.1:1/x"),
+        *("https://127.0.0.1:1/x.git?a=1&private_token=s3cret", "git+https://u:s3cret@127.0.0.1:1/x?access_key=s3cret"),
+    ],
+)
+@pytest.mark.parametrize("words", [("--check",), ("--yes",), ("--dry-run", "--human"), ("--json-stream", "--check")])
+def test_no_secret_of_an_address_is_shown_by_any_way_to_say_it(
+    workspace: Workspace, address: str, words: tuple[str, ...]
+) -> None:
+    done = workspace.run("up", address, *words)
+    assert done.code == 1
+    assert "127.0.0.1:1/x" in done.out + done.err
+    assert "s3cret" not in done.out + done.err
