@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ OPTIONS_FILE = Path(__file__).with_name("completion.json")
 # The flags that a command understands and no help shows, by command, older names too; whether each takes a value.
 UNLISTED_FILE = Path(__file__).with_name("unlisted_flags.json")
 FILES, DIRS = ":files", ":dirs"
+# A word of a local file that a shell would read as more than text, or a command as a flag, is offered to nobody.
+_PLAIN = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _WALLET = {"--wallet": ["@wallet", "Use this wallet."], "--profile": ["@wallet", "The same as --wallet."]}
 _META = {"--help": [None, "Show help."], "-h": [None, "Show help."]}
 
@@ -164,14 +167,18 @@ def _values(kind: Any) -> Mapping[str, str]:
         case "@dir":
             return {DIRS: ""}
         case "@project":
-            return dict.fromkeys(project_ids(), "")
+            return _plain(project_ids())
         case "@wallet":
-            return dict.fromkeys(wallet_names(), "")
+            return _plain(wallet_names())
         case "@group":
             from run402_cli.registry import GROUPS
 
             return {name: group.summary for name, group in GROUPS.items()}
     return {}
+
+
+def _plain(words: Iterable[str]) -> dict[str, str]:
+    return {word: "" for word in words if _PLAIN.fullmatch(word)}
 
 
 def _lines(found: Mapping[str, str], current: str) -> list[str]:

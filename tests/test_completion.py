@@ -93,6 +93,33 @@ def test_project_ids_and_wallets_come_from_the_local_files(keys: None) -> None:
     assert offered("wallets", "use", "") == ["ci", "default"]
 
 
+HOSTILE = [
+    "prj_$(touch${IFS}pwned)",
+    "prj_`touch pwned`",
+    "prj;touch",
+    "a b",
+    "*",
+    "prj_a\n:files",
+    "-x",
+    "--jq=env",
+    "~",
+    "",
+]
+
+
+def test_what_a_shell_would_run_is_offered_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such ids may be in the files of an older version, and a directory may have any name."""
+    monkeypatch.setenv("RUN402_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "credentials").mkdir()
+    store = {"version": 1, "projects": {name: {} for name in (*HOSTILE, "prj_abc", "old.id-1")}}
+    (tmp_path / "credentials" / "project-keys.v1.json").write_text(json.dumps(store))
+    for name in ("$(touch pwned)", "a b", "ci"):
+        (tmp_path / "profiles" / name).mkdir(parents=True)
+    assert offered("projects", "use", "") == ["old.id-1", "prj_abc"]
+    assert offered("projects", "sql", "--project=") == ["--project=old.id-1", "--project=prj_abc"]
+    assert offered("wallets", "use", "") == ["ci", "default"]
+
+
 def test_every_candidate_says_what_it_is() -> None:
     for words in ([""], ["projects", ""], ["projects", "sql", "--"]):
         assert all("\t" in line for line in candidates(words)), words
@@ -180,6 +207,21 @@ def test_bash_completes_through_the_script(tmp_path: Path) -> None:
             "--norc",
         )
         assert sorted(out.split()) == expected, words
+
+
+def test_bash_inserts_words_and_not_code(tmp_path: Path) -> None:
+    """Whatever the program offers, and whatever files are called, is quoted; where bash quotes file names, by bash."""
+    shell = Shell("bash", tmp_path)
+    words = ["$(touch pwned)", "`touch pwned`", "a b", "*", "x;touch pwned", "plain"]
+    offers = tmp_path / "offers"
+    offers.write_text("".join(f"{word}\tmeaning\n" for word in words))
+    (tmp_path / "bin" / "run402").write_text(f'#!/bin/sh\ncat "{offers}"\n')
+    insert = "COMP_WORDS=(run402 ''); COMP_CWORD=1; _run402; eval \"set -- ${COMPREPLY[*]}\"; printf '%s\\n' \"$@\""
+    assert shell(f"{shell.script}\n{insert}", "--norc").splitlines() == words
+    offers.write_text(":files\n")
+    (shell.work / "$(touch pwned)").touch()
+    assert "$(touch pwned)" in shell(f"{shell.script}\n{insert}", "--norc").splitlines()
+    assert not (shell.work / "pwned").exists()
 
 
 def test_zsh_completes_at_the_first_tab_of_a_session(tmp_path: Path) -> None:

@@ -12,22 +12,25 @@ from run402_cli.commands._options import one_of
 
 app = CommandGroup()
 
-# Each asks `run402 __complete` (run402_cli/completion.py) and shows what it prints.
+# Each asks `run402 __complete` (run402_cli/completion.py) and shows what it prints. zsh and fish quote what they insert; the
+# other two do not.
 _SCRIPTS = {
     "bash": """\
 _run402() {
-  local current="${COMP_WORDS[COMP_CWORD]}" line
-  local IFS=$'\\n'
-  local -a lines=($(run402 __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  local current="${COMP_WORDS[COMP_CWORD]}" line path
   [[ $current == "=" ]] && current=""
   COMPREPLY=()
-  for line in "${lines[@]}"; do
+  while IFS= read -r line; do
     case "$line" in
-      :files) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f -- "$current")) ;;
-      :dirs) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "$current")) ;;
-      *) COMPREPLY+=("${line%%$'\\t'*}") ;;
+      :files|:dirs)
+        while IFS= read -r path; do
+          # bash 3 has no compopt, and quotes nothing by itself.
+          compopt -o filenames 2>/dev/null || printf -v path %q "$path"
+          COMPREPLY+=("$path")
+        done < <(if [[ $line == :files ]]; then compgen -f -- "$current"; else compgen -d -- "$current"; fi) ;;
+      *) printf -v line %q "${line%%$'\\t'*}"; COMPREPLY+=("$line") ;;
     esac
-  done
+  done < <(run402 __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
 complete -F _run402 run402
 """,
@@ -81,7 +84,11 @@ Register-ArgumentCompleter -Native -CommandName run402 -ScriptBlock {
   run402 __complete @words $current 2>$null | Where-Object { $_ -and -not $_.StartsWith(':') } | ForEach-Object {
     $word, $about = $_ -split "`t", 2
     if (-not $about) { $about = $word }
-    [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $about)
+    # What is inserted is code: a word that is more than text is quoted.
+    $text = if ($word -match '^[\\w./=-]+$') { $word } else {
+      "'" + [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($word) + "'"
+    }
+    [System.Management.Automation.CompletionResult]::new($text, $word, 'ParameterValue', $about)
   }
 }
 """,

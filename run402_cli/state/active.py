@@ -9,6 +9,7 @@ from typing import Any
 
 from run402_cli.state.catalogue import ACTIVE
 from run402_cli.state.files import locked, now_iso, read_state, write_json
+from run402_cli.state.ids import require_id
 
 _ENTRY = ("project_id", "previous_project_id", "api_base", "principal", "profile", "updated_at")
 
@@ -64,7 +65,8 @@ class ActiveProjects:
         self.read()
 
     def set(self, project_id: str) -> str | None:
-        """Make the project active; returns the previous one when it was another."""
+        """Make the project active; returns the previous one when it was another. CommandError BAD_PROJECT_ID for no id."""
+        require_id(project_id)
         previous: str | None = None
 
         def change(state: dict[str, Any]) -> None:

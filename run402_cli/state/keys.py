@@ -14,13 +14,17 @@ from run402_cli.errors import CommandError
 from run402_cli.state.active import record_migration
 from run402_cli.state.catalogue import KEYS, LEGACY_KEYS
 from run402_cli.state.files import locked, now_iso, read_state, read_state_or_array, write_json
+from run402_cli.state.ids import require_id
 
 _DROPPED = ("tier", "lease_expires_at", "expires_at")
 Entry = dict[str, Any]
 
 
 class KeyCache:
-    """The key cache of one wallet. A damaged file is DamagedState for readers and writers alike."""
+    """The key cache of one wallet. A damaged file is DamagedState for readers and writers alike.
+
+    Writers raise CommandError BAD_PROJECT_ID for a new entry under what is no id.
+    """
 
     def __init__(self, folder: Path, *, wallet: str) -> None:
         self.folder = folder
@@ -83,6 +87,8 @@ class KeyCache:
         with locked(self.path):
             store = read_state(self.path, KEYS) or {}
             projects = _entries(store)
+            if project_id not in projects:
+                require_id(project_id)
             entry = change(projects.get(project_id))
             if entry is None:
                 projects.pop(project_id, None)

@@ -14,6 +14,7 @@ from run402_cli import advice
 from run402_cli.errors import EnvironmentFault, ValidationError
 from run402_cli.state.catalogue import LINK, WORKSPACE_SCHEMA
 from run402_cli.state.files import DamagedState, now_iso, read_state, rewritten, write_json
+from run402_cli.state.ids import require_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ def write_link(workspace: Path, link: WorkspaceLink, *, replaces: WorkspaceLink 
     """Write the link (0600) and return its path; `replaces` is the link as it was read before.
 
     Raises ValidationError RUN402_WORKSPACE_LINK_SYMLINK when a symlink would be followed, and
-    RUN402_WORKSPACE_LINK_CONFLICT when another process changed the link meanwhile.
+    RUN402_WORKSPACE_LINK_CONFLICT when another process changed the link meanwhile; CommandError BAD_PROJECT_ID.
     """
+    require_id(link.project_id)
     path = link_path(workspace)
     for part in (path.parent, path):
         if part.is_symlink():

@@ -116,6 +116,14 @@ def test_a_fork_becomes_the_active_project_with_its_keys(
     assert json.loads((wallet / "state.json").read_bytes())["active_project_id"] == "prj_f"
 
 
+def test_a_fork_whose_id_is_code_is_not_kept(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(method="POST", json={**FORKED, "project_id": "prj_`id`"})
+    before = (wallet / "credentials" / "project-keys.v1.json").read_bytes()
+    error = run("apps", "fork", "ver_1", "--name", "copy").error
+    assert (error["code"], error["details"]["value"]) == ("BAD_PROJECT_ID", "prj_`id`")
+    assert (wallet / "credentials" / "project-keys.v1.json").read_bytes() == before
+
+
 def test_a_fork_needs_a_wallet(run: Run) -> None:
     assert run("apps", "fork", "ver_1", "copy").error["code"] == "NO_ALLOWANCE"
 

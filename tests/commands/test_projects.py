@@ -316,6 +316,22 @@ def test_a_senseless_answer_to_provision_is_an_error(
     assert (wallet / "state.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("answered", ["prj_$(touch${IFS}x)", "prj_a b", "-rf", "prj_\n:files", "prj_" + "a" * 200])
+def test_an_answered_id_that_is_code_is_not_kept(run: Run, wallet: Path, httpx_mock: HTTPXMock, answered: str) -> None:
+    httpx_mock.add_response(json={**NEW, "project_id": answered})
+    keys = wallet / "credentials" / "project-keys.v1.json"
+    before = [(wallet / "state.json").read_bytes(), keys.read_bytes()]
+    error = run("projects", "provision", "--name", "x").error
+    assert error["code"] == "BAD_PROJECT_ID"
+    assert [(wallet / "state.json").read_bytes(), keys.read_bytes()] == before
+
+
+def test_a_typed_id_that_is_code_does_not_become_the_active_one(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(json={"project_id": "prj_1"})
+    assert run("projects", "use", "prj_$(id)").error["code"] == "BAD_PROJECT_ID"
+    assert state(wallet)["active_project_id"] == "prj_1"
+
+
 def test_use_prints_one_line_and_writes_after_the_server_agreed(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=f"{BASE}/projects/v1/prj_9", json={"project_id": "prj_9"})
     outcome = run("projects", "use", "prj_9")

@@ -15,6 +15,7 @@ from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.state.keys import KeyCache
 
 TEXT = st.text(max_size=30)
+IDS = st.from_regex("[A-Za-z0-9][A-Za-z0-9_-]{0,30}", fullmatch=True)
 ENTRY = {"anon_key": "anon_test_key", "service_key": "svc_test_key"}
 
 
@@ -55,6 +56,21 @@ def test_update_merges_into_an_existing_entry_only(keys: KeyCache) -> None:
     keys.upsert("prj_1", {**ENTRY, "cached_at": "then"})
     keys.update("prj_1", {"org_id": "o"})
     assert keys.require("prj_1") == {**ENTRY, "cached_at": "then", "org_id": "o"}
+
+
+@pytest.mark.parametrize("bad", ["prj_$(id)", "prj 1", "", "-x", "prj_1\n", "../x", "prj_\u00e9"])
+def test_what_is_no_id_gets_no_entry_and_an_old_one_can_go(keys: KeyCache, bad: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        keys.upsert(bad, ENTRY)
+    assert caught.value.code == "BAD_PROJECT_ID"
+    with pytest.raises(CommandError):
+        keys.rewrite(bad, lambda _old: ENTRY)
+    assert not keys.path.exists()
+    keys.path.parent.mkdir(exist_ok=True)
+    keys.path.write_text(json.dumps({"projects": {bad: ENTRY}}))  # of an older version
+    keys.update(bad, {"org_id": "o"})
+    assert keys.remove(bad) is True
+    assert keys.all() == {}
 
 
 def test_rewrite_sees_the_old_entry(keys: KeyCache) -> None:
@@ -158,7 +174,7 @@ def test_huge_values_survive(keys: KeyCache) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
-        TEXT,
+        IDS,
         st.dictionaries(TEXT.filter(lambda k: k not in ("tier", "lease_expires_at", "expires_at")), TEXT, max_size=4),
         max_size=5,
     )

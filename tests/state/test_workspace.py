@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from run402_cli.errors import ValidationError
+from run402_cli.errors import CommandError, ValidationError
 from run402_cli.state.catalogue import WORKSPACE_SCHEMA
 from run402_cli.state.files import DamagedState
 from run402_cli.state.workspace import WorkspaceLink, link_path, read_link, write_link
@@ -53,6 +53,13 @@ def test_a_link_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert text.endswith("}\n")
     assert list(json.loads(text)) == ["schema_version", "project_id", "name", "target", "created_at", "updated_at"]
     assert [path.name for path in link_path(tmp_path).parent.iterdir()] == ["project.json"]
+
+
+def test_a_link_names_an_id_and_no_code(tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as caught:
+        write_link(tmp_path, WorkspaceLink("prj_$(id)", "shop", "core"), replaces=None)
+    assert caught.value.code == "BAD_PROJECT_ID"
+    assert not link_path(tmp_path).exists()
 
 
 def test_a_new_link_keeps_the_time_of_the_first(tmp_path: Path) -> None:
