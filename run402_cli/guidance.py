@@ -37,12 +37,20 @@ def _placed(action: Any, told: secrecy.CommandLine) -> Any:
     if wanted is None:
         return action
     action = as_typed.extended(action, wanted, _same_place(wanted, told))
-    agrees = {flag for flag in wanted.given if flag in _AGREE and flag not in told.given}
-    return {**action, "confirms": True} if agrees or wanted.path[:2] == ["allowance", "limits"] else action
+    added = {flag for flag in wanted.given if agrees(flag) and flag not in told.given}
+    return {**action, "confirms": True} if added or wanted.path[:2] == ["allowance", "limits"] else action
 
 
-# Who runs a command with one of these, and did not type it before, decides something.
-_AGREE = ("--confirm", "--yes", "-y", "--allow-warning", "--allow-warnings")
+def agrees(flag: str) -> bool:
+    """Whether who adds this flag to a command decides something: a loss, a cost, or what is let in or out.
+
+    By its name, as flags of all commands are named; a test compares that with what their help says.
+    """
+    return flag in _AGREE or flag.startswith(_AGREEING)
+
+
+_AGREEING = ("--confirm", "--allow-")
+_AGREE = ("--yes", "-y", "--force", "--overwrite", "--reveal", "--insecure-http", "--max-usd")
 
 
 def _refused(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from run402_cli import advice, global_options, guidance
+from run402_cli import advice, completion, global_options, guidance
 from run402_cli.errors import ApiError, CommandError, FlagError, UsageError, ValidationError, project_required
 from run402_cli.main import main
 
@@ -251,6 +252,32 @@ def test_an_action_of_any_origin_stays_on_the_project_that_was_typed(http: dict[
     assert first["command"] == "run402 assets ls --project prj_a"
     assert second["command"] == "run402 assets get <key> --output x --project prj_a"
     assert others == given[2:]
+
+
+def test_every_flag_whose_help_asks_for_agreement_is_one_that_agrees() -> None:
+    known = json.loads(completion.OPTIONS_FILE.read_text())
+    wording = re.compile(r"(Confirm|Agree|Accept (this|every)|Go on|Replace|Remove the site|Required: this cannot)")
+    flags = {
+        flag for entry in known.values() for flag, (_, text) in entry.get("flags", {}).items() if wording.match(text)
+    }
+    assert {"--confirm-prune", "--allow-warning", "--overwrite", "--force", "--yes"} <= flags
+    assert [flag for flag in flags if not guidance.agrees(flag)] == []
+    assert not any(map(guidance.agrees, ("--project", "--check", "--dry-run", "--json", "--output")))
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("sites deploy-dir dist", "--confirm-prune"),
+        ("assets get key --output file", "--overwrite"),
+        ("sites deploy --manifest site.json", "--allow-outside"),
+    ],
+)
+def test_a_flag_that_agrees_to_a_loss_is_marked_in_every_command(command: str, flag: str) -> None:
+    words = command.split()
+    given = [advice.action("run_command", *words, flag)]
+    assert acted(words, {"next_actions": given})[0]["confirms"] is True
+    assert "confirms" not in acted([*words, flag], {"next_actions": given})[0]
 
 
 def test_what_agrees_to_something_says_so() -> None:
