@@ -329,7 +329,8 @@ def bind(folder: Path, name: str) -> None:
     with _disk_errors(path):
         document = rewritten(path, BINDING, {"wallet": name})
         path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    confirm(path, name)
+    if bindings.came_along(path):
+        confirm(path, name)
 
 
 def confirm(binding: Path, name: str) -> None:

@@ -116,6 +116,7 @@ def test_a_time_to_come_is_that_of_an_archive_too(here: Path) -> None:
 
 
 def test_what_bind_wrote_counts_although_a_backup_was_unpacked_over_it(here: Path) -> None:
+    (here / ".git").mkdir()
     wallets.bind(here, "other")
     as_unpacked(here / ".run402.json")
     assert opened().allowance is not None
