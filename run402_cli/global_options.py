@@ -16,16 +16,16 @@ FORMATS = ("json", "jsonl", "text")
 # Spelling: whether it takes a value, and what it does.
 OPTIONS: dict[str, tuple[str | None, str]] = {
     "--jq": ("EXPR", "Filter the result; one JSON value per line."),
-    "--raw": (None, "Strings without quotes, for a shell; also -r."),
+    "--raw": (None, "Strings without quotes; also -r."),
     "--fields": ("a,b.c", "Keep only these fields; lists are mapped."),
     "--format": ("FORMAT", "json, jsonl or text. Default: RUN402_FORMAT, json."),
     "--jsonl": (None, "The same as --format jsonl."),
     "--dry-run": (None, "Show the first write instead of sending it."),
-    "--http-timeout": ("SECONDS", "Give up on a request and its answer after this."),
-    "--insecure-http": (None, "Pay over plain http too, to another machine."),
-    "--max-usd": ("USD", "Pay at most this much, instead of the published price."),
+    "--http-timeout": ("SECONDS", "Give up on a request after this."),
+    "--insecure-http": (None, "Pay over plain http too."),
+    "--max-usd": ("USD", "Pay at most this much."),
     "--quiet": (None, "No events and notes on stderr; errors appear."),
-    "--verbose": (None, "One line on stderr per HTTP request."),
+    "--verbose": (None, "One line on stderr per request."),
 }
 SHORT = {"-r": "--raw"}
 FORMAT_VARIABLE = "RUN402_FORMAT"

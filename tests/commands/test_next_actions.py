@@ -443,6 +443,9 @@ NOT_RUN: dict[str, str] = {
         IDENTITY_LINK_INVALID_UTF8 IDENTITY_LINK_INVALID_WALLET_SIGNATURE IDENTITY_LINK_NONCANONICAL
         IDENTITY_LINK_UNKNOWN_FIELD
     """,
+    "only a tool of the MCP server raises it: tests/mcp/test_mcp_files.py": """
+        CORE_NOT_YOURS PROGRAM_NOT_ALLOWED
+    """,
     "it takes a process, a disk or a database of its own: tests/core/test_process.py, tests/core/test_recovery.py": """
         CORE_ALREADY_RUNNING CORE_BUSY CORE_PORT_IN_USE CORE_DATA_DIR_GONE CORE_FORMAT_NEWER CORE_DISK_FULL
         CORE_DATABASE_UNUSABLE CORE_START_FAILED CORE_STOP_FAILED CORE_STATE_UNKNOWN

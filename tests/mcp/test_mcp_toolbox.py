@@ -202,7 +202,7 @@ def test_a_payment_that_is_asked_for_is_a_result_where_the_tool_says_so(
             [
                 "API calls 5 of 9",
                 "storage 1 of 2",
-                "renew_tier: set_tier prototype",
+                'renew_tier: set_tier {"tier":"prototype"}',
                 "Next: Renew the tier with set_tier",
             ],
         ),
