@@ -154,10 +154,9 @@ def _known_sections(manifest: dict[str, Any]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _own_search_path(conn: Connection, project: Project) -> AsyncIterator[None]:
-    """Names in custom_sql and filters mean the project's. Temporary tables come last, so that none can stand in."""
+    """Names in custom_sql and filters mean the project's."""
     row = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
-    path = f"{search_path(project.schema_slot)}, pg_temp"
-    await conn.execute("SELECT set_config('search_path', %s, true)", (path,))
+    await conn.execute("SELECT set_config('search_path', %s, true)", (search_path(project.schema_slot),))
     yield
     await conn.execute("SELECT set_config('search_path', %s, true)", (row[0] if row else "",))
 

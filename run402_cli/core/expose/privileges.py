@@ -21,6 +21,7 @@ from run402_cli.core.expose.model import Manifest
 from run402_cli.core.expose.policies import ANON, USER, raw, table_grants
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.shared import search_path
 
 PUBLIC_ROLES = ("PUBLIC", ANON, USER, "project_admin")
 
@@ -68,6 +69,15 @@ _FORCED = """
 SELECT relname FROM pg_class
 WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'p') AND relforcerowsecurity
 """
+# What a caller may lead astray: functions that run as their owner and leave the meaning of names to the caller, or to
+# temporary tables first.
+_LOOSE = """
+SELECT p.oid::regprocedure::text,
+       (SELECT substr(setting, 13) FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\\_path=%%')
+FROM pg_proc p
+WHERE p.pronamespace = to_regnamespace(quote_ident(%s)) AND p.prosecdef AND pg_has_role(p.proowner, 'USAGE')
+  AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting ~ '^search_path=.*pg_temp$')
+"""
 _POLICY_ROLES = """
 SELECT c.relname, p.polcmd::text, coalesce(r.rolname, 'PUBLIC')
 FROM pg_policy p
@@ -103,7 +113,7 @@ async def converge_privileges(
     slot = project.schema_slot
     objects = await _objects(conn, slot)
     wanted = await _wanted(conn, slot, manifest, objects, set(hidden))
-    statements = [*await _schema_usage(conn, project), *await _unforced(conn, slot)]
+    statements = [*await _schema_usage(conn, project), *await _unforced(conn, slot), *await _pinned(conn, slot)]
     for oid, item in objects.items():
         statements.extend(_differences(item, wanted.get(oid, {}), project.roles))
     if statements:
@@ -185,6 +195,16 @@ async def _unforced(conn: Connection, slot: str) -> list[sql.Composable]:
     found = await (await conn.execute(_FORCED, (slot,))).fetchall()
     return [
         sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(sql.Identifier(slot, name)) for (name,) in found
+    ]
+
+
+async def _pinned(conn: Connection, slot: str) -> list[sql.Composable]:
+    """What a SECURITY DEFINER function means by a name is for the project to say, never for whoever calls it."""
+    found = await (await conn.execute(_LOOSE, (slot,))).fetchall()
+    paths = {None: search_path(slot), '""': "pg_catalog, pg_temp"}
+    return [
+        sql.SQL("ALTER ROUTINE {} SET search_path = {}").format(raw(shown), raw(paths.get(own) or f"{own}, pg_temp"))
+        for shown, own in found
     ]
 
 

@@ -24,8 +24,9 @@ EXTENSIONS: Final = (
     *("pg_trgm", "pgcrypto", "seg", "tablefunc", "unaccent", "uuid-ossp", "vector"),
 )
 SCHEMA: Final = "extensions"
-# What the names of a project's SQL mean after its own schema.
-_SHARED: Final = f"auth, {SCHEMA}"
+# What the names of a project's SQL mean after its own schema. Temporary tables come last: where they are not named they come
+# first, and whoever makes one would stand in for a table that a function of the owner means.
+_SHARED: Final = f"auth, {SCHEMA}, pg_temp"
 # One after the other: PostgreSQL refuses the second of two at once.
 _LOCK: Final = 402_000_002
 

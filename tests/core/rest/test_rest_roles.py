@@ -80,7 +80,7 @@ def test_column_privileges_hold(library: Library) -> None:
 
 def test_functions_see_role_claims_and_search_path(library: Library) -> None:
     project, slot = library.project["project_id"], library.project["schema_slot"]
-    path = f"{slot}, auth, extensions"
+    path = f"{slot}, auth, extensions, pg_temp"
     seen = {"uid": "user-a", "role": "authenticated", "project": project}
     answer = library.user_a.get("/rpc/who").json()
     assert answer.pop("user").endswith("_authenticated")

@@ -1,0 +1,98 @@
+"""What a function that runs as its owner means by a name is not for its caller to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from copies_kit import branch, in_schema, restore, sql
+from gateway_kit import Live
+
+SECRETIVE = (
+    "DECLARE r text; BEGIN IF EXISTS (SELECT FROM members WHERE name = who) THEN SELECT word INTO r FROM vault; END IF"
+)
+FUNCTIONS = f"""
+CREATE TABLE vault (word text); INSERT INTO vault VALUES ('hidden'); CREATE TABLE members (name text);
+CREATE FUNCTION carry_out(q text) RETURNS void LANGUAGE plpgsql AS $f$ BEGIN EXECUTE q; END $f$;
+CREATE FUNCTION told(who text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS
+  $f$ {SECRETIVE}; RETURN coalesce(r, 'no member'); END $f$;
+CREATE FUNCTION told_too(who text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = {{slot}} AS
+  $f$ {SECRETIVE}; RETURN coalesce(r, 'no member'); END $f$;
+CREATE FUNCTION "Qualified"(who text) RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = '' AS
+  $f$ SELECT coalesce((SELECT 'no member' FROM {{slot}}.vault WHERE NOT EXISTS (SELECT FROM {{slot}}.members)), 'member') $f$;
+"""
+NAMES = ("carry_out", "told", "told_too", "Qualified")
+STAND_IN = "CREATE TEMPORARY TABLE members AS SELECT 'mallory'::text AS name"
+LOOSE = """
+SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname ~ '^project_' AND p.prosecdef AND (p.proconfig IS NULL OR p.proconfig::text !~ 'pg_temp"?}$'
+  OR (p.proname LIKE 'told%' AND p.proconfig::text !~ n.nspname))
+"""
+
+
+@pytest.fixture
+def app(client: httpx.Client, database_url: str) -> dict[str, Any]:
+    project: dict[str, Any] = client.post("/projects/v1", json={"name": "app"}).json()
+    in_schema(database_url, project["schema_slot"], FUNCTIONS.replace("{slot}", project["schema_slot"]))
+    rpcs = [
+        {"name": name, "signature": f"({'q' if name == 'carry_out' else 'who'} text)", "grant_to": ["anon"]}
+        for name in NAMES
+    ]
+    url = f"/projects/v1/admin/{project['project_id']}/expose"
+    answer = client.post(url, json={"version": "1", "rpcs": rpcs}, headers={"apikey": project["service_key"]})
+    assert answer.status_code == 200, answer.text
+    return project
+
+
+def said(client: httpx.Client, project: dict[str, Any], before: str, call: str) -> str:
+    """What a function says to anon, who runs something before in the same session."""
+    text = f"DO $do$ BEGIN {before}; RAISE '%', {call}; END $do$"
+    answer = client.post("/rest/v1/rpc/carry_out", json={"q": text}, headers={"apikey": project["anon_key"]})
+    return str(answer.json()["message"])
+
+
+def loose(url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as conn:
+        return conn.execute(LOOSE.encode()).fetchall()
+
+
+@pytest.mark.parametrize("name", ["told", "told_too", '"Qualified"'])
+def test_a_temporary_table_stands_in_for_none(client: httpx.Client, app: dict[str, Any], name: str) -> None:
+    assert said(client, app, STAND_IN, f"{name}('mallory')") == "no member"
+    assert said(client, app, "NULL", f"{name}('mallory')") == "no member"
+
+
+def test_a_table_of_another_project_stands_in_for_none(client: httpx.Client, app: dict[str, Any]) -> None:
+    other: dict[str, Any] = client.post("/projects/v1", json={"name": "other"}).json()
+    slot = other["schema_slot"]
+    sql(client, other, "CREATE TABLE members (name text); INSERT INTO members VALUES ('mallory')")
+    grants = f"GRANT USAGE ON SCHEMA {slot} TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA {slot} TO PUBLIC"
+    body = f"BEGIN EXECUTE '{grants}'; END"
+    # Where no filter of words looks.
+    made = f"CREATE FUNCTION open_up() RETURNS void LANGUAGE plpgsql AS $f$ {body} $f$"
+    sql(client, other, f"DO $do$ BEGIN EXECUTE $x${made}$x$; END $do$")
+    opened = client.post("/admin/v1/rest/rpc/open_up", json={}, headers={"apikey": other["service_key"]})
+    assert opened.status_code == 204, opened.text
+    path = f"PERFORM set_config('search_path', '{slot}, {app['schema_slot']}', true)"
+    for name in ("told", "told_too"):
+        assert said(client, app, path, f"{app['schema_slot']}.{name}('mallory')") == "no member"
+
+
+def test_it_holds_in_copies_and_after_a_function_was_made_again(
+    client: httpx.Client, live: Live, app: dict[str, Any]
+) -> None:
+    url, path = live.database_url, f"/projects/v1/{app['project_id']}"
+    sql(
+        client,
+        app,
+        f"CREATE OR REPLACE FUNCTION told(who text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS"
+        f" $f$ {SECRETIVE}; RETURN coalesce(r, 'no member'); END $f$",
+    )
+    assert loose(url) == []
+    taken = client.post(f"{path}/snapshots", json={}).json()
+    branch(client, app)
+    restore(client, path, taken["snapshot_id"])
+    assert loose(url) == []
+    assert said(client, app, STAND_IN, "told('mallory')") == "no member"
