@@ -30,6 +30,7 @@ from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.settings import Settings
 from run402_cli.core.sites import rows as site_rows
+from run402_cli.core.sql.shared import SHARED_PATH
 from run402_cli.core.storage import object_rows, upload_rows
 from run402_cli.core.users import challenge_rows, session_rows, setting_rows, user_rows
 
@@ -160,6 +161,7 @@ async def bootstrap(conn: Connection, settings: Settings) -> dict[str, Any] | No
         await conn.execute(own_rows.DDL.encode())
         await conn.execute(HARDENING)
         await _wall_in(conn)
+        await _run_found(conn, _LOOSE, (SHARED_PATH,))
         await _seal_keys(conn, settings)
         if found == FORMAT:
             return None
@@ -222,6 +224,12 @@ SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I IN SCHEMA %%I REVOKE ALL ON
   pg_get_userbyid(d.defaclrole), n.nspname,
   CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END)
 FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace WHERE n.nspname = ANY(%s)
+"""
+# What converge_privileges does from now on, for what was there before it did.
+_LOOSE = """
+SELECT format('ALTER ROUTINE %%s SET search_path = %%I, %%s', f.oid::regprocedure, p.schema_slot, %s::text)
+FROM internal.core_projects p JOIN pg_namespace n ON n.nspname = p.schema_slot JOIN pg_proc f ON f.pronamespace = n.oid
+WHERE f.prosecdef AND NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE setting LIKE 'search\\_path=%%')
 """
 
 

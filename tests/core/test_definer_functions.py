@@ -10,6 +10,8 @@ import pytest
 from copies_kit import branch, in_schema, restore, sql
 from gateway_kit import Live
 
+from run402_cli.core.bootstrap import bootstrap
+
 SECRETIVE = (
     "DECLARE r text; BEGIN IF EXISTS (SELECT FROM members WHERE name = who) THEN SELECT word INTO r FROM vault; END IF"
 )
@@ -28,7 +30,7 @@ STAND_IN = "CREATE TEMPORARY TABLE members AS SELECT 'mallory'::text AS name"
 LOOSE = """
 SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname ~ '^project_' AND p.prosecdef AND (p.proconfig IS NULL OR p.proconfig::text !~ 'pg_temp"?}$'
-  OR (p.proname LIKE 'told%' AND p.proconfig::text !~ n.nspname))
+  OR (p.proname LIKE 'told%' AND p.proconfig::text !~ n.nspname)) ORDER BY p.proname
 """
 
 
@@ -95,4 +97,21 @@ def test_it_holds_in_copies_and_after_a_function_was_made_again(
     branch(client, app)
     restore(client, path, taken["snapshot_id"])
     assert loose(url) == []
+    assert said(client, app, STAND_IN, "told('mallory')") == "no member"
+
+
+def test_what_an_older_version_left_is_mended_at_a_start(client: httpx.Client, live: Live, app: dict[str, Any]) -> None:
+    slot = app["schema_slot"]
+    in_schema(live.database_url, slot, "ALTER FUNCTION told(text) RESET search_path")
+    in_schema(
+        live.database_url, slot, "CREATE FUNCTION \"told %\"() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"
+    )
+    assert loose(live.database_url) == [(slot, "told"), (slot, "told %")]
+
+    async def start_again() -> None:
+        async with live.gateway.connection() as conn:
+            await bootstrap(conn, live.gateway.settings)
+
+    live.run(start_again())
+    assert loose(live.database_url) == []
     assert said(client, app, STAND_IN, "told('mallory')") == "no member"

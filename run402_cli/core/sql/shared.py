@@ -26,14 +26,14 @@ EXTENSIONS: Final = (
 SCHEMA: Final = "extensions"
 # What the names of a project's SQL mean after its own schema. Temporary tables come last: where they are not named they come
 # first, and whoever makes one would stand in for a table that a function of the owner means.
-_SHARED: Final = f"auth, {SCHEMA}, pg_temp"
+SHARED_PATH: Final = f"auth, {SCHEMA}, pg_temp"
 # One after the other: PostgreSQL refuses the second of two at once.
 _LOCK: Final = 402_000_002
 
 
 def search_path(slot: str) -> str:
     """The search path of everything that runs for a project, as PostgreSQL takes it."""
-    return f"{sql.Identifier(slot).as_string(None)}, {_SHARED}"
+    return f"{sql.Identifier(slot).as_string(None)}, {SHARED_PATH}"
 
 
 class SharedNameError(ValueError):
