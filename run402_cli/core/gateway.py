@@ -111,15 +111,12 @@ class Gateway:
 
     @asynccontextmanager
     async def owner_connection(
-        self, roles: str, *, name: str = "run402-owner", options: str | None = None
+        self, roles: str, *, name: str = "run402-owner", options: str = ""
     ) -> AsyncIterator[Connection]:
         """A connection of its own that logged in as the owner of a project's schema; closed at the end. 503 as above."""
         self._refuse_lost()
         async with self.sql_slots:
-            settings: dict[str, Any] = {"application_name": name, "prepare_threshold": None}
-            if options is not None:
-                settings["options"] = options
-            conn = await self.logins.open(role_rows.name_of(roles, "owner"), **settings)
+            conn = await self.logins.open(role_rows.name_of(roles, "owner"), options=options, application_name=name)
             try:
                 yield conn
             except psycopg.errors.UndefinedObject as exc:

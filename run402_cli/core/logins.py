@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
@@ -33,8 +33,29 @@ MOST: Final = 16
 PATIENCE_SECONDS: Final = 15
 
 
-# What a function can leave behind in the session, where the next request would meet it.
-_CLEAN = "RESET ROLE; RESET ALL; DISCARD TEMP; SELECT pg_catalog.pg_advisory_unlock_all()"
+# What a function can leave behind in the session, where the next request would meet it: settings, prepared statements,
+# cursors, temporary tables, locks, channels, positions in sequences.
+_CLEAN = "DISCARD ALL"
+
+# What a session does must not depend on settings of its role: those of the start of a session outweigh them.
+_FIRM = (
+    "-c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+    " -c local_preload_libraries= -c default_transaction_read_only=off -c row_security=on -c client_encoding=UTF8"
+)
+# Every name and operator with its schema: no setting says what they mean.
+_OWN_SETTINGS = """
+SELECT 1 FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole
+WHERE r.rolname OPERATOR(pg_catalog.=) session_user
+"""
+_SETTINGS_OF = """
+SELECT d.datname FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole
+LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
+WHERE r.rolname OPERATOR(pg_catalog.=) %s::pg_catalog.name
+"""
+
+
+def _in_database(name: str | None) -> sql.Composable:
+    return sql.SQL("") if name is None else sql.SQL(" IN DATABASE {}").format(sql.Identifier(name))
 
 
 class Liveness:
@@ -65,6 +86,19 @@ def deleted_meanwhile() -> GatewayError:
     return GatewayError(404, "project_not_found", "The project was deleted meanwhile.")
 
 
+def _settings_stay(role: str) -> GatewayError:
+    """503: something changes the role faster than it can be changed back."""
+    return GatewayError(
+        503,
+        "database_unavailable",
+        f"The database role {role} has settings of its own, which could not be taken away: a session of the project is "
+        "changing them at this moment. Repeat in a few seconds. If it goes on, look for a function of the project that "
+        "runs SQL made of text (ALTER ROLE), and take it out of the expose manifest.",
+        retryable=True,
+        retry_after_seconds=2,
+    )
+
+
 class Logins:
     """Opens, lends and keeps connections of the roles of projects."""
 
@@ -72,9 +106,12 @@ class Logins:
         self, database_url: str, secret: str, administer: Callable[[], AbstractAsyncContextManager[Connection]]
     ) -> None:
         self.database_url = database_url
+        self._options = str(conninfo_to_dict(database_url).get("options") or "")
         self._secret = secret
         self._administer = administer
         self._liveness = Liveness()
+        # PostgreSQL refuses the second of two changes of one role.
+        self._repairing = asyncio.Lock()
         self._slots = asyncio.Semaphore(MOST)
         self._busy = 0
         # Longest unused first.
@@ -87,41 +124,65 @@ class Logins:
         """How to log in as a role."""
         return make_conninfo(self.database_url, user=role, password=self.password(role))
 
-    async def open(self, role: str, **settings: Any) -> Connection:
-        """A new connection as a role, in autocommit mode; `settings` as of psycopg's connect."""
+    async def open(self, role: str, *, options: str = "", **settings: Any) -> Connection:
+        """A new connection as a role, in autocommit mode; `settings` as of psycopg's connect.
+
+        Every role may change its own settings and password, and a change would hold for all who log in after it. Raises
+        GatewayError 503 when it cannot be taken back.
+        """
+        options = f"{self._options} {_FIRM} {options}".strip()
+        # Never a prepared statement: what runs in the session can put another one in its place.
+        settings = {"prepare_threshold": None, **settings, "options": options}
         try:
-            return await self._connect(role, settings)
+            conn = await self._connect(role, settings)
         except psycopg.OperationalError:
             # It has no password yet, or that of another data directory; or its session gave itself another.
-            await self._give_password(role)
-            return await self._connect(role, settings)
+            await self._repair(role, password=True)
+            conn = await self._connect(role, settings)
+        if conn is None:
+            await self._repair(role, password=False)
+            conn = await self._connect(role, settings)
+        if conn is None:
+            raise _settings_stay(role)
+        return conn
 
-    async def _connect(self, role: str, settings: dict[str, Any]) -> Connection:
+    async def _connect(self, role: str, settings: dict[str, Any]) -> Connection | None:
+        """None when the role has settings of its own. Nothing of the project has run in this session when it is asked."""
         conn: Connection = await AsyncConnection.connect(self.conninfo(role), autocommit=True, **settings)
-        # Every role may change its own settings; that of a request would hold for the requests after it.
-        found = await conn.execute("SELECT 1 FROM pg_catalog.pg_db_role_setting WHERE setrole = session_user::regrole")
-        if await found.fetchone() is None:
-            return conn
+        try:
+            cursor = await conn.execute(_OWN_SETTINGS)
+            if await cursor.fetchone() is None:
+                return conn
+        except BaseException as exc:
+            await conn.close()
+            if isinstance(exc, psycopg.Error) and not isinstance(exc, psycopg.OperationalError):
+                # Settings can make any statement fail.
+                return None
+            raise
         await conn.close()
-        async with self._administer() as admin:
-            name = sql.Identifier(role)
-            database = sql.Identifier(admin.info.dbname)
-            await admin.execute(
-                sql.SQL("ALTER ROLE {} RESET ALL; ALTER ROLE {} IN DATABASE {} RESET ALL").format(name, name, database)
-            )
-        return await self._connect(role, settings)
+        return None
 
-    async def _give_password(self, role: str) -> None:
-        async with self._administer() as conn:
-            verifier = conn.pgconn.encrypt_password(self.password(role).encode(), role.encode(), b"scram-sha-256")
+    async def _repair(self, role: str, *, password: bool) -> None:
+        """Take the settings that the role gave itself away, in every database that they name, and give it its password."""
+        async with self._repairing, self._administer() as admin:
+            name = sql.Identifier(role)
+            found = await (await admin.execute(_SETTINGS_OF, (role,))).fetchall()
+            resets = [
+                sql.SQL("ALTER ROLE {}{} RESET ALL").format(name, _in_database(database)) for (database,) in found
+            ]
+            if password:
+                verifier = admin.pgconn.encrypt_password(self.password(role).encode(), role.encode(), b"scram-sha-256")
+                resets.append(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(verifier.decode())))
             try:
-                await conn.execute(
-                    sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                        sql.Identifier(role), sql.Literal(verifier.decode())
-                    )
-                )
+                async with admin.transaction():
+                    # A session that is changing them at this moment holds a lock until it ends.
+                    await admin.execute("SET LOCAL lock_timeout = 2000")
+                    for statement in resets:
+                        await admin.execute(statement)
             except psycopg.errors.UndefinedObject as exc:
                 raise deleted_meanwhile() from exc
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.InternalError_) as exc:
+                raise _settings_stay(role) from exc
 
     @asynccontextmanager
     async def lent(self, role: str) -> AsyncIterator[Connection]:
@@ -149,12 +210,11 @@ class Logins:
             self._slots.release()
 
     async def _clean(self, conn: Connection) -> bool:
-        """Whether the session is as new: SET LOCAL went with the transaction; settings, temporary tables and locks go here."""
+        """Whether the session is as new: what is local to a transaction went with it, all else goes here."""
         if conn.closed or conn.pgconn.transaction_status != TransactionStatus.IDLE:
             return False
         try:
-            # Several statements at once cannot be prepared, which psycopg would try for a frequent query.
-            await conn.execute(_CLEAN, prepare=False)
+            await conn.execute(_CLEAN)
         except psycopg.Error:
             return False
         return True

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from run402_cli.core.rest import routines
 from run402_cli.core.rest.body import Payload, parse_body
-from run402_cli.core.rest.catalog import load_catalog
+from run402_cli.core.rest.catalog import Catalog
 from run402_cli.core.rest.compile import Parameters, ReadCompiler, Source
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, respond
@@ -23,15 +23,12 @@ class Call:
     """GET, HEAD and POST on rpc/<function>."""
 
     exchange: Exchange
+    catalog: Catalog
+    known: routines.Routines
 
     async def answer(self, name: str) -> Response:
         exchange = self.exchange
-        if not exchange.reading and exchange.request.method != "POST":
-            raise RestError(405, "PGRST101", f"Cannot use the {exchange.request.method} method on RPC")
-        if "\0" in name:
-            raise RestError(404, "PGRST202", "A function's name has no NUL character.")
-        schema = exchange.project.schema_slot
-        found = await routines.load_routines(exchange.conn, schema, name)
+        schema, found = exchange.project.schema_slot, self.known.found
         payload: Payload | None = None
         if exchange.reading:
             names = frozenset(a.name for r in found for a in r.arguments)
@@ -42,7 +39,7 @@ class Call:
             query = parse_query(exchange.pairs)
             payload = parse_body(exchange.raw, exchange.request.headers.get("content-type", ""), default="{}")
             given = set(payload.value) if isinstance(payload.value, dict) else {""}
-        routine = await routines.choose(exchange.conn, schema, name, found, given)
+        routine = routines.choose(schema, name, self.known, given)
         if not routine.allowed:
             raise self._forbidden(routine)
         parameters = Parameters()
@@ -55,9 +52,8 @@ class Call:
     async def _run(self, routine: routines.Routine, call: Composable, query: Query, parameters: Parameters) -> Response:
         exchange = self.exchange
         prefer, accept, window = exchange.prefer, exchange.accept, exchange.window(query)
-        catalog = await load_catalog(exchange.conn, exchange.project.schema_slot)
-        compiler = ReadCompiler(catalog, query, parameters)
-        relation = catalog.relations.get(routine.relation) if routine.relation else None
+        compiler = ReadCompiler(self.catalog, query, parameters)
+        relation = self.catalog.relations.get(routine.relation) if routine.relation else None
         source = Source(Identifier("pgrst_source"), relation)
         if not routine.has_columns:
             self._refuse_columns(routine, query)

@@ -1,7 +1,10 @@
 """What a project's schema holds: relations, columns, keys and how relations refer to each other.
 
 A schema is read once and kept until its stamp changes. The stamp is a hash over the row versions of the system
-catalogs that describe the schema, computed inside every request's transaction, so DDL from anywhere is noticed.
+catalogs that describe the schema, computed for every request, so DDL from anywhere is noticed.
+
+It is read on a connection of the gateway, whose search_path is pg_catalog alone: what is kept serves all callers of a
+project and goes into their statements as it is, so no session in which one of them ran something is asked.
 """
 
 from __future__ import annotations
@@ -22,25 +25,25 @@ WITH relations AS (
   SELECT c.oid, c.xmin, c.relkind FROM pg_catalog.pg_class c
   WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
 )
-SELECT coalesce(sum(pg_catalog.hashtextextended(version, 0)), 0)::text FROM (
-  SELECT concat_ws(' ', 'c', oid, xmin) AS version FROM relations
+SELECT coalesce(pg_catalog.sum(pg_catalog.hashtextextended(version, 0)), 0)::pg_catalog.text FROM (
+  SELECT pg_catalog.concat_ws(' ', 'c', oid, xmin) AS version FROM relations
   UNION ALL
-  SELECT concat_ws(' ', 'a', a.attrelid, a.attnum, a.xmin)
+  SELECT pg_catalog.concat_ws(' ', 'a', a.attrelid, a.attnum, a.xmin)
   FROM relations r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
   WHERE r.relkind IN ('r','p','v','m','f') AND a.attnum > 0
   UNION ALL
-  SELECT concat_ws(' ', 'n', n.oid, n.xmin) FROM relations r JOIN pg_catalog.pg_constraint n ON n.conrelid = r.oid
+  SELECT pg_catalog.concat_ws(' ', 'n', n.oid, n.xmin) FROM relations r JOIN pg_catalog.pg_constraint n ON n.conrelid = r.oid
   UNION ALL
-  SELECT concat_ws(' ', 'd', d.oid, d.xmin) FROM relations r JOIN pg_catalog.pg_attrdef d ON d.adrelid = r.oid
+  SELECT pg_catalog.concat_ws(' ', 'd', d.oid, d.xmin) FROM relations r JOIN pg_catalog.pg_attrdef d ON d.adrelid = r.oid
   UNION ALL
-  SELECT concat_ws(' ', 'v', w.oid, w.xmin) FROM relations r JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid
+  SELECT pg_catalog.concat_ws(' ', 'v', w.oid, w.xmin) FROM relations r JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid
   WHERE r.relkind IN ('v','m')
 ) versions
 """
 
-# format_type and pg_get_expr print names relative to search_path; the caller empties it so that all are qualified.
+# format_type and pg_get_expr print names relative to search_path: all but those of pg_catalog are qualified.
 _RELATIONS = """
-SELECT c.oid::int8, c.relname, c.relkind::text, (
+SELECT c.oid::pg_catalog.int8, c.relname, c.relkind::pg_catalog.text, (
   SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     'number', a.attnum, 'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
     'base', pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
@@ -52,7 +55,7 @@ SELECT c.oid::int8, c.relname, c.relkind::text, (
   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-), (SELECT w.ev_action::text FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type = '1'
+), (SELECT w.ev_action::pg_catalog.text FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type = '1'
     AND c.relkind IN ('v','m'))
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind IN ('r','p','v','m','f')
@@ -60,7 +63,7 @@ ORDER BY c.relname
 """
 
 _UNIQUES = """
-SELECT i.indrelid::int8, i.indisprimary, (
+SELECT i.indrelid::pg_catalog.int8, i.indisprimary, (
   SELECT pg_catalog.json_agg(a.attname ORDER BY k.ord)
   FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k(attnum, ord)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.ord <= i.indnkeyatts)
@@ -71,7 +74,7 @@ ORDER BY i.indexrelid
 """
 
 _FOREIGN_KEYS = """
-SELECT o.conname, o.conrelid::int8, o.confrelid::int8,
+SELECT o.conname, o.conrelid::pg_catalog.int8, o.confrelid::pg_catalog.int8,
   (SELECT pg_catalog.json_agg(a.attname ORDER BY k.ord) FROM pg_catalog.unnest(o.conkey) WITH ORDINALITY AS k(attnum, ord)
    JOIN pg_catalog.pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.attnum),
   (SELECT pg_catalog.json_agg(a.attname ORDER BY k.ord) FROM pg_catalog.unnest(o.confkey) WITH ORDINALITY AS k(attnum, ord)
@@ -235,7 +238,7 @@ _cache: OrderedDict[tuple[str, ...], tuple[str, Catalog]] = OrderedDict()
 
 
 async def load_catalog(conn: Connection, schema: str) -> Catalog:
-    """The schema as it is now. Leaves search_path empty: call it in a transaction, before setting the request's own."""
+    """The schema as it is now. `conn` is one of the gateway's own."""
     cursor = await conn.execute(_STAMP, (schema,))
     stamp = str((await cursor.fetchone() or ("",))[0])
     key = (conn.info.host, str(conn.info.port), conn.info.dbname, schema)
@@ -251,7 +254,6 @@ async def load_catalog(conn: Connection, schema: str) -> Catalog:
 
 
 async def _read(conn: Connection, schema: str) -> Catalog:
-    await conn.execute("SELECT pg_catalog.set_config('search_path', '', true)")
     relations: dict[int, Relation] = {}
     origins: dict[int, dict[int, tuple[int, int]]] = {}
     numbers: dict[int, dict[int, str]] = {}

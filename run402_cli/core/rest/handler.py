@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import psycopg
 from psycopg.sql import SQL
 from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.db import Connection
-from run402_cli.core.gateway import gateway_of
+from run402_cli.core.gateway import Gateway, gateway_of
+from run402_cli.core.projects import role_rows
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
 from run402_cli.core.rest.body import read_body
 from run402_cli.core.rest.calling import Call
@@ -18,11 +21,21 @@ from run402_cli.core.rest.errors import RestError, from_database, unknown_relati
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
 from run402_cli.core.rest.execute import row_body, run
 from run402_cli.core.rest.query import parse_query
+from run402_cli.core.rest.routines import Routines, load_routines
 from run402_cli.core.rest.writing import Write
 from run402_cli.core.web.body_limit import STREAMED
 from run402_cli.core.web.routing import OPEN, Route, admitted
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request is about, and what the schema holds; `routines` for a call of a function."""
+
+    name: str
+    catalog: Catalog
+    routines: Routines | None = None
 
 
 async def rest(request: Request) -> Response:
@@ -34,10 +47,11 @@ async def rest(request: Request) -> Response:
     try:
         # Before a connection is taken: a slow sender must not hold one.
         body = await read_body(request)
+        target = await _target(gateway, caller, request)
     except RestError as error:
-        return error_response(error, request)
+        return error_response(error, request, caller.project)
     async with gateway.request_connection(caller.project, caller.role) as conn:
-        return await serve(conn, caller, request, body)
+        return await serve(conn, caller, request, body, target)
 
 
 async def options(request: Request) -> Response:
@@ -45,7 +59,36 @@ async def options(request: Request) -> Response:
     return Response(status_code=200, headers={"Allow": ", ".join([*METHODS, "OPTIONS"]), **PRIVATE})
 
 
-async def serve(conn: Connection, caller: Caller, request: Request, body: bytes) -> Response:
+async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
+    """What the path names, looked up on a connection of the gateway."""
+    name = request.path_params.get("path", "").rstrip("/")
+    function = name[4:] if name.startswith("rpc/") and "/" not in name[4:] else None
+    if function is not None:
+        if request.method not in ("GET", "HEAD", "POST"):
+            raise RestError(405, "PGRST101", f"Cannot use the {request.method} method on RPC")
+        if "\0" in function:
+            raise RestError(404, "PGRST202", "A function's name has no NUL character.")
+    elif not name:
+        raise RestError(
+            404, "PGRST125", "Invalid path specified in request URL", hint="Name a table: /rest/v1/<table>."
+        )
+    elif "/" in name or "\0" in name:
+        raise RestError(
+            404,
+            "PGRST125",
+            "Invalid path specified in request URL",
+            hint="The path is /rest/v1/<table> or /rest/v1/rpc/<function>.",
+        )
+    schema = caller.project.schema_slot
+    async with gateway.connection() as conn:
+        catalog = await load_catalog(conn, schema)
+        if function is None:
+            return Target(name, catalog)
+        role = role_rows.name_of(caller.project.roles, caller.role)
+        return Target(function, catalog, await load_routines(conn, schema, function, role))
+
+
+async def serve(conn: Connection, caller: Caller, request: Request, body: bytes, target: Target) -> Response:
     """Answer one request in one transaction as the caller's role.
 
     Errors are answers in PostgREST's form. Raises psycopg.Error only when the database itself is away.
@@ -53,7 +96,7 @@ async def serve(conn: Connection, caller: Caller, request: Request, body: bytes)
     try:
         exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, body)
         async with conn.transaction():
-            return await _answer(exchange)
+            return await _answer(exchange, target)
     except RestError as error:
         return error_response(error, request, caller.project)
     except psycopg.Error as error:
@@ -62,22 +105,10 @@ async def serve(conn: Connection, caller: Caller, request: Request, body: bytes)
         return error_response(from_database(error, caller.role), request, caller.project)
 
 
-async def _answer(exchange: Exchange) -> Response:
-    name = exchange.request.path_params.get("path", "").rstrip("/")
-    if name.startswith("rpc/") and "/" not in name[4:]:
-        return await Call(exchange).answer(name[4:])
-    if not name:
-        raise RestError(
-            404, "PGRST125", "Invalid path specified in request URL", hint="Name a table: /rest/v1/<table>."
-        )
-    if "/" in name or "\0" in name:
-        raise RestError(
-            404,
-            "PGRST125",
-            "Invalid path specified in request URL",
-            hint="The path is /rest/v1/<table> or /rest/v1/rpc/<function>.",
-        )
-    catalog = await load_catalog(exchange.conn, exchange.project.schema_slot)
+async def _answer(exchange: Exchange, target: Target) -> Response:
+    name, catalog = target.name, target.catalog
+    if target.routines is not None:
+        return await Call(exchange, catalog, target.routines).answer(name)
     relation = catalog.relations.get(name)
     if relation is None:
         raise unknown_relation(exchange.project, name, list(catalog.relations))

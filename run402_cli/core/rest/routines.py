@@ -15,15 +15,16 @@ from run402_cli.core.rest.compile import Parameters, array_literal, raw
 from run402_cli.core.rest.errors import RestError
 
 _ROUTINES = """
-SELECT p.oid::int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.proretset, p.provolatile::text,
-  t.typtype::text, t.typname, r.relname,
+SELECT p.oid::pg_catalog.int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.proretset, p.provolatile::pg_catalog.text,
+  t.typtype::pg_catalog.text, t.typname, r.relname,
   (SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
    WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-     'name', p.proargnames[k.ord], 'mode', coalesce(p.proargmodes[k.ord]::text, 'i'),
+     'name', p.proargnames[k.ord], 'mode', coalesce(p.proargmodes[k.ord]::pg_catalog.text, 'i'),
      'type', pg_catalog.format_type(k.type, NULL)) ORDER BY k.ord)
-   FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY AS k(type, ord)),
-  pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
+   FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[])) WITH ORDINALITY AS k(type, ord)),
+  coalesce((SELECT pg_catalog.has_function_privilege(u.oid, p.oid, 'EXECUTE') FROM pg_catalog.pg_roles u
+   WHERE u.rolname = %(role)s), false)
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_type t ON t.oid = p.prorettype
@@ -34,7 +35,8 @@ ORDER BY p.oid
 
 _NAMES = """
 SELECT DISTINCT p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = %s AND p.prokind = 'f' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) LIMIT 500
+WHERE n.nspname = %s AND p.prokind = 'f' AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype,
+  'pg_catalog.event_trigger'::pg_catalog.regtype) LIMIT 500
 """
 
 _WHOLE_BODY = ("json", "jsonb", "text")
@@ -71,11 +73,21 @@ class Routine:
         return len(self.arguments) == 1 and not self.arguments[0].name and self.arguments[0].type in _WHOLE_BODY
 
 
-async def load_routines(conn: Connection, schema: str, name: str) -> list[Routine]:
-    """Every overload of `name`, with whether the caller may execute it. search_path must be empty."""
-    await conn.execute("SELECT pg_catalog.set_config('search_path', '', true)")
-    cursor = await conn.execute(_ROUTINES, {"schema": schema, "name": name})
-    return [_routine(name, row) for row in await cursor.fetchall()]
+@dataclass(frozen=True, slots=True)
+class Routines:
+    """Every overload of one name; when there is none, the names that there are."""
+
+    found: tuple[Routine, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+async def load_routines(conn: Connection, schema: str, name: str, role: str) -> Routines:
+    """The overloads of `name`, with whether `role` may execute each. `conn` is one of the gateway's own."""
+    cursor = await conn.execute(_ROUTINES, {"schema": schema, "name": name, "role": role})
+    found = tuple(_routine(name, row) for row in await cursor.fetchall())
+    if found:
+        return Routines(found)
+    return Routines(names=tuple(row[0] for row in await (await conn.execute(_NAMES, (schema,))).fetchall()))
 
 
 def _routine(name: str, row: tuple[Any, ...]) -> Routine:
@@ -103,8 +115,9 @@ def _routine(name: str, row: tuple[Any, ...]) -> Routine:
     return Routine(name, arguments, returns_set, volatility == "v", shape, relation, columns, allowed)
 
 
-async def choose(conn: Connection, schema: str, name: str, routines: Sequence[Routine], given: set[str]) -> Routine:
+def choose(schema: str, name: str, known: Routines, given: set[str]) -> Routine:
     """The overload whose parameters fit the argument names. PGRST202 when none does, PGRST203 when several do."""
+    routines = known.found
     fitting = [r for r in routines if _fits(r, given)]
     if not fitting:
         fitting = [r for r in routines if r.takes_body]
@@ -122,8 +135,7 @@ async def choose(conn: Connection, schema: str, name: str, routines: Sequence[Ro
     if routines:
         hint = f"{name} takes {' or '.join(_signature(r) for r in routines[:5])}."
     else:
-        cursor = await conn.execute(_NAMES, (schema,))
-        close = suggest.alike(name, [row[0] for row in await cursor.fetchall()])
+        close = suggest.alike(name, known.names)
         hint = f"Perhaps you meant to call the function {schema}.{close[0]}" if close else None
     raise RestError(
         404,
