@@ -61,6 +61,7 @@ SECTIONS: dict[str, tuple[Variable, ...]] = {
         Variable("SSL_CERT_DIR", "The same, as a directory."),
     ),
     "Set by CI": (
+        Variable("CI", "true: what is checked out is the repository's own; up asks for no confirmation of its files."),
         Variable("GITHUB_ACTIONS", "true: deploys sign in with the workflow's identity when the project is linked."),
         Variable("ACTIONS_ID_TOKEN_REQUEST_URL", "Where the workflow's identity is asked for."),
         Variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "The key for that.", secret=True),

@@ -97,6 +97,11 @@ def was_brought(file: Path) -> bool:
     )
 
 
+def checked_out_by_ci() -> bool:
+    """Whether a CI service runs this: what it checked out is the repository that its owner let it have the variables for."""
+    return os.environ.get("CI", "").lower() in ("true", "1")
+
+
 def repository(file: Path) -> Path | None:
     """The git work tree that a file lies in, as it is written or where its links lead."""
     written, real = Path(os.path.abspath(file)), Path(os.path.realpath(file))  # noqa: PTH100 - a clone may hold the link

@@ -128,7 +128,8 @@ def _not_allowed(run: Run, app: App, retry: list[str]) -> Block | None:
 
 def _of_somebody_else(run: Run, app: App) -> str | None:
     """Why the manifest may be a stranger's; None when it is the user's own."""
-    if run.source.get("repo_url") or bindings.came_along(app.path):
+    ours = bindings.checked_out_by_ci()
+    if run.source.get("repo_url") or (not ours and bindings.came_along(app.path)):
         return "came with a repository or an archive"
     return None if run.options.own_manifest else "was chosen by a program"
 

