@@ -29,9 +29,7 @@ SETS_THE_PATH = {
     "gateway.py",  # pg_catalog
     "projects/role_rows.py",  # empty
     "releases/migrations.py",
-    "rest/catalog.py",  # empty
     "rest/execute.py",
-    "rest/routines.py",  # empty
     "sql/execution.py",
     "sql/schema.py",
 }

@@ -191,8 +191,18 @@ def test_two_processes_with_the_same_purchase_pay_once(buyer: Cli) -> None:
     assert [attempt["state"] for attempt in ledger(buyer)] == ["completed"]
 
 
-def test_pay_buys_from_the_gateway_as_from_any_seller(buyer: Cli, charging: dict[str, Any]) -> None:
-    answer = buyer.ok("pay", f"{charging['url']}/projects/v1", "--method", "POST", "--body", '{"name": "bought"}')
+def test_pay_buys_from_the_gateway_as_from_any_seller(buyer: Cli, charging: dict[str, Any], tmp_path: Path) -> None:
+    bought = ("--method", "POST", "--body", '{"name": "bought"}')
+    # It sends no credential, and this gateway asks for one first.
+    refused = buyer.ok("pay", f"{charging['url']}/projects/v1", *bought)
+    assert (refused["http_status"], refused["outcome"]) == (401, "not_paid")
+    assert ledger(buyer) == []
+    seller = make(tmp_path / "seller", tmp_path / "seller-data")
+    try:
+        shop = seller.ok("core", "start", "--require-payment", "--open", "--port", "0")
+        answer = buyer.ok("pay", f"{shop['url']}/projects/v1", *bought)
+    finally:
+        seller("core", "reset", "--yes")
     assert (answer["http_status"], answer["outcome"]) == (201, "paid")
     assert ledger(buyer)[0]["state"] == "completed"
 
