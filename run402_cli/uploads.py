@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from run402_cli.errors import CommandError
-from run402_cli.local_gateway import MARKER
+from run402_cli.local_gateway import MARKER, default_data_dir
 
 OUTSIDE: Final = "PATH_OUTSIDE_WORKSPACE"
 REFUSED: Final = "SECRET_FILE_REFUSED"
@@ -131,11 +133,10 @@ class Gate:
 
     def __init__(self, bounds: Bounds = TYPED) -> None:
         self.bounds = bounds
-        self._places: dict[_Identity, Path] | None = None
-        self._names: frozenset[str] | None = None
         self._here: Path | None = None
         self._linked: dict[_Identity, str] | None = None
         self._listed: set[Path] = set()
+        self._listing = threading.Lock()
         # By directory: its real path; why nothing of it is read, and the root that it is in.
         self._folders: dict[str, str] = {}
         self._known: dict[str, tuple[str | None, Path | None]] = {}
@@ -186,13 +187,15 @@ class Gate:
 
     def _decide_hard_link(self, path: Path, real: str, identity: _Identity) -> None:
         """A file with several names may be one that is private under another. Package managers link what they install."""
-        if self._linked is None:
-            self._linked = _private_files()
-        for folder in {*Path(real).parents, *_homes()} - self._listed if self.bounds.names else ():
-            self._listed.add(folder)
-            self._linked |= _secret_files(folder)
-        if identity in self._linked:
-            raise _refused(path, real, f"is a hard link of {self._linked[identity]}, which is never uploaded")
+        with self._listing:
+            if self._linked is None:
+                self._linked = _private_files()
+            for folder in {*Path(real).parents, *_homes()} - self._listed if self.bounds.names else ():
+                self._listed.add(folder)
+                self._linked |= _secret_files(folder)
+            other = self._linked.get(identity)
+        if other is not None:
+            raise _refused(path, real, f"is a hard link of {other}, which is never uploaded")
         if self.bounds.roots is not None and "node_modules" not in Path(real).parts:
             raise _hard_link(str(path), real, self.bounds)
 
@@ -228,9 +231,9 @@ class Gate:
             return "is a file of the kernel"
         if os.name == "nt" and any(":" in name for name in names):
             return "names a stream of a file"
-        if real in self._private_names():
+        if real in self._private_names:
             return "is a place of which nothing is ever uploaded"
-        if os.environ.get("RUN402_ALLOWANCE_PATH") and _identity(Path(real)) in self._private_places():
+        if os.environ.get("RUN402_ALLOWANCE_PATH") and _identity(Path(real)) in self._private_places:
             return "is a file of run402, which holds keys"
         return self._secret(names)
 
@@ -241,7 +244,7 @@ class Gate:
         return None
 
     def _private(self, folder: Path) -> str | None:
-        places = self._private_places()
+        places = self._private_places
         above = ((_identity(each) or (0, 0), each) for each in (folder, *folder.parents))
         found = next((places.get(what, each) for what, each in above if what in places or _exists(each / MARKER)), None)
         return None if found is None else f"is in {found}, of which nothing is ever uploaded"
@@ -257,17 +260,15 @@ class Gate:
                 return root
         return None
 
+    @functools.cached_property
     def _private_names(self) -> frozenset[str]:
         # What is in them is found by what the directory is; the directory itself by its name, which costs nothing.
-        if self._names is None:
-            self._names = frozenset(os.path.realpath(place) for place in private_places())
-        return self._names
+        return frozenset(os.path.realpath(place) for place in private_places())
 
+    @functools.cached_property
     def _private_places(self) -> dict[_Identity, Path]:
-        if self._places is None:
-            named = [(_identity(place), place) for place in private_places()]
-            self._places = {identity: place for identity, place in named if identity is not None}
-        return self._places
+        named = [(_identity(place), place) for place in private_places()]
+        return {identity: place for identity, place in named if identity is not None}
 
 
 def read(path: Path, bounds: Bounds, limit: int = -1) -> bytes:
@@ -286,7 +287,6 @@ def read(path: Path, bounds: Bounds, limit: int = -1) -> bytes:
 
 def private_places() -> Iterator[Path]:
     """Of what is here nothing is ever uploaded: the configuration, the gateway's data, keys of other programs."""
-    from run402_cli.local_gateway import default_data_dir
     from run402_cli.state.profile import base_dir
 
     yield base_dir()

@@ -51,7 +51,7 @@ LOCAL = {
     "state/files.py": "state of this program",
 }
 _OPENS = {"open", "read_bytes", "read_text", "copyfile", "copytree"}
-_GATED = {"Gate(self.bounds).open", "gate.open", "Gate(bounds).open", "self.open"}
+_GATED = {"self.gate.open", "gate.open", "Gate(bounds).open", "self.open"}
 
 
 def openers(path: Path) -> list[str]:
@@ -78,8 +78,8 @@ READERS = {
     "release/sections/database.py": "uploads.read",
     "release/entries.py": "base.gate.check",
     "release/content.py": "Gate(self.bounds).check",
-    "release/sources.py": "Gate(self.bounds).open",
-    "deploy/assets.py": "Gate(bounds).check",
+    "release/sources.py": "self.gate.open",
+    "deploy/assets.py": "gate.check",
 }
 
 

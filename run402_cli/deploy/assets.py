@@ -75,8 +75,9 @@ def put(
     (uploads.py; `bounds` are where the files may be) is refused before the first. docs/assets.md
     """
     out: list[dict[str, Any]] = []
+    gate = Gate(bounds)
     for upload in uploads:
-        Gate(bounds).check(Path(upload.file))
+        gate.check(Path(upload.file))
     for batch in batches(uploads):
         for upload in batch:
             report("start", {"key": upload.key, "size_bytes": require_file(upload.file)})

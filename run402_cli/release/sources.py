@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -47,7 +47,7 @@ class FileSource:
     """Content of a file on disk, as it was when it was hashed.
 
     `size` in bytes, `mtime_ns`, `inode` and `device` identify that moment; `follow` is false for files found by a
-    directory walk, which must not have become symbolic links since.
+    directory walk, which must not have become symbolic links since. `gate` is that of the whole pass.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class FileSource:
     inode: int
     device: int
     follow: bool = True
-    bounds: Bounds = TYPED
+    gate: Gate = field(default_factory=Gate, compare=False, repr=False)
 
     def open(self) -> BinaryIO:
         """The file, opened for reading and checked to be the one that was hashed.
@@ -64,7 +64,7 @@ class FileSource:
         Raises ContentChangedError when it is gone, replaced, resized or touched.
         """
         try:
-            descriptor = Gate(self.bounds).open(self.path, follow=self.follow)
+            descriptor = self.gate.open(self.path, follow=self.follow)
         except OSError as error:
             raise ContentChangedError(str(self.path), error.strerror or str(error)) from error
         handle = os.fdopen(descriptor, "rb", buffering=0)
@@ -149,7 +149,7 @@ def _hash_one(path: Path, follow: bool, buffer: memoryview, gate: Gate) -> Hashe
         raise os_failure(error, str(path), "the file") from error
     if total != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise ContentChangedError(str(path), "it was written to while it was read")
-    source = FileSource(path, before.st_size, before.st_mtime_ns, before.st_ino, before.st_dev, follow, gate.bounds)
+    source = FileSource(path, before.st_size, before.st_mtime_ns, before.st_ino, before.st_dev, follow, gate)
     return HashedFile(hexdigest, source)
 
 
