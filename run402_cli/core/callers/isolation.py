@@ -7,12 +7,16 @@ sites have an origin each; see surfaces.py and docs/local-gateway.md, "Origins".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from run402_cli.core.callers.surfaces import from_browser, site_label, starts_worker
 from run402_cli.local_gateway import CONSOLE
 
+_Pair = tuple[bytes, bytes]
+_Drops = Callable[[bytes, bytes], bool]
 # They act on the whole origin, or on what comes after.
 _LASTING = frozenset(
     {
@@ -35,40 +39,37 @@ class Isolation:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if site_label(headers) is not None:
-            await self.app(scope, receive, _without_shared_cookies(send))
-            return
-        dropped = _LASTING
-        if from_browser(headers):
-            scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
-            dropped = _LASTING | {b"set-cookie"}
-        # The gateway's own pages have a policy of their own (web/pages.py).
-        added = [] if scope["path"].startswith(CONSOLE) else _SANDBOX
-        if starts_worker(headers):
-            # Also one that an older version let in comes for its script from time to time.
-            added = [*added, (b"clear-site-data", b'"storage"')]
+        dropped: _Drops = _for_every_site
+        added: list[_Pair] = []
+        if site_label(headers) is None:
+            dropped, added = _apart(scope, headers)
 
         async def send_apart(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [pair for pair in message["headers"] if pair[0].lower() not in dropped]
+                kept = [pair for pair in message["headers"] if not dropped(pair[0].lower(), pair[1])]
                 message["headers"] = [*kept, *added]
             await send(message)
 
         await self.app(scope, receive, send_apart)
 
 
-def _without_shared_cookies(send: Send) -> Send:
-    async def send_own(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [pair for pair in message["headers"] if not _for_every_site(*pair)]
-        await send(message)
-
-    return send_own
+def _apart(scope: Scope, headers: Headers) -> tuple[_Drops, list[_Pair]]:
+    """Which headers of the answer go, and which come; the request of a browser loses its cookies here."""
+    lasting = _LASTING
+    if from_browser(headers):
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
+        lasting = _LASTING | {b"set-cookie"}
+    # The gateway's own pages have a policy of their own (web/pages.py).
+    added = [] if scope["path"].startswith(CONSOLE) else _SANDBOX
+    if starts_worker(headers):
+        # Also one that an older version let in comes for its script from time to time.
+        added = [*added, (b"clear-site-data", b'"storage"')]
+    return lambda name, _value: name in lasting, added
 
 
 def _for_every_site(name: bytes, value: bytes) -> bool:
     """Is this a cookie for all hosts below localhost? Browsers refuse one too."""
-    if name.lower() != b"set-cookie":
+    if name != b"set-cookie":
         return False
     words = [part.strip().lower() for part in value.split(b";")[1:]]
     return any(

@@ -14,22 +14,22 @@ from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.web.http import public_base
 
 
-def sent_on(request: Request, project: Project, path: bytes) -> Response | None:
-    """The way to `path` at the project's origin, for a browser that came to the gateway's host to show it; else None."""
-    if site_label(request.headers) is not None or not is_navigation(request.headers):
-        return None
-    query: bytes = request.scope.get("query_string") or b""
-    rest = (path.lstrip(b"/") + (b"?" + query if query else b"")).decode("latin-1")
-    url = host_url(public_base(request), project.public_id) + rest
-    return RedirectResponse(url, 307, {"Cache-Control": "no-store", "Vary": "Sec-Fetch-Mode, User-Agent, Accept"})
+async def sent_on(conn: Connection, request: Request, project: Project, path: bytes) -> Response | None:
+    """The way to `path` at the project's origin, for a browser that came to the gateway's host to show it; else None.
 
-
-async def check_host(conn: Connection, request: Request, project: Project) -> None:
-    """421 misdirected_request at the host of another project, whose page this would be."""
+    421 misdirected_request at the host of another project, whose page this would be.
+    """
     label = site_label(request.headers)
-    if label is None or await project_of_host(conn, label) == project.project_id:
-        return
     url = host_url(public_base(request), project.public_id)
+    if label is None:
+        if not is_navigation(request.headers):
+            return None
+        query: bytes = request.scope.get("query_string") or b""
+        rest = (path.lstrip(b"/") + (b"?" + query if query else b"")).decode("latin-1")
+        headers = {"Cache-Control": "no-store", "Vary": "Sec-Fetch-Mode, User-Agent, Accept"}
+        return RedirectResponse(url + rest, 307, headers)
+    if await project_of_host(conn, label) == project.project_id:
+        return None
     raise GatewayError(
         421,
         "misdirected_request",

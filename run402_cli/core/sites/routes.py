@@ -16,7 +16,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sites.lookup import ALL_METHODS, live_sites, project_of_host
-from run402_cli.core.sites.origin import check_host, sent_on
+from run402_cli.core.sites.origin import sent_on
 from run402_cli.core.sites.static import raw_path, redirect, serve
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.routing import OPEN, Route, admitted
@@ -34,13 +34,12 @@ async def serve_project(request: Request) -> Response:
     """
     async with gateway_of(request).connection() as conn:
         project = await project_by_id(conn, request.path_params["project_id"])
-        await check_host(conn, request, project)
+        raw = raw_path(request.scope)
+        prefix = _STATIC_PREFIX.match(raw)
+        below = raw[prefix.end() :] if prefix else b""
+        if (away := await sent_on(conn, request, project, below)) is not None:
+            return away
         site = await live_sites.active(conn, project.project_id)
-    raw = raw_path(request.scope)
-    prefix = _STATIC_PREFIX.match(raw)
-    below = raw[prefix.end() :] if prefix else b""
-    if (away := sent_on(request, project, below)) is not None:
-        return away
     if not below and site is not None and request.method in ("GET", "HEAD"):
         # Without the slash a page's relative links would point beside the site.
         return redirect(request, raw + b"/")

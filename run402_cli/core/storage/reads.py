@@ -13,7 +13,7 @@ from run402_cli.core.callers.auth import existing_project, project_by_id
 from run402_cli.core.callers.surfaces import site_label
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.sites.lookup import project_of_host
-from run402_cli.core.sites.origin import check_host, sent_on
+from run402_cli.core.sites.origin import sent_on
 from run402_cli.core.sites.static import raw_path, send_stored
 from run402_cli.core.storage import object_rows, objects
 from run402_cli.core.storage.signing import is_signed, requested_key
@@ -35,10 +35,9 @@ async def read_public(request: Request) -> Response:
     project_id = request.path_params["project_id"]
     async with gateway_of(request).connection() as conn:
         project = await project_by_id(conn, project_id)
-        await check_host(conn, request, project)
+        if (away := await sent_on(conn, request, project, raw_path(request.scope))) is not None:
+            return away
         found = await object_rows.find(conn, project.project_id, key)
-    if (away := sent_on(request, project, raw_path(request.scope))) is not None:
-        return away
     if found is None or found.visibility != "public":
         raise objects.not_found(project_id, key)
     return await send(request, found.sha256, found.content_type, _IMMUTABLE if found.immutable else _MUTABLE)
@@ -50,11 +49,10 @@ async def read_immutable(request: Request) -> Response:
     key = requested_key(request, f"/storage/immutable/{sha256}/".encode())
     async with gateway_of(request).connection() as conn:
         project = await project_by_id(conn, project_id)
-        await check_host(conn, request, project)
+        if (away := await sent_on(conn, request, project, raw_path(request.scope))) is not None:
+            return away
         whole = _SHA256.fullmatch(sha256) is not None
         version = await object_rows.find_version(conn, project.project_id, sha256, key) if whole else None
-    if (away := sent_on(request, project, raw_path(request.scope))) is not None:
-        return away
     if version is None:
         raise objects.not_found(project_id, key)
     public = version["visibility"] == "public"
@@ -70,10 +68,9 @@ async def read_signed(request: Request) -> Response:
     sha256 = request.query_params.get("sha256")
     async with gateway_of(request).connection() as conn:
         project = await existing_project(conn, project_id)
-        await check_host(conn, request, project)
+        if (away := await sent_on(conn, request, project, raw_path(request.scope))) is not None:
+            return away
         found = await object_rows.find(conn, project_id, key)
-    if (away := sent_on(request, project, raw_path(request.scope))) is not None:
-        return away
     if found is None or sha256 not in (None, found.sha256):
         raise objects.not_found(project_id, key)
     return await send(request, found.sha256, found.content_type, _PRIVATE)
