@@ -223,6 +223,8 @@ def test_a_lock_left_by_a_killed_process_is_taken_over(tmp_path: Path, dead_take
 
 
 def write_without_permission(folder: str, answer: Connection) -> None:
+    from run402_cli import effects, failures, registry  # noqa: F401
+    from run402_cli.client import signing  # noqa: F401
     from run402_cli.main import _guarded
     from run402_cli.state.keys import KeyCache
 
