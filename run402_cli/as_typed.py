@@ -93,13 +93,9 @@ def _known(said: Any) -> CommandLine | None:
 
 
 def _effect(path: list[str]) -> str | None:
-    from run402_cli.effects import SURFACE
-    from run402_cli.registry import GROUPS
+    from run402_cli.effects import effect_of
 
-    group, rest = (path[0], " ".join(path[1:])) if path else ("", "")
-    aliases = GROUPS[group].aliases if group in GROUPS else {}
-    row = SURFACE.get(f"{group} {aliases.get(rest, rest)}".strip())
-    return None if row is None else row.effect
+    return effect_of(" ".join(path))
 
 
 def extended(entry: dict[str, Any], found: CommandLine, more: Sequence[str]) -> dict[str, Any]:

@@ -44,5 +44,17 @@ _ROWS = {f"{group} {path}".strip(): row for group, rows in COMMANDS.items() for 
 SURFACE: dict[str, Surface] = {
     name: Surface(effect, tuple(auth.split()), "spends" in marks) for name, (effect, auth, marks, _) in _ROWS.items()
 }
+
+
+def effect_of(command: str) -> str | None:
+    """The effect of a command by its name, or another name that it has; None for what is no command."""
+    from run402_cli.registry import GROUPS
+
+    group, _, rest = command.partition(" ")
+    aliases = GROUPS[group].aliases if group in GROUPS else {}
+    row = SURFACE.get(f"{group} {aliases.get(rest, rest)}".strip())
+    return None if row is None else row.effect
+
+
 REVEALS = frozenset(name for name, (_, _, marks, _) in _ROWS.items() if "reveals" in marks)
 PASSES_ON = frozenset(name for name, (_, _, marks, _) in _ROWS.items() if "passes_on" in marks)

@@ -33,15 +33,10 @@ def unwritten(lost: OutputLost) -> dict[str, Any]:
 
 def _changes() -> bool:
     """Whether the running command may change something; no command, as for help, changes nothing."""
-    from run402_cli.effects import READ, SURFACE
-    from run402_cli.registry import GROUPS
+    from run402_cli.effects import READ, effect_of
 
-    name, _, path = global_options.current.command.partition(" ")
-    if not name:
-        return False
-    path = GROUPS[name].aliases.get(path, path)
-    known = SURFACE.get(f"{name} {path}".strip())
-    return known is None or known.effect != READ
+    command = global_options.current.command
+    return bool(command) and effect_of(command) != READ
 
 
 def interrupted(stop: Interrupted) -> dict[str, Any]:

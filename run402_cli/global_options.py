@@ -132,7 +132,7 @@ def take(flag: str, value: str | None) -> None:
             current.format = value
             current.format_given = True
         case "--max-usd":
-            current.max_usd_micros = _micros(flag, value or "")
+            current.max_usd_micros = micros(flag, value or "", digits=9)
         case "--http-timeout":
             current.http_timeout = _seconds(flag, value or "")
 
@@ -188,16 +188,21 @@ def _seconds(flag: str, text: str) -> float:
     return value
 
 
-def _micros(flag: str, text: str) -> int:
-    whole, _, fraction = text.partition(".")
-    if not (whole + fraction).isascii() or not whole.isdigit() or len(whole) > 9 or len(fraction) > 6:
-        fraction = "none"
-    if not f"{fraction}0".isdigit() or text.endswith("."):
-        raise FlagError(
-            f"{flag} takes US dollars with at most six decimals, such as 0.05, not {text!r}.",
-            details={"flag": flag, "value": text},
-        )
-    return int(whole) * 1_000_000 + int(fraction.ljust(6, "0"))
+def micros(flag: str, text: str, *, digits: int = 20) -> int:
+    """USD as people write them ("0.05"), in micro-USD. FlagError (BAD_FLAG) for anything else, more than 2^53-1, or more than
+    so many digits before the point.
+    """
+    import re  # on no other command's path
+
+    if re.fullmatch(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?", text):
+        whole, _, fraction = text.partition(".")
+        value = int(whole[:digits]) * 1_000_000 + int(fraction.ljust(6, "0") or 0)
+        if value <= 2**53 - 1 and len(whole) <= digits:
+            return value
+    raise FlagError(
+        f"{flag} takes US dollars with at most six decimals, such as 0.05, not {text!r}.",
+        details={"flag": flag, "value": text},
+    )
 
 
 def about_to_write(*paths: object) -> None:

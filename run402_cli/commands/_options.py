@@ -264,22 +264,6 @@ def no_more(words: Sequence[str]) -> None:
         raise UsageError(f"Unexpected argument {words[0]!r}.", hint=get_current_context().get_usage())
 
 
-_USD = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?")
-
-
-def micros(flag: str, text: str) -> int:
-    """USD as people write them ("0.05"), in micro-USD. FlagError (BAD_FLAG) for anything else, or more than 2^53-1."""
-    if _USD.fullmatch(text):
-        whole, _, fraction = text.partition(".")
-        value = int(whole[:20]) * 1_000_000 + int(fraction.ljust(6, "0") or 0)
-        if value <= _MAX_SAFE and len(whole) <= 20:
-            return value
-    raise FlagError(
-        f"{flag} takes US dollars with at most six decimals, such as 0.05, not {text!r}.",
-        details={"flag": flag, "value": text},
-    )
-
-
 def checked_key(key: str | None) -> None:
     """FlagError (BAD_FLAG) for an --idempotency-key that no HTTP header can carry."""
     if key is not None and not (key.isascii() and key.isprintable()):

@@ -8,8 +8,9 @@ import typer
 
 from run402_cli import output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import integer, micros
+from run402_cli.commands._options import integer
 from run402_cli.errors import CommandError, UsageError, no_allowance
+from run402_cli.global_options import micros
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 

@@ -10,8 +10,9 @@ import typer
 
 from run402_cli import advice, output
 from run402_cli.commands._command import CommandGroup
-from run402_cli.commands._options import IdempotencyKeyOpt, checked_key, load_json, micros
+from run402_cli.commands._options import IdempotencyKeyOpt, checked_key, load_json
 from run402_cli.errors import FlagError, PaymentError, UsageError
+from run402_cli.global_options import micros
 from run402_cli.services.terminal import TerminalClient
 
 app = CommandGroup()

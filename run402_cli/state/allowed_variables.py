@@ -19,20 +19,24 @@ ALLOWED = "allowed_variables"
 
 def allowed(base: Path, folder: Path) -> frozenset[str]:
     """The variables that the app in a directory may take. DamagedState for a config.json that cannot be read."""
-    names = _entries(read_state(base / "config.json", CONFIG) or {}).get(os.path.realpath(folder))
-    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
+    return _names(read_state(base / "config.json", CONFIG) or {}, folder)
 
 
 def allow(base: Path, folder: Path, names: Iterable[str]) -> None:
     """Remember that the app in a directory may take these, too."""
-    more = set(names) - allowed(base, folder)
-    if not more:
+    wanted = frozenset(names)
+    if wanted <= allowed(base, folder):
         return
     path = base / "config.json"
     with locked(path):
         config = read_state(path, CONFIG) or {}
-        kept = sorted(more | allowed(base, folder))
+        kept = sorted(wanted | _names(config, folder))
         write_json(path, {**config, ALLOWED: {**_entries(config), os.path.realpath(folder): kept}}, temp="")
+
+
+def _names(config: dict[str, Any], folder: Path) -> frozenset[str]:
+    names = _entries(config).get(os.path.realpath(folder))
+    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
 
 
 def _entries(config: dict[str, Any]) -> dict[str, Any]:
