@@ -18,6 +18,14 @@ def stranger(path: Path) -> str | None:
     return next((why for place in _places(path) if (why := _problem(place)) is not None), None)
 
 
+def belongs_to_another(path: Path) -> bool:
+    """Whether a file or directory, or what a link leads to, belongs to another user than this one and root.
+
+    For root it must be root's. False where files have no owners (Windows). OSError when there is no such file.
+    """
+    return hasattr(os, "geteuid") and path.stat().st_uid not in (os.geteuid(), 0)
+
+
 def _places(path: Path) -> Iterator[Path]:
     written, real = Path(os.path.abspath(path)), path.resolve(strict=True)  # noqa: PTH100 - the link counts, too
     yield from (written, *written.parents)

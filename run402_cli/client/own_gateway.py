@@ -1,7 +1,7 @@
 """Whether the gateway of this user listens at a local address, before anything is sent there.
 
 A port proves nothing: when the gateway is stopped, any program of the machine can listen there. What proves it is the data
-directory: its gateway.json (0600) names the address, and its lock is held by a living process. See
+directory, if it is this user's: its gateway.json (0600) names the address, its lock is held by a living process. See
 docs/local-gateway.md, "Who may call".
 """
 
@@ -18,6 +18,7 @@ from run402_cli.client.http import httpx
 from run402_cli.errors import NetworkError, Run402Error
 from run402_cli.file_lock import is_held
 from run402_cli.local_gateway import CONTROL_HEADER, MARKER, RUN_LOCK, default_data_dir
+from run402_cli.ownership import belongs_to_another
 from run402_cli.state.catalogue import GATEWAY
 from run402_cli.state.files import DamagedState, read_state
 from run402_cli.state.profile import Profile
@@ -129,6 +130,9 @@ def _living(folder: Path) -> tuple[str, str | None] | None:
 
 def _state(folder: Path) -> dict[str, Any] | None:
     try:
+        # A directory that was deleted below /tmp may be another user's by now, with a lock and an address of theirs.
+        if any(belongs_to_another(place) for place in (folder, folder / GATEWAY.name, folder / RUN_LOCK)):
+            return None
         return read_state(folder / GATEWAY.name, GATEWAY) if is_held(folder / RUN_LOCK) else None
     except (DamagedState, OSError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,25 @@ def test_nothing_is_sent_to_who_listens_where_the_gateway_listened(data_dir: Pat
     assert (said["code"], said["safe_to_retry"]) == ("NETWORK_ERROR", True)
     refused(listener.url.replace("127.0.0.1", "localhost"))
     # Who looks whether the gateway runs elsewhere asks for its health, without any credential.
+    assert set(listener.seen) <= {("/health", None)}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to be two users")
+@pytest.mark.parametrize("of_another", ["", STATE, RUN_LOCK])
+@pytest.mark.parametrize("remembered", [True, False])
+def test_what_another_user_put_where_the_data_directory_was_is_not_believed(
+    data_dir: Path, listener: Listener, of_another: str, remembered: bool
+) -> None:
+    if remembered:
+        save_target(
+            current().dir, api_base=listener.url, kind="core", health={"health_status": "ok"}, data_dir=data_dir
+        )
+    (data_dir / MARKER).write_text(json.dumps({"port": listener.server_port}))
+    with running(data_dir, listener.url):
+        os.chown(data_dir / of_another, 65533, -1)
+        with Client() if remembered else Client(opened(api_base=listener.url)) as client, pytest.raises(NetworkError):
+            client.request("GET", "/projects/v1", context="asking")
+        assert list(own_gateway.running(current())) == []
     assert set(listener.seen) <= {("/health", None)}
 
 

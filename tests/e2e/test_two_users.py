@@ -22,8 +22,10 @@ import pytest
 from e2e_kit import Cli, make
 from secret_watch import WATCH
 
+from run402_cli.core.daemon.datadir import KIND
 from run402_cli.core.daemon.postgres import EmbeddedPostgres
 from run402_cli.core.errors import CoreProcessError
+from run402_cli.local_gateway import MARKER, RUN_LOCK
 
 pytestmark = [
     pytest.mark.e2e,
@@ -372,6 +374,37 @@ def test_the_second_user_on_the_port_of_a_stopped_gateway_is_sent_nothing(owner:
         process.join(30)
         owner.cli.ok("core", "start")
     WATCH.read_files()
+
+
+@pytest.mark.parametrize("planted", ["directory", "marker", "secrets", "lock"])
+def test_no_gateway_starts_in_what_the_second_user_prepared(owner: Owner, shared: Path, planted: str) -> None:
+    folder = shared / f"prepared-{planted}"
+    secrets = dict.fromkeys(("jwt_secret", "signed_read_secret", "postgres_password", "control_token"), "4" * 64)
+    marker = json.dumps({"kind": KIND, "format": 1, "id": "4" * 20, "created_at": "2026-01-01T00:00:00Z"})
+
+    def plant() -> None:
+        if planted in ("directory", "marker"):
+            (folder / MARKER).write_text(marker)
+        elif planted == "lock":
+            (folder / RUN_LOCK).touch()
+        if planted in ("directory", "secrets"):
+            (folder / "private").mkdir()
+            (folder / "private" / "secrets.json").write_text(json.dumps(secrets))
+
+    folder.mkdir()
+    folder.chmod(0o777)
+    if planted == "directory":
+        os.chown(folder, OTHER, OTHER)
+    elif planted != "marker":
+        (folder / MARKER).write_text(marker)
+    as_other(plant)
+    before = sorted(path.name for path in folder.rglob("*"))
+    asked = owner.cli("core", "start", "--data-dir", str(folder), "--port", "0")
+    assert (asked.envelope["code"], "another user" in asked.envelope["message"]) == ("CORE_DATA_DIR_INVALID", True)
+    if planted == "directory":
+        for word in ("stop", "status", "logs"):
+            assert owner.cli("core", word, "--data-dir", str(folder)).envelope["code"] == "CORE_DATA_DIR_INVALID"
+    assert sorted(path.name for path in folder.rglob("*") if path.name != "start.lock") == before
 
 
 def _squat(port: int, told: Connection) -> list[bytes]:

@@ -22,6 +22,7 @@ from run402_cli._version import __version__
 from run402_cli.core.errors import CannotLook, CoreProcessError
 from run402_cli.core.web.instants import iso
 from run402_cli.file_lock import FileLock
+from run402_cli.ownership import belongs_to_another
 
 # What the files of a data directory mean, written into its marker. 1: no `made_by`, perhaps no `id`. 2: `made_by`, `database`.
 # A newer one is refused; an older one is brought up to date by the next start.
@@ -72,8 +73,18 @@ class Secrets:
 
 
 def resolve(data_dir: Path | None) -> Path:
-    """The absolute path of a data directory, without symbolic links."""
-    return (data_dir or local_gateway.default_data_dir()).expanduser().resolve()
+    """The absolute path of a data directory, without symbolic links. CORE_DATA_DIR_INVALID for another user's."""
+    found = (data_dir or local_gateway.default_data_dir()).expanduser().resolve()
+    with contextlib.suppress(OSError):
+        _require_own(found, found)
+    return found
+
+
+def _require_own(data_dir: Path, place: Path) -> None:
+    """What another user made says nothing about this user's gateway, and would give them its token. OSError."""
+    if belongs_to_another(place):
+        what = "it" if place == data_dir else place.name
+        raise invalid(data_dir, f"{what} belongs to another user of this machine (uid {place.stat().st_uid})")
 
 
 def read_marker(data_dir: Path) -> dict[str, Any] | None:
@@ -257,14 +268,21 @@ def _check_claimable(data_dir: Path) -> None:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Another start may be claiming it: its temporary marker is no stranger, and whatever else it makes comes after the
     # marker, so then the directory is ours by now.
+    entries = list(data_dir.iterdir())
     strangers = [
         entry.name
-        for entry in data_dir.iterdir()
+        for entry in entries
         if entry.name not in {*HARMLESS_ENTRIES, START_LOCK, MARKER} and not entry.name.startswith(f".{MARKER}.")
     ]
     ours = is_ours(data_dir)
     if strangers and not ours:
         raise invalid(data_dir, f"it holds files that no gateway made (there is no valid {MARKER})")
+    _require_own(data_dir, data_dir)
+    for entry in entries:
+        # PostgreSQL itself starts in no cluster of another user.
+        if entry.name in OWN_ENTRIES and not entry.name.startswith("postgres"):
+            with contextlib.suppress(FileNotFoundError):
+                _require_own(data_dir, entry)
 
 
 def invalid(data_dir: Path, reason: str) -> CoreProcessError:
