@@ -72,16 +72,7 @@ class Attempt:
         """Replace the record on disk: temporary file, fsync, rename, fsync of the directory. JournalError on failure."""
         changed = {key: value for key, value in more.items() if value is not None}
         fields = {**self.fields, **changed, "state": state, "mutation_state": mutation_state, "updated_at": now_iso()}
-        scratch = self.path.with_name(f"{self.path.name}.{os.getpid()}.{uuid.uuid4()}.tmp")
-        try:
-            try:
-                _write_new(scratch, fields)
-                scratch.replace(self.path)
-            finally:
-                scratch.unlink(missing_ok=True)
-            _sync_dir(self.path.parent)
-        except OSError as exc:
-            raise JournalError(f"{self.path} cannot be written: {exc.strerror or exc}") from exc
+        _write(self.path, fields)
         self.fields = fields
 
     def note(self, state: str, mutation_state: str, **more: Any) -> None:
@@ -97,7 +88,7 @@ class Journal:
         self.folder = folder / "payment-attempts"
 
     def create(self, **fields: Any) -> Attempt:
-        """A new record in state `intent`: exclusive create, fsync of file and directory. JournalError on failure."""
+        """A new record in state `intent`, written like an update: who reads meanwhile sees all of it or none."""
         attempt_id = "pat_" + uuid.uuid4().hex
         stamp = now_iso()
         record = {
@@ -113,10 +104,9 @@ class Journal:
         path = self.folder / f"{attempt_id}.json"
         try:
             self._open()
-            _write_new(path, record)
-            _sync_dir(self.folder)
         except OSError as exc:
             raise JournalError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+        _write(path, record)
         return Attempt(path, record)
 
     def _open(self) -> None:
@@ -210,12 +200,22 @@ def _time(attempt: Attempt) -> datetime:
         return datetime.now(UTC)  # an unreadable date counts as today: the limit errs on the safe side
 
 
-def _write_new(path: Path, fields: dict[str, Any]) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write((json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"))
-        file.flush()
-        os.fsync(file.fileno())
+def _write(path: Path, fields: dict[str, Any]) -> None:
+    """Put a record there in one step, for good. JournalError."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.{uuid.uuid4()}.tmp")
+    try:
+        try:
+            fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write((json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"))
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        _sync_dir(path.parent)
+    except OSError as exc:
+        raise JournalError(f"{path} cannot be written: {exc.strerror or exc}") from exc
 
 
 def _sync_dir(folder: Path) -> None:
