@@ -140,7 +140,7 @@ def limits_set(
         str | None, typer.Option("--per-day-usd", metavar="USD", help="Most within 24 hours; none: built-in limit.")
     ] = None,
 ) -> None:
-    """Limit what this wallet pays by itself. Checked before anything is signed, for every command that pays."""
+    """Limit what this wallet pays by itself, under all names of its key. Checked before every signature."""
     from run402_cli.services import allowance
 
     changes: dict[str, Any] = {}

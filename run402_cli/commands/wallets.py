@@ -215,7 +215,10 @@ def rm(
     name: NameArg = None,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm: the key and the caches cannot be brought back.")] = False,
 ) -> None:
-    """Delete a wallet with its private key, cached project keys and state. Funds left on its address are lost."""
+    """Delete a wallet with its private key, cached project keys and state. Funds left on its address are lost.
+
+    Records of payments and limits stay: they are those of the address.
+    """
     wallet = _name(name)
     if wallet == DEFAULT:
         raise CommandError(

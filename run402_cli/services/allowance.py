@@ -12,11 +12,11 @@ from typing import Any
 
 from run402_cli.client import Client, with_query
 from run402_cli.client.payments import chain
-from run402_cli.errors import CommandError, Run402Error, UsageError, no_allowance
-from run402_cli.state.allowance import Allowance, new_allowance_fields, save_allowance
+from run402_cli.errors import CommandError, EnvironmentFault, Run402Error, UsageError, no_allowance
+from run402_cli.state.allowance import Allowance, Payer, new_allowance_fields, save_allowance
 from run402_cli.state.attempts import Attempt, Journal, JournalError
 from run402_cli.state.files import now_iso
-from run402_cli.state.limits import Limits, clear_limits, limits_path, load_limits, save_limits
+from run402_cli.state.limits import Limits, clear_limits, limits_from, limits_path, load_limits, save_limits
 from run402_cli.state.profile import Profile
 
 POLLS = 30
@@ -231,12 +231,14 @@ def limits(profile: Profile) -> dict[str, Any]:
 
     Sends nothing.
     """
-    return {**load_limits(profile.dir).to_json(), **_spent(profile), "path": str(limits_path(profile.dir))}
+    payer = profile.payer
+    found, path = limits_from(payer)
+    return {**found.to_json(), **_spent(payer), "path": str(path or limits_path(payer))}
 
 
-def _spent(profile: Profile) -> dict[str, Any]:
+def _spent(payer: Payer) -> dict[str, Any]:
     try:
-        return {"spent_last_day_usd_micros": Journal(profile.dir).spent_last_day()}
+        return {"spent_last_day_usd_micros": Journal(payer).spent_last_day()}
     except JournalError:
         return {"spent_last_day_usd_micros": None}
 
@@ -245,12 +247,13 @@ def set_limits(
     profile: Profile, *, per_payment: int | str | None = UNCHANGED, per_day: int | str | None = UNCHANGED
 ) -> dict[str, Any]:
     """Change one or both limits (USD micros; None: the built-in one holds); the other stays. Returns `limits`."""
-    old = load_limits(profile.dir)
+    payer = profile.payer
+    old = load_limits(payer)
     new = Limits(
         old.per_payment if per_payment == UNCHANGED else _micros(per_payment),
         old.per_day if per_day == UNCHANGED else _micros(per_day),
     )
-    save_limits(profile.dir, new)
+    save_limits(payer, new)
     return limits(profile)
 
 
@@ -262,7 +265,7 @@ def _micros(value: int | str | None) -> int | None:
 
 def drop_limits(profile: Profile) -> dict[str, Any]:
     """Remove the user's limits; the built-in ones hold again. {cleared, ...limits}."""
-    cleared = clear_limits(profile.dir)
+    cleared = clear_limits(profile.payer)
     return {"cleared": cleared, **limits(profile)}
 
 
@@ -270,18 +273,24 @@ def drop_limits(profile: Profile) -> dict[str, Any]:
 
 
 def ledger(profile: Profile, *, limit: int = 100) -> dict[str, Any]:
-    """Every attempt to pay from this wallet, newest first. Reads the journal only; sends nothing.
+    """Every attempt to pay from this wallet's address, newest first. Reads the journal only; sends nothing.
 
     {attempts: [{time, host, purpose, amount_usd_micros, network, state, transaction, ...}], has_more,
-    spent_last_day_usd_micros, unreadable: [file names]}.
+    spent_last_day_usd_micros, unreadable: [file names, or paths where another name of the key has it]}.
     """
-    attempts, damaged = Journal(profile.dir).attempts()
+    payer = profile.payer
+    try:
+        attempts, damaged = Journal(payer).attempts()
+    except JournalError as exc:
+        raise EnvironmentFault(
+            str(exc), hint="Check the permissions of that directory, then repeat the command."
+        ) from exc
     rows = [_row(attempt) for attempt in reversed(attempts)]
     return {
         "attempts": rows[:limit],
         "has_more": len(rows) > limit,
-        **_spent(profile),
-        "unreadable": damaged,
+        **_spent(payer),
+        "unreadable": [path.name if path.parent.parent == payer.folder else str(path) for path in damaged],
     }
 
 

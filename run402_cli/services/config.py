@@ -11,7 +11,7 @@ from typing import Any
 from run402_cli import advice, environment, global_options
 from run402_cli.errors import Run402Error
 from run402_cli.proxies import Proxies, Proxy
-from run402_cli.state.limits import limits_path, load_limits
+from run402_cli.state.limits import limits_from
 from run402_cli.state.profile import Profile, base_dir
 
 Setting = dict[str, Any]
@@ -106,9 +106,9 @@ def _format() -> Setting:
 
 
 def _limit(profile: Profile, name: str) -> Mapping[str, Any]:
-    limits = load_limits(profile.dir).to_json()
-    path = limits_path(profile.dir)
-    stored = path.exists() and limits[name.replace("usd_micros", "source")] == "user"
+    found, path = limits_from(profile.payer)
+    limits = found.to_json()
+    stored = path is not None and limits[name.replace("usd_micros", "source")] == "user"
     return {"value": limits[name], "source": "file" if stored else "default", "path": str(path) if stored else None}
 
 

@@ -106,10 +106,11 @@ def _of_configuration(base: Path) -> Iterator[_Place]:
         yield _Place(folder, base)
         for kind in catalogue.FILES:
             if kind.place == "wallet" or (kind.place == "base" and folder == base):
-                path = folder / kind.name
+                fixed, some, _ = kind.name.partition("*")
+                path = folder / fixed
                 if path.parent != folder:
                     yield _Place(path.parent, base)
-                if "*" not in kind.name:
+                if not some:
                     yield _Place(path, base)
         yield _Place(folder / "wallet.json", base)
 

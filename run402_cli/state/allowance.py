@@ -1,4 +1,7 @@
-"""allowance.json: the wallet's address and private key. Secret: the key leaves this module only towards the signer."""
+"""allowance.json: the wallet's address and private key. Secret: the key leaves this module only towards the signer.
+
+And whose money it is: a key is one purse, under however many names a config directory has it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from run402_cli.state.catalogue import ALLOWANCE
 from run402_cli.state.files import DamagedState, now_iso, read_state, write_json
@@ -23,6 +26,51 @@ class Allowance:
     path: Path
     rail: str = "x402"
     fields: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Payer(NamedTuple):
+    """Who pays: an address, and the directory of the name that it goes by now. Without a key, that directory alone."""
+
+    base: Path
+    folder: Path
+    address: str | None = None
+
+    @property
+    def shared(self) -> Path:
+        """What all names of the address have in common."""
+        return self.folder if self.address is None else self.base / "payments" / self.address.lower()
+
+    def folders(self) -> list[Path]:
+        """Where records of the address may be, in the order in which they move: those of names, then `shared`.
+
+        DamagedState when the wallets cannot be listed.
+        """
+        if self.address is None:
+            return [self.folder]
+        profiles = self.base / "profiles"
+        try:
+            named = sorted(folder for folder in profiles.iterdir() if folder.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            named = []
+        except OSError as exc:
+            raise DamagedState(profiles, f"it cannot be listed ({exc.strerror or exc})", kind="unreadable") from exc
+        return list(dict.fromkeys((self.base, *named, self.folder, self.shared)))
+
+    def keeps(self, folder: Path) -> bool:
+        """Whether what names no address there is of this one. A wallet that cannot be read may well have it."""
+        if folder in (self.folder, self.shared):
+            return True
+        for name in ("allowance.json", "wallet.json"):
+            try:
+                wallet = read_allowance(folder / name)
+            except DamagedState:
+                return True
+            if wallet is not None:
+                return self.pays(wallet.address)
+        return False
+
+    def pays(self, address: str) -> bool:
+        return address.lower() == (self.address or "").lower()
 
 
 def allowance_path(folder: Path) -> Path:

@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from run402_cli.file_lock import FileLock
+from run402_cli.state.allowance import Payer
 from run402_cli.state.catalogue import ATTEMPT
 from run402_cli.state.files import DamagedState, make_private_dir, now_iso, read_state, time_of
 
 # Money may have moved: nothing new is signed for the same intent until the attempt is resolved.
 UNRESOLVED = ("submitting", "response_received", "intent_pending", "ambiguous")
+_FOLDER = "payment-attempts"
 _NAME = re.compile(r"pat_[0-9a-f]{32}\.json")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _LOCK_WAIT_S = 330.0
 
 
@@ -82,10 +85,14 @@ class Attempt:
 
 
 class Journal:
-    """The attempts of one wallet, in its profile directory."""
+    """The attempts of one address. New ones are written under the name that it has now, those of all its names count.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "payment-attempts"
+    A record without `payer` (unsigned, damaged, or of the Node CLI) is of the wallet in whose directory it is.
+    """
+
+    def __init__(self, payer: Payer) -> None:
+        self.payer = payer
+        self.folder = payer.folder / _FOLDER
 
     def create(self, **fields: Any) -> Attempt:
         """A new record in state `intent`, written like an update: who reads meanwhile sees all of it or none."""
@@ -117,19 +124,38 @@ class Journal:
         if not existed:
             _sync_dir(self.folder.parent)
 
-    def attempts(self) -> tuple[list[Attempt], list[str]]:
-        """(records from old to new, names of files that are no records)."""
-        found, damaged = [], []
-        with contextlib.suppress(FileNotFoundError):
-            for path in self.folder.iterdir():
-                if not _NAME.fullmatch(path.name):
-                    continue
-                record = _record(path)
-                if record is None:
-                    damaged.append(path.name)
-                else:
-                    found.append(Attempt(path, record))
+    def attempts(self) -> tuple[list[Attempt], list[Path]]:
+        """(records from old to new, files that are no records). JournalError: a directory of them cannot be read."""
+        try:
+            folders: list[Path] = []
+            while (now := self.payer.folders()) != folders:  # again, when a wallet was renamed meanwhile
+                folders, (found, damaged) = now, self._in(now)
+        except OSError as exc:
+            raise JournalError(f"{exc.filename} cannot be read: {exc.strerror or exc}") from exc
+        except DamagedState as exc:
+            raise JournalError(f"{exc.path} cannot be read: {exc.reason}") from exc
         return sorted(found, key=lambda attempt: str(attempt.fields["created_at"])), sorted(damaged)
+
+    def _in(self, folders: list[Path]) -> tuple[list[Attempt], list[Path]]:
+        """Of a record that is there twice, because it was copied or is being moved, the newest state."""
+        newest: dict[str, Attempt] = {}
+        damaged = []
+        for folder in folders:
+            for path in _records_in(folder):
+                record = _record(path)
+                if record == {} or not self._is_ours(folder, record):
+                    continue
+                if record is None:
+                    damaged.append(path)
+                elif path.name not in newest or _changed(record) > _changed(newest[path.name].fields):
+                    newest[path.name] = Attempt(path, record)
+        return list(newest.values()), damaged
+
+    def _is_ours(self, folder: Path, record: dict[str, Any] | None) -> bool:
+        payer = (record or {}).get("payer")
+        if isinstance(payer, str) and self.payer.address is not None:
+            return self.payer.pays(payer)
+        return self.payer.keeps(folder)
 
     def for_intent(self, intent: str) -> list[Attempt]:
         """Records of the same intent, from new to old."""
@@ -139,7 +165,7 @@ class Journal:
         """Those of the last 24 hours that moved or may have moved money. JournalError when a record cannot be read."""
         attempts, damaged = self.attempts()
         if damaged:
-            raise JournalError(f"{self.folder / damaged[0]} is damaged, so the spending of the last day is unknown")
+            raise JournalError(f"{damaged[0]} is damaged, so the spending of the last day is unknown")
         since = datetime.now(UTC) - timedelta(days=1)
         return [attempt for attempt in attempts if attempt.may_have_moved and _time(attempt) >= since]
 
@@ -161,10 +187,11 @@ class Journal:
 
         JournalError when it stays taken for minutes, or cannot be created.
         """
-        path = self.folder / name
+        path = self.payer.shared / name
         lock = FileLock(path)
         try:
             self._open()
+            make_private_dir(path.parent)
             if not lock.acquire(_LOCK_WAIT_S):
                 raise TimeoutError(0, taken)
         except OSError as exc:
@@ -184,13 +211,43 @@ def intent_sha256(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
+def keep_records(payer: Payer) -> None:
+    """Before the directory of a name is removed: its records go to the address that paid. After an OSError, run it again."""
+    for path in _records_in(payer.folder):
+        record = _record(path)
+        named = str((record or {}).get("payer"))
+        of = payer._replace(address=named) if _ADDRESS.fullmatch(named) else payer
+        kept = of.shared / _FOLDER / path.name
+        if of.address is None or record == {}:
+            continue
+        there = _record(kept)
+        if there and (record is None or _changed(there) > _changed(record)):
+            continue
+        make_private_dir(kept.parent)
+        path.replace(kept)
+        _sync_dir(kept.parent)
+
+
+def _records_in(folder: Path) -> list[Path]:
+    try:
+        return [path for path in (folder / _FOLDER).iterdir() if _NAME.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+
+
 def _record(path: Path) -> dict[str, Any] | None:
-    """The record of that name; None for a file that is none."""
+    """The record of that name; {} when there is none, None for a file that is no record."""
     try:
         value = read_state(path, ATTEMPT)
     except DamagedState:
         return None
-    return value if value and value["payment_attempt_id"] == path.name.removesuffix(".json") else None
+    if value is None:
+        return {}
+    return value if value["payment_attempt_id"] == path.name.removesuffix(".json") else None
+
+
+def _changed(record: dict[str, Any]) -> str:
+    return str(record.get("updated_at") or record["created_at"])
 
 
 def _time(attempt: Attempt) -> datetime:

@@ -7,6 +7,7 @@ with every kind of damage. A new state file is a new row.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from run402_cli.advice import Blank, command
@@ -163,8 +164,9 @@ LEGACY_KEYS = StateFile(
     cure="Keys that are in no other place are lost with it: keep the copy.",
 )
 LIMITS = StateFile(
-    "payment-limits.json",
-    "what the wallet may spend",
+    "payments/0x*/payment-limits.json",
+    "what a key may spend",
+    place="base",
     types={
         "version": (int,),
         "per_payment_usd_micros": (int,),
@@ -173,6 +175,12 @@ LIMITS = StateFile(
     },
     check=_limits,
     cure=f"Then set them again: {command('allowance', 'limits', 'set', '--per-payment-usd', Blank('usd'))}",
+)
+NAMED_LIMITS = replace(
+    LIMITS,
+    name="payment-limits.json",
+    place="wallet",
+    holds="the same of older versions, and of a wallet without a key",
 )
 ATTEMPT = StateFile(
     "payment-attempts/pat_*.json",
@@ -288,7 +296,7 @@ SKILL_RECORD = StateFile(
 )
 
 FILES: tuple[StateFile, ...] = (
-    *(CONFIG, ALLOWANCE, META, TARGET, ACTIVE, KEYS, LEGACY_KEYS, LIMITS, ATTEMPT, UPDATE_CHECK),
+    *(CONFIG, ALLOWANCE, META, TARGET, ACTIVE, KEYS, LEGACY_KEYS, LIMITS, NAMED_LIMITS, ATTEMPT, UPDATE_CHECK),
     *(OPERATOR_SESSION, CONTROL_PLANE_SESSION, APPROVALS, LOCAL_BINDING, BINDING, LINK, MESSAGING),
     *(GATEWAY, SKILL_RECORD),
 )

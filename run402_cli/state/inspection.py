@@ -34,7 +34,7 @@ def located(profile: Profile) -> Iterator[tuple[StateFile, Path]]:
         if explicit:
             yield kind, Path(explicit)
         elif kind.place == "base":
-            yield kind, profile.base / kind.name
+            yield from ((kind, path) for path in _named(profile.base, kind.name))
         elif kind.place == "workspace" and here is not None:
             yield kind, here / kind.name
         elif kind.place == "gateway":
@@ -51,7 +51,8 @@ def _of_wallet(kind: StateFile, folder: Path) -> list[Path]:
         return [] if os.path.lexists(folder / catalogue.KEYS.name) else [folder / kind.name]
     if kind is catalogue.ALLOWANCE and not os.path.lexists(folder / kind.name):
         return [folder / kind.name, folder / "wallet.json"]
-    if "*" not in kind.name:
-        return [folder / kind.name]
-    parent, _, pattern = kind.name.rpartition("/")
-    return sorted((folder / parent).glob(pattern))
+    return _named(folder, kind.name)
+
+
+def _named(folder: Path, name: str) -> list[Path]:
+    return sorted(folder.glob(name)) if "*" in name else [folder / name]

@@ -26,7 +26,7 @@ from run402_cli.state.files import DamagedState, read_state
 
 if TYPE_CHECKING:
     from run402_cli.state.active import ActiveProjects
-    from run402_cli.state.allowance import Allowance
+    from run402_cli.state.allowance import Allowance, Payer
     from run402_cli.state.keys import KeyCache
     from run402_cli.state.target import Target
 
@@ -286,6 +286,14 @@ class Profile:
         self._require_confirmed()
         return load_allowance(self.dir)
 
+    @property
+    def payer(self) -> Payer:
+        """Whose limits and payments these are. Nothing is signed, so no confirmation is needed; raises as `load_allowance`."""
+        from run402_cli.state.allowance import Payer, load_allowance
+
+        wallet = self.__dict__.get("allowance") or load_allowance(self.dir)
+        return Payer(self.base, self.dir, None if wallet is None else wallet.address)
+
     @cached_property
     def keys(self) -> KeyCache:
         """The cached project keys of this wallet. Raises as `_require_confirmed`."""
@@ -319,13 +327,13 @@ class Profile:
         (`active.decided`): `signs` is False when another credential than the wallet's decides, `target` is False when the call
         has an address of its own.
         """
-        from run402_cli.state.limits import load_limits
+        from run402_cli.state.limits import require_readable
 
         if target:
             _ = self.target
         if signs:
             _ = self.allowance
-            load_limits(self.dir)
+            require_readable(self.payer)
         self.keys.all()
         if not self.active.decided:
             self.active.read()

@@ -21,7 +21,7 @@ from run402_cli.errors import CommandError, EnvironmentFault
 from run402_cli.global_options import about_to_write
 from run402_cli.state import bindings
 from run402_cli.state.active import read_active
-from run402_cli.state.allowance import Allowance, new_allowance_fields, own_allowance_path, read_allowance
+from run402_cli.state.allowance import Allowance, Payer, new_allowance_fields, own_allowance_path, read_allowance
 from run402_cli.state.catalogue import BINDING, CONFIG, META
 from run402_cli.state.files import DamagedState, locked, make_private_dir, read_state, rewritten, write_json
 from run402_cli.state.profile import DEFAULT, bad_wallet_name, base_dir, is_wallet_name, profile_dir, wallet_not_found
@@ -300,7 +300,7 @@ def _parsed_scope(scope: str) -> dict[str, Any] | None:
 
 
 def remove(name: str) -> None:
-    """Delete a named wallet with its key and caches; config.json falls back to default.
+    """Delete a named wallet with its key and caches; config.json falls back to default. Records of payments stay.
 
     The key file goes last: a removal that was cut off leaves a wallet that can be removed again.
     """
@@ -314,12 +314,27 @@ def remove(name: str) -> None:
         if folder.is_symlink():
             folder.unlink()
             return
+        _keep_payments(name)
         for entry in sorted(folder.iterdir(), key=lambda path: path.name == "allowance.json"):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
         folder.rmdir()
+
+
+def _keep_payments(name: str) -> None:
+    """What was paid from a key, and what it may spend, is of its address, which may have another name now or later."""
+    from run402_cli.state.attempts import keep_records
+    from run402_cli.state.limits import keep_limits
+
+    try:
+        wallet = _allowance(name)
+    except DamagedState:
+        wallet = None
+    payer = Payer(base_dir(), profile_dir(name), None if wallet is None else wallet.address)
+    keep_limits(payer)
+    keep_records(payer)
 
 
 def bind(folder: Path, name: str) -> None:

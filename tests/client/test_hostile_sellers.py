@@ -55,7 +55,7 @@ def refused(world: World, url: str, **options: Any) -> PaymentError:
 
 
 def records() -> list[Attempt]:
-    return Journal(current().dir).attempts()[0]
+    return Journal(current().payer).attempts()[0]
 
 
 def edit(attempt: Attempt, **fields: Any) -> None:
@@ -131,7 +131,7 @@ def ago(hours: float) -> str:
 
 
 def test_other_query_strings_do_not_get_past_the_limit_of_a_day(denied: World) -> None:
-    save_limits(current().dir, Limits(per_payment=PRICE, per_day=250_000))
+    save_limits(current().payer, Limits(per_payment=PRICE, per_day=250_000))
     codes = []
     for n in range(5):
         codes.append(refused(denied, f"{SELLER}?n={n}").code)
@@ -143,7 +143,7 @@ def test_other_query_strings_do_not_get_past_the_limit_of_a_day(denied: World) -
 
 
 def test_what_the_chain_never_saw_counts_no_longer_after_its_end(world: World) -> None:
-    save_limits(current().dir, Limits(per_day=250_000))
+    save_limits(current().payer, Limits(per_day=250_000))
     world.paid = lambda _: httpx.Response(402, json={"code": "PAYMENT_REQUIRED"})
     for n in range(2):
         refused(world, f"{SELLER}?n={n}")
@@ -164,7 +164,7 @@ def test_what_the_chain_never_saw_counts_no_longer_after_its_end(world: World) -
 
 
 def test_a_chain_that_cannot_be_asked_lets_nothing_go(world: World) -> None:
-    save_limits(current().dir, Limits(per_day=150_000))
+    save_limits(current().payer, Limits(per_day=150_000))
     world.paid = lambda _: httpx.Response(402, json={"code": "PAYMENT_REQUIRED"})
     refused(world, SELLER)
     edit(records()[0], valid_before=int(time.time()) - 600)

@@ -56,7 +56,7 @@ def refused(world: World, key: str | None = None) -> PaymentError:
 
 
 def records() -> list[Attempt]:
-    return Journal(current().dir).attempts()[0]
+    return Journal(current().payer).attempts()[0]
 
 
 def edit(attempt: Attempt, **fields: Any) -> None:
@@ -343,7 +343,7 @@ def test_a_ceiling_that_is_no_money_is_refused(text: str) -> None:
 
 
 def test_a_price_above_the_users_limit_is_refused_and_names_the_command(world: World) -> None:
-    save_limits(current().dir, Limits(per_payment=20_000))
+    save_limits(current().payer, Limits(per_payment=20_000))
     error = refused(world)
     assert error.code == "PAYMENT_LIMIT_EXCEEDED"
     assert error.envelope()["category"] == "payment_policy"
@@ -353,14 +353,14 @@ def test_a_price_above_the_users_limit_is_refused_and_names_the_command(world: W
 
 
 def test_a_cheaper_offer_within_the_limit_is_taken(world: World) -> None:
-    save_limits(current().dir, Limits(per_payment=20_000))
+    save_limits(current().payer, Limits(per_payment=20_000))
     world.offers = [offer(), offer(amount="20000")]
     buy(world)
     assert world.payments[0]["accepted"]["amount"] == "20000"
 
 
 def test_the_limit_per_day_counts_what_was_spent_and_what_may_have_been(world: World) -> None:
-    save_limits(current().dir, Limits(per_day=65_000))
+    save_limits(current().payer, Limits(per_day=65_000))
     buy(world)
     buy(world)
     error = refused(world)
@@ -374,13 +374,14 @@ def test_the_limit_per_day_counts_what_was_spent_and_what_may_have_been(world: W
 
 
 def test_damaged_limits_or_a_damaged_record_stop_every_payment(world: World) -> None:
-    limits_path(current().dir).write_text("{}x")
+    limits_path(current().payer).parent.mkdir(parents=True, exist_ok=True)
+    limits_path(current().payer).write_text("{}x")
     with pytest.raises(CommandError) as caught:
         buy(world)
     assert caught.value.code == "BAD_ENV"
     assert "payment-limits.json" in caught.value.message
-    limits_path(current().dir).unlink()
-    save_limits(current().dir, Limits(per_day=10**9))
+    limits_path(current().payer).unlink()
+    save_limits(current().payer, Limits(per_day=10**9))
     record = current().dir / "payment-attempts" / ("pat_" + "0" * 32 + ".json")
     record.parent.mkdir(exist_ok=True)
     record.write_text("{")

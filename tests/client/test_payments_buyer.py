@@ -44,7 +44,7 @@ def refused(world: World, url: str = URL, **options: Any) -> PaymentError:
 
 
 def records() -> list[Attempt]:
-    return Journal(current().dir).attempts()[0]
+    return Journal(current().payer).attempts()[0]
 
 
 def test_a_priced_url_is_paid_and_the_evidence_is_reported(world: World) -> None:
@@ -96,7 +96,7 @@ def test_the_ceiling_holds_and_says_what_would_do(world: World) -> None:
 
 
 def test_the_users_own_limits_hold_too(world: World) -> None:
-    save_limits(current().dir, Limits(per_payment=1))
+    save_limits(current().payer, Limits(per_payment=1))
     assert refused(world).code == "PAYMENT_LIMIT_EXCEEDED"
     assert not world.payments
 

@@ -70,7 +70,7 @@ def test_the_official_server_accepts_our_payment_and_the_balance_moves_once(worl
     world.unpaid, world.paid = seller.unpaid, seller.paid
     assert buy(world) == {"tier": "prototype"}
     assert (chain.balance(ADDRESS), chain.balance(PAY_TO)) == (220_000, 30_000)
-    (record,) = Journal(current().dir).attempts()[0]
+    (record,) = Journal(current().payer).attempts()[0]
     assert record.fields["transaction"] == seller.settled[0].transaction
 
 
@@ -95,7 +95,7 @@ def test_the_chain_tells_that_a_lost_payment_was_made(world: World, chain: Chain
     seller.drop_answer = True
     with pytest.raises(PaymentError):
         buy(world)
-    (record,) = Journal(current().dir).attempts()[0]
+    (record,) = Journal(current().payer).attempts()[0]
     fields = record.fields
     assert chain.token.functions.authorizationState(fields["payer"], fields["nonce"]).call() is True
 

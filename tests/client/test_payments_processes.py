@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from config_kit import ADDRESS, PRIVATE_KEY
-from payment_kit import challenge, decode, encode, offer, receipt
+from config_kit import ADDRESS, PRIVATE_KEY, write
+from payment_kit import PAY_TO, challenge, decode, encode, offer, receipt
 
 RUN = [sys.executable, "-m", "run402_cli"]
 # Ends the process as a power cut would, when the signed request is about to leave it.
@@ -97,9 +97,21 @@ def gateway(config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gatew
     server.server_close()
 
 
-def start(*args: str) -> subprocess.Popen[str]:
+def start(*args: str, **variables: str) -> subprocess.Popen[str]:
     command = [*RUN, "tier", "set", "prototype", *args]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    env = {**os.environ, **variables}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+
+def second_name(config_dir: Path, kept: str) -> dict[str, str]:
+    """The environment in which the key has another name: in a directory of its own, or in a file elsewhere."""
+    key = {"address": ADDRESS.lower(), "privateKey": PRIVATE_KEY}
+    if kept == "second name":
+        write(config_dir / "profiles" / "shop" / "allowance.json", key)
+        return {"RUN402_WALLET": "shop"}
+    write(config_dir.parent / "elsewhere.json", key)
+    write(config_dir / "profiles" / "other" / "allowance.json", {**key, "address": PAY_TO})
+    return {"RUN402_WALLET": "other", "RUN402_ALLOWANCE_PATH": str(config_dir.parent / "elsewhere.json")}
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -139,7 +151,38 @@ def test_two_processes_cannot_spend_the_same_rest_of_the_daily_limit(gateway: Ga
     assert sorted(code for code, _, _ in ended) == [0, 1]
     assert len(gateway.settled) == 1
     (error,) = [json.loads(err.splitlines()[-1]) for code, _, err in ended if code == 1]
-    assert error["code"] == "PAYMENT_LIMIT_EXCEEDED"
+    assert error["code"] == "PAYMENT_LIMIT_EXCEEDED", error
+
+
+@pytest.mark.parametrize("kept", ["second name", "second file"])
+def test_two_processes_with_two_names_of_one_key_cannot_spend_the_same_rest(
+    gateway: Gateway, config_dir: Path, kept: str
+) -> None:
+    """The limit is that of an older version, under one of the names; a third payment, later, finds nothing left either."""
+    (config_dir / "payment-limits.json").write_text(json.dumps({"version": 1, "per_day_usd_micros": 40_000}))
+    again = second_name(config_dir, kept)
+    if kept == "second file":
+        run = [*RUN, "allowance", "limits", "set", "--per-day-usd", "0.04"]
+        subprocess.run(run, env={**os.environ, **again}, check=True, capture_output=True)
+    gateway.barrier = threading.Barrier(2)
+    ended = [finish(process) for process in (start(), start("--idempotency-key", "b", **again))]
+    assert sorted(code for code, _, _ in ended) == [0, 1], ended
+    gateway.barrier = None
+    ended += [finish(start("--idempotency-key", "c")), finish(start("--idempotency-key", "d", **again))]
+    errors = [json.loads(err.splitlines()[-1]) for code, _, err in ended if code == 1]
+    assert [error["code"] for error in errors] == ["PAYMENT_LIMIT_EXCEEDED"] * 3
+    assert {error["details"]["spent_last_day_usd_micros"] for error in errors} == {30_000}
+    assert len(gateway.settled) == 1
+
+
+@pytest.mark.parametrize("kept", ["second name", "second file"])
+def test_two_processes_that_buy_the_same_under_two_names_of_one_key_pay_once(
+    gateway: Gateway, config_dir: Path, kept: str
+) -> None:
+    gateway.barrier = threading.Barrier(2)
+    ended = [finish(process) for process in (start(), start(**second_name(config_dir, kept)))]
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert len(gateway.settled) == 1
 
 
 def test_a_process_killed_while_the_seller_thinks_is_followed_by_the_same_payment(

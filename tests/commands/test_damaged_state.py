@@ -42,7 +42,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "gateway.json": ("core", "projects", "import", "a.r402ar"),
     ".run402-skill.json": ("skill", "status"),
 }
-BY_DOCTOR = {"cli-update-check.json", "payment-attempts/pat_*.json"}
+BY_DOCTOR = {"cli-update-check.json", "payments/0x*/payment-limits.json", "payment-attempts/pat_*.json"}
 
 
 def cut(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from config_kit import ADDRESS, PRIVATE_KEY
+from config_kit import ADDRESS, PRIVATE_KEY, keep_wallet, write
 from pytest_httpx import HTTPXMock
 from run_kit import BASE, Run
 
@@ -152,12 +152,39 @@ def test_limits_are_set_shown_kept_and_cleared(run: Run, wallet: Path) -> None:
     unset = run("allowance", "limits", "set", "--per-day-usd", "none").json
     assert (unset["per_day_usd_micros"], unset["per_day_source"]) == (50_000_000, "default")
     if os.name == "posix":
-        assert stat.S_IMODE((wallet / "payment-limits.json").stat().st_mode) == 0o600
+        assert stat.S_IMODE(Path(unset["path"]).stat().st_mode) == 0o600
     assert run("allowance", "limits", "clear").json["cleared"] is True
     assert run("allowance", "limits", "get").json == default
     for value in ("", "-1", "1e3", "0.0000001", "9" * 30, "٣"):
         assert run("allowance", "limits", "set", f"--per-day-usd={value}").error["code"] == "BAD_FLAG"
     assert run("allowance", "limits", "set").error["code"] == "BAD_USAGE"
+
+
+def test_limits_and_ledger_are_those_of_the_key_under_either_of_its_names(
+    run: Run, wallet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("RUN402_WALLET", "RUN402_ALLOWANCE_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    keep_wallet(wallet)
+    keep_wallet(wallet / "profiles" / "shop")
+    other = wallet / "profiles" / "other"
+    write(other / "allowance.json", {"address": "0x" + "1" * 40, "privateKey": PRIVATE_KEY})
+    old = wallet / "profiles" / "shop" / "payment-limits.json"
+    write(old, {"version": 1, "per_day_usd_micros": 900_000})
+    shown = run("allowance", "limits", "get", "--wallet", "default").json
+    assert (shown["per_day_usd_micros"], shown["per_day_source"]) == (900_000, "user")
+    assert shown["path"] == str(old)
+    run("allowance", "limits", "set", "--per-payment-usd", "0.5", "--wallet", "default")
+    shown = run("allowance", "limits", "get", "--wallet", "shop").json
+    assert (shown["per_payment_usd_micros"], shown["per_day_usd_micros"]) == (500_000, 900_000)
+    assert Path(shown["path"]) == wallet / "payments" / ADDRESS.lower() / "payment-limits.json"
+    rows = {row["name"]: row for row in run("config", "list", "--wallet", "shop").json["settings"]}
+    assert (rows["per_day_usd_micros"]["value"], rows["per_day_usd_micros"]["path"]) == (900_000, shown["path"])
+    assert run("allowance", "limits", "get", "--wallet", "other").json["per_payment_source"] == "default"
+    damaged = wallet / "profiles" / "shop" / "payment-attempts" / f"pat_{'0' * 32}.json"
+    write(damaged, "no record")
+    for name, told in (("default", [str(damaged)]), ("shop", [damaged.name]), ("other", [])):
+        assert run("allowance", "ledger", "--wallet", name).json["unreadable"] == told
 
 
 def test_the_ledger_lists_every_attempt_newest_first(run: Run, wallet: Path) -> None:

@@ -26,7 +26,7 @@ from run402_cli.client.payments.x402 import Authorization, Challenge, ChallengeE
 from run402_cli.client.urls import same_origin, same_resource
 from run402_cli.errors import CommandError, DryRun, PaymentError
 from run402_cli.proxies import is_loopback
-from run402_cli.state.allowance import Allowance
+from run402_cli.state.allowance import Allowance, Payer
 from run402_cli.state.attempts import Attempt, Journal, JournalError, intent_sha256
 from run402_cli.state.files import now_iso
 from run402_cli.state.limits import DEFAULT_PER_DAY, DEFAULT_PER_PAYMENT, Limits, load_limits
@@ -71,8 +71,8 @@ class Payment(httpx.Auth):
         self.allowance = allowance
         self.unpaid = unpaid
         self.profile = profile
-        self.journal = Journal(profile.dir)
-        self.folder = profile.dir
+        self.payer = Payer(profile.base, profile.dir, allowance.address)
+        self.journal = Journal(self.payer)
         self.attempt: Attempt | None = None
         self.phase = "challenge_received"
         self._about = _about(unpaid, allowance)
@@ -271,7 +271,7 @@ class Payment(httpx.Auth):
         return fit
 
     def _within_payment_limit(self, offers: list[Requirement]) -> list[Requirement]:
-        limits = load_limits(self.folder)
+        limits = load_limits(self.payer)
         limit = DEFAULT_PER_PAYMENT if limits.per_payment is None else limits.per_payment
         within = [offer for offer in offers if _price(offer) <= limit]
         if within:
@@ -332,7 +332,7 @@ class Payment(httpx.Auth):
         """Count the payment against the day's limit, sign it, journal that it is being sent; one process at a time."""
         assert self.attempt is not None
         with self.journal.accounting():
-            requirement = self._within_day(offers, load_limits(self.folder))
+            requirement = self._within_day(offers, load_limits(self.payer))
             authorization = x402.authorize(
                 requirement,
                 payer=self.allowance.address,
@@ -479,6 +479,7 @@ def _about(unpaid: Unpaid, allowance: Allowance) -> dict[str, Any]:
         "path_sha256": hashlib.sha256(parts.path.encode()).hexdigest(),
         "host": parts.hostname,
         "purpose": unpaid.purpose,
+        "payer": allowance.address,
         "intent_sha256": intent_sha256(allowance.address.lower(), request.method, url, key or "", request.read()),
     }
     if key is not None:

@@ -89,7 +89,7 @@ class Allowance(Namespace[None]):
     def limits_set(
         self, *, per_payment: int | str | None = "unchanged", per_day: int | str | None = "unchanged"
     ) -> dict[str, Any]:
-        """Limit what this wallet pays by itself.
+        """Limit what this wallet pays by itself, under all names of its key.
 
         Change one or both limits (USD micros; None: the built-in one holds); the other stays. Returns `limits`.
         """
@@ -109,9 +109,9 @@ class Allowance(Namespace[None]):
     def ledger(self, *, limit: int = 100) -> dict[str, Any]:
         """Every attempt of this wallet to pay, newest first: time, host, purpose, amount, network, state, transaction.
 
-        Every attempt to pay from this wallet, newest first. Reads the journal only; sends nothing.
+        Every attempt to pay from this wallet's address, newest first. Reads the journal only; sends nothing.
 
         {attempts: [{time, host, purpose, amount_usd_micros, network, state, transaction, ...}], has_more,
-        spent_last_day_usd_micros, unreadable: [file names]}.
+        spent_last_day_usd_micros, unreadable: [file names, or paths where another name of the key has it]}.
         """
         return self._call_profile(_allowance.ledger, limit=limit)
