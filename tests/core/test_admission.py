@@ -12,6 +12,7 @@ from eth_account import Account
 from gateway_kit import CONTROL, Live
 
 from run402_cli.client import siwx
+from run402_cli.core.callers import reach
 
 HERS, HIS = "0x" + "44" * 32, "0x" + "55" * 32
 FROM_PAGE = [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "cross-site"}]
@@ -158,3 +159,26 @@ def test_a_name_tells_an_id_only_to_whoever_reaches_the_project(
                 **{k: v for k, v in told.json().items() if k in ("message", "hint")},
             }
     assert client.get("/projects/v1/secretcorp/snapshots").json()["project_id"] == made["project_id"]
+
+
+def test_a_key_is_told_of_no_name_of_another_owner_and_of_no_id_of_another_project(
+    client: httpx.Client, stranger: httpx.Client, project: dict[str, Any], service: dict[str, str]
+) -> None:
+    """A service key names no wallet: that is not the same as every wallet."""
+    path = f"/projects/v1/{project['project_id']}"
+    client.post("/projects/v1", json={"name": "hercorp"}, headers=signed(client, HERS, "/projects/v1"))
+    mine = client.post("/projects/v1", json={"name": "mycorp"}).json()["project_id"]
+    refused = stranger.patch(path, json={"name": "mycorp"}, headers=service)
+    assert (refused.status_code, refused.json()["error"]) == (409, "project_name_taken")
+    assert mine not in refused.text
+    assert client.patch(path, json={"name": "mycorp"}).json()["project_id"] == mine
+    assert stranger.patch(path, json={"name": "hercorp"}, headers=service).json()["name"] == "hercorp"
+    hers = client.post("/projects/v1", json={"name": "her second"}, headers=signed(client, HERS, "/projects/v1")).json()
+    hers_path, key = f"/projects/v1/{hers['project_id']}", {"apikey": hers["service_key"]}
+    assert stranger.patch(hers_path, json={"name": "hercorp"}, headers=key).json()["error"] == "project_name_taken"
+    assert stranger.patch(hers_path, json={"name": "mycorp"}, headers=key).status_code == 200
+
+
+def test_where_nobody_was_asked_nothing_is_somebodys() -> None:
+    assert reach.reach.get() is None
+    assert reach.unowned() is False

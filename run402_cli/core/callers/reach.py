@@ -30,6 +30,8 @@ class Reach:
     wallet: str | None = None
 
 
+# Owns nothing.
+_NO_WALLET = ""
 # None: nobody is asked. So it is on public routes, and in what the gateway does by itself.
 reach: ContextVar[Reach | None] = ContextVar("run402_reach", default=None)
 
@@ -55,7 +57,31 @@ async def check(conn: Connection, project_id: str) -> None:
 def unowned() -> bool:
     """Whether the caller sees projects that no wallet owns: not with a wallet alone."""
     found = reach.get()
-    return found is None or found.everything
+    return found is not None and found.everything
+
+
+async def includes(conn: Connection, project_id: str) -> bool:
+    """Whether `check` would pass."""
+    try:
+        await check(conn, project_id)
+    except GatewayError:
+        return False
+    return True
+
+
+async def called(conn: Connection, name: str, *, but: str | None = None) -> Project | None:
+    """The project that has the name already, among those that the caller could mean by it; `but` does not count.
+
+    A key tells no wallet, and no wallet does not mean all of them: there it is the projects of the owner of `but`.
+    """
+    found = reach.get()
+    if found is None:
+        return None
+    wallet, unowned = found.wallet, found.everything
+    if wallet is None and not found.everything:
+        owner = await wallet_rows.owner_of(conn, but or "")
+        wallet, unowned = owner or _NO_WALLET, owner is None
+    return await rows.called(conn, wallet, name, but=but, unowned=unowned)
 
 
 async def visible(conn: Connection, *, name: str | None = None, **page: Any) -> list[Project]:

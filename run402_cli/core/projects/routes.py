@@ -64,7 +64,7 @@ async def create_project(request: Request) -> Response:
     async with gateway.connection() as conn, conn.transaction():
         await rows.lock_name(conn, name)
         if by_name:
-            earlier = await rows.called(conn, siwx.caller.get(), name, unowned=reach.unowned())
+            earlier = await reach.called(conn, name)
         else:
             earlier = await _made_before(conn, key, digest) if key else None
         project = earlier or await _paid_insert(conn, request, payment, name)
@@ -197,13 +197,15 @@ async def rename_project(request: Request) -> Response:
     name, project = _checked_name(name.strip(), MAX_NAME), admitted(request, Project)
     async with gateway_of(request).connection() as conn, conn.transaction():
         await rows.lock_name(conn, name)
-        if taken := await rows.called(conn, siwx.caller.get(), name, but=project.project_id, unowned=reach.unowned()):
+        if taken := await reach.called(conn, name, but=project.project_id):
             words = ("projects", "rename", "--name", advice.Blank("name"), "--project", project.project_id)
+            told = {"project_id": taken.project_id} if await reach.includes(conn, taken.project_id) else {}
             raise GatewayError(
                 409,
                 "project_name_taken",
-                f"Project {taken.project_id} is called {name!r} already, and a name means one project. Choose another name.",
-                project_id=taken.project_id,
+                f"Project {told.get('project_id', 'of the same owner')} is called {name!r} already, and a name means one "
+                "project. Choose another name.",
+                **told,
                 field="name",
                 next_actions=[advice.run(*words)],
             )

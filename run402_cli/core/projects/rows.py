@@ -244,7 +244,7 @@ async def lock_name(conn: Connection, name: str) -> None:
 
 
 async def called(
-    conn: Connection, wallet: str | None, name: str, *, but: str | None = None, unowned: bool = True
+    conn: Connection, wallet: str | None, name: str, *, but: str | None = None, unowned: bool
 ) -> Project | None:
     """The project of this name that a wallet may use: its own before one that no wallet owns, then the oldest.
 
