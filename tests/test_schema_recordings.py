@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,26 @@ CACHES = (
     "wallet.json",
     "doctor",
 )
+# Whole commands of docs/differences.md, "Additions": their options need no word more.
+WHOLLY_OURS = ("core ", "allowance limits ")
 STAND_INS = {"str": "x", "num": 1, "bool": True, "null": None, "list": [], "dict": {}}
+
+
+def test_every_option_that_only_this_program_has_is_among_the_differences() -> None:
+    contract = FOLDER.parent / "contract"
+    texts = [path.read_text(encoding="utf-8") for kind in ("*.md", "*.yaml") for path in contract.rglob(kind)]
+    theirs = set(re.findall(r"--[a-z][a-z0-9-]*", "\n".join(texts)))
+    differences = Path(__file__).resolve().parent.parent.joinpath("docs", "differences.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"--[a-z][a-z0-9-]*", differences))
+    unsaid = {
+        f"{name} {flag}"
+        for name, command in command_schemas.everything()["commands"].items()
+        if not name.startswith(WHOLLY_OURS)
+        for option in command["options"]
+        for flag in option["flags"]
+        if flag.startswith("--") and flag not in theirs | told
+    }
+    assert unsaid == set()
 
 
 def successful_runs() -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
