@@ -22,17 +22,37 @@ _SYSTEM = "the system's proxy settings"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
+    """Whether a host name or address can only mean this machine: 0.0.0.0 and `127.1` lead to it, too."""
     name = host.strip("[]").rstrip(".").lower()
-    return name == "localhost" or name.endswith(".localhost") or is_loopback_address(name)
+    return name == "localhost" or name.endswith(".localhost") or is_loopback_address(name) or _leads_here(name)
 
 
 def is_loopback_address(text: str) -> bool:
     """Whether this is an address, never a name, of this machine alone."""
-    address = _address(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    address = _unmapped(_address(text))
     return address is not None and address.is_loopback
+
+
+def _leads_here(text: str) -> bool:
+    """For the unspecified address, and what resolvers take for an IPv4 address beside four decimal numbers: 0x7f.1."""
+    address = _unmapped(_address(text) or _old_form(text))
+    return address is not None and (address.is_loopback or address.is_unspecified)
+
+
+def _unmapped(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address | None,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _old_form(text: str) -> ipaddress.IPv4Address | None:
+    import socket
+
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(text)) if text[:1].isdigit() and text.isascii() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -7,6 +7,7 @@ knows the common moment, and `Network` looks at it before each.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ from run402_cli.client.http import httpx
 EACH_SECONDS = 300.0
 WHOLE_SECONDS = 900.0
 _WRITTEN_AT_ONCE = 16_384
+# The error when a connection that is opened now leads to this machine; None: it may.
+not_here: contextvars.ContextVar[Exception | None] = contextvars.ContextVar("not_here", default=None)
 
 
 class Until(float):
@@ -77,22 +80,30 @@ def watch(transport: httpx.HTTPTransport) -> None:
 
 
 class _Network:
-    """httpcore's way to open connections, with the deadline of the request that asks for one."""
+    """httpcore's way to open connections, with the deadline of its request and not to where that may not go."""
 
     def __init__(self, inner: Any, httpcore: Any) -> None:
         self._inner, self._httpcore = inner, httpcore
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
         if not isinstance(timeout, Until):
-            return _Stream(self._inner.connect_tcp(host, port, timeout, **options), self._httpcore)
+            return self._opened(self._inner.connect_tcp(host, port, timeout, **options))
         failed: Exception | None = None
         for address in self._addresses(host, port):
             try:
                 with _within(timeout, self._httpcore.ConnectTimeout) as left:
-                    return _Stream(self._inner.connect_tcp(address, port, left, **options), self._httpcore)
+                    return self._opened(self._inner.connect_tcp(address, port, left, **options))
             except (self._httpcore.ConnectError, self._httpcore.ConnectTimeout) as exc:
                 failed = failed or exc
         raise failed or self._httpcore.ConnectError(f"{host} has no address")
+
+    def _opened(self, stream: Any) -> _Stream:
+        """Before its first byte. Whatever name or address led here: both ends of it are this machine."""
+        refusal = not_here.get()
+        if refusal is not None and address(stream) == address(stream, "client_addr"):
+            stream.close()
+            raise refusal
+        return _Stream(stream, self._httpcore)
 
     def _addresses(self, host: str, port: int) -> Iterable[str]:
         try:
@@ -106,6 +117,11 @@ class _Network:
 
     def sleep(self, seconds: float) -> None:
         self._inner.sleep(seconds)
+
+
+def address(stream: Any, end: str = "server_addr") -> str:
+    """The address at one end of a connection; empty where it has none."""
+    return str((stream.get_extra_info(end) or ("",))[0])
 
 
 class _Stream:

@@ -11,15 +11,17 @@ import os
 import threading
 from collections.abc import Iterator
 
-from run402_cli.client import deadline
+from run402_cli.client import deadline, redirects
 from run402_cli.client.http import httpx, load_core
 from run402_cli.errors import EnvironmentFault
 from run402_cli.partial_imports import later
-from run402_cli.proxies import Proxies, Proxy
+from run402_cli.proxies import Proxies, Proxy, is_loopback_address
 
 # As many as uploads may run at a time (`--concurrency`); httpx would close all but 20 after each answer.
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 _PROXY = "run402_proxy"
+# Of a 402 only: whether it came from a loopback address, whatever the name was.
+NEAR = "run402_near"
 _TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 
@@ -35,6 +37,17 @@ class LazyTransport(httpx.BaseTransport):
         proxy = self._proxies.for_address(request.url.scheme, request.url.host, request.url.port)
         request.extensions[_PROXY] = proxy
         transport = self._transport(request.url.scheme, proxy)
+        # Behind a proxy nobody here sees where a name leads.
+        before = deadline.not_here.set(None if proxy is not None else request.extensions.get(redirects.NOT_HERE))
+        try:
+            response = self._sent(transport, request)
+        finally:
+            deadline.not_here.reset(before)
+        if response.status_code == 402 and proxy is None and (stream := response.extensions.get("network_stream")):
+            response.extensions[NEAR] = is_loopback_address(deadline.address(stream))
+        return response
+
+    def _sent(self, transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
         if request.url.host != "localhost" and not request.url.host.endswith(".localhost"):
             return transport.handle_request(request)
         try:

@@ -168,11 +168,10 @@ def _part(value: Mapping[str, Any], size: int) -> Part:
 
 def send_sessions(client: Client, sessions: Sequence[Session], *, workers: int, progress: _Progress) -> None:
     """Upload every session; a progress event follows each one that is complete."""
-    http = client.http
     progress.expect(len(sessions), sum(part.length for session in sessions for part in session.parts))
     run_jobs(
         sessions,
-        lambda session, stop: _send_session(http, session, progress.content(session.item, stop)),
+        lambda session, stop: _send_session(client, session, progress.content(session.item, stop)),
         workers=workers,
         finished=lambda session: progress.finished(session.item),
         tick=progress.tick,
@@ -218,9 +217,9 @@ class _Progress:
         self.tick()
 
 
-def _send_session(http: httpx.Client, session: Session, content: Content) -> None:
+def _send_session(client: Client, session: Session, content: Content) -> None:
     """One object, up to three attempts, each from its first byte."""
-    retrying(lambda: _attempt(http, session, content), _until_sent_anew, _rewinding(content), pause=content.wait)
+    retrying(lambda: _attempt(client, session, content), _until_sent_anew, _rewinding(content), pause=content.wait)
 
 
 def _until_sent_anew(exc: Failure, attempt: int) -> float | None:
@@ -234,15 +233,15 @@ def _rewinding(content: Content) -> Note:
     return lambda _exc, _attempt, _seconds: content.rewind()
 
 
-def _attempt(http: httpx.Client, session: Session, content: Content) -> None:
+def _attempt(client: Client, session: Session, content: Content) -> None:
     if not session.multipart:
         part = session.parts[0]
         checksum = base64.b64encode(bytes.fromhex(session.item.sha256)).decode()
-        _put(http, session.item, part, content, checksum)
+        _put(client, session.item, part, content, checksum)
         return
 
     def send(mine: Content, part: Part, checksum: str) -> None:
-        response = _put(http, session.item, part, mine, checksum)
+        response = _put(client, session.item, part, mine, checksum)
         if "etag" not in response.headers:
             raise _failed(f"The store accepted a part of {session.item.label} without an ETag.", session.item.label)
 
@@ -250,11 +249,11 @@ def _attempt(http: httpx.Client, session: Session, content: Content) -> None:
     send_parts(content, session.parts, send, checksums=not settled)
 
 
-def _put(http: httpx.Client, item: ContentObject, part: Part, content: Content, checksum: str) -> httpx.Response:
+def _put(client: Client, item: ContentObject, part: Part, content: Content, checksum: str) -> httpx.Response:
     where = urlsplit(part.url).netloc.rpartition("@")[2]
     body = Body(lambda: content.sending(part.start, part.length)) if part.length else b""
     try:
-        response = content_service.put(http, part.url, body, length=part.length, checksum=checksum)
+        response = content_service.put(client, part.url, body, length=part.length, checksum=checksum)
     except (httpx.TransportError, httpx.TooManyRedirects) as exc:
         raise _failed(
             f"No answer from {where} while uploading {item.label}: {reason(exc)}.", item.label, retryable=True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from run402_cli import output
-from run402_cli.client import Client, segment
+from run402_cli.client import Client, redirects, segment
 from run402_cli.client.http import httpx
 from run402_cli.services.ci_session import CiClient
 
@@ -43,16 +43,18 @@ def commit(client: Client, project_id: str, content_plan_id: str) -> None:
     )
 
 
-def put(http: httpx.Client, url: str, body: bytes | Iterable[bytes], *, length: int, checksum: str) -> httpx.Response:
-    """PUT `length` bytes to a presigned address; the answer is returned whatever its status.
+def put(client: Client, url: str, body: bytes | Iterable[bytes], *, length: int, checksum: str) -> httpx.Response:
+    """PUT `length` bytes to a presigned address that the API named; the answer is returned whatever its status.
 
     `checksum` (base64 SHA-256) is a header unless the address already carries it: sent twice, stores refuse the
-    upload. No credential goes along. Raises httpx.TransportError.
+    upload. No credential goes along. Raises httpx.TransportError, and NetworkError for an address of this machine that is not
+    the API's own.
     """
     headers = {"Content-Length": str(length)}
     if not carries_checksum(url):
         headers[CHECKSUM_HEADER] = checksum
-    return http.put(url, content=body, headers=headers)
+    named = redirects.named_by(client.api_base, anywhere=True)
+    return client.http.put(url, content=body, headers=headers, extensions=named)
 
 
 def carries_checksum(url: str) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from run402_cli import advice
-from run402_cli.client import Client
+from run402_cli.client import Client, redirects
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
-from run402_cli.errors import Run402Error
+from run402_cli.errors import NetworkError, Run402Error
 from run402_cli.services import apply as deploys
 
 _NOT_THERE_YET = {"SUBDOMAIN_NOT_CONFIGURED", "HOST_NOT_CONFIGURED", "NO_SITE_DEPLOYED"}
@@ -116,8 +116,9 @@ class Verifier:
 
     def _get(self, url: str) -> Answer:
         try:
-            response = self.client.http.get(url, timeout=_TIMEOUT)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
+            named = redirects.named_by(self.client.api_base, anywhere=False)
+            response = self.client.http.get(url, timeout=_TIMEOUT, extensions=named)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, NetworkError) as exc:
             return Answer(None, error=reason(exc))
         return Answer(response.status_code, response.text[:_BODY_LIMIT], response.headers.get("x-run402-edge"))
 

@@ -14,6 +14,7 @@ from config_kit import ADDRESS, PRIVATE_KEY
 from payment_kit import MAINNET, SEPOLIA, World, challenge, encode, offer, receipt
 
 from run402_cli.client import Client
+from run402_cli.client.transport import NEAR
 from run402_cli.errors import ApiError, PaymentError
 from run402_cli.services import functions
 from run402_cli.services import tier as tiers
@@ -294,7 +295,9 @@ def test_a_gateway_behind_a_proxy_may_have_scheme_and_port_wrong(world: World, b
     assert not world.rpc, "local settlement needs no chain"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:4020", "localhost:4020", "[::1]:4020", "127.8.8.8", "x.localhost"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:4020", "localhost:4020", "[::1]:4020", "127.8.8.8", "x.localhost", "0.0.0.0", "127.1"]
+)
 def test_nobody_on_this_machine_is_paid_on_a_mainnet(world: World, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("RUN402_API_BASE", f"http://{host}")
     world.unpaid = lambda request: asking(str(request.url), offer(network=MAINNET, amount="49990000", extra=LOCAL))
@@ -304,6 +307,14 @@ def test_nobody_on_this_machine_is_paid_on_a_mainnet(world: World, monkeypatch: 
     assert refused(world, f"http://{host}/x", max_usd_micros=10**8).details["funds_moved"] is False
     assert not world.payments
     assert not world.rpc
+
+
+def test_a_name_that_leads_to_this_machine_is_paid_on_no_mainnet_either(world: World) -> None:
+    asked = asking("https://shop.test/x", offer(network=MAINNET, amount="1000"))
+    asked.extensions[NEAR] = True
+    world.unpaid = lambda _: asked
+    assert "on Base Sepolia only" in refused(world, "https://shop.test/x").message
+    assert not world.payments
 
 
 def test_the_local_gateway_is_paid_by_its_local_settlement_only(world: World, config_dir: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from run402_cli.client.http import httpx
+from run402_cli.client.transport import NEAR
 
 CHALLENGE = "payment-required"
 _MAX_BODY = 1 << 20
@@ -24,9 +25,11 @@ def read_402(response: httpx.Response) -> httpx.Response:
         response.close()
     dropped = ("content-encoding", "content-length", "transfer-encoding")
     headers = [(key, value) for key, value in response.headers.multi_items() if key not in dropped]
-    return httpx.Response(
+    found = httpx.Response(
         response.status_code, headers=headers, content=bytes(data[:_MAX_BODY]), request=response.request
     )
+    found.extensions[NEAR] = response.extensions.get(NEAR, False)
+    return found
 
 
 def _chunks(response: httpx.Response) -> Iterator[bytes]:

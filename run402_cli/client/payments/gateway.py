@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options
-from run402_cli.client import plain_http
+from run402_cli.client import plain_http, transport
 from run402_cli.client.http import httpx
 from run402_cli.client.payments import chain, challenge, errors, x402
 from run402_cli.client.payments.chain import Fate
@@ -259,7 +259,7 @@ class Payment(httpx.Auth):
 
     def _fit_for_this_machine(self, offers: list[Requirement]) -> list[Requirement]:
         """Who listens on this machine gets test money only; the local gateway only by its own settlement."""
-        if not self.on_this_machine:
+        if not (self.on_this_machine or self.unpaid.response.extensions.get(transport.NEAR)):
             return offers
         target = self.profile.target
         strict = target.is_saved_core and same_origin(str(self.unpaid.request.url), target.api_base)
