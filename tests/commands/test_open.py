@@ -142,3 +142,14 @@ def test_the_desktop_takes_it_or_not_and_is_not_waited_for(
         assert url == CORE
         if "sleep" in str(script):
             os.kill(int(process), 15)
+
+
+def test_on_macos_the_address_is_no_word_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opener = tmp_path / "osascript"
+    opener.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\ncat > {tmp_path}/script\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(browser.sys, "platform", "darwin")
+    assert browser.hand_over(f'{CORE}/enter?ticket="x\\')
+    assert (tmp_path / "words").read_text() == "-\n"
+    assert (tmp_path / "script").read_text() == f'open location "{CORE}/enter?ticket=\\"x\\\\"\n'

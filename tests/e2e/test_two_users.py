@@ -141,8 +141,10 @@ def opened(paths: list[str]) -> list[str]:
     return found
 
 
-def answered(port: int, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+def answered(
+    port: int, method: str, path: str, headers: dict[str, str], body: bytes | None = None, *, host: str = "127.0.0.1"
+) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
@@ -405,6 +407,17 @@ def test_no_gateway_starts_in_what_the_second_user_prepared(owner: Owner, shared
         for word in ("stop", "status", "logs"):
             assert owner.cli("core", word, "--data-dir", str(folder)).envelope["code"] == "CORE_DATA_DIR_INVALID"
     assert sorted(path.name for path in folder.rglob("*") if path.name != "start.lock") == before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_ticket_that_the_second_user_saw_opens_nothing_for_them(owner: Owner, host: str) -> None:
+    address = owner.cli.ok("open")["url"]
+    path = address.partition(f":{owner.port}")[2]
+    headers = {"Host": f"127.0.0.1:{owner.port}"}
+    status, body = as_other(lambda: answered(owner.port, "GET", path, headers, host=host))
+    assert (status, json.loads(body)["error"]) == (403, "origin_forbidden")
+    # Nor was it used up: the first user's browser still comes in.
+    assert answered(owner.port, "GET", path, headers, host=host)[0] == 303
 
 
 def _squat(port: int, told: Connection) -> list[bytes]:

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from run402_cli.core.callers.peer import is_another_user
 from run402_cli.core.callers.surfaces import is_bare
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
@@ -76,10 +77,13 @@ def look(request: Request) -> None:
 
 
 def redeemed(request: Request) -> str:
-    """The pass for the ticket in the query. 401 ticket_invalid; a browser that looks ahead does not use it up."""
+    """The pass for the ticket in the query. 401 ticket_invalid; who looks ahead or is another user does not use it up."""
     ahead = any("prefetch" in request.headers.get(name, "").lower() for name in _AHEAD)
     if ahead or request.method != "GET":
         raise _refused("A ticket opens once: it is not for looking ahead.")
+    # The list of processes shows every user the address that an opener got.
+    if is_another_user(request):
+        raise _refused("Another user of this machine opened an address of the console.")
     made = gateway_of(request).tickets.redeem(request.query_params.get("ticket", ""))
     if made is None:
         raise GatewayError(
