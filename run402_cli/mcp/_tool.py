@@ -12,7 +12,7 @@ from run402_cli.mcp._files import Files
 from run402_cli.mcp._long_results import Store
 from run402_cli.mcp._types import Schema, schema_of
 from run402_cli.state import sessions
-from run402_cli.state.profile import Profile, select
+from run402_cli.state.profile import Profile, chosen
 
 # Effects; the hints that clients show follow from them.
 READ, LOCAL_READ, LOCAL_WRITE = "read", "local-read", "local-write"
@@ -100,8 +100,8 @@ class ToolClient(Client):
 
 
 def open_client() -> ToolClient:
-    """A client for one call, with files and environment as they are now."""
-    return ToolClient(Profile(select(None)))
+    """A client for one call: the wallet that the server was started with, its files as they are now."""
+    return ToolClient(Profile(chosen()))
 
 
 @dataclass(slots=True)

@@ -44,14 +44,20 @@ def counts(path: Path) -> bool:
     return why is None
 
 
-def require_confirmed(binding: Binding, base: Path) -> None:
-    """CommandError BINDING_NOT_CONFIRMED for a binding that came along and chooses another wallet than the configured one."""
+def may_choose(binding: Binding, base: Path) -> bool:
+    """Whether a binding needs no word of the user's, or has it. DamagedState for a config.json that cannot be read."""
     file = Path(binding.file)
     if not came_along(file):
-        return
+        return True
     config = read_state(base / "config.json", CONFIG) or {}
-    if binding.wallet in ((config.get("active_wallet") or "default"), confirmed(config).get(os.path.realpath(file))):
+    return binding.wallet in (config.get("active_wallet") or "default", confirmed(config).get(os.path.realpath(file)))
+
+
+def require_confirmed(binding: Binding, base: Path) -> None:
+    """CommandError BINDING_NOT_CONFIRMED for a binding that came along and chooses another wallet than the configured one."""
+    if may_choose(binding, base):
         return
+    file = Path(binding.file)
     again = advice.command("wallets", "bind", binding.wallet, "--confirm")
     raise CommandError(
         f"{file} came with a repository or an archive and chooses the wallet {binding.wallet!r}; nobody has confirmed it yet. "

@@ -8,7 +8,6 @@ See docs/protocol/local-state.md, "Wallet selection".
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from run402_cli.state import bindings
 from run402_cli.state.bindings import Binding
 from run402_cli.state.catalogue import BINDING, CONFIG, LOCAL_BINDING, META
 from run402_cli.state.files import DamagedState, read_state
+from run402_cli.state.selection import Selection, tell_children, told
 
 if TYPE_CHECKING:
     from run402_cli.state.active import ActiveProjects
@@ -93,41 +93,6 @@ def acting(scope: Scope) -> Iterator[None]:
         _scope.reset(before)
 
 
-class Selection(NamedTuple):
-    """The resolved wallet name and why it won. `source` is flag, env, binding, config or default.
-
-    `fault` is set when the file that says which wallet it is cannot be read: then nobody knows, and whoever asks for the
-    wallet gets that error. What needs no wallet goes on working.
-    """
-
-    name: str
-    source: str
-    detail: str | None
-    binding: Binding | None = None
-    env_name: str | None = None
-    fault: DamagedState | None = None
-
-    @property
-    def diverged(self) -> bool:
-        """The environment and the directory binding name different wallets."""
-        return self.env_name is not None and self.binding is not None and self.env_name != self.binding.wallet
-
-    def to_json(self) -> str:
-        """The value of RUN402_ACTIVE_WALLET_JSON for child processes."""
-        binding = {"wallet": self.binding.wallet, "file": self.binding.file} if self.binding else None
-        return json.dumps(
-            {
-                "name": self.name,
-                "source": self.source,
-                "sourceDetail": self.detail,
-                "binding": binding,
-                "envName": self.env_name,
-                "diverged": self.diverged,
-            },
-            separators=(",", ":"),
-        )
-
-
 def select(flag: tuple[str, str] | None) -> Selection:
     """Resolve the wallet. `flag` is (flag name, value) when `--wallet` or `--profile` was given. Checks nothing."""
     env_name = _env_wallet()
@@ -141,7 +106,8 @@ def select(flag: tuple[str, str] | None) -> Selection:
     if flag is not None:
         return Selection(flag[1], "flag", flag[0], binding, env_name)
     if env_name is not None:
-        return Selection(env_name, "env", "RUN402_WALLET", binding, env_name)
+        source, detail = told(env_name)
+        return Selection(env_name, source, detail, binding, env_name)
     if binding is not None:
         return Selection(binding.wallet, "binding", binding.file, binding)
     try:
@@ -263,8 +229,8 @@ class Profile:
 
     def _require_confirmed(self) -> None:
         """CommandError BINDING_NOT_CONFIRMED when a file of a repository chose the wallet and nobody has agreed to it."""
-        if self.selection.source == "binding" and self.selection.binding is not None:
-            bindings.require_confirmed(self.selection.binding, self.base)
+        if (file_choice := self.selection.of_file) is not None:
+            bindings.require_confirmed(file_choice, self.base)
 
     @property
     def scope(self) -> Scope:
@@ -344,13 +310,19 @@ _current: Profile | None = None
 
 
 def activate(selection: Selection) -> Profile:
-    """Make the selection the process's profile and pass it on to child processes through the environment."""
+    """Make the selection the process's profile and pass it on to child processes through the environment.
+
+    What a file chose and nobody has confirmed is passed on to none.
+    """
     global _current
-    if selection.fault is None:
-        os.environ["RUN402_WALLET"] = selection.name
-        os.environ["RUN402_ACTIVE_WALLET_JSON"] = selection.to_json()
     _current = Profile(selection)
+    tell_children(selection, _current.base)
     return _current
+
+
+def chosen() -> Selection:
+    """The choice of this process, which is made once; before that, what files and environment choose now."""
+    return select(None) if _current is None else _current.selection
 
 
 def opened(*, wallet: str | None = None, api_base: str | None = None, base: Path | None = None) -> Profile:

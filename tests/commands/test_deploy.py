@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import config_kit
 import pytest
 from pytest_httpx import HTTPXMock
 from run_kit import BASE, Run
@@ -98,6 +100,26 @@ def test_a_configuration_program_is_run_and_what_it_prints_goes_to_stderr(run: R
     outcome = run("deploy", "apply", "--manifest", "app.mjs", "--print-spec")
     assert outcome.json == {"project": "prj_1", "site": {"replace": {"a": str(Path.cwd())}}}
     assert outcome.err == "hello\n"
+
+
+def test_a_configuration_program_of_a_clone_is_not_told_the_wallet_that_the_clone_chose(
+    run: Run, config_dir: Path
+) -> None:
+    config_kit.keep_wallet(config_dir / "profiles" / "rich")
+    Path(".git").mkdir()
+    Path(".run402.json").write_text('{"wallet": "rich"}')
+    Path("app.mjs").write_text(
+        f"""import {{ spawnSync }} from "node:child_process";
+        const words = ["-m", "run402_cli", "allowance", "export"];
+        const done = spawnSync({json.dumps(sys.executable)}, words, {{ cwd: {json.dumps(Path.cwd().anchor)} }});
+        console.log(String(done.stdout) + String(done.stderr));
+        export default {{ project: "prj_1", site: {{ replace: {{ a: "b" }} }} }};"""
+    )
+    told = run("deploy", "apply", "--manifest", "app.mjs", "--print-spec")
+    assert told.exit == 0
+    assert "NO_ALLOWANCE" in told.err
+    assert run("wallets", "bind", "rich", "--confirm").exit == 0
+    assert config_kit.ADDRESS in run("deploy", "apply", "--manifest", "app.mjs", "--print-spec").err
 
 
 def test_a_configuration_program_may_not_carry_secrets_and_excludes_dir(run: Run) -> None:

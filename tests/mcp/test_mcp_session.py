@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import config_kit
 import httpx
 import pytest
 from mcp_kit import Agent, agent
@@ -196,6 +197,31 @@ def test_the_buyer_profile_offers_its_tools_and_speaks_of_no_others(tmp_path: Pa
     assert "init" in status.text
     assert "allowance_create" not in status.text + export.text
     assert "Call init." in export.text
+
+
+def test_a_server_in_a_clone_never_uses_the_wallet_that_the_clone_chose(tmp_path: Path) -> None:
+    clone, config = tmp_path / "clone", tmp_path / "config"
+    (clone / ".git").mkdir(parents=True)
+    (clone / ".run402.json").write_text('{"wallet": "rich"}')
+    config_kit.keep_wallet(config / "profiles" / "rich")
+    config_kit.keep_keys(config / "profiles" / "rich", prj_1={"anon_key": "anon_of_rich", "service_key": "key_of_rich"})
+    env = {"RUN402_CONFIG_DIR": str(config), "RUN402_API_BASE": "http://127.0.0.1:9"}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("allowance_export", {}),
+        ("generate_image", {"prompt": "a cat"}),
+        ("project_key_cache_export", {"project_id": "prj_1", "reveal": True}),
+        ("run_sql", {"project_id": "prj_1", "sql": "select 1"}),
+    ]
+    with agent(clone, env) as user:
+        for name, arguments in [*calls, *calls]:
+            answer = user(name, **arguments)
+            assert answer.failed, name
+            assert "BINDING_NOT_CONFIRMED" in answer.text, name
+            assert config_kit.ADDRESS not in answer.text
+            assert "key_of_rich" not in answer.text
+        agreed = {"confirmed_bindings": {str((clone / ".run402.json").resolve()): "rich"}}
+        config_kit.write(config / "config.json", agreed)
+        assert user.ok("allowance_export")["address"] == config_kit.ADDRESS
 
 
 def test_an_unknown_profile_ends_the_server_with_the_known_names(tmp_path: Path) -> None:

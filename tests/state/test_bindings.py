@@ -27,6 +27,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config_dir: Path) -> P
     config_kit.keep_wallet(config_dir / "profiles" / "other")
     (folder / ".run402.json").write_text(json.dumps({"wallet": "other"}))
     monkeypatch.setattr(bindings, "_told", set())
+    for name in ("RUN402_WALLET", "RUN402_ACTIVE_WALLET_JSON"):
+        monkeypatch.setenv(name, "")  # so that what activation sets is taken back afterwards
+        monkeypatch.delenv(name)
     return folder
 
 
@@ -81,6 +84,42 @@ def test_a_binding_to_the_wallet_that_is_used_anyway_needs_no_word(here: Path, c
 def test_what_bind_writes_is_confirmed(here: Path) -> None:
     (here / ".git").mkdir()
     wallets.bind(here, "other")
+    assert opened().allowance is not None
+
+
+def test_what_nobody_confirmed_stays_a_choice_of_the_file(here: Path) -> None:
+    (here.parent / ".git").mkdir()
+    for _ in range(2):
+        profile.activate(profile.select(None))
+        assert profile.current().selection.source == profile.chosen().source == "binding"
+        assert "RUN402_WALLET" not in os.environ
+        assert "RUN402_ACTIVE_WALLET_JSON" not in os.environ
+        refused()
+    with pytest.raises(CommandError, match="nobody has confirmed"):
+        _ = profile.opened().allowance
+
+
+def test_a_child_gets_a_confirmed_choice_as_the_files(here: Path, tmp_path: Path, config_dir: Path) -> None:
+    (here.parent / ".git").mkdir()
+    wallets.confirm(here / ".run402.json", "other")
+    profile.activate(profile.select(None))
+    assert os.environ["RUN402_WALLET"] == "other"
+    os.chdir(tmp_path)
+    child = opened()
+    assert (child.selection.source, child.selection.detail) == ("binding", str(here / ".run402.json"))
+    assert child.allowance is not None
+    (config_dir / "config.json").unlink()
+    refused()
+    profile.activate(profile.select(None))
+    assert "RUN402_WALLET" not in os.environ
+
+
+@pytest.mark.parametrize("passed_on", ["", "{", "[]", '{"name":"third","source":"binding","sourceDetail":"/x"}'])
+def test_what_the_user_set_is_the_users(here: Path, monkeypatch: pytest.MonkeyPatch, passed_on: str) -> None:
+    (here.parent / ".git").mkdir()
+    monkeypatch.setenv("RUN402_WALLET", "other")
+    monkeypatch.setenv("RUN402_ACTIVE_WALLET_JSON", passed_on)
+    assert opened().selection.source == "env"
     assert opened().allowance is not None
 
 
