@@ -114,6 +114,7 @@ def _apply(
 
         output.emit(printable(normalized.spec))
         return
+    _require_agreed(document, project)
     from run402_cli import deploy
 
     options = deploy.ApplyOptions(
@@ -318,6 +319,20 @@ def _normalized(document: Document, flag: str | None) -> NormalizedManifest:
                 details={"spec_project_id": named, "flag_project_id": flag},
             )
         return document.normalized(flag if flag is not None else named or _default_project())
+
+
+def _require_agreed(document: Document, flag: str | None) -> None:
+    """A manifest that came along chooses the project after the user agreed; --project agrees."""
+    own, named = document.own, document.project
+    if own is None or named is None:
+        return
+    from run402_cli.state import project_choice
+
+    if flag is None:
+        again = ("deploy", "apply", "--manifest", str(own), "--project", named)
+        project_choice.require_agreed(current(), named, [own], *again)
+    else:
+        project_choice.remember(current(), named, [own])
 
 
 def _default_project() -> str:

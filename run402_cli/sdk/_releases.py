@@ -283,6 +283,11 @@ def _read(
     if not project:
         raise project_required()
     normalized = document.normalized(project)
+    if document.own is not None and project_id is None and document.project is not None:
+        from run402_cli.state import project_choice
+
+        again = ("deploy", "apply", "--manifest", str(document.own), "--project", project)
+        project_choice.require_agreed(client.profile, project, [document.own], *again)
     scan.require_clean(document.value, document.base_dir, bounds=document.bounds)
     return normalized
 

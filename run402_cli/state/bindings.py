@@ -14,7 +14,7 @@ from run402_cli.errors import CommandError
 from run402_cli.state.catalogue import CONFIG, LOCAL_BINDING
 from run402_cli.state.files import read_state
 
-# In config.json: the real path of a binding file, and the wallet, of a workspace link the project, that it was confirmed for.
+# In config.json: where a binding file is (`key`), and the wallet, of a workspace link the project, that it was confirmed for.
 CONFIRMED = "confirmed_bindings"
 # What unpacks an archive gives a file the time that it had elsewhere; what writes one does both within a moment.
 _MOMENT_S = 5.0
@@ -50,7 +50,7 @@ def may_choose(binding: Binding, base: Path) -> bool:
     if not came_along(file):
         return True
     config = read_state(base / "config.json", CONFIG) or {}
-    return binding.wallet in (config.get("active_wallet") or "default", confirmed(config).get(os.path.realpath(file)))
+    return binding.wallet in (config.get("active_wallet") or "default", confirmed(config).get(key(file)))
 
 
 def require_confirmed(binding: Binding, base: Path) -> None:
@@ -60,7 +60,8 @@ def require_confirmed(binding: Binding, base: Path) -> None:
     file = Path(binding.file)
     again = advice.command("wallets", "bind", binding.wallet, "--confirm")
     raise CommandError(
-        f"{file} came with a repository or an archive and chooses the wallet {binding.wallet!r}; nobody has confirmed it yet. "
+        f"{file} is in a repository or came out of an archive and chooses the wallet {binding.wallet!r}; nobody has "
+        "confirmed that yet. "
         "Neither its key nor its project keys were used.",
         code="BINDING_NOT_CONFIRMED",
         hint=f"If that is what you want, confirm it once: {again}. For one command --wallet {binding.wallet} decides alone.",
@@ -77,10 +78,15 @@ def confirmed(config: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def choices(files: list[Path], base: Path) -> dict[Path, Any]:
-    """What each of the files may choose; None for one that was not confirmed."""
-    agreed = confirmed(read_state(base / "config.json", CONFIG) or {}) if files else {}
-    return {file: agreed.get(os.path.realpath(file)) for file in files}
+def folder(file: Path) -> Path:
+    """The directory that a binding, a manifest or a workspace link speaks for."""
+    return file.parent.parent if file.parent.name == ".run402" else file.parent
+
+
+def key(file: Path) -> str:
+    """The name of a file in `confirmed_bindings`: where it is. A link is another file than the one that it leads to."""
+    place = folder(file)
+    return str(Path(os.path.realpath(place)) / file.relative_to(place))
 
 
 def came_along(file: Path) -> bool:

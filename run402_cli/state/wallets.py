@@ -351,7 +351,7 @@ def bind(folder: Path, name: str) -> None:
 def confirm(binding: Path, name: str) -> None:
     """Remember that the user wants this file to choose this wallet, or project: it may have come along, or seem so one day."""
     with _config() as config:
-        config[bindings.CONFIRMED] = {**bindings.confirmed(config), str(binding.resolve()): name}
+        config[bindings.CONFIRMED] = {**bindings.confirmed(config), bindings.key(binding): name}
 
 
 def unbind(folder: Path) -> bool:

@@ -22,7 +22,8 @@ class UpOptions:
 
     `bounds` are where the manifest's files may be; None: in its git work tree. `confirm` asks the person at the terminal;
     None when there is nobody to ask. `allow_env` are variables that an app manifest may take for its secrets whatever they are
-    named; without `own_manifest`, for a caller that a stranger may tell what to deploy, it takes no others. `programs` is
+    named; without `own_manifest`, for a caller that a stranger may tell what to deploy, it takes no others, and the project
+    that was named is not remembered as the user's choice. `programs` is
     False where neither a manifest nor a build command may run a program. `directory` is the value of --dir, and `command`
     the command line that was typed: errors name it as the way to continue.
     """

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from run402_cli import advice, as_typed
 from run402_cli.errors import ValidationError
 from run402_cli.release.wire import to_wire
 from run402_cli.services import projects
-from run402_cli.state import bindings
-from run402_cli.state.wallets import confirm
+from run402_cli.state import project_choice
 from run402_cli.state.workspace import WorkspaceLink, link_path, read_link, require_writable_link, write_link
 from run402_cli.up._manifest import Found
 from run402_cli.up._options import Run
@@ -87,8 +85,7 @@ def link_workspace(run: Run, choice: Choice) -> str | None:
     step.to("running")
     link = WorkspaceLink(choice.project_id, run.options.name, run.target)
     write_link(run.workspace, link, replaces=run.link)
-    if bindings.repository(path) is not None:
-        confirm(path, choice.project_id)
+    project_choice.keep(run.client.profile, choice.project_id, path, own=run.options.own_manifest)
     step.to("succeeded")
     return str(path)
 
@@ -96,35 +93,16 @@ def link_workspace(run: Run, choice: Choice) -> str | None:
 def _confirm(run: Run, found: Found, choice: Choice) -> None:
     """ValidationError BINDING_NOT_CONFIRMED when a file that came with the app chose the project and nobody has agreed.
 
-    Whoever names the project agrees to the files that name it, too.
+    Whoever names the project at the command line agrees to the files that name it, too.
     """
+    profile = run.client.profile
     files = [link_path(run.workspace)] if run.link is not None and run.link.project_id == choice.project_id else []
     files += [found.path] if found.project == choice.project_id else []
-    brought = [file for file in files if bindings.was_brought(file) or file.is_symlink() or file.parent.is_symlink()]
-    if choice.source == "explicit":
-        for file in brought:
-            confirm(file, choice.project_id)
-        return
-    agreed = bindings.choices(brought, run.client.profile.base)
-    for file in [] if bindings.checked_out_by_ci() else brought:
-        if choice.source in ("workspace_link", "manifest") and agreed.get(file) != choice.project_id:
-            raise _not_confirmed(run, choice.project_id, file)
-
-
-def _not_confirmed(run: Run, project_id: str, file: Path) -> ValidationError:
-    words = as_typed.words() or ("up",)
-    yes = () if run.options.yes or "--yes" in words or "-y" in words else ("--yes",)
-    command = (
-        as_typed.again("--project", project_id, *yes) if as_typed.words() else ("up", "--project", project_id, *yes)
-    )
-    return ValidationError(
-        f"{file} came with a repository or an archive and chooses the project {project_id}; nobody has confirmed it yet. "
-        "What is deployed runs with that project's data and secrets. Nothing was deployed. "
-        f"If that is your project, name it once: {advice.command(*command)}",
-        code="BINDING_NOT_CONFIRMED",
-        details={"binding_file": str(file), "project_id": project_id},
-        next_actions=[advice.run(*command, why="Deploys there; the file may choose it from then on.", confirms=True)],
-    )
+    if choice.source in ("workspace_link", "manifest"):
+        again = ("up", "--project", choice.project_id, "--yes")
+        project_choice.require_agreed(profile, choice.project_id, files, *again, active_counts=run.may_ask)
+    elif choice.source == "explicit" and run.options.own_manifest and not run.source.get("repo_url"):
+        project_choice.remember(profile, choice.project_id, files)
 
 
 def _check_link(run: Run, link: WorkspaceLink) -> None:

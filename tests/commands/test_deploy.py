@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,56 @@ def deployable(httpx_mock: HTTPXMock, **plan: Any) -> None:
 
 def bodies(httpx_mock: HTTPXMock) -> list[Any]:
     return [json.loads(request.content) for request in httpx_mock.get_requests() if request.content]
+
+
+# -- which project
+
+
+def of_a_clone(project: str) -> None:
+    Path(".git").mkdir(exist_ok=True)
+    Path("app.json").write_text(json.dumps({**SITE, "project_id": project}))
+
+
+@pytest.mark.parametrize("words", [(), ("--plan",), ("--rehearse",), ("--require-plan", "plan_1")])
+def test_the_manifest_of_a_clone_chooses_no_other_project_than_the_active_one(
+    cloud: Path, run: Run, httpx_mock: HTTPXMock, words: tuple[str, ...]
+) -> None:
+    of_a_clone("prj_2")
+    for command in (("deploy", "apply"), ("apply",)):
+        error = run(*command, "--manifest", "app.json", *words).error
+        assert (error["code"], error["details"]["project_id"]) == ("BINDING_NOT_CONFIRMED", "prj_2")
+        action = error["next_actions"][0]
+        assert action["argv"] == ["run402", *command, "--manifest", "app.json", *words, "--project", "prj_2"]
+        assert action["confirms"] is True
+    assert httpx_mock.get_requests() == []
+    assert run("deploy", "apply", "--manifest", "app.json", "--check").exit == 0
+
+
+def test_a_project_that_was_named_once_is_not_asked_about_again(cloud: Path, run: Run, httpx_mock: HTTPXMock) -> None:
+    of_a_clone("prj_2")
+    for _ in range(2):
+        deployable(httpx_mock)
+    assert run("deploy", "apply", "--manifest", "app.json", "--project", "prj_2").exit == 0
+    assert run("deploy", "apply", "--manifest", "app.json").exit == 0
+    assert {found for body in bodies(httpx_mock) for found in re.findall("prj_[0-9]", json.dumps(body))} == {"prj_2"}
+    of_a_clone("prj_3")
+    assert run("deploy", "apply", "--manifest", "app.json").error["code"] == "BINDING_NOT_CONFIRMED"
+
+
+@pytest.mark.parametrize("how", ["active", "CI", "variable", "spec", "own"])
+def test_what_the_user_chose_is_not_asked_about(
+    cloud: Path, run: Run, monkeypatch: pytest.MonkeyPatch, httpx_mock: HTTPXMock, how: str
+) -> None:
+    of_a_clone("prj_1" if how == "active" else "prj_2")
+    if how == "own":
+        Path(".git").rmdir()
+    elif how == "CI":
+        monkeypatch.setenv("CI", "true")
+    elif how == "variable":
+        monkeypatch.setenv("RUN402_PROJECT_ID", "prj_2")
+    deployable(httpx_mock)
+    given = ("--spec", Path("app.json").read_text()) if how == "spec" else ("--manifest", "app.json")
+    assert run("deploy", "apply", *given).exit == 0
 
 
 # -- arguments

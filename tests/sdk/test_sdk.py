@@ -204,3 +204,22 @@ def test_every_attribute_opens_and_every_method_is_documented() -> None:
             for space in (owner, *spaces):
                 for name, method in inspect.getmembers(space, inspect.ismethod):
                     assert name.startswith("_") or method.__doc__, f"{type(space).__name__}.{name}"
+
+
+def test_the_manifest_of_a_clone_chooses_no_project(tmp_path: Path, httpx_mock: HTTPXMock) -> None:
+    (tmp_path / ".git").mkdir()
+    manifest = tmp_path / "run402.deploy.json"
+    manifest.write_text(json.dumps({"project_id": "prj_2", "site": {"replace": {"index.html": "x"}}}))
+    with Run402(api_base=BASE) as r:
+        for call in (r.deploy.apply, r.deploy.plan, r.deploy.rehearse):
+            with pytest.raises(ValidationError, match="nobody has confirmed") as caught:
+                call(manifest)
+            assert caught.value.code == "BINDING_NOT_CONFIRMED"
+        assert httpx_mock.get_requests() == []
+        httpx_mock.add_response(status_code=404, json={}, is_reusable=True)
+        with pytest.raises(Run402Error):
+            r.deploy.plan(manifest, project_id="prj_2")
+        assert httpx_mock.get_requests()
+        # Python named it for that call; it is not the user's word for the next one.
+        with pytest.raises(ValidationError, match="nobody has confirmed"):
+            r.deploy.plan(manifest)
