@@ -11,13 +11,18 @@ from typing import Any, NamedTuple
 
 from run402_cli import advice, output
 from run402_cli.errors import CommandError
-from run402_cli.state.catalogue import CONFIG, LOCAL_BINDING
+from run402_cli.state.catalogue import CONFIG
 from run402_cli.state.files import read_state
 
 # In config.json: where a binding file is (`key`), and the wallet, of a workspace link the project, that it was confirmed for.
 CONFIRMED = "confirmed_bindings"
 # What unpacks an archive gives a file the time that it had elsewhere; what writes one does both within a moment.
 _MOMENT_S = 5.0
+# What stands at the top of a work tree: git, Mercurial, Subversion, Jujutsu, Sapling, Bazaar, Fossil, Pijul, Darcs, CVS.
+_MARKERS = (
+    *(".git", ".hg", ".svn", ".jj", ".sl", ".bzr", ".fslckout", "_FOSSIL_", ".pijul", "_darcs"),
+    "CVS/Root",
+)
 _told: set[str] = set()
 
 
@@ -90,23 +95,12 @@ def key(file: Path) -> str:
 
 
 def came_along(file: Path) -> bool:
-    """Whether a binding came with a repository or an archive.
+    """Whether a file that chooses something may be another's: it is in a work tree of version control, or was unpacked.
 
-    It was unpacked, or it lies in a git work tree; the personal one when git has it, or when `.git` itself was unpacked.
+    A work tree holds what its repository brought, a patch too, and nothing in it tells which of its files the user wrote:
+    those that run402 wrote, or the user confirmed, are in `confirmed_bindings`.
     """
-    if Path(os.path.realpath(file)).name.lower() == LOCAL_BINDING.name:
-        return was_brought(file)
-    return was_brought(file) or repository(file) is not None
-
-
-def was_brought(file: Path) -> bool:
-    """Whether a file that is usually written here was not: it or its `.git` was unpacked, or git has it."""
-    root = repository(file)
-    if _was_unpacked(file):
-        return True
-    return root is not None and (
-        _is_tracked(root, Path(os.path.realpath(file))) or _was_unpacked(root / ".git" / "HEAD")
-    )
+    return in_work_tree(file) or _was_unpacked(file)
 
 
 def checked_out_by_ci() -> bool:
@@ -114,38 +108,32 @@ def checked_out_by_ci() -> bool:
     return os.environ.get("CI", "").lower() in ("true", "1")
 
 
-def repository(file: Path) -> Path | None:
-    """The git work tree that a file lies in, as it is written or where its links lead."""
+def in_work_tree(file: Path) -> bool:
+    """Whether a file is in a work tree of version control, as it is written or where its links lead."""
     written, real = Path(os.path.abspath(file)), Path(os.path.realpath(file))  # noqa: PTH100 - a clone may hold the link
-    parents = (*written.parents, *real.parents)
-    return next((folder for folder in parents if os.path.lexists(folder / ".git")), None)
+    places = {*written.parents, *real.parents}
+    return any(_is_there(place / marker) for place in places for marker in _MARKERS)
+
+
+def _is_there(marker: Path) -> bool:
+    """What cannot be looked at counts as there."""
+    try:
+        marker.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _was_unpacked(file: Path) -> bool:
     """Whether the time of a file's content is another one than that of its arrival here."""
     try:
         found = file.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
     apart = found.st_ctime - found.st_mtime
     # Windows has no time of a change: there `st_ctime` is when the file was made, and later changes are its owner's.
     return apart > _MOMENT_S or (apart < -_MOMENT_S and os.name != "nt")
-
-
-def _is_tracked(root: Path, file: Path) -> bool:
-    """Whether the index of a work tree has the file. One that cannot be told apart counts as tracked."""
-    git = root / ".git"
-    try:
-        if git.is_file():
-            git = root / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-        index = (git / "index").read_bytes()
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        return True
-    # Version 4 shortens paths by what the one before has.
-    return (
-        index[4:8] == b"\0\0\0\4"
-        or not file.is_relative_to(root)
-        or file.relative_to(root).as_posix().encode().lower() + b"\0" in index.lower()
-    )

@@ -207,7 +207,7 @@ def test_every_attribute_opens_and_every_method_is_documented() -> None:
 
 
 def test_the_manifest_of_a_clone_chooses_no_project(tmp_path: Path, httpx_mock: HTTPXMock) -> None:
-    (tmp_path / ".git").mkdir()
+    (tmp_path / ".hg").mkdir()
     manifest = tmp_path / "run402.deploy.json"
     manifest.write_text(json.dumps({"project_id": "prj_2", "site": {"replace": {"index.html": "x"}}}))
     with Run402(api_base=BASE) as r:

@@ -161,28 +161,51 @@ def test_what_bind_wrote_counts_although_a_backup_was_unpacked_over_it(here: Pat
     assert opened().allowance is not None
 
 
-def test_the_personal_file_beside_a_git_directory_that_was_unpacked_came_along(here: Path) -> None:
-    (here / ".run402.json").unlink()
-    (here / ".run402.local.json").write_text(json.dumps({"wallet": "other"}))
-    (here.parent / ".git").mkdir()
-    (here.parent / ".git/HEAD").write_text("ref: refs/heads/main\n")
+@pytest.mark.parametrize("marker", [".git", ".hg", ".svn", ".jj", "_FOSSIL_", "CVS/Root"])
+@pytest.mark.parametrize("name", [".run402.json", ".run402.local.json"])
+def test_a_binding_in_any_work_tree_is_confirmed_once(here: Path, name: str, marker: str) -> None:
+    (here / ".run402.json").rename(here / name)
     assert opened().allowance is not None
-    as_unpacked(here.parent / ".git/HEAD")
+    (here.parent / marker).mkdir(parents=True)
     refused()
+    wallets.confirm(here / name, "other")
+    assert opened().allowance is not None
 
 
-@pytest.mark.parametrize("version", [2, 4])
-def test_the_personal_file_needs_it_only_when_git_has_it(here: Path, version: int) -> None:
+@pytest.mark.parametrize("how", ["patch", "split index", "version 4"])
+def test_what_the_index_of_git_says_does_not_matter(here: Path, how: str) -> None:
     git = ["git", "-C", str(here.parent), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    patch = here / ".run402.local.json"
+    (here / ".run402.json").rename(patch)
+    steps = {
+        "patch": [["apply", "p.patch"]],
+        "split index": [["add", "-A"], ["update-index", "--split-index"]],
+        "version 4": [["add", "-A"], ["update-index", "--index-version=4"]],
+    }[how]
     try:
         subprocess.run([*git, "init", "-q"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no git here")
-    (here / ".run402.json").unlink()
-    (here / ".run402.local.json").write_text(json.dumps({"wallet": "other"}))
-    assert opened().allowance is not None
-    subprocess.run([*git, "add", "-A"], check=True, capture_output=True)
-    subprocess.run([*git, "update-index", f"--index-version={version}"], check=True, capture_output=True)
+    if how == "patch":
+        text = patch.read_text()
+        name = patch.relative_to(here.parent).as_posix()
+        patch.unlink()
+        lines = ["--- /dev/null", f"+++ b/{name}", "@@ -0,0 +1 @@", f"+{text}", "\\ No newline at end of file", ""]
+        (here.parent / "p.patch").write_text("\n".join(lines))
+    for step in steps:
+        subprocess.run([*git, *step], check=True, capture_output=True)
+    assert json.loads(patch.read_text()) == {"wallet": "other"}
+    refused()
+
+
+@posix
+def test_a_link_to_what_was_confirmed_elsewhere_is_another_file(here: Path, tmp_path: Path) -> None:
+    (here.parent / ".git").mkdir()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (here / ".run402.json").rename(mine / ".run402.json")
+    wallets.confirm(mine / ".run402.json", "other")
+    (here / ".run402.json").symlink_to(mine / ".run402.json")
     refused()
 
 

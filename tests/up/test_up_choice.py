@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from up_kit import CoreGateway, Workspace
 
 from run402_cli.mcp._run import Toolbox
 from run402_cli.mcp.tools import TOOLS
+from run402_cli.state import bindings
 
 REFUSED = (1, "BINDING_NOT_CONFIRMED")
 
@@ -28,7 +31,7 @@ def linked(workspace: Workspace, gateway: CoreGateway) -> Workspace:
     return workspace
 
 
-@pytest.mark.parametrize("marker", [".git"])
+@pytest.mark.parametrize("marker", [".git", ".hg", ".svn", ".jj", ".bzr", ".fslckout", ".pijul", "CVS/Root"])
 def test_a_link_in_any_work_tree_is_confirmed_once_whatever_an_index_says(linked: Workspace, marker: str) -> None:
     assert up(linked, "--yes", "--plan") == (0, None)
     (linked.path / marker).mkdir(parents=True)
@@ -95,3 +98,19 @@ def test_an_mcp_client_chooses_for_its_own_call_alone(
     assert "BINDING_NOT_CONFIRMED" in again.text
     assert up(linked, "--project", "prj_1", "--yes") == (0, None)
     assert up(linked, "--yes") == (0, None)
+
+
+def test_what_cannot_be_looked_at_is_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "run402.deploy.json"
+    file.write_text("{}")
+    assert not bindings.came_along(file)
+    marker = os.fspath(tmp_path / ".hg")
+    lstat = Path.lstat
+
+    def refuses(path: Path) -> os.stat_result:
+        if os.fspath(path) == marker:
+            raise PermissionError(13, "Permission denied")
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", refuses)
+    assert bindings.came_along(file)
