@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import click
@@ -69,7 +70,7 @@ class _LinkCommand(_CiCommand):
     auth="principal",
     cls=_LinkCommand,
     example=[
-        "run402 ci link github --manifest run402.deploy.json",
+        "run402 ci link github --repo me/shop",
         "run402 ci link github --environment production --route-scope /admin --route-scope '/api/*'",
     ],
 )
@@ -80,7 +81,8 @@ def link(
         str, typer.Option("--manifest", metavar="FILE", help="What the workflow deploys; not read now.")
     ] = ci.DEFAULT_MANIFEST,
     repo: Annotated[
-        str | None, typer.Option("--repo", metavar="OWNER/REPO", help="Default: the git remote origin.")
+        str | None,
+        typer.Option("--repo", metavar="OWNER/REPO", help="Default: the git remote origin, where you agreed to it."),
     ] = None,
     branch: Annotated[
         str | None, typer.Option("--branch", metavar="NAME", help="Default: the branch that is checked out.")
@@ -124,7 +126,12 @@ def link(
             route_scopes=tuple(route_scope or ()),
             force=force,
         )
-        output.emit(ci.link(client, wanted))
+        linked = ci.link(client, wanted)
+        if repo is not None:
+            from run402_cli.state import project_choice
+
+            project_choice.remember_repository(Path.cwd(), repo)
+        output.emit(linked)
 
 
 @app.command(

@@ -6,9 +6,11 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from run402_cli import advice, as_typed
 from run402_cli._version import __version__
 from run402_cli.client import Client, segment, with_query
 from run402_cli.errors import INITIALIZE_WALLET, CommandError, ValidationError, no_allowance
@@ -52,7 +54,7 @@ def link(client: Client, wanted: Link) -> Json:
     CI_SUBJECT_REQUIRED, GITHUB_REPOSITORY_ID_REQUIRED, WORKFLOW_EXISTS, NO_ALLOWANCE, WORKFLOW_NOT_WRITTEN), ApiError
     and NetworkError. docs/ci.md
     """
-    repository = _repository(wanted.repository)
+    repository = _repository(client, wanted)
     branch = wanted.branch or github.current_branch()
     subject = _subject(repository, branch, wanted.environment)
     repository_id = wanted.repository_id or github.repository_id(client, repository)
@@ -67,8 +69,9 @@ def link(client: Client, wanted: Link) -> Json:
     return _linked(wanted, delegation, binding)
 
 
-def _repository(given: str | None) -> str:
-    repository = given or github.origin_repository()
+def _repository(client: Client, wanted: Link) -> str:
+    """The repository that was named; else `origin`, which a clone brought along, when the user agreed to it here."""
+    repository = wanted.repository or github.origin_repository()
     if repository is None or not _REPOSITORY.fullmatch(repository):
         problem = (
             f"{repository!r} is not OWNER/REPO." if repository else "This directory has no GitHub remote `origin`."
@@ -78,7 +81,27 @@ def _repository(given: str | None) -> str:
             code="GITHUB_REPO_REQUIRED",
             hint="Pass --repo <owner>/<repo>.",
         )
+    if wanted.repository is None:
+        from run402_cli.state import project_choice
+
+        if not project_choice.speaks_for(client.profile, Path.cwd(), repository, wanted.project_id):
+            raise _not_agreed(repository, wanted.project_id)
     return repository
+
+
+def _not_agreed(repository: str, project_id: str) -> CommandError:
+    typed = as_typed.words() or ("ci", "link", "github", "--project", project_id)
+    again = (*typed, "--repo", repository)
+    return CommandError(
+        f"The remote `origin` of this directory is {repository}, as the repository says, and nobody has confirmed it yet. "
+        f"Who may push there could deploy to {project_id}. Nothing was signed.",
+        code="GITHUB_REPO_REQUIRED",
+        hint=f"If it is your repository, name it once: {advice.command(*again)}",
+        details={"repo": repository, "project_id": project_id},
+        next_actions=[
+            advice.run(*again, why=f"Workflows of {repository} may deploy {project_id} then.", confirms=True)
+        ],
+    )
 
 
 def _subject(repository: str, branch: str | None, environment: str | None) -> str:

@@ -56,6 +56,21 @@ def keep(profile: Profile, project_id: str, link: Path, *, own: bool) -> None:
         confirm(link, _NONE)
 
 
+def speaks_for(profile: Profile, directory: Path, repository: str, project_id: str) -> bool:
+    """The user agreed that a work tree is of this GitHub repository, or that its directory deploys to this project."""
+    place = Path(os.path.realpath(directory))
+    agreed = _agreed(profile.base)
+    return any(
+        bindings.folder(Path(known)) == place for known, chosen in agreed.items() if chosen in (repository, project_id)
+    )
+
+
+def remember_repository(directory: Path, repository: str) -> None:
+    """The user named the GitHub repository of a work tree at the command line."""
+    if bindings.in_work_tree(directory / ".git"):
+        confirm(directory / ".git", repository)
+
+
 def _agreed(base: Path) -> dict[str, Any]:
     return bindings.confirmed(read_state(base / "config.json", CONFIG) or {})
 

@@ -13,6 +13,8 @@ from config_kit import PRIVATE_KEY
 from pytest_httpx import HTTPXMock
 from run_kit import BASE, Run
 
+from run402_cli.state import wallets
+
 LINK = ("ci", "link", "github", "--repo", "tal/myapp", "--branch", "main", "--repository-id", "892341")
 WORKFLOW = Path(".github/workflows/run402-deploy.yml")
 
@@ -59,6 +61,7 @@ def test_link_asks_git_and_github(run: Run, wallet: Path, binding: None, httpx_m
     git("init", "-q", "-b", "trunk")
     git("remote", "add", "origin", "git@github.com:tal/myapp.git")
     httpx_mock.add_response(url="https://api.github.com/repos/tal/myapp", json={"id": 7})
+    wallets.confirm(Path.cwd() / ".git", "tal/myapp")
     answer = run("ci", "link", "github").json
     assert answer["subject_match"] == "repo:tal/myapp:ref:refs/heads/trunk"
     assert (answer["github_repository_id"], answer["github_repository_id_status"]) == ("7", "verified")
@@ -79,10 +82,44 @@ def test_the_repository_comes_from_origin(
 ) -> None:
     git("init", "-q", "-b", "main")
     git("remote", "add", "origin", url)
+    wallets.confirm(Path.cwd() / ".git", "tal/myapp")
     if repository is not None:
         httpx_mock.add_response(url=f"https://api.github.com/repos/{repository}", status_code=404, json={})
     code = "GITHUB_REPOSITORY_ID_REQUIRED" if repository else "GITHUB_REPO_REQUIRED"
     assert run("ci", "link", "github").error["code"] == code
+
+
+def test_the_origin_of_a_clone_is_linked_after_it_was_named_once(
+    run: Run, wallet: Path, binding: None, httpx_mock: HTTPXMock
+) -> None:
+    git("init", "-q", "-b", "main")
+    git("remote", "add", "origin", "https://github.com/evil/x")
+    for words in ((), ("--repository-id", "1"), ("--project", "prj_1")):
+        error = run("ci", "link", "github", *words).error
+        assert (error["code"], error["details"]) == (
+            "GITHUB_REPO_REQUIRED",
+            {"repo": "evil/x", "project_id": "prj_1"},
+        )
+        action = error["next_actions"][0]
+        assert action["argv"] == ["run402", "ci", "link", "github", *words, "--repo", "evil/x"]
+        assert action["confirms"] is True
+    assert httpx_mock.get_requests() == []
+    assert not WORKFLOW.exists()
+    assert run("ci", "link", "github", "--repo", "evil/x", "--repository-id", "1").exit == 0
+    assert run("ci", "link", "github", "--repository-id", "1", "--force").exit == 0
+    # Another one moved in; the agreement was for the one before.
+    git("remote", "set-url", "origin", "https://github.com/evil/y")
+    assert run("ci", "link", "github", "--repository-id", "1", "--force").error["details"]["repo"] == "evil/y"
+
+
+@pytest.mark.parametrize("confirmed", ["prj_1", "prj_2"])
+def test_the_origin_is_filled_in_where_the_directory_was_confirmed_for_the_project(
+    run: Run, wallet: Path, binding: None, confirmed: str
+) -> None:
+    git("init", "-q", "-b", "main")
+    git("remote", "add", "origin", "https://github.com/tal/myapp")
+    wallets.confirm(Path.cwd() / ".run402/project.json", confirmed)
+    assert run("ci", "link", "github", "--repository-id", "1").exit == (0 if confirmed == "prj_1" else 1)
 
 
 def test_link_to_an_environment_needs_no_branch(run: Run, wallet: Path, binding: None) -> None:
