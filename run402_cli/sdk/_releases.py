@@ -41,8 +41,9 @@ def apply(
 ) -> dict[str, Any]:
     """Make the manifest the live release: plan, upload what is missing, commit, follow until it is ready.
 
-    The project is the manifest's, else `project_id`, else the active one. Relative paths start at `base_dir`: by default
-    the manifest's own directory, or the current one for a mapping; files outside of the git work tree that holds it (without
+    The project is the manifest's, else `project_id`, else the active one; what a file of a repository names has to be given
+    as `project_id`, too, unless it is the active one or was confirmed. Relative paths start at `base_dir`: by default the
+    manifest's own directory, or the current one for a mapping; files outside of the git work tree that holds it (without
     one, of the directory) are refused unless `allow_outside`. `require_plan` commits exactly a plan that was reviewed.
     In a GitHub Actions job, unless a wallet was named, the job's own identity deploys.
 

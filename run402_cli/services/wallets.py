@@ -15,7 +15,8 @@ from run402_cli.errors import CommandError, Run402Error
 from run402_cli.state import wallets
 from run402_cli.state.allowance import Allowance, own_allowance_path, parse_private_key, read_allowance
 from run402_cli.state.files import DamagedState
-from run402_cli.state.profile import Profile, Selection, current, profile_dir
+from run402_cli.state.profile import Profile, current, profile_dir
+from run402_cli.state.selection import Selection
 
 if TYPE_CHECKING:
     from run402_cli.client import Client
@@ -156,9 +157,11 @@ def remove(name: str) -> dict[str, Any]:
 def bind(profile: Profile, name: str | None = None) -> dict[str, Any]:
     """Bind the current directory, to the active wallet unless one is named; the wallet need not exist.
 
-    {wallet, file, bound, safe_to_commit, note, warning?}.
+    {wallet, file, bound, safe_to_commit, note, warning?}. CommandError BINDING_NOT_CONFIRMED when a file chose the wallet.
     """
-    name = name or profile.name
+    if not name:
+        profile.require_confirmed()
+        name = profile.name
     wallets.bind(Path.cwd(), name)
     result: dict[str, Any] = {
         "wallet": name,

@@ -227,7 +227,7 @@ class Profile:
         if self.selection.fault is not None:
             raise self.selection.fault
 
-    def _require_confirmed(self) -> None:
+    def require_confirmed(self) -> None:
         """CommandError BINDING_NOT_CONFIRMED when a file of a repository chose the wallet and nobody has agreed to it."""
         if (file_choice := self.selection.of_file) is not None:
             bindings.require_confirmed(file_choice, self.base)
@@ -246,10 +246,10 @@ class Profile:
 
     @cached_property
     def allowance(self) -> Allowance | None:
-        """The wallet key, or None. Raises DamagedState when there is a file that is no wallet, and as `_require_confirmed`."""
+        """The wallet key, or None. Raises DamagedState when there is a file that is no wallet, and as `require_confirmed`."""
         from run402_cli.state.allowance import load_allowance
 
-        self._require_confirmed()
+        self.require_confirmed()
         return load_allowance(self.dir)
 
     @property
@@ -262,10 +262,10 @@ class Profile:
 
     @cached_property
     def keys(self) -> KeyCache:
-        """The cached project keys of this wallet. Raises as `_require_confirmed`."""
+        """The cached project keys of this wallet. Raises as `require_confirmed`."""
         from run402_cli.state.keys import KeyCache
 
-        self._require_confirmed()
+        self.require_confirmed()
         return KeyCache(self.dir, wallet=self.name)
 
     @cached_property

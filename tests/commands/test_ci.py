@@ -112,14 +112,15 @@ def test_the_origin_of_a_clone_is_linked_after_it_was_named_once(
     assert run("ci", "link", "github", "--repository-id", "1", "--force").error["details"]["repo"] == "evil/y"
 
 
-@pytest.mark.parametrize("confirmed", ["prj_1", "prj_2"])
 def test_the_origin_is_filled_in_where_the_directory_was_confirmed_for_the_project(
-    run: Run, wallet: Path, binding: None, confirmed: str
+    run: Run, wallet: Path, binding: None
 ) -> None:
     git("init", "-q", "-b", "main")
     git("remote", "add", "origin", "https://github.com/tal/myapp")
-    wallets.confirm(Path.cwd() / ".run402/project.json", confirmed)
-    assert run("ci", "link", "github", "--repository-id", "1").exit == (0 if confirmed == "prj_1" else 1)
+    wallets.confirm(Path.cwd() / ".run402/project.json", "prj_2")
+    assert run("ci", "link", "github", "--repository-id", "1").error["code"] == "GITHUB_REPO_REQUIRED"
+    wallets.confirm(Path.cwd() / ".run402/project.json", "prj_1")
+    assert run("ci", "link", "github", "--repository-id", "1").exit == 0
 
 
 def test_link_to_an_environment_needs_no_branch(run: Run, wallet: Path, binding: None) -> None:

@@ -11,6 +11,7 @@ import config_kit
 import pytest
 
 from run402_cli.errors import CommandError
+from run402_cli.services import wallets as wallet_service
 from run402_cli.state import bindings, profile, wallets
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs owners and modes")
@@ -112,6 +113,15 @@ def test_a_child_gets_a_confirmed_choice_as_the_files(here: Path, tmp_path: Path
     refused()
     profile.activate(profile.select(None))
     assert "RUN402_WALLET" not in os.environ
+
+
+def test_bind_without_a_name_confirms_no_choice_of_a_file(here: Path) -> None:
+    (here.parent / ".git").mkdir()
+    with pytest.raises(CommandError, match="nobody has confirmed"):
+        wallet_service.bind(opened())
+    refused()
+    assert wallet_service.bind(opened(), "other")["bound"] is True
+    assert wallet_service.bind(opened())["wallet"] == "other"
 
 
 @pytest.mark.parametrize("passed_on", ["", "{", "[]", '{"name":"third","source":"binding","sourceDetail":"/x"}'])

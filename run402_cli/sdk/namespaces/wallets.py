@@ -82,7 +82,8 @@ class Wallets(Namespace[None]):
 
         Bind the current directory, to the active wallet unless one is named; the wallet need not exist.
 
-        {wallet, file, bound, safe_to_commit, note, warning?}.
+        {wallet, file, bound, safe_to_commit, note, warning?}. CommandError BINDING_NOT_CONFIRMED when a file chose the
+        wallet.
         """
         return self._call_profile(_wallets.bind, name)
 
