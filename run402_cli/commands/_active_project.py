@@ -8,7 +8,9 @@ from typing import Any
 from run402_cli import advice, as_typed, global_options, secrecy
 from run402_cli.effects import READ, SURFACE
 from run402_cli.errors import Run402Error
-from run402_cli.state.workspace import read_link
+from run402_cli.state.profile import current
+from run402_cli.state.project_choice import may_choose
+from run402_cli.state.workspace import link_path, read_link
 
 # Refusals about what a project has: it may be another project's.
 _NOT_THERE = (403, 404)
@@ -65,8 +67,11 @@ def _may_be_anothers(envelope: dict[str, Any]) -> bool:
 
 
 def _linked() -> str | None:
+    """The project of the directory's link; what a clone's link says leads to no command."""
     try:
-        link = read_link(Path.cwd())
+        here = Path.cwd()
+        link = read_link(here)
+        known = link is not None and may_choose(current(), link.project_id, link_path(here))
     except (Run402Error, OSError):
         return None
-    return link.project_id if link else None
+    return link.project_id if link is not None and known else None

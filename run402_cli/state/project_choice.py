@@ -39,6 +39,11 @@ def require_agreed(
         raise _not_confirmed(project_id, asked, otherwise)
 
 
+def may_choose(profile: Profile, project_id: str, file: Path) -> bool:
+    """Whether the file is the user's own, or the user agreed to it."""
+    return _may_choose(file, project_id, _agreed(profile.base))
+
+
 def remember(profile: Profile, project_id: str, files: Sequence[Path]) -> None:
     """The user named the project at the command line, and so agreed to the files that name it, too."""
     agreed = _agreed(profile.base)

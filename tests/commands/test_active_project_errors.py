@@ -10,6 +10,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 from run_kit import Run
 
+from run402_cli.state import wallets
 from run402_cli.state.workspace import WorkspaceLink, write_link
 
 NO_FUNCTION = {"error": "function_not_found", "code": "FUNCTION_NOT_FOUND", "message": "no function tick"}
@@ -91,3 +92,14 @@ def test_a_name_is_never_replaced_in_a_command_that_deletes(run: Run, wallet: Pa
 def test_use_says_the_name(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(json={"project_id": "prj_2", "name": "shop"})
     assert run("projects", "use", "prj_2").json["name"] == "shop"
+
+
+@pytest.mark.usefixtures("linked")
+def test_the_link_of_a_clone_leads_to_no_command(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    Path(".git").mkdir()
+    for words in (("functions", "runs", "list", "tick"), ("functions", "update", "tick", "--memory", "256")):
+        error = refused(run, httpx_mock, NO_FUNCTION, *words)
+        assert error["note"] == "prj_1 is the active project; the command names none."
+        assert "prj_2" not in json.dumps(error)
+    wallets.confirm(Path.cwd() / ".run402/project.json", "prj_2")
+    assert "linked to prj_2" in refused(run, httpx_mock, NO_FUNCTION, "functions", "runs", "list", "tick")["note"]
