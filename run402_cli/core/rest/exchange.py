@@ -68,11 +68,14 @@ class Exchange:
         await enter(self.conn, self.request, self.project, self.claims, read_only=read_only)
 
     async def total(self, read: Read, parameters: Parameters, source: Composable | None = None) -> Composable:
-        """The expression for the number of all rows, as `Prefer: count` wants it."""
+        """The expression for the number of all rows, as `Prefer: count` wants it.
+
+        The planner counts rows that policies hide, so its numbers are for the service key alone; others get the exact one.
+        """
         wanted = self.prefer.count
         if wanted is None:
             return SQL("NULL::int8")
-        if wanted != "exact" and source is None:
+        if wanted != "exact" and source is None and self.role == "service_role":
             planned = await planned_rows(self.conn, read.all_rows, parameters)
             if wanted == "planned" or planned > _ESTIMATE_FROM:
                 return SQL("{}::int8").format(planned)

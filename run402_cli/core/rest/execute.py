@@ -115,7 +115,7 @@ async def run(
 
 
 async def planned_rows(conn: Connection, rows: Composable, parameters: Parameters) -> int:
-    """How many rows the planner expects."""
+    """How many rows the planner expects, with those that policies hide: its statistics are of the whole table."""
     (plan,) = await fetch(conn, SQL("EXPLAIN (FORMAT JSON) {}").format(rows), parameters.values)
     return int(plan[0]["Plan"]["Plan Rows"])
 
