@@ -59,8 +59,8 @@ def magic_link(
     """POST /auth/v1/magic-link {email, redirect_url?, delivery, intent?, client_state?}: mail a link, a code, or both.
 
     Returns {email, delivery, redirect_url?, intent, accepted, message, warnings?, challenge_id?}; accepted is not delivered.
-    Codes and links work once, for 15 minutes. An invite is sent by the owner. Raises ValidationError LOCAL_ERROR for an
-    impossible address or URL; ApiError 429 after five mails an hour to one address.
+    Codes and links work once, for 15 minutes. An invite is sent by the owner, with password_removed and note as `create_user`.
+    Raises ValidationError LOCAL_ERROR for an impossible address or URL; ApiError 429 after five mails an hour to one address.
     """
     email_address("email", email)
     if redirect_url:
@@ -70,7 +70,8 @@ def magic_link(
     answer = client.request("POST", "/auth/v1/magic-link", context="asking for a sign-in mail", auth=auth, body=body)
     found = answer if isinstance(answer, dict) else {}
     echo = {"email": email, "delivery": delivery, **_given(redirect_url=redirect_url or None)}
-    told = {key: found[key] for key in ("message", "warnings", "challenge_id") if key in found}
+    shown = ("message", "warnings", "challenge_id", "password_removed", "note")
+    told = {key: found[key] for key in shown if key in found}
     return {**echo, "intent": intent or "signin", "accepted": True, **told}
 
 
@@ -143,7 +144,8 @@ def put_user(
 ) -> Json:
     """POST /auth/v1/admin/users {email, is_admin?, send_invite, redirect_url?, client_state?}: create or update a user.
 
-    Returns {id, email, is_admin, email_verified_at, created, invite_sent}. Raises ValidationError LOCAL_ERROR.
+    Returns {id, email, is_admin, email_verified_at, created, invite_sent}; password_removed and note where a password that
+    somebody had set before the address was proven was removed. Raises ValidationError LOCAL_ERROR.
     """
     email_address("email", email)
     if redirect_url:

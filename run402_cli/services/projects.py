@@ -386,9 +386,14 @@ def schema(client: Client, project_id: str) -> Json:
 
 
 def promote_user(client: Client, project_id: str, email: str) -> dict[str, Json]:
-    """POST /projects/v1/admin/{id}/promote-user {email}: give a user of the project the role project_admin."""
-    _role(client, project_id, "promote-user", email)
-    return {"project_id": project_id, "email": email, "promoted": True}
+    """POST /projects/v1/admin/{id}/promote-user {email}: give a user of the project the role project_admin.
+
+    Returns {project_id, email, promoted}; password_removed and note where a password that somebody had set before the
+    address was proven was removed.
+    """
+    answer = _role(client, project_id, "promote-user", email)
+    told = {name: answer[name] for name in ("password_removed", "note") if isinstance(answer, dict) and name in answer}
+    return {"project_id": project_id, "email": email, "promoted": True, **told}
 
 
 def demote_user(client: Client, project_id: str, email: str) -> dict[str, Json]:
@@ -397,9 +402,10 @@ def demote_user(client: Client, project_id: str, email: str) -> dict[str, Json]:
     return {"project_id": project_id, "email": email, "demoted": True}
 
 
-def _role(client: Client, project_id: str, what: str, email: str) -> None:
+def _role(client: Client, project_id: str, what: str, email: str) -> Json:
     auth = client.service_key(project_id)
-    client.request("POST", _admin(project_id, what), context="changing a user's role", auth=auth, body={"email": email})
+    path, body = _admin(project_id, what), {"email": email}
+    return client.request("POST", path, context="changing a user's role", auth=auth, body=body)
 
 
 def delete(client: Client, project_id: str, *, confirmed: bool) -> dict[str, Json]:

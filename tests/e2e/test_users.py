@@ -49,6 +49,12 @@ def test_the_owner_manages_users_and_settings(cli: Cli, keys: dict[str, str]) ->
     assert cli.ok("auth", "create-user", "--email", EMAIL)["is_admin"] is True
     assert cli.ok("projects", "demote-user", EMAIL)["demoted"] is True
     assert cli("projects", "promote-user", "nobody@example.com").envelope["code"] == "USER_NOT_FOUND"
+    stranger = {"email": "eve@example.com", "password": "set by a stranger"}
+    headers = {"apikey": keys["anon"]}
+    assert httpx.post(f"{keys['url']}/auth/v1/signup", headers=headers, json=stranger, timeout=30).status_code == 201
+    told = cli.ok("projects", "promote-user", "eve@example.com")
+    assert (told["promoted"], told["password_removed"]) == (True, True)
+    assert "run402 auth magic-link --email eve@example.com" in told["note"]
     invited = cli.ok("auth", "invite-user", "--email", "bob@example.com", "--redirect", "http://localhost:3000/in")
     assert invited["invite_sent"] is True
     assert "invited" in newest_mail(keys)

@@ -154,7 +154,7 @@ async def users(request: Request) -> Response:
     rows = [
         (
             user.email,
-            "admin" if user.role == user_rows.ADMIN else "user",
+            "admin" if user.acting_role == user_rows.ADMIN else "user",
             user.email_verified_at is not None,
             iso(user.last_sign_in_at),
             iso(user.created_at),

@@ -16,6 +16,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.users.session_rows import live
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ class SignInRedirect(Exception):
         self.location = location
 
 
-def caller_of(gateway: Gateway, project: Project, request: Request) -> Caller | None:
-    """The user whose token the request carries; None for nobody, also when the token is not one of this project."""
+async def caller_of(gateway: Gateway, project: Project, request: Request) -> Caller | None:
+    """The user whose token the request carries; None for nobody, also when the token is not one of this project, or its
+    session has ended."""
     token = bearer_of(request)
     if token is None or token.count(".") != 2:
         return None
@@ -60,7 +62,14 @@ def caller_of(gateway: Gateway, project: Project, request: Request) -> Caller | 
         return None
     if claims.get("project_id") != project.project_id or not claims.get("sub"):
         return None
-    return None if claims.get("role") in (None, "anon", "service_role") else Caller(token, claims)
+    if claims.get("role") in (None, "anon", "service_role"):
+        return None
+    if "session_id" in claims:
+        async with gateway.connection() as conn:
+            session = await live(conn, project.project_id, claims["session_id"])
+        if session is None or session.user.user_id != claims["sub"]:
+            return None
+    return Caller(token, claims)
 
 
 def check_signed_in(entry: Mapping[str, Any], caller: Caller | None, request: Request) -> Caller | None:

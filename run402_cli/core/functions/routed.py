@@ -53,8 +53,8 @@ async def _project(gateway: Gateway, project_id: str) -> Project:
 
 
 async def through_gates(gateway: Gateway, project: Project, site: Site, name: str, request: Request) -> Caller | None:
-    """The caller, once the gates let it pass. Takes a connection only for a gate that asks a table."""
-    entry, caller = _entry(site, name), caller_of(gateway, project, request)
+    """The caller, once the gates let it pass. Takes a connection only for a user, and for a gate that asks a table."""
+    entry, caller = _entry(site, name), await caller_of(gateway, project, request)
     if entry["require_role"] is None or caller is None:
         return check_signed_in(entry, caller, request)
     # The table may be a view, with functions of the project behind it: they run as the project's.

@@ -78,10 +78,10 @@ async def _user(conn: Connection, project: Project, claims: dict[str, str]) -> C
     role = claims.get("role")
     if role == "anon":
         return Caller(project, "anon", claims)
-    if role == "authenticated":
+    if role == "authenticated" and "session_id" not in claims:
         return Caller(project, "authenticated", claims)
-    if role == ADMIN:
-        return await _admin(conn, project, claims)
+    if role in ("authenticated", ADMIN):
+        return await _signed_in(conn, project, claims)
     raise GatewayError(
         403,
         "role_forbidden",
@@ -91,14 +91,14 @@ async def _user(conn: Connection, project: Project, claims: dict[str, str]) -> C
     )
 
 
-async def _admin(conn: Connection, project: Project, claims: dict[str, str]) -> Caller:
-    """A project admin, unless the role was taken away since the token was made: then an ordinary user."""
+async def _signed_in(conn: Connection, project: Project, claims: dict[str, str]) -> Caller:
+    """A user whose session lives; an admin from whom the role was taken since the token was made is an ordinary user."""
     session = await live(conn, project.project_id, claims.get("session_id", ""))
     if session is None or session.user.user_id != claims.get("sub"):
-        raise _unauthenticated("The session of this admin's token has ended. Sign in again.")
-    if session.user.role == ADMIN:
+        raise _unauthenticated("The session of this token has ended. Sign in again.")
+    if claims.get("role") == ADMIN and session.user.acting_role == ADMIN:
         return Caller(project, "project_admin", claims)
-    return Caller(project, "authenticated", {**claims, "role": session.user.role})
+    return Caller(project, "authenticated", {**claims, "role": "authenticated"})
 
 
 async def service_caller(conn: Connection, request: Request) -> Caller:

@@ -87,8 +87,8 @@ def view(user: User) -> dict[str, Any]:
     return {
         "id": user.user_id,
         "email": user.email,
-        "role": user.role,
-        "is_admin": user.role == ADMIN,
+        "role": user.acting_role,
+        "is_admin": user.acting_role == ADMIN,
         "email_verified_at": iso(user.email_verified_at),
         "has_password": user.password_hash is not None,
         "last_sign_in_at": iso(user.last_sign_in_at),

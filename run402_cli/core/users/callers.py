@@ -61,8 +61,12 @@ async def session_of(conn: Connection, request: Request) -> Session:
         )
     session = await live(conn, project_id, claims.get("session_id", ""))
     if session is None or session.user.user_id != claims.get("sub"):
-        raise _refused("The session of this access token has ended. Sign in again.")
+        raise session_ended()
     return session
+
+
+def session_ended() -> GatewayError:
+    return _refused("The session of this access token has ended. Sign in again.")
 
 
 def _refused(message: str) -> GatewayError:

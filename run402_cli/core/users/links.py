@@ -29,7 +29,7 @@ from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
 from run402_cli.core.sites.lookup import project_of_host
-from run402_cli.core.users import accounts, challenge_rows, session_rows, setting_rows, user_rows
+from run402_cli.core.users import accounts, challenge_rows, proofs, session_rows, setting_rows, user_rows
 from run402_cli.core.users.challenge_rows import Challenge
 from run402_cli.core.users.setting_rows import AuthSettings
 from run402_cli.core.users.user_rows import User
@@ -289,11 +289,7 @@ async def admit(conn: Connection, project_id: str, proof: Proof) -> User:
         raise signup_refused(settings, challenge.email)
     if user is None:
         user = await user_rows.add(conn, project_id, challenge.email)
-    if user.email_verified_at is None:
-        # Whoever set a password before may be a stranger who only knew the address.
-        await session_rows.end(conn, project_id, user.user_id, "email_verified")
-        user = await user_rows.verify(conn, user)
-    return user
+    return await proofs.prove(conn, user)
 
 
 def signup_refused(settings: AuthSettings, email: str) -> GatewayError:

@@ -14,8 +14,28 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.users import accounts, links, passwords, session_rows, sessions, setting_rows, settings, user_rows
-from run402_cli.core.users.callers import APP, APP_OR_USER, APP_OWNER, USER, app_of, is_owner, owner_of, session_of
+from run402_cli.core.users import (
+    accounts,
+    links,
+    passwords,
+    proofs,
+    session_rows,
+    sessions,
+    setting_rows,
+    settings,
+    user_rows,
+)
+from run402_cli.core.users.callers import (
+    APP,
+    APP_OR_USER,
+    APP_OWNER,
+    USER,
+    app_of,
+    is_owner,
+    owner_of,
+    session_ended,
+    session_of,
+)
 from run402_cli.core.users.session_rows import Session
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.routing import Route, admitted
@@ -37,12 +57,16 @@ async def sign_up(request: Request) -> Response:
     hashed = await passwords.hashed(passwords.checked(body.get("password")))
     async with gateway_of(request).connection() as conn:
         rules = await setting_rows.of_project(conn, project.project_id)
-        if not await is_owner(conn, request, project) and not rules.admits(email, None):
+        by_owner = await is_owner(conn, request, project)
+        if not by_owner and not rules.admits(email, None):
             raise links.signup_refused(rules, email)
         async with conn.transaction():
             user = await user_rows.add(conn, project.project_id, email)
             now = datetime.now(UTC)
-            user = await user_rows.change(conn, user, password_hash=hashed, password_set_at=now, data=data)
+            vouched_at = now if by_owner else None
+            user = await user_rows.change(
+                conn, user, password_hash=hashed, password_set_at=now, vouched_at=vouched_at, data=data
+            )
     return reply(accounts.view(user), 201)
 
 
@@ -181,6 +205,9 @@ async def set_password(request: Request) -> Response:
         hashed = await passwords.hashed(new)
         async with conn.transaction():
             user = await user_rows.change(conn, session.user, password_hash=hashed, password_set_at=datetime.now(UTC))
+            # The session may have ended since it was asked, and the row waited for whoever ended it.
+            if await session_rows.live(conn, user.project_id, session.session_id) is None:
+                raise session_ended()
             await session_rows.end(conn, user.project_id, user.user_id, "password_changed", but=session.session_id)
     return _private({"project_id": user.project_id, "password_set": True, "mode": mode})
 
@@ -241,17 +268,26 @@ async def magic_link(request: Request) -> Response:
             await owner_of(conn, request)
         async with conn.transaction():
             prepared = await links.prepare(conn, gateway.settings, project, wish)
+            removed = await _invited(conn, project, wish.email) if wish.intent == "invite" else {}
     # Written after the answer, for every address: the time of the answer does not tell which one has an account.
     await gateway.afterwards.put(prepared.post, keep=prepared.allowed)
     message = "If the address may sign in, a mail is in the local outbox: `run402 email outbox` shows it."
-    return reply({"message": message, **({"challenge_id": prepared.challenge_id} if wish.delivery != "link" else {})})
+    challenge = {"challenge_id": prepared.challenge_id} if wish.delivery != "link" else {}
+    return reply({"message": message, **challenge, **removed})
+
+
+async def _invited(conn: Connection, project: Project, email: str) -> dict[str, Any]:
+    """The owner invites whoever reads this address; what there is to tell about the account that is there."""
+    found = await user_rows.by_email(conn, project.project_id, email)
+    return {} if found is None else proofs.told(found, await proofs.vouch(conn, found))
 
 
 async def add_user(request: Request) -> Response:
     """POST /auth/v1/admin/users (service key) `{email, is_admin?, send_invite?, redirect_url?, client_state?}`: the user.
 
     201 `{id, email, is_admin, email_verified_at, created, invite_sent}`, 200 when it was there. `is_admin` changes the role
-    of one that is there. 400 invalid_email, invalid_request; 429 rate_limited.
+    of one that is there; `password_removed` and `note` as for promote-user. 400 invalid_email, invalid_request;
+    429 rate_limited.
     """
     project = admitted(request, Project)
     body = await read_object(request)
@@ -264,17 +300,22 @@ async def add_user(request: Request) -> Response:
     async with gateway.connection() as conn, conn.transaction():
         found = await user_rows.by_email(conn, project.project_id, email)
         user = found or await user_rows.add(conn, project.project_id, email)
-        if is_admin is not None:
-            user = await user_rows.change(conn, user, role=user_rows.ADMIN if is_admin else user_rows.USER)
+        changes: dict[str, Any] = {} if is_admin is None else {"role": user_rows.ADMIN if is_admin else user_rows.USER}
         if wish is not None:
-            user = await user_rows.change(conn, user, invited_at=datetime.now(UTC))
+            changes["invited_at"] = datetime.now(UTC)
             await (await links.prepare(conn, gateway.settings, project, wish)).post(conn)
+        # To take a role away says nothing about whose the address is.
+        demoted = found is not None and is_admin is False and wish is None
+        user = await (user_rows.change if demoted else proofs.vouch)(conn, user, **changes)
     answer = {**accounts.view(user), "created": found is None, "invite_sent": wish is not None}
-    return reply(answer, 201 if found is None else 200)
+    return reply({**answer, **proofs.told(found, user)}, 201 if found is None else 200)
 
 
 async def promote_user(request: Request) -> Response:
-    """POST /projects/v1/admin/{project_id}/promote-user `{email}` (service key): the user gets the role project_admin."""
+    """POST /projects/v1/admin/{project_id}/promote-user `{email}` (service key): the user gets the role project_admin.
+
+    `password_removed` and `note` where a password had been set before the address was proven.
+    """
     return await _set_role(request, user_rows.ADMIN)
 
 
@@ -290,14 +331,20 @@ async def _set_role(request: Request, role: str) -> Response:
         raise GatewayError(
             400, "invalid_request", "email is required: the user's e-mail address.", code=None, field="email"
         )
-    async with gateway_of(request).connection() as conn:
-        user = await user_rows.by_email(conn, project.project_id, accounts.one_form(email))
-        if user is None:
+    async with gateway_of(request).connection() as conn, conn.transaction():
+        found = await user_rows.by_email(conn, project.project_id, accounts.one_form(email))
+        if found is None:
             raise _no_such_user(project, email.strip())
-        user = await user_rows.change(conn, user, role=role)
-    return reply(
-        {"status": "ok", "project_id": project.project_id, "user_id": user.user_id, "email": user.email, "role": role}
-    )
+        change = proofs.vouch if role == user_rows.ADMIN else user_rows.change
+        user = await change(conn, found, role=role)
+    answer = {
+        "status": "ok",
+        "project_id": project.project_id,
+        "user_id": user.user_id,
+        "email": user.email,
+        "role": role,
+    }
+    return reply({**answer, **proofs.told(found, user)})
 
 
 def _no_such_user(project: Project, email: str) -> GatewayError:

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS internal.core_auth_refresh_tokens (
 );
 CREATE INDEX IF NOT EXISTS core_auth_refresh_tokens_session ON internal.core_auth_refresh_tokens (session_id);
 """
+_OF_USER = ", ".join(f"u.{name.strip()}" for name in user_rows.COLUMNS.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,13 @@ async def extend(conn: Connection, session_id: str, expires_at: datetime) -> Non
 
 async def live(conn: Connection, project_id: str, session_id: str) -> Session | None:
     """The session with its user as they are now, or None when it has ended."""
-    cursor = await conn.execute(
-        "SELECT user_id, method, signed_in_at FROM internal.core_auth_sessions"
-        " WHERE session_id = %s AND project_id = %s AND revoked_at IS NULL AND expires_at > now()",
-        (session_id, project_id),
+    query = (
+        f"SELECT s.method, s.signed_in_at, {_OF_USER} FROM internal.core_auth_sessions s"
+        " JOIN internal.core_auth_users u USING (project_id, user_id)"
+        " WHERE s.session_id = %s AND s.project_id = %s AND s.revoked_at IS NULL AND s.expires_at > now()"
     )
-    row = await cursor.fetchone()
-    user = await user_rows.by_id(conn, project_id, row[0]) if row else None
-    return Session(session_id, user, row[1], row[2]) if row and user else None
+    row = await (await conn.execute(query.encode(), (session_id, project_id))).fetchone()
+    return None if row is None else Session(session_id, User(*row[2:]), row[0], row[1])
 
 
 async def end(

@@ -16,7 +16,7 @@ from run402_cli.core.callers.auth import sign_token
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.settings import Settings
-from run402_cli.core.users import session_rows, user_rows
+from run402_cli.core.users import proofs, session_rows, user_rows
 from run402_cli.core.users.accounts import view
 from run402_cli.core.users.session_rows import Session
 from run402_cli.core.users.user_rows import User
@@ -27,9 +27,15 @@ ISSUER = "run402-core"
 
 
 async def start(conn: Connection, settings: Settings, user: User, method: str) -> dict[str, Any]:
-    """Sign a user in: `{access_token, refresh_token, token_type, expires_in, user}`; seconds. Inside a transaction."""
-    now = datetime.now(UTC)
+    """Sign a user in: `{access_token, refresh_token, token_type, expires_in, user}`; seconds. Inside a transaction.
+
+    401 invalid_credentials when the password was changed or removed while it was looked at; 403 as check_proven.
+    """
+    now, password = datetime.now(UTC), user.password_hash
     user = await user_rows.change(conn, user, last_sign_in_at=now)
+    if user.password_hash != password:
+        raise _invalid("The password of this account was just changed or removed.", error="invalid_credentials")
+    await proofs.check_proven(conn, user)
     # A session of a user is the right moment to tidy up that user's.
     await session_rows.forget_expired(conn, user)
     session = Session(str(uuid.uuid4()), user, method, now)
@@ -54,7 +60,7 @@ def _access_token(settings: Settings, session: Session) -> str:
     claims = {
         "iss": ISSUER,
         "sub": user.user_id,
-        "role": user.role,
+        "role": user.acting_role,
         "project_id": user.project_id,
         "email": user.email,
         "email_verified": user.email_verified_at is not None,
@@ -68,13 +74,17 @@ def _access_token(settings: Settings, session: Session) -> str:
 
 
 async def refresh(conn: Connection, settings: Settings, project_id: str, token: str) -> dict[str, Any]:
-    """New tokens for a refresh token. 401 invalid_refresh_token, refresh_token_reused (which ends the session)."""
+    """New tokens for a refresh token. 401 invalid_refresh_token, refresh_token_reused (which ends the session).
+
+    403 as check_proven.
+    """
     async with conn.transaction():
         found = await session_rows.of_refresh_token(conn, project_id, token)
         if found is None:
             raise _invalid("This refresh token is unknown, or its session has ended.")
         session, reused = found
         if not reused:
+            await proofs.check_proven(conn, session.user)
             await session_rows.use_refresh_token(conn, token)
             await session_rows.extend(conn, session.session_id, datetime.now(UTC) + LIFETIME)
             return await _tokens(conn, settings, session)

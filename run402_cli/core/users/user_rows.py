@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -28,6 +28,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS core_auth_users_email ON internal.core_auth_us
 ALTER TABLE internal.core_auth_users
   ADD COLUMN IF NOT EXISTS email_verified_at timestamptz,
   ADD COLUMN IF NOT EXISTS invited_at timestamptz,
+  ADD COLUMN IF NOT EXISTS vouched_at timestamptz,
   ADD COLUMN IF NOT EXISTS password_hash text,
   ADD COLUMN IF NOT EXISTS password_set_at timestamptz,
   ADD COLUMN IF NOT EXISTS last_sign_in_at timestamptz,
@@ -43,9 +44,9 @@ END
 $body$;
 """
 USER, ADMIN = "authenticated", "project_admin"
-_COLUMNS = (
-    "project_id, user_id, email, role, created_at, email_verified_at, invited_at, password_hash, password_set_at,"
-    " last_sign_in_at, data"
+COLUMNS = (
+    "project_id, user_id, email, role, created_at, email_verified_at, invited_at, vouched_at, password_hash,"
+    " password_set_at, last_sign_in_at, data"
 )
 
 
@@ -58,10 +59,21 @@ class User:
     created_at: datetime
     email_verified_at: datetime | None
     invited_at: datetime | None
+    vouched_at: datetime | None
     password_hash: str | None
     password_set_at: datetime | None
     last_sign_in_at: datetime | None
     data: dict[str, Any]
+
+    @property
+    def is_known(self) -> bool:
+        """Was the address proven, or did the owner vouch for it? Else a stranger may have made the account."""
+        return self.email_verified_at is not None or self.vouched_at is not None
+
+    @property
+    def acting_role(self) -> str:
+        """The role that counts: nobody who may be a stranger is an admin."""
+        return self.role if self.is_known else USER
 
 
 async def by_email(conn: Connection, project_id: str, email: str) -> User | None:
@@ -75,7 +87,7 @@ async def by_id(conn: Connection, project_id: str, user_id: str) -> User | None:
 async def newest(conn: Connection, project_id: str, *, limit: int, offset: int) -> list[User]:
     """Users of a project, the latest sign-up first."""
     query = (
-        f"SELECT {_COLUMNS} FROM internal.core_auth_users WHERE project_id = %s"
+        f"SELECT {COLUMNS} FROM internal.core_auth_users WHERE project_id = %s"
         " ORDER BY created_at DESC, user_id LIMIT %s OFFSET %s"
     )
     async with conn.cursor(row_factory=class_row(User)) as cursor:
@@ -83,7 +95,7 @@ async def newest(conn: Connection, project_id: str, *, limit: int, offset: int) 
 
 
 async def _one(conn: Connection, condition: str, values: tuple[str, str]) -> User | None:
-    query = f"SELECT {_COLUMNS} FROM internal.core_auth_users WHERE project_id = %s AND {condition}"
+    query = f"SELECT {COLUMNS} FROM internal.core_auth_users WHERE project_id = %s AND {condition}"
     async with conn.cursor(row_factory=class_row(User)) as cursor:
         return await (await cursor.execute(query.encode(), values)).fetchone()
 
@@ -92,7 +104,7 @@ async def add(conn: Connection, project_id: str, email: str, *, role: str = USER
     """A new user. 409 user_exists when the address is taken."""
     query = (
         "INSERT INTO internal.core_auth_users (project_id, user_id, email, role) VALUES (%s, %s, %s, %s)"
-        f" RETURNING {_COLUMNS}"
+        f" RETURNING {COLUMNS}"
     )
     try:
         async with conn.cursor(row_factory=class_row(User)) as cursor:
@@ -110,7 +122,7 @@ async def add(conn: Connection, project_id: str, email: str, *, role: str = USER
 async def change(conn: Connection, user: User, **values: Any) -> User:
     """The user with these columns changed."""
     names = ", ".join(f"{name} = %s" for name in values)
-    query = f"UPDATE internal.core_auth_users SET {names} WHERE project_id = %s AND user_id = %s RETURNING {_COLUMNS}"
+    query = f"UPDATE internal.core_auth_users SET {names} WHERE project_id = %s AND user_id = %s RETURNING {COLUMNS}"
     given = [Jsonb(value) if isinstance(value, dict) else value for value in values.values()]
     async with conn.cursor(row_factory=class_row(User)) as cursor:
         changed = await (await cursor.execute(query.encode(), [*given, user.project_id, user.user_id])).fetchone()
@@ -118,14 +130,9 @@ async def change(conn: Connection, user: User, **values: Any) -> User:
     return changed
 
 
-async def verify(conn: Connection, user: User) -> User:
-    """The user with a proven address, and without the password that was set before the proof."""
-    return await change(conn, user, email_verified_at=datetime.now(UTC), password_hash=None)
-
-
 async def copy(conn: Connection, project_id: str, branch_id: str) -> None:
     """The users of a project become those of its branch as well."""
-    columns = _COLUMNS.removeprefix("project_id, ")
+    columns = COLUMNS.removeprefix("project_id, ")
     await conn.execute(
         f"INSERT INTO internal.core_auth_users (project_id, {columns}) SELECT %s, {columns}"
         " FROM internal.core_auth_users WHERE project_id = %s".encode(),

@@ -34,8 +34,9 @@ class ProjectAuth(Namespace[Id]):
         POST /auth/v1/magic-link {email, redirect_url?, delivery, intent?, client_state?}: mail a link, a code, or both.
 
         Returns {email, delivery, redirect_url?, intent, accepted, message, warnings?, challenge_id?}; accepted is not
-        delivered. Codes and links work once, for 15 minutes. An invite is sent by the owner. Raises ValidationError
-        LOCAL_ERROR for an impossible address or URL; ApiError 429 after five mails an hour to one address.
+        delivered. Codes and links work once, for 15 minutes. An invite is sent by the owner, with password_removed and
+        note as `create_user`. Raises ValidationError LOCAL_ERROR for an impossible address or URL; ApiError 429 after
+        five mails an hour to one address.
         """
         return self._call(
             _auth.magic_link,
@@ -97,7 +98,8 @@ class ProjectAuth(Namespace[Id]):
         POST /auth/v1/admin/users {email, is_admin?, send_invite, redirect_url?, client_state?}: create or update a
         user.
 
-        Returns {id, email, is_admin, email_verified_at, created, invite_sent}. Raises ValidationError LOCAL_ERROR.
+        Returns {id, email, is_admin, email_verified_at, created, invite_sent}; password_removed and note where a
+        password that somebody had set before the address was proven was removed. Raises ValidationError LOCAL_ERROR.
         """
         return self._call(
             _auth.put_user,

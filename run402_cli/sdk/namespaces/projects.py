@@ -170,6 +170,9 @@ class ProjectProjects(Namespace[Id]):
         """Give a user of the project, named by e-mail address, the role project_admin.
 
         POST /projects/v1/admin/{id}/promote-user {email}: give a user of the project the role project_admin.
+
+        Returns {project_id, email, promoted}; password_removed and note where a password that somebody had set before
+        the address was proven was removed.
         """
         return self._call(_projects.promote_user, project_id, email)
 

@@ -254,13 +254,11 @@ def own_rows(client: httpx.Client, project: dict[str, Any], service: dict[str, s
 
 
 def test_promoting_makes_an_admin_and_demoting_counts_at_once(
-    client: httpx.Client,
-    anon: dict[str, str],
-    session: dict[str, Any],
-    project: dict[str, Any],
-    service: dict[str, str],
+    client: httpx.Client, anon: dict[str, str], project: dict[str, Any], service: dict[str, str]
 ) -> None:
     own_rows(client, project, service)
+    assert sign_up(client, {**anon, **service}).status_code == 201
+    session = token(client, anon, email=EMAIL, password=PASSWORD).json()
     path = f"/projects/v1/admin/{project['project_id']}"
     sql = "CREATE FUNCTION who() RETURNS json LANGUAGE sql STABLE AS $$ SELECT json_build_array(auth.role(), uid()) $$"
     assert client.post(f"{path}/sql", headers=service, json={"sql": sql}).status_code == 200

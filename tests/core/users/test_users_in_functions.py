@@ -74,3 +74,16 @@ def test_the_library_knows_the_user_sends_mail_and_emits_events(
     assert done.json() == {"mail": "sent", "same": True, "again": True, "refused": "RESERVED_EVENT_TYPE"}
     outbox = client.get("/mailboxes/v1/outbox", headers=functions.service).json()["messages"]
     assert [row["subject"] for row in outbox] == ["Booked"]
+
+
+def test_a_token_whose_session_has_ended_is_nobody(client: httpx.Client, project: dict[str, Any]) -> None:
+    functions = Functions(client, project)
+    source = "export default (req) => Response.json(req.headers.get('x-run402-user-id'))"
+    functions.deploy({"api": source, "open": source}, settings={"api": {"require_auth": True}})
+    session = signed_in(client, project)
+    headers = {"apikey": project["anon_key"], "Authorization": f"Bearer {session['access_token']}"}
+    paths = ("/functions/v1/api", "/functions/v1/open")
+    assert [client.post(path, headers=headers).json() for path in paths] == [session["user"]["id"]] * 2
+    assert client.post("/auth/v1/logout", headers=headers, json={}).status_code == 200
+    refused, unknown = (client.post(path, headers=headers) for path in paths)
+    assert (refused.status_code, unknown.json()) == (401, None)
