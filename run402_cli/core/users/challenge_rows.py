@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS internal.core_auth_challenges (
   expires_at timestamptz NOT NULL,
   used_at timestamptz
 );
+ALTER TABLE internal.core_auth_challenges ADD COLUMN IF NOT EXISTS leads_to text;
 CREATE INDEX IF NOT EXISTS core_auth_challenges_email ON internal.core_auth_challenges (project_id, email, created_at);
 """
 _USE = (
@@ -34,7 +35,7 @@ _USE = (
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Whom a sign-in mail goes to, and what for."""
+    """Whom a sign-in mail goes to, and what for; `trusted` when the service key asked."""
 
     email: str
     intent: str
@@ -51,17 +52,18 @@ async def insert(
     *,
     token_sha256: str | None,
     code_mac: str | None,
+    leads_to: str,
     lifetime: timedelta,
     usable: bool,
 ) -> None:
-    """A challenge; one that is not usable is as good as used."""
+    """A challenge; one that is not usable is as good as used. `leads_to`: what kind of place its link leads to."""
     await conn.execute(
         "INSERT INTO internal.core_auth_challenges (challenge_id, project_id, email, intent, delivery, client_state,"
-        " trusted, token_sha256, code_mac, expires_at, used_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, CASE WHEN %s THEN NULL ELSE now() END)",
+        " trusted, token_sha256, code_mac, leads_to, expires_at, used_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, CASE WHEN %s THEN NULL ELSE now() END)",
         (
             *(challenge_id, project_id, challenge.email, challenge.intent, challenge.delivery),
-            *(challenge.client_state, challenge.trusted, token_sha256, code_mac, lifetime, usable),
+            *(challenge.client_state, challenge.trusted, token_sha256, code_mac, leads_to, lifetime, usable),
         ),
     )
 
@@ -78,17 +80,23 @@ async def forget_old(conn: Connection, project_id: str) -> None:
     )
 
 
-async def within_an_hour(conn: Connection, project_id: str, email: str) -> tuple[int, int | None]:
-    """How many challenges an address had within the last hour, and in how many seconds the first of them is older."""
+async def seconds_to_wait(
+    conn: Connection, project_id: str, email: str, *, trusted: bool, leads_to: str, an_hour: int
+) -> int:
+    """0 when another mail may go to an address: fewer than `an_hour` went there within the hour for this kind of asker, or
+    none of them that leads there has time left. Used or never mailed makes no difference: it would tell who has an account.
+    """
     cursor = await conn.execute(
-        "SELECT count(*), ceil(extract(epoch FROM min(created_at) + interval '1 hour' - now()))::int"
-        " FROM internal.core_auth_challenges"
-        " WHERE project_id = %s AND email = %s AND created_at > now() - interval '1 hour'",
-        (project_id, email),
+        "SELECT ceil(extract(epoch FROM least((array_agg(created_at ORDER BY created_at DESC))[%(an_hour)s]"
+        " + interval '1 hour', max(expires_at) FILTER (WHERE leads_to = %(leads_to)s)) - now()))::int,"
+        " count(*) < %(an_hour)s OR coalesce(max(expires_at) FILTER (WHERE leads_to = %(leads_to)s) <= now(), true)"
+        " FROM internal.core_auth_challenges WHERE project_id = %(project)s AND email = %(email)s"
+        " AND trusted = %(trusted)s AND created_at > now() - interval '1 hour'",
+        {"an_hour": an_hour, "leads_to": leads_to, "project": project_id, "email": email, "trusted": trusted},
     )
     row = await cursor.fetchone()
     assert row is not None
-    return row[0], row[1]
+    return 0 if row[1] else max(1, row[0])
 
 
 async def use_token(conn: Connection, project_id: str, token_sha256: str) -> Challenge | None:

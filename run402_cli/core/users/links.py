@@ -94,26 +94,34 @@ def _checked_url(value: Any) -> str:
     return str(value)
 
 
-async def _check_origin(conn: Connection, settings: Settings, project: Project, url: str) -> None:
-    """400 when a link there would hand somebody else the token: whoever has the anon key, which is public, may ask.
+async def _leads_to(conn: Connection, settings: Settings, project: Project, wish: Wish) -> str:
+    """What the mail leads to: a page of the `project` or of this `machine`, or one `elsewhere`; `code` without a link.
 
-    Allowed are the project's own hosts, its path at the gateway, and other programs of this machine, such as a development
-    server.
+    400 when a link there would hand somebody else the token: whoever has the anon key, which is public, may ask. Allowed are
+    the project's own hosts, its path at the gateway, and other programs of this machine, such as a development server.
     """
-    parts = urlsplit(url)
-    label, own = label_of(parts.netloc), f"/projects/v1/{project.project_id}/static/"
-    if label is not None:
-        good = await project_of_host(conn, label) == project.project_id
-    elif parts.port == settings.port:
-        good = is_bare_host(parts.netloc) and parts.path.startswith(own) and not _LEADS_OUT.search(parts.path)
-    else:
-        good = is_bare_host(parts.netloc)
-    if not good:
+    if wish.redirect_url is None:
+        return "code"
+    place = await _place_of(conn, settings, project, wish.redirect_url)
+    if place == "elsewhere" and not wish.trusted:
         raise bad_field(
             "redirect_url",
             "an allowed origin, one of this project or of a server on localhost (redirect_url is not an allowed origin); "
             "with the service key as bearer any http or https URL is taken",
         )
+    return "code" if wish.delivery == "code" else place
+
+
+async def _place_of(conn: Connection, settings: Settings, project: Project, url: str) -> str:
+    parts = urlsplit(url)
+    label, own = label_of(parts.netloc), f"/projects/v1/{project.project_id}/static/"
+    if label is not None:
+        return "project" if await project_of_host(conn, label) == project.project_id else "elsewhere"
+    if not is_bare_host(parts.netloc):
+        return "elsewhere"
+    if parts.port != settings.port:
+        return "machine"
+    return "project" if parts.path.startswith(own) and not _LEADS_OUT.search(parts.path) else "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +141,10 @@ async def prepare(conn: Connection, settings: Settings, project: Project, wish: 
     """Make a challenge, and the mail that goes out if the address may have one. Inside a transaction.
 
     It does the same for every address, so that its time does not tell which one has an account.
-    400 for a link to somebody else, 429 rate_limited after five mails to one address in an hour.
+    400 for a link to somebody else; 429 rate_limited after five mails to one address in an hour, while one still works.
     """
-    if wish.redirect_url is not None and not wish.trusted:
-        await _check_origin(conn, settings, project, wish.redirect_url)
-    await _check_rate(conn, project.project_id, wish.email)
+    leads_to = await _leads_to(conn, settings, project, wish)
+    await _check_rate(conn, project.project_id, wish, leads_to)
     allowed = await _may_sign_in(conn, project, wish) or wish.trusted
     challenge_id = str(uuid.uuid4())
     token = f"r402_link_{secrets.token_urlsafe(32)}" if wish.delivery != "code" else None
@@ -150,6 +157,7 @@ async def prepare(conn: Connection, settings: Settings, project: Project, wish: 
         Challenge(wish.email, wish.intent, wish.delivery, wish.client_state, wish.trusted),
         token_sha256=session_rows.digest(token) if token else None,
         code_mac=_mac(settings, challenge_id, code) if code else None,
+        leads_to=leads_to,
         lifetime=LIFETIME,
         usable=allowed,
     )
@@ -165,17 +173,22 @@ async def _may_sign_in(conn: Connection, project: Project, wish: Wish) -> bool:
     return admitted and (user is not None or wish.intent != "recovery")
 
 
-async def _check_rate(conn: Connection, project_id: str, email: str) -> None:
+async def _check_rate(conn: Connection, project_id: str, wish: Wish, leads_to: str) -> None:
+    """A stranger who uses up the five keeps nobody out: the owner has five more, and whoever reads the address has a link that
+    works, or gets the next one.
+    """
     # Two requests at once must not both be the fifth.
-    await challenge_rows.lock(conn, project_id, email)
+    await challenge_rows.lock(conn, project_id, wish.email)
     await challenge_rows.forget_old(conn, project_id)
-    sent, seconds = await challenge_rows.within_an_hour(conn, project_id, email)
-    if sent >= MAILS_PER_HOUR:
-        wait = max(1, seconds or 1)
+    wait = await challenge_rows.seconds_to_wait(
+        conn, project_id, wish.email, trusted=wish.trusted, leads_to=leads_to, an_hour=MAILS_PER_HOUR
+    )
+    if wait:
         raise GatewayError(
             429,
             "rate_limited",
-            f"{MAILS_PER_HOUR} sign-in mails went to this address within an hour. Use one of them, or wait {wait} seconds.",
+            f"{MAILS_PER_HOUR} sign-in mails went to this address within an hour, and the newest of this kind is still good. "
+            f"Use it, or wait {wait} seconds.",
             code="R402_AUTH_RATE_LIMITED",
             retryable=True,
             retry_after_seconds=wait,

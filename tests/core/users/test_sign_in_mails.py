@@ -141,6 +141,71 @@ def test_the_sixth_mail_within_an_hour_is_refused_also_for_unknown_addresses(app
     assert app.ask("bob@example.com").status_code == 200
 
 
+def age(database_url: str, minutes: int) -> None:
+    """All mails were sent so long before."""
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute(
+            "UPDATE internal.core_auth_challenges SET created_at = created_at - make_interval(mins => %(m)s),"
+            " expires_at = expires_at - make_interval(mins => %(m)s)",
+            {"m": minutes},
+        )
+
+
+@pytest.mark.parametrize("settings", [{}, {"public_signup": "invite_only"}], ids=["known", "unknown"])
+def test_beyond_five_mails_one_goes_out_when_no_link_is_good_any_more(
+    app: App, database_url: str, settings: dict[str, Any]
+) -> None:
+    app.set(**settings)
+    assert [app.ask().status_code for _ in range(6)] == [200] * 5 + [429]
+    assert 600 < app.ask().json()["retry_after_seconds"] <= 900
+    for _ in range(3):
+        age(database_url, 16)
+        answers = [app.ask(), app.ask()]
+        assert [answer.status_code for answer in answers] == [200, 429]
+        assert 600 < answers[1].json()["retry_after_seconds"] <= 900
+    # 48 minutes after the five; at 60 they count no longer.
+    age(database_url, 10)
+    assert 60 < app.ask().json()["retry_after_seconds"] <= 120
+    age(database_url, 3)
+    assert [app.ask().status_code for _ in range(2)] == [200] * 2
+
+
+def guess(app: App) -> None:
+    """Until the right password is of no use either."""
+    wrong = [app.token("password", email=EMAIL, password="wrong password").status_code for _ in range(11)]
+    assert wrong == [401] * 10 + [429]
+
+
+def test_a_stranger_who_uses_up_mails_and_passwords_leaves_a_link_that_works(app: App, database_url: str) -> None:
+    assert [app.ask().status_code for _ in range(6)] == [200] * 5 + [429]
+    guess(app)
+    assert app.token("magic_link", token=app.link_token()).status_code == 200
+    guess(app)
+    age(database_url, 16)
+    assert app.signed_in()["user"]["email"] == EMAIL
+
+
+def test_mails_of_another_kind_keep_no_link_to_the_project_back(app: App) -> None:
+    others = [
+        {"delivery": "code"},
+        {"delivery": "code"},
+        {},
+        {"redirect_url": "http://localhost:1/"},
+        {"delivery": "both"},
+    ]
+    assert [app.ask(**wish).status_code for wish in [*others, *others]] == [200] * 5 + [429] * 5
+    guess(app)
+    site = f"http://{app.project['public_id']}.localhost:{app.client.base_url.port}/in"
+    assert app.signed_in(redirect_url=site)["user"]["email"] == EMAIL
+    assert app.ask(redirect_url=site).status_code == 429
+
+
+def test_a_stranger_does_not_use_up_the_mails_of_the_owner(app: App) -> None:
+    assert [app.ask().status_code for _ in range(6)] == [200] * 5 + [429]
+    answers = [app.ask(owner=True, intent="invite", redirect_url="https://app.example/").status_code for _ in range(6)]
+    assert answers == [200] * 5 + [429]
+
+
 @pytest.mark.parametrize(
     ("wish", "field"),
     [
