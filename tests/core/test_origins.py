@@ -209,6 +209,28 @@ def test_a_key_of_another_project_does_not_act_at_a_sites_host(
     assert client.get("/rest/v1/t", headers=elsewhere).status_code == 401
 
 
+def test_a_users_token_of_another_project_does_not_act_at_a_sites_host(
+    client: httpx.Client, project: dict[str, Any], origin: str
+) -> None:
+    other = client.post("/projects/v1", json={"name": "other"}).json()
+    elsewhere = {"Host": f"{other['public_id']}.localhost:4020"}
+    made = client.post("/auth/v1/dev-tokens", json={"project_id": project["project_id"], "role": "authenticated"})
+    anon, user = {"apikey": project["anon_key"]}, {"email": "ada@example.com", "password": "correct horse"}
+    assert client.post("/auth/v1/signup", headers=anon, json=user).status_code == 201
+    session = client.post("/auth/v1/token", headers=anon, json=user).json()
+    for token in (made.json()["token"], session["access_token"]):
+        bearer = {"Authorization": f"bearer {token}"}
+        for headers in ({"apikey": token}, bearer, {"apikey": other["anon_key"], **bearer}, {"apikey": "x", **bearer}):
+            for path in ("/rest/v1/t", "/auth/v1/user", "/functions/v1/api"):
+                answer = client.get(path, headers={**elsewhere, **headers})
+                assert (answer.status_code, answer.json()["error"]) == (421, "misdirected_request"), (path, headers)
+        assert client.get("/rest/v1/t", headers={**at(origin), "apikey": token}).json()["code"] == "PGRST205"
+    own = client.get("/auth/v1/user", headers={**at(origin), "Authorization": f"Bearer {session['access_token']}"})
+    assert own.json()["email"] == "ada@example.com"
+    forged = {"Authorization": f"Bearer {session['access_token'][:-3]}AAA"}
+    assert client.get("/auth/v1/user", headers={**elsewhere, **forged}).status_code == 401
+
+
 @pytest.mark.parametrize("headers", [{"Service-Worker": "script"}, {"Sec-Fetch-Dest": "serviceworker"}], ids=str)
 def test_no_worker_starts_at_the_bare_host(
     client: httpx.Client, project: dict[str, Any], service: dict[str, str], origin: str, headers: dict[str, str]

@@ -70,6 +70,17 @@ async def key_holder(conn: Connection, key: str) -> tuple[Project, Literal["anon
     return await rows.find_by_key(conn, digest(key)) or await _issued_credential(conn, key)
 
 
+async def project_id_of(conn: Connection, settings: Settings, credential: str) -> str | None:
+    """Whose project a key or a user's token opens; None for what opens nothing."""
+    if credential.count(".") != 2:
+        holder = await key_holder(conn, credential)
+        return None if holder is None else holder[0].project_id
+    try:
+        return verify_token(settings, credential).get("project_id")
+    except GatewayError:
+        return None
+
+
 async def _issued_credential(conn: Connection, key: str) -> tuple[Project, Literal["anon", "service"]] | None:
     found = await find_credential(conn, key)
     if found is None:

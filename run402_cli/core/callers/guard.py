@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from run402_cli.core.callers.auth import key_holder, presented_key, sent_keys
+from run402_cli.core.callers.auth import bearer_of, key_holder, presented_key, project_id_of
 from run402_cli.core.callers.control_token import FROM_PAGE
 from run402_cli.core.callers.surfaces import (
     CORS_PATH,
@@ -118,14 +118,16 @@ def _no_worker() -> GatewayError:
 
 
 async def _of_another(request: Request, label: str) -> bool:
-    """Does a key of another project come to the host of this one, whose page the answer would be?"""
-    keys = sent_keys(request) if CORS_PATH.fullmatch(request.url.path) else []
-    if not keys:
+    """Does a key or a user's token of another project come to the host of this one, whose page the answer would be?"""
+    sent = {request.headers.get("apikey"), bearer_of(request)} if CORS_PATH.fullmatch(request.url.path) else set()
+    credentials = [credential for credential in sent if credential]
+    if not credentials:
         return False
-    async with gateway_of(request).connection() as conn:
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
         project_id = await project_of_host(conn, label)
-        holders = [await key_holder(conn, key) for key in keys]
-    return any(holder is not None and holder[0].project_id != project_id for holder in holders)
+        opened = {await project_id_of(conn, gateway.settings, credential) for credential in credentials}
+    return bool(opened - {None, project_id})
 
 
 def _misdirected(request: Request) -> GatewayError:
