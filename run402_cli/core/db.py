@@ -6,11 +6,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection, sql
+from psycopg_pool import PoolTimeout
 
 from run402_cli.core.errors import GatewayError
 
 Connection = AsyncConnection[Any]
+
+# Of SQLSTATE: the connection is lost, there is no room (memory, disk, connections), the server is going or coming.
+_AWAY = ("08", "53", "57P")
+
+
+def is_away(exc: BaseException) -> bool:
+    """Whether the database could not be reached. Any other error is about what it was given: to repeat that is no use."""
+    if isinstance(exc, GatewayError):
+        return exc.error == "database_unavailable"
+    if isinstance(exc, psycopg.OperationalError):
+        return exc.sqlstate is None or exc.sqlstate.startswith(_AWAY)
+    return isinstance(exc, (PoolTimeout, psycopg.InterfaceError))
+
+
+def reason_of(exc: BaseException) -> str:
+    """An error in words that can be stored and shown: one line, without characters that PostgreSQL or a terminal minds."""
+    text = (exc.message if isinstance(exc, GatewayError) else str(exc)) or type(exc).__name__
+    return "".join(char if char.isprintable() else " " for char in text)[:500]
 
 
 async def check_cursor(conn: Connection, field: str, value: str, table: str, **columns: str) -> None:

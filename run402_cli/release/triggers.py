@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from run402_cli.release.canonical import code_unit_sorted
-from run402_cli.release.fields import SPEC
+from run402_cli.release.fields import SPEC, Fields, shown
 
 SCHEDULE_KEYS: Final = ("cron", "timezone", "misfire_policy", "overlap_policy")
 EMAIL_KEYS: Final = ("mailbox", "events")
 RUN_KEYS: Final = ("event_type", "payload", "retry", "expires_after_seconds")
+# An id is part of keys of the database, which hold 2,700 bytes.
+MAX_ID: Final = 200
+MAX_EVENT_TYPE: Final = 512
+MAX_EXPIRES_SECONDS: Final = 10**9
 EMAIL_EVENTS: Final = ("reply_received", "delivery", "bounced", "complained", "mailbox_suspended")
 
 _KEYS: Final = ("id", "type", *SCHEDULE_KEYS, *EMAIL_KEYS, "run")
@@ -34,6 +38,25 @@ def check_triggers(value: Any, where: str) -> None:
             raise SPEC.error(f"{place}.{foreign[0]} does not belong to a {trigger['type']} trigger. Remove it.", place)
         (_check_schedule if schedule else _check_email)(trigger, place)
         _check_run(trigger.get("run"), f"{place}.run")
+        check_bounds(SPEC, trigger, place)
+
+
+def check_bounds(fields: Fields, trigger: Mapping[str, Any], where: str) -> None:
+    """What client and gateway alike ask of a trigger of the right shape: that runs can be made of it."""
+    name = trigger["id"]
+    if len(name) > MAX_ID or not name.isprintable():
+        raise fields.error(f"{where}.id is {shown(name)}. Use at most {MAX_ID} printable characters.", f"{where}.id")
+    run = trigger["run"]
+    if len(run["event_type"]) > MAX_EVENT_TYPE:
+        place = f"{where}.run.event_type"
+        raise fields.error(f"{place} is {shown(run['event_type'])}. Use at most {MAX_EVENT_TYPE} characters.", place)
+    if run.get("expires_after_seconds", 0) > MAX_EXPIRES_SECONDS:
+        place = f"{where}.run.expires_after_seconds"
+        raise fields.error(
+            f"{place} is {shown(run['expires_after_seconds'])}. Use at most {MAX_EXPIRES_SECONDS}; leave it out for a run "
+            "that does not expire.",
+            place,
+        )
 
 
 def _check_schedule(trigger: Mapping[str, Any], where: str) -> None:

@@ -13,7 +13,7 @@ from run402_cli.release.fields import ROLE_SPELLINGS, WIRE, is_integer, is_numbe
 from run402_cli.release.paths import path_problem
 from run402_cli.release.refs import check_ref
 from run402_cli.release.sections.functions import CONFIG_FIELDS, FIELDS
-from run402_cli.release.triggers import EMAIL_EVENTS, EMAIL_KEYS, RUN_KEYS, SCHEDULE_KEYS, normal_trigger
+from run402_cli.release.triggers import EMAIL_EVENTS, EMAIL_KEYS, RUN_KEYS, SCHEDULE_KEYS, check_bounds, normal_trigger
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 RESERVED_NAMES: Final = ("runs", "invoke")
@@ -21,6 +21,7 @@ MAX_TIMEOUT_SECONDS: Final = 900
 MAX_MEMORY_MB: Final = 4096
 MAX_SCHEDULES: Final = 20
 MAX_DEPS: Final = 30
+MAX_ATTEMPTS: Final = 1000
 MAX_DELAY_SECONDS: Final = 10**7
 SCHEDULE_TRIGGER: Final = "schedule"
 
@@ -137,6 +138,7 @@ def _check_triggers(value: Any, where: str) -> None:
             WIRE.one_of(trigger.get("overlap_policy", "allow"), ("allow",), f"{place}.overlap_policy")
             WIRE.text(trigger.get("timezone", "UTC"), f"{place}.timezone")
         _check_trigger_run(trigger.get("run"), f"{place}.run")
+        check_bounds(WIRE, trigger, place)
 
 
 def _check_events(value: Any, where: str) -> None:
@@ -154,6 +156,10 @@ def _check_trigger_run(value: Any, where: str) -> None:
     retry = run.get("retry", {})
     if "max_attempts" in retry:
         WIRE.positive_integer(retry["max_attempts"], f"{where}.retry.max_attempts")
+        if retry["max_attempts"] > MAX_ATTEMPTS:
+            raise WIRE.error(f"{where}.retry.max_attempts must be 1 to {MAX_ATTEMPTS}.", f"{where}.retry.max_attempts")
+    if "preset" in retry:
+        WIRE.text(retry["preset"], f"{where}.retry.preset")
     for key in ("min_delay_seconds", "max_delay_seconds"):
         if key in retry and not (is_number(retry[key]) and 0 <= retry[key] <= MAX_DELAY_SECONDS):
             raise WIRE.error(f"{where}.retry.{key} must be a number of seconds.", f"{where}.retry.{key}")
@@ -280,7 +286,7 @@ def next_tick(trigger: Mapping[str, Any], after: datetime, function_name: str) -
             raise CronSimError("it needs 5 fields: minute hour day month weekday")
         zone = ZoneInfo(trigger.get("timezone") or "UTC")
         due = next(CronSim(trigger["cron"], after.astimezone(zone)), None)
-    except (CronSimError, ZoneInfoNotFoundError, ValueError) as exc:
+    except (CronSimError, ZoneInfoNotFoundError, ValueError, OSError) as exc:
         raise refused(
             "invalid_function_schedule",
             f"The schedule {trigger['cron']!r} ({trigger.get('timezone')}) of {function_name} cannot be used: {exc}. "

@@ -52,14 +52,26 @@ async def put(
 
 
 async def due(conn: Connection) -> list[dict[str, Any]]:
-    """Those whose time has come, with active_release_id of their project, locked; without what others hold."""
+    """The keys of those whose time has come: project_id, function_name, trigger_id."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT project_id, function_name, trigger_id FROM internal.core_function_schedules"
+            " WHERE active AND next_tick_at <= now() ORDER BY next_tick_at"
+        )
+        return await cursor.fetchall()
+
+
+async def take(conn: Connection, key: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A schedule that is still due, with active_release_id of its project, locked; None when another one holds it."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "SELECT s.*, p.active_release_id FROM internal.core_function_schedules s"
-            " JOIN internal.core_projects p USING (project_id)"
-            " WHERE s.active AND s.next_tick_at <= now() FOR UPDATE OF s SKIP LOCKED"
+            " JOIN internal.core_projects p USING (project_id) WHERE s.project_id = %(project_id)s"
+            " AND s.function_name = %(function_name)s AND s.trigger_id = %(trigger_id)s"
+            " AND s.active AND s.next_tick_at <= now() FOR UPDATE OF s SKIP LOCKED",
+            _key(key),
         )
-        return await cursor.fetchall()
+        return await cursor.fetchone()
 
 
 async def locked(
@@ -77,10 +89,11 @@ async def locked(
         return await cursor.fetchone()
 
 
-async def give_up(conn: Connection, row: Mapping[str, Any], reason: str) -> None:
+async def note_failure(conn: Connection, row: Mapping[str, Any], reason: str, tick: datetime | None) -> None:
+    """No run was made of it; the next try is at `tick`, None for none."""
     await conn.execute(
-        "UPDATE internal.core_function_schedules SET next_tick_at = NULL, last_error = %(reason)s" + _ONE,
-        {**_key(row), "reason": reason},
+        "UPDATE internal.core_function_schedules SET next_tick_at = %(tick)s, last_error = %(reason)s" + _ONE,
+        {**_key(row), "tick": tick, "reason": reason},
     )
 
 
@@ -94,7 +107,7 @@ async def note_run(conn: Connection, row: Mapping[str, Any], moment: datetime, r
     """A run was made of it."""
     await conn.execute(
         "UPDATE internal.core_function_schedules SET last_enqueued_at = %(at)s, last_run_id = %(run)s,"
-        " run_count = run_count + 1" + _ONE,
+        " run_count = run_count + 1, last_error = NULL" + _ONE,
         {**_key(row), "at": moment, "run": run_id},
     )
 

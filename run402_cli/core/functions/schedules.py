@@ -9,10 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
-from run402_cli.core.db import Connection
+from run402_cli.core.db import Connection, is_away, reason_of
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import runs, schedule_rows
 from run402_cli.core.functions.functions_request import next_tick, schedules
@@ -37,7 +34,7 @@ async def replace(conn: Connection, project_id: str, state: Mapping[str, Any]) -
 
 
 class Scheduler:
-    """One task that makes the runs of due triggers."""
+    """One task that makes the runs of due triggers, each by itself: one that fails holds up no other."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -47,35 +44,52 @@ class Scheduler:
         while True:
             try:
                 await self._tick()
-            except (psycopg.Error, PoolTimeout, GatewayError) as exc:
-                log.warning("schedules wait for the database: %s", exc)
-            except Exception:
-                log.exception("schedules: a tick failed")
+            except Exception as exc:
+                if not is_away(exc):
+                    log.exception("schedules: a tick failed")
+                else:
+                    log.warning("schedules wait for the database: %s", exc)
             await asyncio.sleep(TICK_SECONDS)
 
     async def _tick(self) -> None:
-        async with self.gateway.connection() as conn, conn.transaction():
+        async with self.gateway.connection() as conn:
             due = await schedule_rows.due(conn)
-            for row in due:
+            for key in due:
                 try:
                     async with conn.transaction():
-                        await self._fire(conn, row)
-                except GatewayError as exc:
-                    # One trigger that cannot be run must not hold up the others, now or at the next tick.
-                    await self._give_up(conn, row, exc.message)
+                        await self._fire(conn, key)
+                except Exception as exc:
+                    if is_away(exc) or conn.closed:
+                        raise
+                    await self._put_off(conn, key, exc)
         if due:
             self.gateway.functions.dispatcher.wake()
 
-    async def _give_up(self, conn: Connection, row: Mapping[str, Any], reason: str) -> None:
-        log.warning("the trigger %s of %s was switched off: %s", row["trigger_id"], row["function_name"], reason)
-        await schedule_rows.give_up(conn, row, reason)
-
-    async def _fire(self, conn: Connection, row: Mapping[str, Any]) -> None:
+    async def _fire(self, conn: Connection, key: Mapping[str, Any]) -> None:
+        row = await schedule_rows.take(conn, key)
+        if row is None:
+            return
         now = datetime.now(UTC)
         following = next_tick(row["trigger"], now, row["function_name"])
         await schedule_rows.set_next_tick(conn, row, following)
         if now - row["next_tick_at"] <= LATE:
             await enqueue(conn, row, "cron", row["next_tick_at"])
+
+    async def _put_off(self, conn: Connection, key: Mapping[str, Any], exc: Exception) -> None:
+        """A trigger that cannot be run is switched off until the next release; one that fails is tried at its next tick."""
+        reason = reason_of(exc)
+        log.warning("the trigger %.80s of %s made no run: %s", key["trigger_id"], key["function_name"], reason)
+        try:
+            async with conn.transaction():
+                row = await schedule_rows.take(conn, key)
+                if row is not None:
+                    final = isinstance(exc, GatewayError)
+                    tick = None if final else next_tick(row["trigger"], datetime.now(UTC), row["function_name"])
+                    await schedule_rows.note_failure(conn, row, reason, tick)
+        except Exception as second:
+            if is_away(second) or conn.closed:
+                raise
+            await schedule_rows.note_failure(conn, key, reason, None)
 
 
 async def enqueue(conn: Connection, row: Mapping[str, Any], mode: str, moment: datetime) -> dict[str, Any]:

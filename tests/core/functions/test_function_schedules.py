@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import string
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from functions_kit import Functions, handler
@@ -102,8 +107,6 @@ def test_a_trigger_that_a_release_drops_is_silent(functions: Functions, database
 
 
 def test_a_time_zone_counts() -> None:
-    from datetime import UTC, datetime
-
     trigger = {"id": "t", "cron": "0 9 * * *", "timezone": "Europe/Vienna"}
     assert next_tick(trigger, datetime(2026, 1, 1, tzinfo=UTC), "f") == datetime(2026, 1, 1, 8, tzinfo=UTC)
     with pytest.raises(GatewayError, match="Mars"):
@@ -125,3 +128,79 @@ def test_a_trigger_that_cannot_run_holds_up_no_other(functions: Functions, datab
         time.sleep(0.1)
     assert [run["source"]["trigger_id"] for run in runs(functions)] == ["other"]
     assert "retry" in meta(functions)["last_error"]
+    # A release that can be run again begins anew.
+    deploy(functions, triggers=[HOURLY])
+    assert meta(functions)["last_error"] is None
+
+
+BROKEN = {
+    # What a release refuses today may stand in the rows of an older one.
+    "an id that no key holds": "trigger_id = %(long)s",
+    "a time beyond the calendar": "trigger = jsonb_set(trigger, '{run,expires_after_seconds}', '1000000000000')",
+    "a run that is none": "trigger = jsonb_set(trigger, '{run}', '7')",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_project_with_a_broken_trigger_stops_no_other_project(
+    functions: Functions, client: httpx.Client, database_url: str, what: str
+) -> None:
+    other = Functions(client, client.post("/projects/v1", json={"name": "attacker"}).json())
+    deploy(functions)
+    deploy(other)
+    # Random, so that no compression brings the key below the limit.
+    long = "".join(random.Random(1).choices(string.printable[:94], k=2640))
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(
+            f"UPDATE internal.core_function_schedules SET {BROKEN[what]} WHERE project_id = %(id)s".encode(),
+            {"id": other.id, "long": long},
+        )
+    set_next(database_url, "-1 second")
+    until(lambda: runs(functions))
+    until(lambda: not _overdue(database_url))
+    assert runs(other) == []
+    with psycopg.connect(database_url) as conn:
+        query = "SELECT last_error FROM internal.core_function_schedules WHERE project_id = %s"
+        assert conn.execute(query, (other.id,)).fetchall() != [(None,)]
+    # And again, with the broken one in the way.
+    set_next(database_url, "-1 second")
+    until(lambda: len(runs(functions)) == 2)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": "x" * 201}, "id"),
+        ({"id": "a\nb"}, "id"),
+        ({"run": {"event_type": "x" * 513}}, "run.event_type"),
+        ({"run": {"event_type": "t", "expires_after_seconds": 10**9 + 1}}, "run.expires_after_seconds"),
+        ({"run": {"event_type": "t", "retry": {"max_attempts": 1001}}}, "run.retry.max_attempts"),
+        ({"run": {"event_type": "t", "retry": {"preset": 5}}}, "run.retry.preset"),
+    ],
+)
+def test_a_trigger_that_no_run_can_be_made_of_is_refused(
+    functions: Functions, change: dict[str, Any], field: str
+) -> None:
+    spec = functions.spec({"job": ECHO}, settings={"job": {"triggers": [{**HOURLY, **change}]}})
+    answer = functions.plan(spec)
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_SPEC"), answer.text
+    assert field in answer.json()["message"]
+
+
+def test_the_longest_id_makes_runs(functions: Functions, database_url: str) -> None:
+    # Four bytes each.
+    deploy(functions, triggers=[{**HOURLY, "id": "\U0001f600" * 200}])
+    set_next(database_url, "-1 second")
+    until(lambda: runs(functions))
+
+
+def test_a_directory_of_time_zones_is_no_time_zone() -> None:
+    with pytest.raises(GatewayError, match="America"):
+        next_tick({"id": "t", "cron": "0 9 * * *", "timezone": "America"}, datetime.now(UTC), "f")
