@@ -6,14 +6,11 @@ The rows are made from what the log says about each call (functions/logs.py), in
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
-
-import psycopg
 
 from run402_cli import advice
 from run402_cli.core.db import Connection
@@ -21,8 +18,6 @@ from run402_cli.core.diagnostics import fault_rows
 from run402_cli.core.diagnostics.fault_rows import Fault, Window
 from run402_cli.core.diagnostics.redaction import redact
 from run402_cli.core.web.instants import iso
-
-log = logging.getLogger("run402.core.functions")
 
 MAX_MESSAGE, MAX_FRAMES = 300, 12
 _KIND_OF_CAUSE = {"thrown": "uncaught", "uncaught": "uncaught", "import": "boot_crash", "start": "boot_crash"}
@@ -39,17 +34,8 @@ _BUILD = re.compile(r"^.*/apps-[^/]+/[^/]+/")
 async def note(conn: Connection, entries: Iterable[Mapping[str, Any]]) -> None:
     """Record what new log entries tell: calls, and failed ones. Inside the transaction that stores them.
 
-    The entries of one call must be together, as CallLog makes them. What cannot be recorded does not keep the log from being
-    stored.
+    The entries of one call must be together, as CallLog makes them.
     """
-    try:
-        async with conn.transaction():
-            await _note(conn, entries)
-    except (psycopg.DataError, psycopg.IntegrityError, ValueError, KeyError):
-        log.exception("errors of functions could not be recorded")
-
-
-async def _note(conn: Connection, entries: Iterable[Mapping[str, Any]]) -> None:
     calls: Counter[tuple[str, str, datetime]] = Counter()
     stack = ""
     projects = set()

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import httpx
 import pytest
-from functions_kit import Functions, handler
+from functions_kit import FRAME, Functions, handler
+from gateway_kit import Live
 
 from run402_cli.core.diagnostics.redaction import redact
+from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions import logs as function_logs
+from run402_cli.core.functions.logs import CallLog
 
 TALKS = handler("console.log('said', new URL(req.url).search); console.error('cried'); return new Response('ok');")
 
@@ -86,3 +92,76 @@ def test_logs_need_the_service_key(functions: Functions) -> None:
 )
 def test_what_looks_like_a_credential_is_taken_out(text: str, clean: str) -> None:
     assert redact(text, ["hunter2"]) == clean
+
+
+FORGED = {
+    "a stream with NUL": """frame({ type: "log", stream: "x\\0", text: "hello" });""",
+    # Half of a surrogate pair, as bytes that no escape stands for.
+    "half a pair": """frame('{"type":"log","stream":"stdout","text":"hello \\xed\\xa0\\x80"}');""",
+    "what the platform says": (
+        """frame({ type: "log", stream: "platform", text: '{"event":"function_invocation_failed"}' });"""
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_forged_log_frames_lose_no_log_of_another_project(
+    functions: Functions, client: httpx.Client, what: str
+) -> None:
+    other = Functions(client, client.post("/projects/v1", json={"name": "attacker"}).json())
+    other.deploy({"evil": FRAME + handler(FORGED[what] + " return new Response('ok');")})
+    functions.deploy({"api": TALKS})
+    other.call("evil")
+    functions.call("api?1")
+    assert "said ?1" in functions.messages("api")
+    assert {entry["stream"] for entry in other.logs("evil")} <= {"platform", "stdout", "stderr"}
+    forged = '{"event":"function_invocation_failed"}'
+    assert forged not in [entry["message"] for entry in other.logs("evil") if entry["stream"] == "platform"]
+
+
+def _entry(project: str, message: str = "hello", **fields: Any) -> dict[str, Any]:
+    made = CallLog(project, None, "f", f"req_{project}", ())
+    made.printed("stdout", message)
+    return {**made.entries[0], **fields}
+
+
+@pytest.mark.parametrize("broken", [{"level": "in\0fo"}, {"function_name": None}, {"level": "\ud800"}])
+def test_an_entry_that_cannot_be_stored_is_dropped_alone(
+    functions: Functions, live: Live, broken: dict[str, Any]
+) -> None:
+    functions.deploy({"f": TALKS})
+    logs = live.gateway.functions.logs
+    entries = [_entry(functions.id, "before"), _entry(functions.id, "broken", **broken), _entry(functions.id, "after")]
+
+    async def write() -> None:
+        logs.add(entries)
+        await logs.flush()
+
+    live.run(write())
+    assert [entry["message"] for entry in functions.logs("f")] == ["before", "after"]
+
+
+def test_entries_wait_only_for_a_database_that_is_away(
+    functions: Functions, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions.deploy({"f": TALKS})
+    logs = live.gateway.functions.logs
+
+    async def away() -> None:
+        live.gateway.database_lost = lambda: "it is away."
+        logs.add([_entry(functions.id, "waited")])
+        with pytest.raises(GatewayError):
+            await logs.flush()
+        live.gateway.database_lost = lambda: None
+        await logs.flush()
+
+    live.run(away())
+    assert functions.messages("f") == "waited"
+
+
+def test_who_prints_most_loses_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(function_logs, "MAX_PENDING", 10)
+    many = [_entry("a", str(number)) for number in range(30)]
+    kept = function_logs.bounded([_entry("b", "first"), *many, _entry("b", "last")])
+    assert [entry["message"] for entry in kept if entry["project_id"] == "b"] == ["first", "last"]
+    assert [entry["message"] for entry in kept if entry["project_id"] == "a"] == ["25", "26", "27", "28", "29"]
