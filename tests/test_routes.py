@@ -98,6 +98,7 @@ GROUND = {
     "logins",
     "settings",
     "errors",
+    "slots",
     "tasks",
     "tickets",
     "content.store",

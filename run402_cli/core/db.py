@@ -14,6 +14,10 @@ from run402_cli.core.errors import GatewayError
 
 Connection = AsyncConnection[Any]
 
+# In a query for the next row of a queue that all projects share: how much of the row's project is in progress. `busy` of
+# its parameters is that of slots.py, as Jsonb.
+IN_PROGRESS = "coalesce((%(busy)s::jsonb->>project_id)::int, 0)"
+
 # Of SQLSTATE: the connection is lost, there is no room (memory, disk, connections), the server is going or coming.
 _AWAY = ("08", "53", "57P")
 

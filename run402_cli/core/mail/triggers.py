@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from run402_cli.core.db import Connection
+from run402_cli.core.db import Connection, is_away, reason_of
 from run402_cli.core.functions import runs
 from run402_cli.core.mail.mailbox_rows import Mailbox
 from run402_cli.core.sites.lookup import live_sites
+
+log = logging.getLogger("run402.core.mail")
 
 
 async def start_runs(conn: Connection, mailbox: Mailbox, event: str, facts: dict[str, Any]) -> None:
@@ -18,7 +21,15 @@ async def start_runs(conn: Connection, mailbox: Mailbox, event: str, facts: dict
     for entry in site.state["functions"]:
         for trigger in entry.get("triggers") or ():
             if trigger["type"] == "email" and event in trigger["events"] and _is(mailbox, trigger["mailbox"]):
-                await _enqueue(conn, mailbox, entry["name"], trigger, event, facts)
+                try:
+                    async with conn.transaction():
+                        await _enqueue(conn, mailbox, entry["name"], trigger, event, facts)
+                except Exception as exc:
+                    # The mail has come, whatever is wrong with a trigger of the project that gets it.
+                    if is_away(exc) or conn.closed:
+                        raise
+                    place = (trigger["id"], entry["name"], mailbox.project_id, reason_of(exc))
+                    log.warning("the trigger %.80s of %s in %s made no run: %s", *place)
 
 
 def _is(mailbox: Mailbox, named: str) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from run402_cli.core.db import Connection, check_cursor
+from run402_cli.core.db import IN_PROGRESS, Connection, check_cursor
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.mail.mailbox_rows import Mailbox
+from run402_cli.core.slots import Slots
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_mailbox_webhooks (
@@ -114,15 +115,21 @@ async def add_deliveries(conn: Connection, mailbox: Mailbox, event: str, facts: 
         )
 
 
-async def claim(conn: Connection, lease: timedelta) -> Row | None:
-    """A delivery that is due, for one attempt; after `lease` it is due again, whatever became of that."""
+async def claim(conn: Connection, lease: timedelta, ours: Slots) -> Row | None:
+    """A delivery that is due, for one attempt; after `lease` it is due again, whatever became of that.
+
+    Of a project with room in `ours`, and of a webhook to which nothing is being delivered: they come in order.
+    """
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "UPDATE internal.core_webhook_deliveries SET status = 'in_flight', attempts = attempts + 1,"
-            " next_attempt_at = now() + %s, updated_at = now() WHERE delivery_id = (SELECT delivery_id"
-            " FROM internal.core_webhook_deliveries WHERE status IN ('pending', 'in_flight')"
-            " AND next_attempt_at <= now() ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *",
-            (lease,),
+            " next_attempt_at = now() + %(lease)s, updated_at = now() WHERE delivery_id = (SELECT delivery_id"
+            " FROM internal.core_webhook_deliveries d WHERE status IN ('pending', 'in_flight')"
+            f" AND next_attempt_at <= now() AND {IN_PROGRESS} < %(share)s AND NOT delivery_id = ANY(%(ours)s)"
+            " AND NOT EXISTS (SELECT 1 FROM internal.core_webhook_deliveries o WHERE o.webhook_id = d.webhook_id"
+            " AND o.status = 'in_flight' AND o.next_attempt_at > now())"
+            f" ORDER BY {IN_PROGRESS}, next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *",
+            {"lease": lease, "busy": Jsonb(ours.busy), "share": ours.share, "ours": ours.keys},
         )
         return await cursor.fetchone()
 

@@ -10,16 +10,13 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from run402_cli.core import tasks
-from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.db import Connection, is_away
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.mail import webhook_rows
 from run402_cli.core.mail.mailbox_rows import Mailbox
 from run402_cli.core.mail.triggers import start_runs
+from run402_cli.core.slots import Slots, pause
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.outbound import post_json
 
@@ -30,6 +27,7 @@ FIRST_DELAY, LONGEST_DELAY = 5, 300
 # Longer than an attempt may take: who holds a delivery for longer is gone.
 LEASE = timedelta(seconds=30)
 IDLE_SECONDS = 30.0
+AT_ONCE, SHARE = 16, 4
 
 
 async def announce(conn: Connection, mailbox: Mailbox, event: str, facts: dict[str, Any]) -> None:
@@ -39,11 +37,12 @@ async def announce(conn: Connection, mailbox: Mailbox, event: str, facts: dict[s
 
 
 class Deliveries:
-    """One task that posts what is due: `gateway.mail`."""
+    """A task that looks for what is due, and one for each delivery in progress: `gateway.mail`."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self._woken = asyncio.Event()
+        self._slots = Slots(AT_ONCE, SHARE, self._woken.set)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -52,6 +51,7 @@ class Deliveries:
     async def close(self) -> None:
         if self._task is not None:
             await tasks.end(self._task)
+        await self._slots.close()
 
     def wake(self) -> None:
         """Something may be due: deliveries, and runs of functions that wait for mail."""
@@ -62,13 +62,15 @@ class Deliveries:
         while True:
             wait = IDLE_SECONDS
             try:
-                while (row := await self._claim()) is not None:
-                    await self._attempt(row)
+                while self._slots.free and (row := await self._claim()) is not None:
+                    self._slots.start(row["delivery_id"], row["project_id"], self._deliver(row))
                 wait = await self._until_next()
-            except (psycopg.Error, PoolTimeout, GatewayError) as exc:
-                log.warning("webhook deliveries wait for the database: %s", exc)
-            except Exception:
-                log.exception("webhook deliveries: a tick failed")
+            except Exception as exc:
+                wait = 1.0
+                if not is_away(exc):
+                    log.exception("webhook deliveries: a tick failed")
+                else:
+                    log.warning("webhook deliveries wait for the database: %s", exc)
             try:
                 await asyncio.wait_for(self._woken.wait(), wait)
             except TimeoutError:
@@ -77,7 +79,17 @@ class Deliveries:
 
     async def _claim(self) -> dict[str, Any] | None:
         async with self.gateway.connection() as conn:
-            return await webhook_rows.claim(conn, LEASE)
+            return await webhook_rows.claim(conn, LEASE, self._slots)
+
+    async def _deliver(self, row: dict[str, Any]) -> None:
+        try:
+            await self._attempt(row)
+        except Exception as exc:
+            # It is due again when its lease ends.
+            if not is_away(exc):
+                log.exception("the delivery %s failed in the gateway", row["delivery_id"])
+            else:
+                log.warning("the delivery %s could not be recorded: %s", row["delivery_id"], exc)
 
     async def _attempt(self, row: dict[str, Any]) -> None:
         body = {
@@ -114,4 +126,4 @@ class Deliveries:
     async def _until_next(self) -> float:
         async with self.gateway.connection() as conn:
             wait = await webhook_rows.seconds_until_next(conn)
-        return IDLE_SECONDS if wait is None else min(IDLE_SECONDS, max(0.05, wait))
+        return pause(wait, IDLE_SECONDS)
