@@ -12,12 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
-from run402_cli.core import tasks
 from run402_cli.core.callers.auth import existing_project
-from run402_cli.core.db import Connection
+from run402_cli.core.db import is_away
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.functions import run_rows
 from run402_cli.core.functions.functions_request import MAX_TIMEOUT_SECONDS
@@ -25,12 +21,14 @@ from run402_cli.core.functions.invoke import Call, invoke
 from run402_cli.core.functions.runs import current_time, retry_delay
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.sites.lookup import live_sites
+from run402_cli.core.slots import Slots
 from run402_cli.core.web.instants import iso
 
 log = logging.getLogger("run402.core.functions")
 
 TICK_SECONDS = 1.0
-AT_ONCE = 4
+# A run may take a quarter of an hour: one project never has all of the places.
+AT_ONCE, SHARE = 16, 4
 LEASE_SECONDS = 60
 EXPIRED = {
     "code": "FUNCTION_RUN_EXPIRED",
@@ -61,7 +59,7 @@ class Dispatcher:
         # Runs of a gateway that was killed are recognized by the next one on the same data directory.
         self.owner = gateway.identity
         self._woken = asyncio.Event()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._slots = Slots(AT_ONCE, SHARE, self.wake)
 
     def wake(self) -> None:
         """Look for due runs now, not at the next tick."""
@@ -69,8 +67,7 @@ class Dispatcher:
 
     def abort(self, run_id: str) -> None:
         """Stop a run's attempt; its row has been written already."""
-        if task := self._running.get(run_id):
-            task.cancel()
+        self._slots.cancel(run_id)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -81,10 +78,11 @@ class Dispatcher:
                     await self._recover()
                     recovered = True
                 await self._tick()
-            except (psycopg.Error, PoolTimeout, GatewayError, OSError) as exc:
-                log.warning("durable runs wait for the database: %s", exc)
-            except Exception:
-                log.exception("durable runs: a tick failed")
+            except Exception as exc:
+                if not is_away(exc):
+                    log.exception("durable runs: a tick failed")
+                else:
+                    log.warning("durable runs wait for the database: %s", exc)
             try:
                 await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
             except TimeoutError:
@@ -93,7 +91,7 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Let go of the runs in progress; they stay `running` and are taken up by the next start."""
-        await tasks.end(*self._running.values())
+        await self._slots.close()
 
     async def _recover(self) -> None:
         """What our predecessor was doing when it ended is due again at once."""
@@ -103,24 +101,14 @@ class Dispatcher:
     async def _tick(self) -> None:
         async with self.gateway.connection() as conn:
             await run_rows.expire(conn, EXPIRED, current_time())
-            await run_rows.take_over(conn, LEASE_EXPIRED, current_time(), list(self._running))
-            while len(self._running) < AT_ONCE:
-                row = await self._claim(conn)
+            await run_rows.take_over(conn, LEASE_EXPIRED, current_time(), self._slots.keys)
+            while self._slots.free:
+                now = current_time()
+                lease = now + timedelta(seconds=LEASE_SECONDS + MAX_TIMEOUT_SECONDS)
+                row = await run_rows.claim(conn, self.owner, now, lease=lease, ours=self._slots)
                 if row is None:
                     return
-                task = asyncio.create_task(self._attempt(row))
-                self._running[row["run_id"]] = task
-                task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running = {run_id: other for run_id, other in self._running.items() if other is not task}
-        self.wake()
-
-    async def _claim(self, conn: Connection) -> dict[str, Any] | None:
-        now = current_time()
-        lease = now + timedelta(seconds=LEASE_SECONDS + MAX_TIMEOUT_SECONDS)
-        # A cancelled and redriven run may still be stopping here.
-        return await run_rows.claim(conn, self.owner, now, lease=lease, ours=list(self._running))
+                self._slots.start(row["run_id"], row["project_id"], self._attempt(row))
 
     async def _attempt(self, row: Mapping[str, Any]) -> None:
         attempt_id, started, clock = f"fnatt_{secrets.token_hex(12)}", current_time(), time.perf_counter()
@@ -140,11 +128,12 @@ class Dispatcher:
                 **({"error": result.error} if result.error else {}),
             }
             await self._record(row, attempt, result)
-        except (psycopg.Error, PoolTimeout) as exc:
+        except Exception as exc:
             # The row stays `running` until its lease ends; better late than twice.
-            log.warning("run %s: the attempt could not be recorded: %s", row["run_id"], exc)
-        except Exception:
-            log.exception("run %s: the attempt failed in the gateway", row["run_id"])
+            if not is_away(exc):
+                log.exception("run %s: the attempt failed in the gateway", row["run_id"])
+            else:
+                log.warning("run %s: the attempt could not be recorded: %s", row["run_id"], exc)
 
     async def _call(self, row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Result:
         try:

@@ -9,7 +9,8 @@ from typing import Any, Final
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from run402_cli.core.db import Connection
+from run402_cli.core.db import IN_PROGRESS, Connection
+from run402_cli.core.slots import Slots
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_function_runs (
@@ -217,18 +218,26 @@ async def take_over(conn: Connection, error: Mapping[str, Any], now: datetime, o
     )
 
 
-async def claim(
-    conn: Connection, owner: str, now: datetime, *, lease: datetime, ours: Sequence[str]
-) -> dict[str, Any] | None:
-    """The run that is due longest, but for `ours`: it is running now, until its lease ends."""
+async def claim(conn: Connection, owner: str, now: datetime, *, lease: datetime, ours: Slots) -> dict[str, Any] | None:
+    """The run that is due longest, of a project with room in `ours`: it is running now, until its lease ends."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "UPDATE internal.core_function_runs SET status = 'running', attempts_current = attempts_current + 1,"
             " attempts_total = attempts_total + 1, lease_owner = %(owner)s, lease_expires_at = %(lease)s,"
             " updated_at = %(now)s WHERE run_id = (SELECT run_id FROM internal.core_function_runs"
             " WHERE status = ANY(%(waiting)s) AND next_attempt_at <= %(now)s AND NOT run_id = ANY(%(ours)s)"
-            " ORDER BY next_attempt_at, run_id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *",
-            {"owner": owner, "lease": lease, "now": now, "waiting": list(WAITING), "ours": list(ours)},
+            f" AND {IN_PROGRESS} < %(share)s ORDER BY {IN_PROGRESS}, next_attempt_at, run_id LIMIT 1"
+            " FOR UPDATE SKIP LOCKED) RETURNING *",
+            {
+                "owner": owner,
+                "lease": lease,
+                "now": now,
+                "waiting": list(WAITING),
+                # A cancelled and redriven run may still be stopping here.
+                "ours": ours.keys,
+                "busy": Jsonb(ours.busy),
+                "share": ours.share,
+            },
         )
         return await cursor.fetchone()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from run402_cli.core.db import Connection
+from run402_cli.core.db import IN_PROGRESS, Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.slots import Slots
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_jobs (
@@ -112,15 +113,15 @@ async def requeue(conn: Connection) -> None:
     await conn.execute("UPDATE internal.core_jobs SET status = 'queued' WHERE status = 'running'")
 
 
-async def take(conn: Connection) -> Row | None:
-    """The oldest queued job, now running; None when none is queued."""
+async def take(conn: Connection, ours: Slots) -> Row | None:
+    """The oldest queued job of a project with room in `ours`, now running; None when there is none."""
     return await _one(
         conn,
         "UPDATE internal.core_jobs SET status = 'running', attempts = attempts + 1,"
         " started_at = now() WHERE job_id = (SELECT job_id FROM internal.core_jobs"
-        " WHERE status = 'queued' ORDER BY created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-        " RETURNING *",
-        {},
+        f" WHERE status = 'queued' AND {IN_PROGRESS} < %(share)s"
+        f" ORDER BY {IN_PROGRESS}, created_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *",
+        {"busy": Jsonb(ours.busy), "share": ours.share},
     )
 
 
@@ -147,22 +148,31 @@ async def finish(
     )
 
 
-async def next_callback(conn: Connection) -> Row | None:
-    """The job that is called back for next, with `wait`: seconds until then, below 0 when it is overdue."""
+async def take_callback(conn: Connection, lease: timedelta, ours: Slots) -> Row | None:
+    """A job of a project with room in `ours` that is called back for now; after `lease` it is due again."""
     return await _one(
         conn,
-        "SELECT *, extract(epoch FROM callback_due_at - now())::float AS wait FROM internal.core_jobs"
-        " WHERE callback_due_at IS NOT NULL ORDER BY callback_due_at LIMIT 1",
-        {},
+        "UPDATE internal.core_jobs SET callback_due_at = now() + %(lease)s, callback_attempts = callback_attempts + 1"
+        " WHERE job_id = (SELECT job_id FROM internal.core_jobs WHERE callback_due_at <= now()"
+        f" AND NOT job_id = ANY(%(ours)s) AND {IN_PROGRESS} < %(share)s"
+        f" ORDER BY {IN_PROGRESS}, callback_due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *",
+        {"lease": lease, "busy": Jsonb(ours.busy), "share": ours.share, "ours": ours.keys},
     )
 
 
-async def called_back(conn: Connection, job_id: str, attempts: int, due: datetime | None) -> None:
-    """How often it was tried, and when again; None: not again."""
-    await conn.execute(
-        "UPDATE internal.core_jobs SET callback_due_at = %s, callback_attempts = %s WHERE job_id = %s",
-        (due, attempts, job_id),
+async def seconds_until_callback(conn: Connection) -> float | None:
+    """Until the next one is due, below 0 when it is overdue; None when none waits."""
+    cursor = await conn.execute(
+        "SELECT extract(epoch FROM min(callback_due_at) - now())::float FROM internal.core_jobs"
+        " WHERE callback_due_at IS NOT NULL"
     )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def called_back(conn: Connection, job_id: str, due: datetime | None) -> None:
+    """When it is tried again; None: not again."""
+    await conn.execute("UPDATE internal.core_jobs SET callback_due_at = %s WHERE job_id = %s", (due, job_id))
 
 
 async def say(conn: Connection, job_id: str, message: str) -> None:

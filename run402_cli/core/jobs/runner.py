@@ -1,4 +1,7 @@
-"""Carries jobs out, two at a time, and calls back when they end. What a stopped gateway left running starts again."""
+"""Carries jobs out, two of a project at a time, and calls back when they end.
+
+What a stopped gateway left running starts again.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +13,44 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from run402_cli.core import tasks
-from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.db import Connection, is_away
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.jobs import rows
 from run402_cli.core.jobs.types import TYPES, JobFailed, Output
 from run402_cli.core.jobs.views import view
+from run402_cli.core.slots import Slots, pause
 from run402_cli.core.web.outbound import post_json
 
 log = logging.getLogger("run402.core.jobs")
 
-AT_ONCE = 2
+AT_ONCE, SHARE = 8, 2
 MAX_CALLBACKS = 5
+# Longer than a call may take.
+CALLBACK_LEASE = timedelta(seconds=30)
 IDLE_SECONDS = 30.0
 
 
 class Runner:
-    """A task that looks for work, one that calls back, and one for each job in progress: `gateway.jobs`."""
+    """Two tasks that look for work, and one for each job and each callback in progress: `gateway.jobs`."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self._submitted, self._ended = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running = Slots(AT_ONCE, SHARE, self.wake)
+        self._calling = Slots(AT_ONCE, SHARE, self._ended.set)
         self._recovered = False
 
     def start(self) -> None:
-        # Apart, because a callback may wait ten seconds for its receiver.
         work = (self._loop(self._start_jobs, self._submitted), self._loop(self._call_back, self._ended))
         self._tasks = [asyncio.create_task(part) for part in work]
 
     async def close(self) -> None:
         """Stop; what is running starts again with the next gateway."""
-        await tasks.end(*self._running.values(), *self._tasks)
+        await tasks.end(*self._tasks)
+        await self._running.close()
+        await self._calling.close()
 
     def wake(self) -> None:
         """A job was submitted, or ended."""
@@ -55,21 +59,18 @@ class Runner:
 
     def stop(self, job_id: str) -> bool:
         """End a job's work; its row has been written already. Was it running here?"""
-        task = self._running.get(job_id)
-        if task is not None:
-            task.cancel()
-        return task is not None
+        return self._running.cancel(job_id)
 
     async def _loop(self, step: Callable[[], Awaitable[float]], woken: asyncio.Event) -> None:
         while True:
             try:
                 wait = await step()
-            except (psycopg.Error, PoolTimeout, GatewayError) as exc:
-                log.warning("jobs wait for the database: %s", exc)
+            except Exception as exc:
                 wait = 1.0
-            except Exception:
-                log.exception("jobs: a tick failed")
-                wait = IDLE_SECONDS
+                if not is_away(exc):
+                    log.exception("jobs: a tick failed")
+                else:
+                    log.warning("jobs wait for the database: %s", exc)
             try:
                 await asyncio.wait_for(woken.wait(), wait)
             except TimeoutError:
@@ -82,7 +83,7 @@ class Runner:
             if not self._recovered:
                 await rows.requeue(conn)
                 self._recovered = True
-            while len(self._running) < AT_ONCE and await self._start_next(conn):
+            while self._running.free and await self._start_next(conn):
                 pass
         return IDLE_SECONDS
 
@@ -91,20 +92,15 @@ class Runner:
         task: asyncio.Task[None] | None = None
         try:
             async with conn.transaction():
-                row = await rows.take(conn)
+                row = await rows.take(conn, self._running)
                 if row is None:
                     return False
-                task = self._running[row["job_id"]] = asyncio.create_task(self._job(row))
-                task.add_done_callback(self._done)
+                task = self._running.start(row["job_id"], row["project_id"], self._job(row))
         except BaseException:
             if task is not None:
                 task.cancel()
             raise
         return True
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running = {job_id: other for job_id, other in self._running.items() if other is not task}
-        self.wake()
 
     async def _job(self, row: Mapping[str, Any]) -> None:
         started = time.perf_counter()
@@ -116,11 +112,11 @@ class Runner:
             artifacts = await asyncio.to_thread(self._keep, row["project_id"], outputs)
         except JobFailed as exc:
             error = {"code": exc.code, "message": exc.message}
-        except (psycopg.Error, PoolTimeout, GatewayError) as exc:
-            # The row stays `running`; the next start of the gateway takes it up.
-            log.warning("job %s: the database is away: %s", row["job_id"], exc)
-            return
         except Exception as exc:
+            if is_away(exc):
+                # The row stays `running`; the next start of the gateway takes it up.
+                log.warning("job %s: the database is away: %s", row["job_id"], exc)
+                return
             log.exception("job %s failed in the gateway", row["job_id"])
             error = {"code": "INTERNAL_ERROR", "message": f"The job failed in the gateway ({type(exc).__name__})."}
         await self._finish(row, artifacts, error, time.perf_counter() - started)
@@ -155,21 +151,32 @@ class Runner:
             await self._note(row["job_id"], outcome)
             async with self.gateway.connection() as conn:
                 await rows.finish(conn, row["job_id"], artifacts=artifacts, error=error, seconds=seconds)
-        except (psycopg.Error, PoolTimeout, GatewayError) as exc:
+        except Exception as exc:
             log.warning("job %s could not be recorded: %s", row["job_id"], exc)
 
     async def _call_back(self) -> float:
-        """Make the callbacks that are due; seconds until the next one."""
-        while True:
-            async with self.gateway.connection() as conn:
-                row = await rows.next_callback(conn)
-            if row is None or row["wait"] > 0:
-                return IDLE_SECONDS if row is None else min(IDLE_SECONDS, max(0.05, row["wait"]))
+        """Begin the callbacks that are due, as far as there is room; seconds until the next look."""
+        async with self.gateway.connection() as conn:
+            while self._calling.free:
+                row = await rows.take_callback(conn, CALLBACK_LEASE, self._calling)
+                if row is None:
+                    break
+                self._calling.start(row["job_id"], row["project_id"], self._callback(row))
+            return pause(await rows.seconds_until_callback(conn), IDLE_SECONDS)
+
+    async def _callback(self, row: Mapping[str, Any]) -> None:
+        try:
             # The same id every time, so that the receiver recognizes a second call.
             headers = {"Run402-Webhook-Id": f"whk_{row['job_id'].removeprefix('job_')}"}
             status, _ = await post_json(row["callback_url"], view(self.gateway.settings.public_url, row), headers)
-            attempts = row["callback_attempts"] + 1
+            attempts = row["callback_attempts"]
             over = (status is not None and 200 <= status < 300) or attempts >= MAX_CALLBACKS
             due = None if over else datetime.now(UTC) + timedelta(seconds=5 * 2 ** (attempts - 1))
             async with self.gateway.connection() as conn:
-                await rows.called_back(conn, row["job_id"], attempts, due)
+                await rows.called_back(conn, row["job_id"], due)
+        except Exception as exc:
+            # It is due again when its lease ends.
+            if not is_away(exc):
+                log.exception("the callback of %s failed in the gateway", row["job_id"])
+            else:
+                log.warning("the callback of %s could not be recorded: %s", row["job_id"], exc)

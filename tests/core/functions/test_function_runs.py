@@ -6,9 +6,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from functions_kit import Functions, handler
+
+from run402_cli.core.functions import dispatch
 
 ECHO = handler("console.log('run', await req.text()); return new Response('ok');")
 FLAKY = "let n = 0;\n" + handler("n++; return new Response('x', { status: n < 3 ? 503 : 200 });")
@@ -177,3 +180,19 @@ def test_runs_and_logs_of_a_function_that_is_not_there_name_those_that_are(funct
     for url in ("/functions/v1/nosuch/runs", f"/projects/v1/admin/{functions.id}/functions/nosuch/logs"):
         answer = functions.client.get(url, headers=functions.service)
         assert (answer.status_code, answer.json()["code"]) == (404, "FUNCTION_NOT_FOUND")
+
+
+def test_the_runs_of_one_project_hold_up_no_other_project(functions: Functions, client: httpx.Client) -> None:
+    other = Functions(client, client.post("/projects/v1", json={"name": "attacker"}).json())
+    sleep = handler("await new Promise((done) => setTimeout(done, 900_000)); return new Response('late');")
+    other.deploy({"sleep": sleep, "more": sleep}, settings={"sleep": {"config": {"timeout_seconds": 900}}})
+    made = [other.create_run(name, f"{name}{number}").json() for number in range(5) for name in ("sleep", "more")]
+    functions.deploy({"job": ECHO})
+    other.wait_for(made[0]["run_id"], "running")
+    mine = [functions.create_run("job", f"k{number}").json()["run_id"] for number in range(3)]
+    for run_id in mine:
+        functions.wait_for(run_id, "succeeded")
+    statuses = [other.run(run["run_id"])["status"] for run in made]
+    assert 1 <= statuses.count("running") <= dispatch.SHARE
+    for run in made:
+        client.post(f"/functions/v1/runs/{run['run_id']}/cancel", headers=other.service)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -139,8 +141,9 @@ def test_jobs_are_for_the_service_key_of_their_project(jobs: Jobs, project: dict
     assert other.call("GET", f"/{job_id}").json()["code"] == "JOB_NOT_FOUND"
 
 
-def test_the_callback_is_called_when_the_job_ends(jobs: Jobs) -> None:
-    seen: list[str | None] = []
+@contextmanager
+def receiver(seen: list[str | None]) -> Iterator[str]:
+    """The address of a receiver that notes the ids of callbacks."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -155,9 +158,15 @@ def test_the_callback_is_called_when_the_job_ends(jobs: Jobs) -> None:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
-        jobs.ended(jobs.submit(callback_url=f"http://127.0.0.1:{server.server_port}/").json()["job_id"])
-        wait_for(lambda: bool(seen))
+        yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+def test_the_callback_is_called_when_the_job_ends(jobs: Jobs) -> None:
+    seen: list[str | None] = []
+    with receiver(seen) as address:
+        jobs.ended(jobs.submit(callback_url=address).json()["job_id"])
+        wait_for(lambda: bool(seen))
     assert len(seen) == 1
     assert seen[0]
 
@@ -185,3 +194,36 @@ def test_a_job_that_a_stopped_gateway_left_running_starts_again(jobs: Jobs, live
 
     live.run(restart())
     assert jobs.ended(job_id)["metadata"]["attempt_count"] == 2
+
+
+def test_the_jobs_and_callbacks_of_one_project_hold_up_no_other(jobs: Jobs) -> None:
+    other = Jobs(jobs.client, jobs.client.post("/projects/v1", json={}).json())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # Connects, and never gets an answer.
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        for _ in range(3):
+            other.ended(other.submit(callback_url=url).json()["job_id"])
+        slow = [other.submit(delay_ms=8000).json()["job_id"] for _ in range(4)]
+        seen: list[str | None] = []
+        with receiver(seen) as address:
+            mine = jobs.submit(callback_url=address).json()["job_id"]
+            assert jobs.ended(mine)["status"] == "completed"
+            wait_for(lambda: bool(seen))
+        assert [other.call("GET", f"/{job}").json()["status"] for job in slow].count("running") == 2
+        for job in slow:
+            other.call("POST", f"/{job}/cancel")
+
+
+def test_a_callback_that_fails_in_the_gateway_holds_up_no_other(jobs: Jobs, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as db:
+        other = Jobs(jobs.client, jobs.client.post("/projects/v1", json={}).json())
+        broken = other.ended(other.submit().json()["job_id"])["job_id"]
+        db.execute(
+            "UPDATE internal.core_jobs SET callback_url = 'http://[', callback_due_at = now(), artifacts = '5'"
+            " WHERE job_id = %s",
+            (broken,),
+        )
+    seen: list[str | None] = []
+    with receiver(seen) as address:
+        jobs.ended(jobs.submit(callback_url=address).json()["job_id"])
+        wait_for(lambda: bool(seen))
