@@ -17,9 +17,9 @@ from starlette.responses import Response
 from run402_cli import advice
 from run402_cli.core.diagnostics.redaction import redact
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions.frames import CallFailed, Reply
 from run402_cli.core.functions.gates import Caller
 from run402_cli.core.functions.logs import CallLog
-from run402_cli.core.functions.worker import CallFailed, Reply
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.keys import SERVICE_KEY_PREFIX
 from run402_cli.core.projects.rows import Project
@@ -46,6 +46,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9a-fA-F:.]+\](?::\d{1,5})
 _FAILURES: Mapping[str, tuple[int, str, str]] = {
     "timeout": (504, "dynamic_runtime_timeout", "The function took too long and was stopped."),
     "too_large": (502, "response_body_too_large", f"The function's response is larger than {MAX_BODY_BYTES} bytes."),
+    "invalid": (502, "local_executor_failed", "The function's process sent what is no answer, and was stopped."),
 }
 _FAILED = (500, "local_executor_failed", "The function failed.")
 

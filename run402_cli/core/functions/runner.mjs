@@ -1,8 +1,9 @@
 // Runs one function in a process of its own, one request at a time, for the gateway that started it.
 //
 // Frames in both directions: two 32-bit big-endian lengths (JSON head, raw body), the head, the body.
-//   gateway: {type: "init", env, entry, handler, library}, then {type: "call", ...} + request body
-//   worker:  {type: "log", stream, text}, {type: "ready"}, {type: "response", ...} + body, {type: "error", ...}
+//   gateway: {type: "init", env, entry, handler, library}, then {type: "call", call, ...} + request body
+//   worker:  {type: "log", stream, text}, {type: "ready"}, {type: "response", call, ...} + body, {type: "error", call, ...}
+// `call` is the id of the call that is answered; frames.py refuses an answer of another one.
 import { AsyncLocalStorage } from "node:async_hooks";
 import dns from "node:dns";
 import net from "node:net";
@@ -12,6 +13,7 @@ import { Worker } from "node:worker_threads";
 const MAX_BODY = 6 * 1024 * 1024;
 const LOG_ENTRY = 16 * 1024;
 const LOG_TOTAL = 64 * 1024;
+const ERROR_TEXT = 32 * 1024;
 const NO_BODY_STATUS = new Set([101, 204, 205, 304]);
 
 const token = process.env.RUN402_WORKER_TOKEN;
@@ -20,6 +22,7 @@ const storage = new AsyncLocalStorage();
 let handler = null;
 let library = null;
 let logBudget = LOG_TOTAL;
+let current = null;
 
 // Names below localhost are this machine (RFC 6761), whatever its resolver says: sites of the gateway have such names.
 const here = (name) => (/\.localhost\.?$/i.test(name) ? "127.0.0.1" : name);
@@ -33,7 +36,7 @@ socket.on("close", () => process.exit(0));
 socket.on("error", () => process.exit(0));
 
 function send(head, body) {
-  const text = Buffer.from(JSON.stringify(head));
+  const text = Buffer.from(JSON.stringify(head.type === "log" ? head : { ...head, call: current }));
   const lengths = Buffer.alloc(8);
   lengths.writeUInt32BE(text.length, 0);
   lengths.writeUInt32BE(body ? body.length : 0, 4);
@@ -57,8 +60,11 @@ capture("stdout");
 capture("stderr");
 
 function described(error) {
-  if (error instanceof Error) return { name: error.name, message: error.message, stack: String(error.stack ?? error) };
-  const text = typeof error === "string" ? error : safeJson(error);
+  const cut = (text) => String(text).slice(0, ERROR_TEXT);
+  if (error instanceof Error) {
+    return { name: cut(error.name), message: cut(error.message), stack: cut(error.stack ?? error) };
+  }
+  const text = cut(typeof error === "string" ? error : safeJson(error));
   return { name: "Error", message: text, stack: text };
 }
 
@@ -105,12 +111,15 @@ function chosen(module, name) {
 
 async function call(message, body) {
   logBudget = LOG_TOTAL;
+  current = message.call;
   try {
     await storage.run({ requestId: message.request_id }, () => respond(message, body));
   } catch (error) {
     if (error?.code === "BODY_TOO_LARGE") send({ type: "error", code: "too_large", name: "Error", message: error.message });
     else if (isAuthError(error)) await sendAuthError(error);
     else send({ type: "error", code: "thrown", ...described(error) });
+  } finally {
+    current = null;
   }
 }
 

@@ -6,33 +6,27 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-MAX_FRAME = 16 * 1024**2
+from run402_cli.core.functions import frames
+from run402_cli.core.functions.frames import CallFailed, Cause
+
 STDERR_LINES = 60
-_LONE_SURROGATE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-LENGTHS = struct.Struct(">II")
-Cause = Literal["thrown", "import", "uncaught", "exited", "memory", "timeout", "too_large", "start"]
+END_SECONDS, LOOK_SECONDS = 5.0, 0.02
+# What an idle worker began to send has to come whole within this.
+REST_SECONDS = 0.2
+FRAME_BYTES, FRAMES_IN_A_TURN = 64, 100
 OnLog = Callable[[str, str], None]
-
-
-class CallFailed(Exception):
-    """The function gave no response. `message` and `stack` are for its owner, not for its callers."""
-
-    def __init__(self, cause: Cause, message: str, stack: str | None = None) -> None:
-        super().__init__(message)
-        self.cause, self.message, self.stack = cause, message, stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +41,6 @@ class Program:
     env: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
 @dataclass(slots=True, eq=False)
 class Worker:
     """One process. `kill` is safe at any time; a call in progress then fails with the cause given."""
@@ -64,41 +51,74 @@ class Worker:
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=STDERR_LINES))
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
+    # The project whose function it runs.
+    owner: str = ""
     killed_for: Cause | None = None
     idle_since: float = 0.0
 
     async def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         assert self.writer is not None
         text = json.dumps(head, separators=(",", ":")).encode()
-        self.writer.write(LENGTHS.pack(len(text), len(body)) + text + body)
+        self.writer.write(frames.LENGTHS.pack(len(text), len(body)) + text + body)
         await self.writer.drain()
 
     async def receive(self) -> tuple[dict[str, Any], bytes]:
+        """The next frame; CallFailed when it is none."""
         assert self.reader is not None
-        head, body = LENGTHS.unpack(await self.reader.readexactly(8))
-        if head > MAX_FRAME or body > MAX_FRAME:
-            raise ConnectionError("the worker sent a frame that no runner sends")
-        text = await self.reader.readexactly(head)
-        # Half of a surrogate pair is fine in JavaScript; nothing that we write texts to takes it.
-        return json.loads(_LONE_SURROGATE.sub(rb"\1\\ufffd", text)), await self.reader.readexactly(body)
+        return await self._rest(await self.reader.readexactly(frames.LENGTHS.size))
 
-    async def result(self, wanted: str, on_log: OnLog) -> tuple[dict[str, Any], bytes]:
-        """The frame of type `wanted`; logs on the way go to `on_log`. CallFailed when something else comes."""
+    async def _rest(self, lengths: bytes) -> tuple[dict[str, Any], bytes]:
+        assert self.reader is not None
+        head, body = frames.sizes(lengths)
+        return frames.head_of(await self.reader.readexactly(head)), await self.reader.readexactly(body)
+
+    async def result(self, wanted: str, call: str | None, on_log: OnLog) -> tuple[dict[str, Any], bytes]:
+        """The frame of type `wanted` for a call; logs on the way go to `on_log`. CallFailed when something else comes."""
+        logs = _Logs(on_log)
         try:
             while True:
                 head, body = await self.receive()
                 if head["type"] == "log":
-                    on_log(head["stream"], head["text"])
-                elif head["type"] == "error":
-                    raise CallFailed(head["code"], f"{head['name']}: {head['message']}", head.get("stack"))
+                    await logs.take(head)
+                elif head["type"] == "error" and head.get("call") in (call, None):
+                    raise frames.failure(head)
+                elif head.get("call") != call:
+                    raise frames.invalid("the answer of another call")
                 elif head["type"] == wanted:
                     return head, body
+                else:
+                    raise frames.invalid(f"a frame of the type {head['type'][:40]!a}")
         except (asyncio.IncompleteReadError, ConnectionError, OSError) as exc:
             raise await self.ended() from exc
 
+    async def quiet(self, on_log: OnLog) -> bool:
+        """Whether it sent nothing but logs since its last call: an answer that nobody asked for would go to the next one."""
+        assert self.reader is not None
+        logs = _Logs(on_log)
+        while True:
+            try:
+                async with asyncio.timeout(0):
+                    lengths = await self.reader.readexactly(frames.LENGTHS.size)
+            except TimeoutError:
+                return True
+            except (asyncio.IncompleteReadError, OSError):
+                return False
+            try:
+                async with asyncio.timeout(REST_SECONDS):
+                    head, _ = await self._rest(lengths)
+                if head["type"] != "log":
+                    return False
+                await logs.take(head)
+            except (asyncio.IncompleteReadError, OSError, CallFailed):
+                return False
+
     async def ended(self) -> CallFailed:
         """Why the process is gone."""
-        code = await asyncio.to_thread(self._wait)
+        # Without a thread: those are shared by all, and the process may close its socket and live on.
+        code, deadline = self.process.poll(), time.monotonic() + END_SECONDS
+        while code is None and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS)
+            code = self.process.poll()
         told = "\n".join(self.stderr)
         if self.killed_for == "memory" or "heap out of memory" in told or "heap limit" in told:
             return CallFailed("memory", f"the function used more memory than its {self.memory_mb} MB and was stopped")
@@ -135,3 +155,21 @@ class Worker:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None and self.reader is not None and not self.reader.at_eof()
+
+
+class _Logs:
+    """What a worker prints during one call: so much of it, and with turns for others in between."""
+
+    def __init__(self, on_log: OnLog) -> None:
+        self.on_log, self.frames, self.room = on_log, 0, frames.MAX_LOG_BYTES
+
+    async def take(self, head: Mapping[str, Any]) -> None:
+        stream, text = frames.printed(head)
+        self.frames += 1
+        self.room -= len(text) + FRAME_BYTES
+        if self.room < 0:
+            raise frames.invalid(f"more than {frames.MAX_LOG_BYTES} bytes of logs in one call")
+        if self.frames % FRAMES_IN_A_TURN == 0:
+            # Reading what is there already does not wait for anything.
+            await asyncio.sleep(0)
+        self.on_log(stream, text)

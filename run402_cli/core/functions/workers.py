@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ import psutil
 
 from run402_cli.core.clean_environment import clean
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.functions import frames
+from run402_cli.core.functions.frames import CallFailed, Reply
 from run402_cli.core.functions.node import find_node
-from run402_cli.core.functions.worker import LENGTHS, MAX_FRAME, CallFailed, OnLog, Program, Reply, Worker
+from run402_cli.core.functions.worker import OnLog, Program, Worker
 
 log = logging.getLogger("run402.core.functions")
 
@@ -32,7 +35,8 @@ RUNNER = Path(__file__).with_name("runner.mjs")
 NODE_FLAGS = ("--enable-source-maps", "--disable-warning=ExperimentalWarning")
 PER_FUNCTION = 4
 MAX_WAITING = 16
-MAX_WORKERS = 32
+# Of all functions of all projects, and of those of one project.
+MAX_WORKERS, SHARE = 32, 16
 START_SECONDS = 10.0
 IDLE_SECONDS = 300.0
 WATCH_SECONDS = 0.2
@@ -48,7 +52,7 @@ class Workers:
         self.folder = folder
         self._pools: dict[tuple[str, ...], _Pool] = {}
         self._busy: set[Worker] = set()
-        self._count = 0
+        self._count: Counter[str] = Counter()
         self._expected: dict[str, asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = {}
         self._listener: asyncio.Server | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -60,7 +64,7 @@ class Workers:
         """One call of the function `key`. CallFailed, or 503 dynamic_runtime_busy when too many wait already."""
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = _Pool()
+            pool = self._pools[key] = _Pool(key[0])
         if pool.waiting >= MAX_WAITING:
             raise busy(program.name)
         pool.waiting += 1
@@ -79,12 +83,13 @@ class Workers:
         generation = pool.generation
         worker = await self._take(pool, program, on_log)
         keep = False
+        call = secrets.token_hex(8)
         self._busy.add(worker)
         try:
             try:
                 async with asyncio.timeout(seconds):
-                    await worker.send({"type": "call", **head}, body)
-                    answer, data = await worker.result("response", on_log)
+                    await worker.send({"type": "call", "call": call, **head}, body)
+                    reply = frames.response(*await worker.result("response", call, on_log))
             except TimeoutError:
                 raise CallFailed("timeout", f"the function gave no response within {seconds:g} seconds") from None
             except (ConnectionError, OSError) as exc:
@@ -93,7 +98,7 @@ class Workers:
                 keep = exc.cause in ("thrown", "too_large")
                 raise
             keep = True
-            return Reply(answer["status"], [(name, value) for name, value in answer["headers"]], data)
+            return reply
         finally:
             self._busy.discard(worker)
             # After a cancelled call the worker is still at it: it is no use to the next one.
@@ -106,34 +111,53 @@ class Workers:
     async def _take(self, pool: _Pool, program: Program, on_log: OnLog) -> Worker:
         while pool.idle:
             worker = pool.idle.pop()
-            if worker.alive:
+            fit = False
+            try:
+                fit = worker.alive and await worker.quiet(on_log)
+            finally:
+                if not fit:
+                    self._drop(worker)
+            if fit:
                 return worker
-            self._drop(worker)
-        if self._count >= MAX_WORKERS and not self._retire_oldest():
-            raise busy(program.name)
-        return await self._start(program, on_log)
+        if self._count[pool.owner] >= SHARE and not self._retire_oldest(pool.owner):
+            raise all_busy(f"{SHARE} calls of functions of this project are running")
+        if self._count.total() >= MAX_WORKERS and not self._retire_oldest():
+            raise all_busy(f"{MAX_WORKERS} calls of functions are running")
+        return await self._start(pool.owner, program, on_log)
 
-    def _retire_oldest(self) -> bool:
-        idle = [(worker.idle_since, pool, worker) for pool in self._pools.values() for worker in pool.idle]
+    def _retire_oldest(self, owner: str | None = None) -> bool:
+        """End the worker that idles longest, of a project or of those that have most."""
+        idle = [
+            (-self._count[pool.owner], worker.idle_since, id(worker), pool, worker)
+            for pool in self._pools.values()
+            for worker in pool.idle
+            if owner in (None, pool.owner)
+        ]
         if not idle:
             return False
-        _, pool, worker = min(idle, key=lambda entry: entry[0])
+        *_, pool, worker = min(idle)
         pool.idle.remove(worker)
         self._drop(worker)
         return True
 
     def _drop(self, worker: Worker) -> None:
-        self._count -= 1
+        self._leave(worker.owner)
         worker.kill()
 
-    async def _start(self, program: Program, on_log: OnLog) -> Worker:
+    def _leave(self, owner: str) -> None:
+        self._count[owner] -= 1
+        if not self._count[owner]:
+            del self._count[owner]
+
+    async def _start(self, owner: str, program: Program, on_log: OnLog) -> Worker:
         port = await self._listen()
         token = secrets.token_hex(16)
         connected = self._expected[token] = asyncio.get_running_loop().create_future()
-        self._count += 1
+        self._count[owner] += 1
         worker: Worker | None = None
         try:
             worker = await asyncio.to_thread(self._spawn, program, port, token)
+            worker.owner = owner
             async with asyncio.timeout(START_SECONDS):
                 worker.reader, worker.writer = await self._connection(worker, connected)
                 await worker.send(
@@ -145,10 +169,10 @@ class Workers:
                         "library": str(program.library) if program.library else None,
                     }
                 )
-                await worker.result("ready", on_log)
+                await worker.result("ready", None, on_log)
             return worker
         except BaseException as exc:
-            self._count -= 1
+            self._leave(owner)
             if worker is not None:
                 worker.kill()
             if isinstance(exc, TimeoutError):
@@ -188,7 +212,7 @@ class Workers:
     async def _listen(self) -> int:
         async with self._lock:
             if self._listener is None:
-                self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=MAX_FRAME)
+                self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=frames.MAX_BODY)
                 self._watcher = asyncio.create_task(self._watch())
         port: int = self._listener.sockets[0].getsockname()[1]
         return port
@@ -196,7 +220,7 @@ class Workers:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(START_SECONDS):
-                head, body = LENGTHS.unpack(await reader.readexactly(8))
+                head, body = frames.LENGTHS.unpack(await reader.readexactly(frames.LENGTHS.size))
                 if head <= 1024 and body == 0:
                     hello = json.loads(await reader.readexactly(head))
                     expected = self._expected.pop(hello["token"], None)
@@ -237,7 +261,9 @@ class Workers:
 
 
 class _Pool:
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
+        # The project, first part of the key.
+        self.owner = owner
         self.idle: list[Worker] = []
         self.slots = asyncio.Semaphore(PER_FUNCTION)
         self.waiting = 0
@@ -246,10 +272,14 @@ class _Pool:
 
 
 def busy(name: str) -> GatewayError:
+    return all_busy(f"{PER_FUNCTION} calls of {name} are running and {MAX_WAITING} wait already")
+
+
+def all_busy(why: str) -> GatewayError:
     return GatewayError(
         503,
         "dynamic_runtime_busy",
-        f"{PER_FUNCTION} calls of {name} are running and {MAX_WAITING} wait already. Repeat in a moment.",
+        f"{why}. Repeat in a moment.",
         retryable=True,
         retry_after_seconds=1,
     )
