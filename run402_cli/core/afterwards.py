@@ -15,6 +15,8 @@ log = logging.getLogger("run402.core")
 
 MAX_WAITING = 1000
 PATIENCE_SECONDS = 5
+# Nothing takes so long that does not wait for something; what comes after it is not to wait, too.
+WORK_SECONDS = 10
 Work = Callable[[Connection], Awaitable[None]]
 
 
@@ -51,7 +53,11 @@ class Afterwards:
         while True:
             work, keep = await self._queue.get()
             try:
-                async with self._connection() as conn, conn.transaction(force_rollback=not keep):
+                async with (
+                    asyncio.timeout(WORK_SECONDS),
+                    self._connection() as conn,
+                    conn.transaction(force_rollback=not keep),
+                ):
                     await work(conn)
             except Exception:
                 log.exception("work after an answer failed")

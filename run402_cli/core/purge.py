@@ -8,24 +8,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from psycopg import sql
 
 from run402_cli.core.archives import files as archives
 from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.content.store import SHA256, ContentStore
-from run402_cli.core.copies import branches, snapshots
+from run402_cli.core.copies import branch_rows, branches, snapshot_rows, snapshots
 from run402_cli.core.db import Connection
 from run402_cli.core.expose.rows import unkept
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.projects.rows import drop_unfinished
+from run402_cli.core.projects.rows import drop_unfinished, unfinished
 from run402_cli.core.releases.commit import take_back
 
 log = logging.getLogger("run402.core")
 
+_T = TypeVar("_T")
 KEPT_DAYS: Final = 7
 # An operation that stands for something that happened stays; a plan that nobody committed leaves no trace.
 _OLD_PLANS = """
@@ -51,18 +52,48 @@ async def purge(gateway: Gateway) -> None:
     """Run before the first request is taken, so that nothing is being written. Never fails a start."""
     try:
         async with gateway.connection() as conn:
-            await drop_unfinished(conn, gateway.identity)
-            for project_id in await unkept(conn):
-                await take_back(gateway, await existing_project(conn, project_id))
-            gone = await branches.purge_expired(gateway, conn) + await snapshots.purge_expired(conn)
-            cur = await conn.execute(_OLD_PLANS, {"days": KEPT_DAYS})
-            row = await cur.fetchone()
-            await conn.execute(_OLD_UPLOADS, {"days": KEPT_DAYS})
-            objects = await purge_content(gateway.store, conn)
-            await archives.sweep(gateway, conn)
-        log.info("purged %s copies, %s plans, %s objects", gone, row[0] if row else 0, objects)
+            gone = await _copies(gateway, conn)
+            plans = await _apart("old plans", _old_plans(conn))
+            await _apart("old uploads", conn.execute(_OLD_UPLOADS, {"days": KEPT_DAYS}))
+            objects = await _apart("content", purge_content(gateway.store, conn))
+            await _apart("archives", archives.sweep(gateway, conn))
+        log.info("purged %s copies, %s plans, %s objects", gone, plans, objects)
     except Exception:
         log.exception("could not purge; the next start tries again")
+
+
+async def _apart(what: str, work: Awaitable[_T]) -> _T | None:
+    """What cannot be thrown away keeps nothing else."""
+    try:
+        return await work
+    except Exception:
+        log.exception("could not purge: %s; the next start tries again", what)
+        return None
+
+
+async def _copies(gateway: Gateway, conn: Connection) -> int:
+    """What a killed gateway left half done in a project, and copies whose time is over; how many of those."""
+    for slot in await _apart("unfinished schemas", unfinished(conn, gateway.identity)) or ():
+        await _apart(slot, drop_unfinished(conn, gateway.identity, slot))
+    for project_id in await _apart("unfinished deploys", unkept(conn)) or ():
+        await _apart(project_id, _undo(gateway, conn, project_id))
+    gone = 0
+    for branch_id in await _apart("branches", branch_rows.expired(conn, None)) or ():
+        await _apart(branch_id, branches.remove(gateway, branch_id))
+        gone += 1
+    for snapshot_id, slot in await _apart("snapshots", snapshot_rows.expired(conn)) or ():
+        await _apart(snapshot_id, snapshots.drop(conn, snapshot_id, slot))
+        gone += 1
+    return gone
+
+
+async def _undo(gateway: Gateway, conn: Connection, project_id: str) -> None:
+    await take_back(gateway, await existing_project(conn, project_id))
+
+
+async def _old_plans(conn: Connection) -> int:
+    row = await (await conn.execute(_OLD_PLANS, {"days": KEPT_DAYS})).fetchone()
+    return row[0] if row else 0
 
 
 async def purge_content(store: ContentStore, conn: Connection) -> int:

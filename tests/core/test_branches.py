@@ -11,7 +11,8 @@ from copies_kit import EXPOSE, PAGE, branch, schemas, sql
 from deploy_kit import deploy, migration, site
 from gateway_kit import Live
 
-from run402_cli.core.copies.branches import contained_state, purge_expired
+from run402_cli.core.copies.branches import contained_state
+from run402_cli.core.purge import purge
 
 
 @pytest.fixture
@@ -96,11 +97,7 @@ def test_an_expired_branch_is_removed(client: httpx.Client, live: Live, parent: 
     with psycopg.connect(live.database_url, autocommit=True) as conn:
         conn.execute("UPDATE internal.core_branches SET expires_at = now() - interval '1 second'")
 
-    async def purge() -> int:
-        async with live.gateway.connection() as conn:
-            return await purge_expired(live.gateway, conn)
-
-    assert live.run(purge()) == 1
+    live.run(purge(live.gateway))
     assert client.get(f"/projects/v1/{made['project_id']}").status_code == 404
     assert not (live.gateway.store.root / "refs" / made["project_id"]).exists()
 
@@ -143,3 +140,18 @@ def test_timers_are_off_on_a_branch_unless_wanted() -> None:
     assert quiet["functions"] == [{"name": "f", "deps": [], "schedule": None}]
     assert quiet["subdomains"] == {"names": []}
     assert contained_state(state, enable_cron=True)["functions"][0]["triggers"] == [timer]
+
+
+def test_an_expired_branch_of_another_project_is_not_waited_for(
+    client: httpx.Client, live: Live, parent: dict[str, Any]
+) -> None:
+    other = client.post("/projects/v1", json={"name": "attacker"}).json()
+    theirs, mine = branch(client, other), branch(client, parent)
+    with psycopg.connect(live.database_url, autocommit=True) as conn:
+        conn.execute("UPDATE internal.core_branches SET expires_at = now() - interval '1 second'")
+        # As a deploy to their branch has it.
+        conn.execute("SELECT pg_advisory_lock(hashtextextended('run402-deploy:' || %s, 0))", (theirs["project_id"],))
+        listed = client.get(f"/projects/v1/{parent['project_id']}/branches", timeout=5)
+        assert listed.json() == {"branches": []}
+    assert client.get(f"/projects/v1/{mine['project_id']}").status_code == 404
+    assert client.get(f"/projects/v1/{theirs['project_id']}").status_code == 200

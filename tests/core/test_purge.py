@@ -101,3 +101,26 @@ def test_bytes_that_an_asset_or_any_other_row_mentions_stay(
     age()
     live.run(purge(live.gateway))
     assert stored(live, b"mentioned")
+
+
+def test_what_cannot_be_thrown_away_keeps_nothing_else(
+    client: httpx.Client, live: Live, project: dict[str, Any], age: Any
+) -> None:
+    """One project's broken snapshot, and its content stays for ever? No."""
+    url = f"/projects/v1/{project['project_id']}/snapshots"
+    made = [client.post(url, json={}).json()["snapshot_id"] for _ in range(2)]
+    stage(client, project, b"forgotten")
+    age()
+    with psycopg.connect(live.database_url, autocommit=True) as conn:
+        conn.execute("UPDATE internal.core_snapshots SET expires_at = now() - interval '1 second'")
+        conn.execute(
+            "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'refused'; END$$"
+        )
+        conn.execute(
+            "CREATE TRIGGER refuse BEFORE DELETE ON internal.core_snapshots"
+            f" FOR EACH ROW WHEN (OLD.snapshot_id = '{made[0]}') EXECUTE FUNCTION public.refuse()".encode()
+        )
+    live.run(purge(live.gateway))
+    with psycopg.connect(live.database_url) as conn:
+        assert conn.execute("SELECT snapshot_id FROM internal.core_snapshots").fetchall() == [(made[0],)]
+    assert not stored(live, b"forgotten")

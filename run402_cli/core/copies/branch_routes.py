@@ -38,7 +38,7 @@ async def create_branch(request: Request) -> Response:
     parent = admitted(request, Project)
     body = await read_object(request)
     async with gateway.connection() as conn:
-        await branches.purge_expired(gateway, conn)
+        await branches.purge_expired(gateway, conn, parent.project_id)
         wish = await _wish(conn, parent, body)
     async with project_lock(gateway, parent.project_id) as conn:
         parent = await project_by_id(conn, parent.project_id)
@@ -83,9 +83,10 @@ def _invalid(message: str) -> GatewayError:
 async def list_branches(request: Request) -> Response:
     """GET /projects/v1/{project_id}/branches: {branches}, oldest first, without keys. docs/local-gateway.md"""
     gateway = gateway_of(request)
+    parent_id = admitted(request, Project).project_id
     async with gateway.connection() as conn:
-        await branches.purge_expired(gateway, conn)
-        found = await branch_rows.of_parent(conn, admitted(request, Project).project_id)
+        await branches.purge_expired(gateway, conn, parent_id)
+        found = await branch_rows.of_parent(conn, parent_id)
     return reply({"branches": [branch_view(branch, public_base(request)) for branch in found]})
 
 

@@ -124,9 +124,13 @@ async def renew(conn: Connection, branch_id: str, expires_at: datetime) -> None:
     )
 
 
-async def expired(conn: Connection) -> list[str]:
-    """The branches whose time is over."""
-    cur = await conn.execute("SELECT branch_project_id FROM internal.core_branches WHERE expires_at <= now()")
+async def expired(conn: Connection, parent_id: str | None) -> list[str]:
+    """The branches whose time is over, of one project or of all."""
+    cur = await conn.execute(
+        "SELECT branch_project_id FROM internal.core_branches WHERE expires_at <= now()"
+        " AND (%(parent)s::text IS NULL OR parent_project_id = %(parent)s)",
+        {"parent": parent_id},
+    )
     return [row[0] for row in await cur.fetchall()]
 
 

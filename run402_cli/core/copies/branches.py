@@ -131,9 +131,9 @@ async def remove(gateway: Gateway, branch_id: str) -> None:
     await asyncio.to_thread(gateway.store.forget, branch_id)
 
 
-async def purge_expired(gateway: Gateway, conn: Connection) -> int:
-    """Remove branches whose time is over; how many there were."""
-    expired = await branch_rows.expired(conn)
-    for branch_id in expired:
+async def purge_expired(gateway: Gateway, conn: Connection, parent_id: str) -> None:
+    """Remove branches of a project whose time is over. Those of others are no business of its requests, which would wait
+    for their deploys.
+    """
+    for branch_id in await branch_rows.expired(conn, parent_id):
         await remove(gateway, branch_id)
-    return len(expired)

@@ -49,14 +49,6 @@ async def keep_latest(conn: Connection, project_id: str, kind: Kind, count: int)
         await drop(conn, snapshot_id, slot)
 
 
-async def purge_expired(conn: Connection) -> int:
-    """Remove snapshots whose time is over; how many there were."""
-    expired = await snapshot_rows.expired(conn)
-    for snapshot_id, slot in expired:
-        await drop(conn, snapshot_id, slot)
-    return len(expired)
-
-
 async def restore(gateway: Gateway, conn: Connection, project: Project, snapshot: Snapshot) -> dict[str, Any]:
     """Move the project to a copy of the snapshot. The caller holds the project's lock and is in no transaction."""
     old_slot = new_slot("snapshot")

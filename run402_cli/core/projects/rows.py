@@ -136,21 +136,23 @@ async def end_schema(conn: Connection, slot: str) -> None:
     await conn.execute("DELETE FROM internal.core_schemas_in_making WHERE schema_slot = %s", (slot,))
 
 
-async def drop_unfinished(conn: Connection, gateway: str, slot: str | None = None) -> int:
-    """Remove schemas that a gateway began and has not ended (or one of them), with their roles; how many."""
-    cursor = await conn.execute(
-        "SELECT schema_slot, roles FROM internal.core_schemas_in_making WHERE gateway = %(gateway)s"
-        " AND (%(slot)s::text IS NULL OR schema_slot = %(slot)s)",
-        {"gateway": gateway, "slot": slot},
-    )
-    found = await cursor.fetchall()
-    for name, roles in found:
-        async with conn.transaction():
-            await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
-            if roles is not None:
-                await role_rows.drop(conn, roles)
-            await end_schema(conn, name)
-    return len(found)
+async def unfinished(conn: Connection, gateway: str) -> list[str]:
+    """Schemas that a gateway began and has not ended."""
+    query = "SELECT schema_slot FROM internal.core_schemas_in_making WHERE gateway = %s"
+    return [row[0] for row in await (await conn.execute(query, (gateway,))).fetchall()]
+
+
+async def drop_unfinished(conn: Connection, gateway: str, slot: str) -> None:
+    """Remove a schema that a gateway began and has not ended, with its roles; nothing when there is none."""
+    query = "SELECT roles FROM internal.core_schemas_in_making WHERE gateway = %s AND schema_slot = %s"
+    found = await (await conn.execute(query, (gateway, slot))).fetchone()
+    if found is None:
+        return
+    async with conn.transaction():
+        await conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(slot)))
+        if found[0] is not None:
+            await role_rows.drop(conn, found[0])
+        await end_schema(conn, slot)
 
 
 async def drop_project(conn: Connection, project: Project) -> list[str]:

@@ -75,7 +75,7 @@ async def rehearse(request: Request) -> Response:
     async with gateway.connection() as conn:
         plan = await plans.fetch(conn, request.path_params["plan_id"])
         await project_by_id(conn, plan.project_id)
-        await branches.purge_expired(gateway, conn)
+        await branches.purge_expired(gateway, conn, plan.project_id)
     branch = await _branch(gateway, plan)
     try:
         run = await _carry_out(gateway, plan, branch)
