@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,13 +234,16 @@ class Workers:
         """Stop workers that outgrow their memory, and those that nobody called for a while."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            for worker in [worker for worker in self._busy if _rss(worker) > _limit(worker)]:
-                worker.kill("memory")
+            for worker in list(self._busy):
+                with _logged(worker):
+                    if _rss(worker) > _limit(worker):
+                        worker.kill("memory")
             oldest = time.monotonic() - IDLE_SECONDS
             for pool in self._pools.values():
                 for worker in [worker for worker in pool.idle if worker.idle_since < oldest]:
                     pool.idle.remove(worker)
-                    self._drop(worker)
+                    with _logged(worker):
+                        self._drop(worker)
 
     def retire(self, *prefix: str) -> None:
         """The functions whose key begins with `prefix` start afresh; calls in progress end undisturbed."""
@@ -269,6 +273,15 @@ class _Pool:
         self.waiting = 0
         # Goes up when the code or environment changed: workers of before are not used again.
         self.generation = 0
+
+
+@contextlib.contextmanager
+def _logged(worker: Worker) -> Iterator[None]:
+    """One worker that cannot be looked at, or ended, keeps none of the others from it."""
+    try:
+        yield
+    except Exception:
+        log.exception("the process %s of a function of %s cannot be watched", worker.process.pid, worker.owner)
 
 
 def busy(name: str) -> GatewayError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -136,3 +137,26 @@ def test_one_project_never_has_all_processes(
     assert (refused.status_code, refused.json()["error"]) == (503, "dynamic_runtime_busy"), refused.text
     functions.deploy({"f": handler("return new Response('good');")})
     assert functions.call("f").text == "good"
+
+
+def test_a_process_that_cannot_be_watched_keeps_no_other_from_it(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = "await new Promise((done) => setTimeout(done, 1000)); return new Response('ok');"
+    hoard = "const a = []; while (true) { a.push(Buffer.alloc(1e7, 1)); await new Promise(r => setTimeout(r, 10)); }"
+    functions.deploy({"odd": handler(wait), "swells": handler(hoard)}, settings={"swells": {"config": {"memoryMb": 64}}})
+    measured, odd = workers._rss, []
+
+    def rss(worker: Any) -> int:
+        odd.append(worker)
+        if worker is odd[0]:
+            raise RuntimeError("no such process")
+        return measured(worker)
+
+    monkeypatch.setattr(workers, "_rss", rss)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(functions.call, "odd")
+        time.sleep(0.5)
+        swollen = functions.call("swells")
+        assert first.result().text == "ok"
+    assert (swollen.status_code, "more memory" in swollen.text) == (500, True)
