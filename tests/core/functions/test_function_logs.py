@@ -85,6 +85,10 @@ def test_logs_need_the_service_key(functions: Functions) -> None:
         ("cookie: a=1; b=2\nnext", "cookie: [redacted]\nnext"),
         ("key sk_live_4242abc", "key [redacted]"),
         ("r402_anon_0123456789abcdef", "[redacted]"),
+        ("sk_a.b:c=d-4 and sk_:5", "[redacted] and sk_:5"),
+        # Each `_a` could be read in two ways, and no reading ends where a word ends.
+        ("sk" + "_a1" * 60 + "é", "sk" + "_a1" * 60 + "é"),
+        ("api_key" + "__1" * 60 + "é", "api_key" + "__1" * 60 + "é"),
         ("a secret-santa party", "a secret-santa party"),
         ("the value hunter2", "the value [redacted]"),
         ("nothing here", "nothing here"),
