@@ -92,6 +92,7 @@ HANDLERS = {route.endpoint.__module__ for route in ROUTES if isinstance(route, R
 FLOORS = ("ground", "rows", "gateway", "work", "policies", "routes", "top")
 GROUND = {
     "afterwards",
+    "aside",
     "attempts",
     "clean_environment",
     "db",

@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
 from run402_cli.core.afterwards import Afterwards
+from run402_cli.core.aside import Aside
 from run402_cli.core.attempts import Attempts
 from run402_cli.core.background import Functions, Jobs, Mail
 from run402_cli.core.content.store import ContentStore
@@ -72,6 +73,7 @@ class Gateway:
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
         self.sql_slots = asyncio.Semaphore(20)
+        self.aside = Aside()
         self.afterwards = Afterwards(self.connection)
         self.attempts = Attempts()
         self.tickets = Tickets()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import anyio.to_thread
@@ -16,6 +15,7 @@ from run402_cli.core.expose.applying import apply, current, validate, validate_a
 from run402_cli.core.expose.model import ExposeReport
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.web import body_limit, json_text
 from run402_cli.core.web.http import read_json, read_object, reply
 from run402_cli.core.web.routing import HOLDER_OR_WALLET, Route, admitted
 
@@ -83,8 +83,8 @@ async def _validation_input(request: Request) -> tuple[Any, str | None]:
     manifest = body["manifest"]
     if isinstance(manifest, str):
         try:
-            manifest = json.loads(manifest)
-        except (ValueError, RecursionError) as exc:
+            manifest = json_text.loads(manifest, json_text.most_values(body_limit.DEFAULT))
+        except ValueError as exc:
             report = ExposeReport()
             report.error("schema-shape", f"The manifest is not valid JSON: {exc}.", "Send a JSON object.")
             return report, migration_sql

@@ -5,31 +5,42 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from run402_cli.core.rest.errors import RestError
+from run402_cli.core.web import json_text
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+# PostgreSQL's own: no table has more.
+_MAX_COLUMNS = 1600
+_CSV_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """`text` is what PostgreSQL gets, untouched for JSON so that long numbers stay exact; `value` is only looked at."""
+    """`text` is what PostgreSQL gets, untouched for JSON so that long numbers stay exact; the rest is what stands in it.
+
+    `keys` are those of all rows that are objects, in the order in which they come; `uneven` when a row has others than the
+    first one; `first` is the first row, or what is no array.
+    """
 
     text: str
-    value: Any
+    is_array: bool
+    rows: int
+    keys: tuple[str, ...] = ()
+    objects: bool = True
+    uneven: bool = False
+    first: Any = None
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        return self.value if isinstance(self.value, list) else [self.value]
-
-    @property
-    def is_array(self) -> bool:
-        return isinstance(self.value, list)
+    def is_object(self) -> bool:
+        return self.objects and not self.is_array
 
 
 async def read_body(request: Request) -> bytes:
@@ -51,7 +62,7 @@ async def read_body(request: Request) -> bytes:
 def parse_body(raw: bytes, content_type: str, *, default: str | None = None) -> Payload:
     """Any JSON value; a form is one object, CSV an array of objects. Other types are read as JSON.
 
-    An empty body is `default`, or 400 PGRST102 without one.
+    An empty body is `default`, or 400 PGRST102 without one. 413 PGRST102 for one with too many values.
     """
     try:
         text = raw.decode("utf-8-sig")
@@ -63,44 +74,95 @@ def parse_body(raw: bytes, content_type: str, *, default: str | None = None) -> 
         text = default
     media = content_type.split(";")[0].strip().lower()
     if media == "application/x-www-form-urlencoded":
-        return _of(dict(parse_qsl(text, keep_blank_values=True)))
+        return _form(text)
     if media == "text/csv":
-        return _of(_csv_rows(text))
+        return _csv(text)
     try:
-        return Payload(text, json.loads(text, parse_constant=_no_constant))
-    except (ValueError, RecursionError) as exc:
-        reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        raise _invalid(f"The request body is not valid JSON: {reason}") from exc
+        value = json_text.loads(text)
+    except json_text.TooManyValues as exc:
+        raise _too_many(exc.most) from exc
+    except ValueError as exc:
+        raise _invalid(f"The request body is not valid JSON: {exc}") from exc
+    return _seen(text, value)
 
 
 def require_rows(payload: Payload) -> None:
     """400 PGRST102 unless the body is an object or an array of objects."""
-    if not all(isinstance(row, dict) for row in payload.rows):
+    if not payload.objects:
         raise _invalid("The request body must be a JSON object or an array of objects.")
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+def _seen(text: str, value: Any) -> Payload:
+    rows = value if isinstance(value, list) else [value]
+    first: Any = rows[0] if rows else None
+    if not all(isinstance(row, dict) for row in rows):
+        return Payload(text, isinstance(value, list), len(rows), objects=False, first=first)
+    keys, uneven = dict.fromkeys(first or ()), False
+    for row in rows:
+        if row.keys() != first.keys():
+            uneven = True
+            keys.update(dict.fromkeys(row))
+    return Payload(text, isinstance(value, list), len(rows), tuple(keys), uneven=uneven, first=first)
 
 
-def _of(value: Any) -> Payload:
-    return Payload(json.dumps(value), value)
+def _form(text: str) -> Payload:
+    if text.count("&") >= _MAX_COLUMNS:
+        raise _invalid(
+            f"The form has more than {_MAX_COLUMNS} fields, and it is one row.",
+            "Send several rows as a JSON array of objects, or as CSV.",
+        )
+    value = dict(parse_qsl(text, keep_blank_values=True))
+    return _seen(json.dumps(value), value)
 
 
-def _csv_rows(text: str) -> list[dict[str, str | None]]:
+def _csv(text: str) -> Payload:
+    """A table of texts. It is written while it is read, so that no row of it is kept."""
+    lines = _csv_lines(text)
+    _, header = next(lines, (0, []))
+    columns = tuple(dict.fromkeys(header))
+    if len(columns) > _MAX_COLUMNS:
+        raise _invalid(f"The CSV has more than {_MAX_COLUMNS} columns, which no table has.")
+    first: dict[str, str | None] | None = None
+    parts: list[str] = []
+    count = 0
+    while batch := list(islice(lines, _CSV_BATCH)):
+        rows = [_csv_row(header, *line) for line in batch]
+        first = first or rows[0]
+        count += len(rows)
+        parts.append(json.dumps(rows)[1:-1])
+    return Payload(f"[{', '.join(parts)}]", True, count, columns if count else (), first=first)
+
+
+def _csv_lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are not empty, numbered without the empty ones."""
+    number = values = 0
     try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        for line in csv.reader(io.StringIO(text, newline=""), strict=True):
+            values += len(line) or 1
+            if values > json_text.MOST_VALUES:
+                raise _too_many(json_text.MOST_VALUES)
+            if line:
+                number += 1
+                yield number, line
     except csv.Error as exc:
         raise _invalid(f"The request body is not valid CSV: {exc}") from exc
-    if not lines:
-        return []
-    header, *rows = lines
-    for number, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise _invalid(
-                f"All lines must have same number of fields: CSV line {number} has {len(row)}, not {len(header)}."
-            )
-    return [{name: None if value == "NULL" else value for name, value in zip(header, row, strict=True)} for row in rows]
+
+
+def _csv_row(header: list[str], number: int, line: list[str]) -> dict[str, str | None]:
+    if len(line) != len(header):
+        raise _invalid(
+            f"All lines must have same number of fields: CSV line {number} has {len(line)}, not {len(header)}."
+        )
+    return {name: None if value == "NULL" else value for name, value in zip(header, line, strict=True)}
+
+
+def _too_many(most: int) -> RestError:
+    return RestError(
+        413,
+        "PGRST102",
+        f"The request body has more than {most:,} values.",
+        hint="Send the rows in several requests.",
+    )
 
 
 def _invalid(message: str, hint: str | None = None) -> RestError:

@@ -8,7 +8,6 @@ from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
 
 from run402_cli.core.rest import routines
-from run402_cli.core.rest.body import Payload, parse_body
 from run402_cli.core.rest.catalog import Catalog
 from run402_cli.core.rest.compile import Parameters, ReadCompiler, Source
 from run402_cli.core.rest.errors import RestError
@@ -29,16 +28,15 @@ class Call:
     async def answer(self, name: str) -> Response:
         exchange = self.exchange
         schema, found = exchange.project.schema_slot, self.known.found
-        payload: Payload | None = None
-        if exchange.reading:
+        payload = exchange.payload
+        if payload is None:
             names = frozenset(a.name for r in found for a in r.arguments)
             columns = frozenset(column for r in found for column in r.columns)
             query = parse_query(exchange.pairs, arguments=names, result_columns=columns)
             given = {key for key, _ in query.arguments}
         else:
             query = parse_query(exchange.pairs)
-            payload = parse_body(exchange.raw, exchange.request.headers.get("content-type", ""), default="{}")
-            given = set(payload.value) if isinstance(payload.value, dict) else {""}
+            given = set(payload.keys) if payload.is_object else {""}
         routine = routines.choose(schema, name, self.known, given)
         if not routine.allowed:
             raise self._forbidden(routine)

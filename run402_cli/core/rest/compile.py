@@ -108,7 +108,8 @@ class ReadCompiler:
         self.catalog = catalog
         self.query = query
         self.parameters = parameters
-        self.aliases: set[str] = set()
+        # With how often each was wanted.
+        self.aliases: dict[str, int] = {}
         self.visited: list[Where] = [()]
 
     def table(self, name: str) -> Identifier:
@@ -132,11 +133,10 @@ class ReadCompiler:
         """
         # 63 bytes is all that PostgreSQL keeps of a name.
         name = short = wanted.encode()[:50].decode(errors="ignore")
-        number = 1
         while name in self.aliases:
-            number += 1
-            name = f"{short}_{number}"
-        self.aliases.add(name)
+            self.aliases[short] = self.aliases.get(short, 0) + 1
+            name = f"{short}_{self.aliases[short]}"
+        self.aliases[name] = 1
         return name
 
     def window(self, window: Window) -> list[Composable]:

@@ -115,16 +115,16 @@ def from_database(error: psycopg.Error, role: str) -> RestError:
             details=diag.message_detail,
             hint=diag.message_hint,
         )
-    headers = {}
-    hint = diag.message_hint
     if state == "42501":
-        hint = hint or _DENIED.get(role)
-        status = 401 if role == "anon" else 403
-        if status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-    else:
-        status = _EXACT.get(state) or _CLASS.get(state[:2], 400)
-    return RestError(status, state, message, details=diag.message_detail, hint=hint, headers=headers)
+        return denied(role, message, details=diag.message_detail, hint=diag.message_hint)
+    status = _EXACT.get(state) or _CLASS.get(state[:2], 400)
+    return RestError(status, state, message, details=diag.message_detail, hint=diag.message_hint)
+
+
+def denied(role: str, message: str, *, details: str | None = None, hint: str | None = None) -> RestError:
+    """What PostgreSQL does not permit the role: 401 for anon, who may be somebody else with a token, 403 for the others."""
+    status, headers = (401, {"WWW-Authenticate": "Bearer"}) if role == "anon" else (403, {})
+    return RestError(status, "42501", message, details=details, hint=hint or _DENIED.get(role), headers=headers)
 
 
 def _raised_answer(message: str, detail: str | None) -> RestError:

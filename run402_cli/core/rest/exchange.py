@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from run402_cli.core.db import Connection
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import Parameters, Read
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.execute import Result, Role, enter, planned_rows
@@ -35,14 +36,14 @@ _ESTIMATE_FROM = 1000
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the transaction."""
+    """One request on its way through the transaction; `payload` is None when its method takes no body."""
 
     conn: Connection
     project: Project
     role: Role
     claims: dict[str, str]
     request: Request
-    raw: bytes
+    payload: Payload | None
 
     @property
     def reading(self) -> bool:

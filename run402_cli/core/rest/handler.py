@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import psycopg
@@ -9,18 +10,21 @@ from psycopg.sql import SQL
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.aside import SHORT
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects import role_rows
+from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
-from run402_cli.core.rest.body import read_body
+from run402_cli.core.rest.body import Payload, parse_body, read_body
 from run402_cli.core.rest.calling import Call
 from run402_cli.core.rest.catalog import Catalog, Relation, load_catalog
 from run402_cli.core.rest.compile import Parameters, ReadCompiler
-from run402_cli.core.rest.errors import RestError, from_database, unknown_relation
+from run402_cli.core.rest.errors import RestError, denied, from_database, unknown_relation
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
 from run402_cli.core.rest.execute import row_body, run
 from run402_cli.core.rest.query import parse_query
+from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.routines import Routines, load_routines
 from run402_cli.core.rest.writing import Write
 from run402_cli.core.web.body_limit import STREAMED
@@ -45,13 +49,14 @@ async def rest(request: Request) -> Response:
     """
     gateway, caller = gateway_of(request), admitted(request, Caller)
     try:
-        # Before a connection is taken: a slow sender must not hold one.
+        # Before a connection is taken: neither a slow sender nor a long body may hold one.
         body = await read_body(request)
         target = await _target(gateway, caller, request)
+        payload = await _payload(gateway, caller, request, body, target)
     except RestError as error:
         return error_response(error, request, caller.project)
     async with gateway.request_connection(caller.project, caller.role) as conn:
-        return await serve(conn, caller, request, body, target)
+        return await serve(conn, caller, request, payload, target)
 
 
 async def options(request: Request) -> Response:
@@ -88,13 +93,44 @@ async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
         return Target(function, catalog, await load_routines(conn, schema, function, role))
 
 
-async def serve(conn: Connection, caller: Caller, request: Request, body: bytes, target: Target) -> Response:
+async def _payload(gateway: Gateway, caller: Caller, request: Request, body: bytes, target: Target) -> Payload | None:
+    """The body of a write or a call, read. A long one only for who may write there at all."""
+    if request.method not in ("POST", "PUT", "PATCH"):
+        return None
+    if target.routines is None:
+        relation = _relation(caller.project, target)
+        if len(body) > SHORT:
+            role = role_rows.name_of(caller.project.roles, caller.role)
+            async with gateway.connection() as conn:
+                allowed = await may_write(conn, caller.project.schema_slot, relation.name, role, request.method)
+            if not allowed:
+                kind = "view" if relation.is_view else "table"
+                raise denied(caller.role, f"permission denied for {kind} {relation.name}")
+    read = functools.partial(
+        parse_body,
+        body,
+        request.headers.get("content-type", ""),
+        default=None if target.routines is None else "{}",
+    )
+    return await gateway.aside.run(caller.project.project_id, len(body), read)
+
+
+def _relation(project: Project, target: Target) -> Relation:
+    relation = target.catalog.relations.get(target.name)
+    if relation is None:
+        raise unknown_relation(project, target.name, list(target.catalog.relations))
+    return relation
+
+
+async def serve(
+    conn: Connection, caller: Caller, request: Request, payload: Payload | None, target: Target
+) -> Response:
     """Answer one request in one transaction as the caller's role.
 
     Errors are answers in PostgREST's form. Raises psycopg.Error only when the database itself is away.
     """
     try:
-        exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, body)
+        exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, payload)
         async with conn.transaction():
             return await _answer(exchange, target)
     except RestError as error:
@@ -106,12 +142,10 @@ async def serve(conn: Connection, caller: Caller, request: Request, body: bytes,
 
 
 async def _answer(exchange: Exchange, target: Target) -> Response:
-    name, catalog = target.name, target.catalog
+    catalog = target.catalog
     if target.routines is not None:
-        return await Call(exchange, catalog, target.routines).answer(name)
-    relation = catalog.relations.get(name)
-    if relation is None:
-        raise unknown_relation(exchange.project, name, list(catalog.relations))
+        return await Call(exchange, catalog, target.routines).answer(target.name)
+    relation = _relation(exchange.project, target)
     if exchange.reading:
         return await _select(exchange, catalog, relation)
     return await Write(exchange, catalog, relation).answer()

@@ -20,16 +20,14 @@ def payload_columns(relation: Relation, query: Query, payload: Payload, prefer: 
     if query.columns is not None:
         names: Iterable[str] = query.columns
     else:
-        key_sets = [dict.fromkeys(row) for row in payload.rows]
-        uneven = any(keys.keys() != key_sets[0].keys() for keys in key_sets)
-        if uneven and not prefer.missing_default:
+        if payload.uneven and not prefer.missing_default:
             raise RestError(
                 400,
                 "PGRST102",
                 "All object keys must match",
                 hint="Give every row the same keys, or name them in ?columns=a,b, or send Prefer: missing=default.",
             )
-        names = dict.fromkeys(key for keys in key_sets for key in keys)
+        names = payload.keys
     return [column_of(relation, name) for name in names]
 
 
@@ -186,9 +184,9 @@ def put_key(relation: Relation, query: Query, payload: Payload) -> None:
         wanted[condition.field.name] = str(condition.value)
     if not wanted or set(wanted) != set(relation.primary_key):
         raise _put_filters(relation)
-    if len(payload.rows) != 1:
+    if payload.rows != 1:
         raise RestError(400, "PGRST102", "PUT takes exactly one object.")
-    row = payload.rows[0]
+    row = payload.first
     if any(name not in row or _shown(row[name]) != value for name, value in wanted.items()):
         raise RestError(
             400,

@@ -109,6 +109,17 @@ class Query:
     on_conflict: tuple[str, ...] | None = None
     arguments: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many columns, steps into JSON, filters, terms of order, names and arguments it asks for, together."""
+        named = len(self.columns or ()) + len(self.on_conflict or ()) + len(self.arguments) + len(self.windows)
+        return (
+            named
+            + sum(map(_item_size, self.select))
+            + sum(len(path) + _condition_size(condition) for path, condition in self.filters)
+            + sum(len(path) + len(terms) for path, terms in self.orders)
+        )
+
     def conditions_at(self, path: Path) -> tuple[Condition, ...]:
         return tuple(condition for where, condition in self.filters if where == path)
 
@@ -117,3 +128,15 @@ class Query:
 
     def window_at(self, path: Path) -> Window:
         return next((window for where, window in self.windows if where == path), Window())
+
+
+def _item_size(item: Item) -> int:
+    if isinstance(item, Embed):
+        return 1 + sum(map(_item_size, item.items))
+    return 1 + (len(item.field.steps) if isinstance(item, Column) and item.field else 0)
+
+
+def _condition_size(condition: Condition) -> int:
+    if isinstance(condition, Logic):
+        return 1 + sum(map(_condition_size, condition.conditions))
+    return 1 + len(condition.field.steps)

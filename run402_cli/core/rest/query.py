@@ -39,6 +39,8 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _CAST = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\[\])?")
 _MAX_DEPTH = 24
+_MAX_STEPS = 50
+_MAX_SIZE = 1000
 
 
 def parse_pairs(raw: bytes) -> list[tuple[str, str]]:
@@ -81,7 +83,15 @@ def parse_query(
             builder.arguments.append((key, value))
         else:
             builder.add(key, value)
-    return builder.build()
+    query = builder.build()
+    if query.size > _MAX_SIZE:
+        raise RestError(
+            400,
+            "PGRST100",
+            f"The query string has {query.size} parts: columns, filters, terms of order and names. {_MAX_SIZE} is the most.",
+            hint="Ask for less at a time. Many values of one column are one filter: id=in.(1,2,3).",
+        )
+    return query
 
 
 def _is_argument(key: str, value: str, arguments: frozenset[str], result_columns: frozenset[str]) -> bool:
@@ -320,6 +330,8 @@ class _Scanner:
                 found.append(Step(int(index[0]), as_text))
             else:
                 found.append(Step(self.name(), as_text))
+            if len(found) > _MAX_STEPS:
+                raise RestError(400, "PGRST100", f"{self.where} goes more than {_MAX_STEPS} steps into a JSON value.")
         return tuple(found)
 
     def field(self) -> Field:

@@ -161,7 +161,7 @@ def call_with_body(schema: str, routine: Routine, payload: Payload, parameters: 
     if routine.takes_body:
         body = SQL("{}::{}").format(parameters.add(payload.text), raw(routine.arguments[0].type))
         return _call(schema, routine, body, None)
-    used = [a for a in routine.arguments if a.name in payload.value]
+    used = [a for a in routine.arguments if a.name in payload.keys]
     if not used:
         return _call(schema, routine, SQL(""), None)
     shape = SQL(", ").join(SQL("{} {}").format(Identifier(a.name), raw(a.type)) for a in used)

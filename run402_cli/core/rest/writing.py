@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
 
 from run402_cli.core.rest import mutate
-from run402_cli.core.rest.body import parse_body, require_rows
+from run402_cli.core.rest.body import require_rows
 from run402_cli.core.rest.catalog import Catalog, Relation
 from run402_cli.core.rest.compile import Parameters, ReadCompiler, Source
 from run402_cli.core.rest.errors import RestError
@@ -55,11 +55,11 @@ class Write:
     def _statement(self, compiler: ReadCompiler, query: Query, prefer: Preferences) -> Composable | None:
         """The write without RETURNING; None when there is nothing to do."""
         method, relation = self.exchange.request.method, self.relation
-        if method == "DELETE":
+        payload = self.exchange.payload
+        if payload is None:
             return mutate.delete(compiler, relation)
-        payload = parse_body(self.exchange.raw, self.exchange.request.headers.get("content-type", ""))
         require_rows(payload)
-        if method == "PATCH" and len(payload.rows) > 1:
+        if method == "PATCH" and payload.rows > 1:
             raise RestError(400, "PGRST102", "PATCH takes one object: the new values of all rows that match.")
         columns = mutate.payload_columns(relation, query, payload, prefer)
         if method == "PATCH":

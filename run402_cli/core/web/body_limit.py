@@ -15,10 +15,12 @@ DEFAULT: Final = 8 * MIB
 DEPLOY: Final = 64 * MIB
 # The handler streams the body, or stops reading, under a limit of its own.
 STREAMED: Final = None
+_LIMIT: Final = "run402.body_limit"
 
 
 def limited(scope: Scope, receive: Receive, most: int | None) -> Receive:
     """`receive` that ends with 413 once the body is larger than `most` bytes; that at once when the request says so."""
+    scope[_LIMIT] = most
     if most is None:
         return receive
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -35,6 +37,11 @@ def limited(scope: Scope, receive: Receive, most: int | None) -> Receive:
         return message
 
     return counted
+
+
+def of(scope: Scope) -> int:
+    """The limit of the route that was asked for."""
+    return scope.get(_LIMIT) or DEFAULT
 
 
 def too_large(most: int) -> GatewayError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.gateway import gateway_of
+from run402_cli.core.web import body_limit, json_text
 from run402_cli.core.web.instants import parse_instant
 
 _Row = TypeVar("_Row")
@@ -24,18 +27,35 @@ def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
 
 
 async def read_json(request: Request) -> Any:
-    """The request body as JSON whatever its content type; an empty body is `{}`. 400 invalid_request otherwise."""
+    """The request body as JSON whatever its content type; an empty body is `{}`. 400 invalid_request otherwise.
+
+    413 request_too_large: a route that takes few bytes takes few values.
+    """
     raw = await request.body()
     if not raw.strip():
         return {}
+    most = json_text.most_values(body_limit.of(request.scope))
+    sender = request.headers.get("apikey") or request.headers.get("authorization") or ""
     try:
-        value = json.loads(raw)
-        if b"\\u" in raw:
-            # Half of a surrogate pair: JSON can write it, but nothing behind this can store or answer it.
-            json.dumps(value, ensure_ascii=False).encode()
-        return value
-    except (ValueError, RecursionError) as exc:
+        return await gateway_of(request).aside.run(sender, len(raw), functools.partial(_json, raw, most))
+    except json_text.TooManyValues as exc:
+        raise GatewayError(
+            413,
+            "request_too_large",
+            f"The JSON of a request to this route may have {exc.most} values, at all depths together, "
+            "and 16 escaped characters count as one. Send less at a time.",
+            max_values=exc.most,
+        ) from exc
+    except ValueError as exc:
         raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}", code=None) from exc
+
+
+def _json(raw: bytes, most: int) -> Any:
+    value = json_text.loads(raw.decode(json.detect_encoding(raw), "surrogatepass"), most)
+    if b"\\u" in raw:
+        # Half of a surrogate pair: JSON can write it, but nothing behind this can store or answer it.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 async def read_object(request: Request) -> dict[str, Any]:

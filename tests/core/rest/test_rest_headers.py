@@ -94,7 +94,14 @@ def test_any_body_parses_or_is_a_client_error(raw: bytes, content_type: str) -> 
     except RestError as error:
         assert (error.status, error.code) == (400, "PGRST102")
     else:
-        assert json.loads(payload.text) == payload.value
+        value = json.loads(payload.text)
+        rows = value if payload.is_array else [value]
+        assert (len(rows), isinstance(value, list)) == (payload.rows, payload.is_array)
+        assert not rows or rows[0] == payload.first
+        assert payload.objects == all(isinstance(row, dict) for row in rows)
+        if payload.objects:
+            assert set(payload.keys) == {key for row in rows for key in row}
+            assert payload.uneven == any(row.keys() != rows[0].keys() for row in rows)
 
 
 def test_view_origins_reads_only_the_outermost_targets() -> None:
