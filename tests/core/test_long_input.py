@@ -117,3 +117,33 @@ def test_json_has_a_bound_in_values_elsewhere_too(
     # What stands in a text is one value.
     text = b'{"email":"a@example.com","password":"12345678","more":"' + b"[,{" * 500_000 + b'"}'
     assert _send(client, path, items, JSON, text).status_code != 413
+
+
+SCRIPTS = {
+    "statements": "begin;" * 40_000,
+    "lines": "".join(f"INSERT INTO items VALUES ({n}, 'text');\n" for n in range(30_000)),
+    "too many": "begin;" * 699_050,
+    "commas": "SELECT 1" + ",1" * 300_000,
+    "extensions": "CREATE EXTENSION IF NOT EXISTS citext;" * 20_000 + "SELECT nothing",
+    "names": "begin;\n" * 40_000 + "SELECT * FROM public.items",
+}
+
+
+@pytest.mark.parametrize("shape", SCRIPTS)
+def test_a_long_script_is_read_beside_other_requests(
+    live: Live,
+    client: httpx.Client,
+    project: dict[str, Any],
+    items: dict[str, str],
+    service: dict[str, str],
+    shape: str,
+) -> None:
+    address = f"/projects/v1/admin/{project['project_id']}/sql"
+    with heartbeat(live) as pulse:
+        answer = _send(client, address, service, TEXT, SCRIPTS[shape].encode())
+    assert answer.status_code == {"too many": 413, "commas": 400, "extensions": 400, "names": 403}.get(shape, 200), (
+        answer.text[:500]
+    )
+    if shape == "names":
+        assert answer.json()["line"] == 40_001
+    assert pulse.longest < BOUND

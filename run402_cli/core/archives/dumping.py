@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from collections.abc import Iterator
@@ -71,13 +72,15 @@ async def dump_database(
     """
     slot = project.schema_slot
     await hold_tables(conn, slot)
-    pre_data = portable(await dump(gateway, project.roles, slot, snapshot, "pre-data"), slot)
+    dumped = await dump(gateway, project.roles, slot, snapshot, "pre-data")
+    pre_data = await asyncio.to_thread(portable, dumped, slot)
     if f"{SHARED}." in pre_data:
         wanted = [
             sql.SQL("CREATE EXTENSION IF NOT EXISTS {};\n").format(sql.Identifier(n)) for n in await installed(conn)
         ]
         pre_data = sql.Composed(wanted).as_string() + "\n" + pre_data
-    post_data = portable(await dump(gateway, project.roles, slot, snapshot, "post-data"), slot)
+    dumped = await dump(gateway, project.roles, slot, snapshot, "post-data")
+    post_data = await asyncio.to_thread(portable, dumped, slot)
     # Row-level security must never leave rows out in silence: without it such a table is an error.
     await conn.execute("SELECT set_config('row_security', 'off', true)")
     await conn.execute("SELECT set_config('search_path', quote_ident(%s), true)", (slot,))

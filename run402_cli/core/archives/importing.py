@@ -68,7 +68,7 @@ async def import_archive(gateway: Gateway, wish: Wish) -> tuple[int, dict[str, A
         found = [_missing_secret(str(secret["name"])) for secret in missing]
         return 422, _result(verification, wish, "blocked", found, action)
     contents = await asyncio.to_thread(_contents, verification)
-    check_scripts(contents)
+    await asyncio.to_thread(check_scripts, contents)
     work = _Import(gateway, wish, contents)
     problems = await work.run()
     if wish.require_runnable and problems:

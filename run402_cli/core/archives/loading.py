@@ -6,6 +6,7 @@ runs with the rights of its project, now and later. See docs/archives.md, "What 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import secrets
@@ -17,7 +18,7 @@ from psycopg import sql
 from run402_cli.core.archives.contents import Contents, Sequence, TableData, refused
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.sql.lexer import SqlTextError, Token, statements
+from run402_cli.core.sql.lexer import Lines, SqlTextError, Token, statements
 from run402_cli.core.sql.shared import EXTENSIONS, SharedNameError, install, prepare, search_path
 
 PLACEHOLDER: Final = "run402_project_schema"
@@ -50,8 +51,9 @@ def check_script(script: str, path: str) -> None:
         found = statements(script)
     except SqlTextError as exc:
         raise _unsafe(path, f"text that cannot be read ({exc})", 1) from exc
+    lines = Lines(script)
     for tokens in found:
-        line = script.count("\n", 0, tokens[0].start) + 1
+        line = lines.at(tokens[0].start)
         if tokens[0].is_word("create") and len(tokens) > 1 and tokens[1].is_word("extension"):
             name = next((t.text for t in tokens[2:] if t.is_name and not t.is_word("if", "not", "exists")), "?")
             if name not in (*EXTENSIONS, "plpgsql"):
@@ -76,7 +78,7 @@ def _no_extension(where: str, name: str, **details: Any) -> GatewayError:
 
 async def install_extensions(conn: Connection, contents: Contents) -> None:
     """Those that the archive's SQL asks for and `check_scripts` let pass, on a connection of the gateway."""
-    for name in prepare(contents.pre_data).extensions:
+    for name in (await asyncio.to_thread(prepare, contents.pre_data)).extensions:
         try:
             await install(conn, (name,))
         except SharedNameError as exc:
@@ -138,7 +140,7 @@ async def load_database(conn: Connection, slot: str, contents: Contents) -> int:
 
 
 async def _run(conn: Connection, slot: str, script: str, path: str) -> None:
-    text = prepare(script).text.replace(PLACEHOLDER, slot)
+    text = (await asyncio.to_thread(prepare, script)).text.replace(PLACEHOLDER, slot)
     try:
         async with conn.transaction():
             if text.strip():

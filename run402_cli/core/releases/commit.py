@@ -163,8 +163,9 @@ class _Work:
         texts = {m.id: await asyncio.to_thread(self._text, m) for m in pending}
         if wire.expose is not None:
             await check_expose(self.conn, self.project, wire.expose, list(texts.values()))
-        scripts = {m.id: migrations.prepared(m, texts[m.id]) for m in pending}
-        plans.refuse_untold(self.plan, migration_warnings([(m, texts[m.id]) for m in pending]), self.phase)
+        scripts = {m.id: await asyncio.to_thread(migrations.prepared, m, texts[m.id]) for m in pending}
+        said = await asyncio.to_thread(lambda: list(migration_warnings([(m, texts[m.id]) for m in pending])))
+        plans.refuse_untold(self.plan, said, self.phase)
         await self._step("gating", "done", "Migrations and expose manifest checked", {"pending": list(texts)})
         self.phase = "migrate"
         self.restore_point = await restore_point(self.gateway, self.conn, self.project, texts.values())

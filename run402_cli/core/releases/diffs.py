@@ -10,7 +10,7 @@ from typing import Any
 
 from run402_cli.core.releases.migrations import Migration
 from run402_cli.core.releases.route_warnings import route_warnings
-from run402_cli.core.sql.lexer import SqlTextError, Token, statements
+from run402_cli.core.sql.lexer import SqlTextError, Token, each_statement
 from run402_cli.release.sections import LIVE
 from run402_cli.release.state import empty_state
 
@@ -188,17 +188,22 @@ def migration_warnings(pending: list[tuple[Migration, str | None]]) -> Iterable[
     if bare:
         message = "Runs outside a transaction: a failure leaves its first statements in place."
         yield _warning("MIGRATION_NON_TRANSACTIONAL", "warn", message, bare, confirm=True)
-    for code, severity, message, test, confirm in _SQL_RULES:
-        ids = [m.id for m, text in pending if text is not None and any(map(test, _statements(text)))]
+    broken = [(m.id, _rules_of(text)) for m, text in pending if text is not None]
+    for code, severity, message, _, confirm in _SQL_RULES:
+        ids = [migration_id for migration_id, codes in broken if code in codes]
         if ids:
             yield _warning(code, severity, message, ids, confirm=confirm)
 
 
-def _statements(text: str) -> list[list[Token]]:
+def _rules_of(text: str) -> set[str]:
+    """The codes of the rules that a statement of the text is about."""
+    found: set[str] = set()
     try:
-        return statements(text)
+        for tokens in each_statement(text):
+            found |= {code for code, _, _, test, _ in _SQL_RULES if code not in found and test(tokens)}
     except SqlTextError:
-        return []
+        return set()
+    return found
 
 
 def _drops(tokens: list[Token]) -> bool:

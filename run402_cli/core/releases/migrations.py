@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +153,7 @@ async def install_extensions(conn: Connection, migration: Migration, names: tupl
 
 
 async def _run_transactional(conn: Connection, project: Project, migration: Migration, sql: str) -> None:
-    script = _without_outer_transaction(migration, sql)
+    script = await asyncio.to_thread(_without_outer_transaction, migration, sql)
     async with conn.transaction():
         await _enter_schema(conn, project, local=True)
         try:
@@ -189,7 +190,7 @@ async def _run_bare(
             retryable=False,
             rolled_back=False,
         )
-    pieces = _statement_texts(migration, sql)
+    pieces = await asyncio.to_thread(_statement_texts, migration, sql)
     await _remember(conn, migration, "running")
     await _enter_schema(conn, project, local=False)
     for start, text in pieces:

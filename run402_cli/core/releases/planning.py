@@ -59,7 +59,7 @@ async def evaluate(
     pending = migrations.pending(wire.migrations, known)
     texts = [(m, await asyncio.to_thread(m.text, gateway.store)) for m in pending]
     if (wire.document.get("database") or {}).get("zero_downtime"):
-        refuse_downtime(texts)
+        await asyncio.to_thread(refuse_downtime, texts)
     planned = tuple([await part.plan(gateway, conn, project, wire, target) for part in SECTIONS])
     try:
         for part in SECTIONS:
@@ -69,7 +69,7 @@ async def evaluate(
         raise
     present, missing_content = await _content(gateway, project, wire, pending, planned)
     diff = diffs.compare(base_state, target, present=present)
-    warnings = diffs.plan_warnings(base_state, target, diff, texts)
+    warnings = await asyncio.to_thread(diffs.plan_warnings, base_state, target, diff, texts)
     warnings += await _secret_warnings(conn, project, wire)
     warnings += [dict(warning) for part in planned for warning in part.warnings]
     expose_changes = await _expose_changes(conn, project, wire)

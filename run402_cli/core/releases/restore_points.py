@@ -5,6 +5,7 @@ See docs/local-gateway.md, "Snapshots and branches".
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from itertools import pairwise
@@ -18,7 +19,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.sql.lexer import SqlTextError, statements
+from run402_cli.core.sql.lexer import SqlTextError, Token, each_statement
 
 log = logging.getLogger("run402.core")
 
@@ -35,7 +36,7 @@ async def restore_point(gateway: Gateway, conn: Connection, project: Project, sc
     Nothing when no migration can lose anything. A snapshot that fails does not stop the deploy. The caller holds the
     project's lock and is in no transaction.
     """
-    if all(map(only_adds, scripts)):
+    if await asyncio.to_thread(lambda: all(map(only_adds, scripts))):
         return {}
     size = await schema_bytes(conn, project.schema_slot)
     if size == 0 or size > LIMIT_BYTES:
@@ -55,12 +56,12 @@ async def restore_point(gateway: Gateway, conn: Connection, project: Project, sc
 def only_adds(script: str) -> bool:
     """Whether no statement of a script can change or remove what exists."""
     try:
-        found = statements(script)
+        return all(map(_adds, each_statement(script)))
     except SqlTextError:
         return False
-    for tokens in found:
-        replaces = any(a.is_word("or") and b.is_word("replace") for a, b in pairwise(tokens))
-        conflict = any(a.is_word("do") and b.is_word("update") for a, b in pairwise(tokens))
-        if not tokens[0].is_word(*_ADDING) or replaces or conflict:
-            return False
-    return True
+
+
+def _adds(tokens: list[Token]) -> bool:
+    replaces = any(a.is_word("or") and b.is_word("replace") for a, b in pairwise(tokens))
+    conflict = any(a.is_word("do") and b.is_word("update") for a, b in pairwise(tokens))
+    return tokens[0].is_word(*_ADDING) and not replaces and not conflict

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.releases.migrations import Migration
-from run402_cli.core.sql.lexer import SqlTextError, Token, statements
+from run402_cli.core.sql.lexer import Lines, SqlTextError, Token, statements
 
 Finding = tuple[str, int, str]
 
@@ -45,7 +45,7 @@ def problems(text: str, *, transactional: bool = True) -> list[tuple[int, str]]:
     except SqlTextError:
         return []  # PostgreSQL reads it too, and says better what is wrong.
     new: set[str] = set()
-    result = []
+    lines, result = Lines(text), []
     for tokens in found:
         words = _Words(tokens)
         if words.starts("create", "table") or words.starts("create", "unlogged", "table"):
@@ -53,7 +53,7 @@ def problems(text: str, *, transactional: bool = True) -> list[tuple[int, str]]:
             continue
         problem = _problem(words, new, transactional)
         if problem is not None:
-            result.append((text.count("\n", 0, tokens[0].start) + 1, problem))
+            result.append((lines.at(tokens[0].start), problem))
     return result
 
 

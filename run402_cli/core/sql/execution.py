@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,7 +95,8 @@ async def _run(conn: Connection, project: Project, statement: Statement) -> tupl
         await cursor.execute(statement.sql.encode(), await _bind(conn, statement))
     else:
         await cursor.execute(statement.sql.encode())
-    return _collect(cursor, project)
+    # There are as many results as statements, and as many rows as were asked for.
+    return await asyncio.to_thread(_collect, cursor, project)
 
 
 async def _finish(conn: Connection) -> None:

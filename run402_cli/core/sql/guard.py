@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from run402_cli.core.sql.lexer import Token, tokenize
+from run402_cli.core.sql.lexer import Token, lex
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,10 @@ _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("load",), "Server libraries cannot be loaded here."),
     (("create", "event", "trigger"), "Event triggers act on all projects: use a trigger on the table."),
 )
+# By their first word, in the order of the table.
+_BY_WORD: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+for _sequence, _hint in _SEQUENCES:
+    _BY_WORD.setdefault(_sequence[0], []).append((_sequence, _hint))
 _DATA_STATEMENTS = frozenset({"insert", "update", "merge", "with", "explain", "prepare"})
 _RESERVED_SCHEMA = re.compile(r"internal|postgrest|auth|(?:project|snapshot)_[0-9a-f]{16}")
 
@@ -76,7 +80,7 @@ _RESERVED_SCHEMA = re.compile(r"internal|postgrest|auth|(?:project|snapshot)_[0-
 def statements(text: str) -> Iterator[list[Token]]:
     """The tokens of each non-empty statement. Never raises. Cut at every `;`: no parenthesis or body keeps one together."""
     current: list[Token] = []
-    for token in tokenize(text, lenient=True):
+    for token in lex(text, lenient=True):
         if token.is_punct(";"):
             if current:
                 yield current
@@ -101,13 +105,15 @@ def _blocked_words(statement: list[Token]) -> Blocked | None:
     for sequence, hint in _BEGINNINGS:
         if words[: len(sequence)] == sequence:
             return Blocked(" ".join(sequence).upper(), hint)
-    for start, sequence, hint in ((i, sequence, hint) for i in range(len(words)) for sequence, hint in _SEQUENCES):
-        if words[start : start + len(sequence)] != sequence:
+    for start, word in enumerate(words):
+        if word not in _BY_WORD:
             continue
         # `UPDATE members SET role = ...` is about a column, and so is anything after a dot.
-        if (sequence[0] == "set" and words[0] in _DATA_STATEMENTS) or (start and statement[start - 1].is_punct(".")):
+        if (word == "set" and words[0] in _DATA_STATEMENTS) or (start and statement[start - 1].is_punct(".")):
             continue
-        return Blocked(" ".join(sequence).upper(), hint)
+        for sequence, hint in _BY_WORD[word]:
+            if words[start : start + len(sequence)] == sequence:
+                return Blocked(" ".join(sequence).upper(), hint)
     return None
 
 

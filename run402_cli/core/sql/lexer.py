@@ -155,14 +155,21 @@ def _unclosed(sql: str, what: str, lenient: bool) -> int:
 
 def statements(sql: str) -> list[list[Token]]:
     """The text as statements, split at `;` outside parentheses and `BEGIN ATOMIC ... END` bodies; empty ones are left out."""
-    found: list[list[Token]] = [[]]
+    return list(each_statement(sql))
+
+
+def each_statement(sql: str) -> Iterator[list[Token]]:
+    """Like `statements`, one after the other: a long text has more tokens than should be kept at once."""
+    current: list[Token] = []
     parens = blocks = 0
     before: Token | None = None
     for token in lex(sql):
         kind, text = token.kind, token.text
         if kind == "punct":
             if text == ";" and parens <= 0 and blocks == 0:
-                found.append([])
+                if current:
+                    yield current
+                current = []
                 parens, before = 0, None
                 continue
             parens += (text == "(") - (text == ")")
@@ -171,9 +178,22 @@ def statements(sql: str) -> list[list[Token]]:
                 blocks += (text in ("case", "begin")) - (text == "end")
             elif text == "atomic" and before is not None and before.is_word("begin"):
                 blocks = 1
-        found[-1].append(token)
+        current.append(token)
         before = token
-    return [tokens for tokens in found if tokens]
+    if current:
+        yield current
+
+
+class Lines:
+    """The lines of places in a text, asked for from its beginning to its end: what was counted is not counted again."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at, self._line = text, 0, 1
+
+    def at(self, position: int) -> int:
+        self._line += self._text.count("\n", self._at, position)
+        self._at = position
+        return self._line
 
 
 def split_commas(tokens: Sequence[Token]) -> list[list[Token]]:

@@ -5,6 +5,7 @@ A connection of its own, like admin SQL (sql.py), and closed without a commit. S
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class Read:
 
 async def read(gateway: Gateway, project: Project, text: str, *, limit: int) -> Read:
     """Run one statement that reads; at most `limit` rows. 400 invalid_request, sql_error; 403 sql_forbidden."""
-    _check(text)
+    await gateway.aside.run(project.project_id, len(text), functools.partial(_check, text))
     return await _read(gateway, project, text, limit)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +17,15 @@ from run402_cli.core.sql.execution import (
     Statement,
     execute,
 )
-from run402_cli.core.sql.guard import find_blocked
+from run402_cli.core.sql.guard import find_blocked, statements
 from run402_cli.core.sql.schema import tables
 from run402_cli.core.sql.shared import SharedNameError, install, prepare
+from run402_cli.core.web import json_text
 from run402_cli.core.web.body_limit import MIB
 from run402_cli.core.web.http import reply
 from run402_cli.core.web.routing import Route, admitted
+
+MOST_STATEMENTS = 200_000
 
 
 async def run_sql(request: Request) -> Response:
@@ -32,7 +35,24 @@ async def run_sql(request: Request) -> Response:
     Errors: 400 invalid_request, 400 sql_error (PostgreSQL's message, sqlstate, position, line, detail, hint),
     401 authentication_required, 403 sql_forbidden, 404 project_not_found.
     """
-    statement = await read_statement(request)
+    gateway, project = gateway_of(request), admitted(request, Project)
+    raw = await request.body()
+    as_json = "application/json" in request.headers.get("content-type", "").lower()
+    read = functools.partial(_permitted, raw, as_json=as_json)
+    statement, extensions = await gateway.aside.run(project.project_id, len(raw), read)
+    if extensions:
+        try:
+            async with gateway.connection() as conn:
+                await install(conn, extensions)
+        except SharedNameError as exc:
+            raise _shared_name(exc) from exc
+    return reply(await execute(gateway, project, statement))
+
+
+def _permitted(raw: bytes, *, as_json: bool) -> tuple[Statement, tuple[str, ...]]:
+    """What is run, and the extensions that it asks for."""
+    statement = read_statement(raw, as_json=as_json)
+    _refuse_many(statement.sql)
     blocked = find_blocked(statement.sql)
     if blocked is not None:
         raise GatewayError(
@@ -42,32 +62,43 @@ async def run_sql(request: Request) -> Response:
             code="FORBIDDEN",
             hint=blocked.hint,
         )
-    gateway = gateway_of(request)
     try:
         prepared = prepare(statement.sql)
-        if prepared.extensions:
-            async with gateway.connection() as conn:
-                await install(conn, prepared.extensions)
     except SharedNameError as exc:
+        raise _shared_name(exc) from exc
+    return replace(statement, sql=prepared.text), prepared.extensions
+
+
+def _refuse_many(text: str) -> None:
+    """413: each statement is answered by itself, and all answers are kept until the last one."""
+    if text.count(";") > MOST_STATEMENTS and sum(1 for _ in statements(text)) > MOST_STATEMENTS:
         raise GatewayError(
-            403,
-            "sql_forbidden",
-            f"The SQL cannot run: {exc}. {exc.hint}",
-            code="FORBIDDEN",
-            hint=exc.hint,
-            line=exc.line,
-        ) from exc
-    return reply(await execute(gateway, admitted(request, Project), replace(statement, sql=prepared.text)))
+            413,
+            "request_too_large",
+            f"The SQL may have {MOST_STATEMENTS:,} statements. Send it in several files, or the rows over REST: "
+            "run402 projects rest <table> --method POST --body-file rows.csv --key-type service",
+            max_statements=MOST_STATEMENTS,
+        )
 
 
-async def read_statement(request: Request) -> Statement:
-    raw = await request.body()
+def _shared_name(exc: SharedNameError) -> GatewayError:
+    return GatewayError(
+        403,
+        "sql_forbidden",
+        f"The SQL cannot run: {exc}. {exc.hint}",
+        code="FORBIDDEN",
+        hint=exc.hint,
+        line=exc.line,
+    )
+
+
+def read_statement(raw: bytes, *, as_json: bool) -> Statement:
     try:
         text = raw.decode()
     except UnicodeDecodeError as exc:
         raise GatewayError(400, "invalid_request", f"The SQL is not UTF-8 text (byte {exc.start}).", code=None) from exc
     params: Any = []
-    if "application/json" in request.headers.get("content-type", "").lower():
+    if as_json:
         text, params = _from_json(text)
     if "\x00" in text:
         raise GatewayError(
@@ -82,8 +113,8 @@ async def read_statement(request: Request) -> Statement:
 
 def _from_json(text: str) -> tuple[str, list[Any]]:
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        body = json_text.loads(text)
+    except ValueError as exc:
         raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}", code=None) from exc
     query = body.get("sql", body.get("query")) if isinstance(body, dict) else None
     if not isinstance(query, str):

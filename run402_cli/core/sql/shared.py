@@ -16,7 +16,7 @@ from psycopg import sql
 
 from run402_cli import suggest
 from run402_cli.core.db import Connection
-from run402_cli.core.sql.lexer import SqlTextError, Token, statements
+from run402_cli.core.sql.lexer import SqlTextError, Token, each_statement
 
 # Trusted by PostgreSQL itself (a user who may create objects may install them), and they reach nothing outside.
 EXTENSIONS: Final = (
@@ -54,21 +54,44 @@ class Prepared:
 
 def prepare(text: str) -> Prepared:
     """SharedNameError for `public.` and for an extension that is not on the list. What cannot be read is as it was."""
-    try:
-        found = statements(text)
-    except SqlTextError:
+    lowered = text.lower()
+    if "public" not in lowered and "extension" not in lowered:
         return Prepared(text)
     names: list[str] = []
-    for tokens in found:
-        line = text.count("\n", 0, tokens[0].start) + 1
-        _refuse_public(text, tokens)
-        words = [token.text if token.kind == "word" else "" for token in tokens[:3]]
-        if words[:2] == ["create", "extension"]:
-            names.append(_extension(tokens, line))
-        if words[:2] == ["create", "extension"] or words == ["comment", "on", "extension"]:
-            start, end = tokens[0].start, tokens[-1].end
-            text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
-    return Prepared(text, tuple(name for name in dict.fromkeys(names) if name != "plpgsql"))
+    blanked: list[tuple[int, int]] = []
+    refused: SharedNameError | None = None
+    try:
+        # To its end: a text that cannot be read is refused nothing.
+        for tokens in each_statement(text):
+            if refused is not None:
+                continue
+            words = [token.text if token.kind == "word" else "" for token in tokens[:3]]
+            try:
+                _refuse_public(text, tokens)
+                if words[:2] == ["create", "extension"]:
+                    names.append(_extension(text, tokens))
+            except SharedNameError as exc:
+                refused = exc
+            if words[:2] == ["create", "extension"] or words == ["comment", "on", "extension"]:
+                blanked.append((tokens[0].start, tokens[-1].end))
+    except SqlTextError:
+        return Prepared(text)
+    if refused is not None:
+        raise refused
+    return Prepared(_blanked(text, blanked), tuple(name for name in dict.fromkeys(names) if name != "plpgsql"))
+
+
+def _blanked(text: str, places: list[tuple[int, int]]) -> str:
+    parts, at = [], 0
+    for start, end in places:
+        parts += [text[at:start], re.sub(r"\S", " ", text[start:end])]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _line(text: str, token: Token) -> int:
+    """Of an error: to count all lines before every statement would take as long as their number squared."""
+    return text.count("\n", 0, token.start) + 1
 
 
 def _refuse_public(text: str, tokens: list[Token]) -> None:
@@ -82,11 +105,11 @@ def _refuse_public(text: str, tokens: list[Token]) -> None:
             raise SharedNameError(
                 "it names the schema public, which belongs to no project",
                 f"{hint}: a project has one schema, and names without a prefix mean it.",
-                text.count("\n", 0, token.start) + 1,
+                _line(text, token),
             )
 
 
-def _extension(tokens: list[Token], line: int) -> str:
+def _extension(text: str, tokens: list[Token]) -> str:
     rest = tokens[2:]
     if len(rest) > 3 and rest[0].is_word("if"):
         rest = rest[3:]
@@ -97,7 +120,7 @@ def _extension(tokens: list[Token], line: int) -> str:
         raise SharedNameError(
             f"it asks for the extension {name}, which this gateway does not install",
             f"{meant}There are: {', '.join(EXTENSIONS)}. gen_random_uuid() and full-text search need none.",
-            line,
+            _line(text, tokens[0]),
         )
     return name
 
