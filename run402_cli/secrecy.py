@@ -35,7 +35,7 @@ _KEY = r"0x[0-9a-fA-F]{64}(?![0-9a-fA-F])"
 SHAPE = re.compile(
     rf"{_KEY}|(?<![A-Za-z0-9])r402_[A-Za-z0-9_-]{{2,}}[A-Za-z0-9._-]*"
     r"|-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)"
-    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|nsec1[02-9ac-hj-np-z]{20,}",
+    r"|eyJ[A-Za-z0-9_-]{8,8000}+\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|nsec1[02-9ac-hj-np-z]{20,}",
     re.DOTALL,
 )
 # A key that is typed without its 0x, also as a flag. Digests look the same, so only words of the command line count.

@@ -6,6 +6,7 @@ shows all of them.
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import re
@@ -63,7 +64,7 @@ _UNKNOWN_MEMBERS = {
     "auth.getToken": "auth.requireUser(), then its sessionId",
     "auth.protect": "auth.requireUser() / auth.requireRole(...)",
 }
-_IMPORTED = re.compile(r"import\s*\{([^}]*)\}\s*from\s*[\"']@run402/functions[\"']")
+_IMPORTED = re.compile(r"import\s*\{([^{}]*)\}\s*from\s*[\"']@run402/functions[\"']")
 _CALLED = re.compile(rf"(?<![.\w])({'|'.join(_UNKNOWN_NAMES)})\s*\(")
 _NAME = re.compile(rf"\b({'|'.join(_UNKNOWN_NAMES)})\b")
 _MEMBER = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, _UNKNOWN_MEMBERS))})\b")
@@ -75,7 +76,9 @@ _AUTH_USE = re.compile(
     r"|fetch|csrfToken|csrfField|sessions|identities)\b"
 )
 _GET_HANDLER = re.compile(r"export\s+(?:async\s+)?(?:const|function)\s+GET\s*[=(]")
-_DB_WRITE = re.compile(r"\b(?:db|adminDb)\s*\(\)?[^)]*\)?\s*\.(?:insert|update|delete)\s*\(")
+_DB_CALL = re.compile(r"\b(?:db|adminDb)\s*\(\)?")
+_WRITE = re.compile(r"\.(?:insert|update|delete)\s*\(")
+_CHAINED_WRITE = re.compile(r"\)\s*\.(?:insert|update|delete)\s*\(")
 _SQL_WRITE = re.compile(r"\.sql\(\s*[\"'`]\s*(?:UPDATE|INSERT|DELETE)\b", re.IGNORECASE)
 _AUTHZ_VERSION = re.compile(r"UPDATE\s+internal\.sessions\s+SET\s+authz_version", re.IGNORECASE)
 _USER_FILTER = re.compile(r"\.eq\(\s*[\"'`]user_id[\"'`]\s*,\s*[A-Za-z_$][\w$]*\.id\s*\)")
@@ -83,6 +86,18 @@ _USER_FILTER_ALLOWED = re.compile(r"//\s*run402-allow-user-filter", re.IGNORECAS
 _SESSION_MINTED = re.compile(r"\bcreateResponseFromTenantAssertion\s*\(")
 
 Finding = dict[str, Any]
+
+
+class Lines:
+    """The lines of places in a text, looked up: to count them for each place takes long in a file of many findings."""
+
+    def __init__(self, text: str) -> None:
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+
+    def at(self, place: int) -> int:
+        return bisect.bisect_left(self._ends, place) + 1
+
+
 Found = Iterator[tuple[int, dict[str, str]]]
 
 
@@ -91,12 +106,13 @@ def scan_text(text: str, *, shown: str, suffix: str, severities: tuple[str, ...]
 
     `shown` is the file's name in the findings, `suffix` its extension.
     """
+    lines = Lines(text)
     findings = [
         {
             "code": code,
             "severity": severity,
             "file": shown,
-            "line": text.count("\n", 0, start) + 1,
+            "line": lines.at(start),
             **more,
             "docs": docs,
             "message": message,
@@ -206,9 +222,27 @@ def _prerendered(text: str, suffix: str) -> Found:
 
 def _writing_get(text: str, _suffix: str) -> Found:
     if _GET_HANDLER.search(text):
-        for pattern in (_DB_WRITE, _SQL_WRITE):
-            for match in pattern.finditer(text):
-                yield match.start(), {}
+        for start in _db_writes(text):
+            yield start, {}
+        for match in _SQL_WRITE.finditer(text):
+            yield match.start(), {}
+
+
+def _db_writes(text: str) -> Iterator[int]:
+    """Where `db(` begins that writes before its next `)`, or right after it: `db().insert(`, `db("t").update(`."""
+    writes = [match.span() for match in _WRITE.finditer(text)]
+    starts = [start for start, _ in writes]
+    paren = done = 0
+    for call in _DB_CALL.finditer(text):
+        if call.start() < done:
+            continue
+        if 0 <= paren < call.end():
+            paren = text.find(")", call.end())
+        chained = _CHAINED_WRITE.match(text, paren) if paren >= 0 else None
+        last = bisect.bisect_left(starts, paren if paren >= 0 else len(text)) - 1
+        if chained or (last >= 0 and starts[last] >= call.end()):
+            done = chained.end() if chained else writes[last][1]
+            yield call.start()
 
 
 def _authz_version(text: str, _suffix: str) -> Found:
@@ -217,11 +251,11 @@ def _authz_version(text: str, _suffix: str) -> Found:
 
 
 def _user_filter(text: str, _suffix: str) -> Found:
-    lines = text.split("\n")
+    numbers = Lines(text)
+    allowed = {number for number, line in enumerate(text.split("\n"), 1) if _USER_FILTER_ALLOWED.search(line)}
     for match in _USER_FILTER.finditer(text):
-        number = text.count("\n", 0, match.start())
-        around = lines[max(0, number - 1) : number + 1]
-        if not any(_USER_FILTER_ALLOWED.search(line) for line in around):
+        number = numbers.at(match.start())
+        if not allowed & {number - 1, number}:
             yield match.start(), {}
 
 

@@ -147,3 +147,19 @@ def test_a_long_script_is_read_beside_other_requests(
     if shape == "names":
         assert answer.json()["line"] == 40_001
     assert pulse.longest < BOUND
+
+
+MAILS = {"scripts": "<script>", "tags": "<", "ends": "<script></script ", "references": "&#1", "lines": "a\n"}
+
+
+@pytest.mark.parametrize("shape", MAILS)
+def test_a_long_mail_is_read_beside_other_requests(
+    live: Live, client: httpx.Client, service: dict[str, str], shape: str
+) -> None:
+    mailbox = client.post("/mailboxes/v1", json={"slug": "long-mail"}, headers=service)
+    assert mailbox.status_code == 201, mailbox.text
+    mail = {"to": "ada@example.com", "subject": "Long", "html": MAILS[shape] * (600_000 // len(MAILS[shape])) + "end"}
+    with heartbeat(live) as pulse:
+        answer = client.post(f"/mailboxes/v1/{mailbox.json()['mailbox_id']}/messages", json=mail, headers=service)
+    assert answer.status_code == 201, answer.text[:500]
+    assert pulse.longest < BOUND

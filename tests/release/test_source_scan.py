@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,41 @@ def test_a_declared_capability_silences_the_minting_rule(tmp_path: Path) -> None
     ):
         config.write_text(content)
         assert len(scan_tree(tmp_path, tmp_path)) == count
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "import {",
+        "db(",
+        "db( ",
+        "db() .",
+        "db(.insert(",
+        "auth.session ",
+        ".eq('user_id', a.id)",
+        "getUser ( ",
+        "export const ",
+    ],
+)
+def test_a_long_file_is_read_in_little_time(piece: str) -> None:
+    text = "export const GET = 1\nexport const prerender = true\n" + piece * (200_000 // len(piece))
+    began = time.monotonic()
+    scan_text(text, shown="f", suffix=".ts")
+    # It was minutes: each piece was followed to the end of the file.
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("db(a).from(b).insert(", []),
+        ("db(\n).insert(1)", [1]),
+        ("db(x\n) .delete (1)\nadminDb().update(2)", [1, 3]),
+        ("db(a, b.update(1).insert(2)\ndb().insert(3)", [1, 2]),
+        ("db(", []),
+        ("db(db(\n.insert(1", [1]),
+    ],
+)
+def test_writes_of_a_database_call(body: str, lines: list[int]) -> None:
+    found = codes(f"export const GET = {body}")
+    assert [line for code, _, line in found if code == "STATE_CHANGING_GET"] == lines

@@ -17,7 +17,7 @@ from run402_cli.state.profile import Profile
 
 _NOT_SETTLED = ("payment_insufficient_funds", "TENANT_X402_SETTLEMENT_FAILED", "PAYMENT_REQUIRED")
 _INVALID = "TENANT_X402_PAYMENT_INVALID"
-_USED = re.compile(r"already[ _-]?used|used[ _-]or[ _-]cancel|nonce[ _-].*used", re.I)
+_USED = re.compile(r"already[ _-]?used|used[ _-]or[ _-]cancel|nonce[ _-].{0,200}used", re.I)
 _SELLER_CODES = (
     "PAYMENT_INTENT_PENDING",
     "PAYMENT_DESTINATION_DRAINING",

@@ -6,7 +6,7 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.headerregistry import Address
@@ -24,7 +24,10 @@ FOOTER = "Sent with Run402."
 # The default would encode Message-IDs that do not fit into 78 characters.
 _POLICY = SMTPUTF8.clone(max_line_length=998)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
-_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_SILENT = re.compile(r"<(script|style)\b", re.IGNORECASE)
+_SILENT_ENDS = {name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in ("script", "style")}
+# More digits than any character has, and more than Python makes a number of.
+_NO_CHARACTER = re.compile(r"&#[0-9]{10,};?")
 # Template: its variables, subject, paragraphs. A variable that ends in _url becomes a link.
 TEMPLATES: Mapping[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "project_invite": (
@@ -126,8 +129,31 @@ def _marked(key: str, value: str) -> str:
 
 def plain(content: str) -> str:
     """HTML without its tags, for readers that show none."""
-    lines = html.unescape(_TAG.sub(" ", content)).splitlines()
+    lines = unescaped(" ".join(_between_tags(content))).splitlines()
     return "\n".join(line for line in (" ".join(text.split()) for text in lines) if line)
+
+
+def unescaped(content: str) -> str:
+    """HTML's references as the characters that they stand for."""
+    return html.unescape(_NO_CHARACTER.sub("\ufffd", content))
+
+
+def _between_tags(content: str) -> Iterator[str]:
+    """The text without tags, and without scripts and styles. Each character is looked at a few times at most."""
+    at = 0
+    unended: set[str] = set()
+    while (start := content.find("<", at)) >= 0:
+        silent = _SILENT.match(content, start)
+        name = silent[1].lower() if silent else ""
+        end = _SILENT_ENDS[name].search(content, start) if name and name not in unended else None
+        if name and end is None:
+            unended.add(name)
+        after = end.end() if end else content.find(">", start) + 1
+        if not after:
+            break
+        yield content[at:start]
+        at = after
+    yield content[at:]
 
 
 def _attachments(value: Any) -> tuple[Attachment, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,7 +31,9 @@ async def send_message(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     owner = admitted(request, MailboxOwner)
-    letter = letter_of(await read_object(request))
+    body = await read_object(request)
+    length = len(await request.body())
+    letter = await gateway.aside.run(owner.project.project_id, length, functools.partial(letter_of, body))
     async with gateway.connection() as conn, conn.transaction():
         await _check_rate(conn, owner.mailbox)
         row = await messages.post(conn, owner.project, owner.mailbox, letter)

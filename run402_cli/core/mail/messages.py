@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -72,7 +73,8 @@ async def _write(
     now = datetime.now(UTC)
     message_id = message_rows.new_id()
     wire_id = f"<{message_id}@{mailbox_rows.domain_of(project)}>"
-    raw = raw_message(
+    raw = await asyncio.to_thread(
+        raw_message,
         letter,
         sender=sender,
         message_id=wire_id,

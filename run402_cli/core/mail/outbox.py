@@ -6,7 +6,7 @@ there, and the guard lets only top-level navigation through. See docs/local-gate
 
 from __future__ import annotations
 
-import html
+import asyncio
 import re
 from typing import Any
 
@@ -18,6 +18,7 @@ from run402_cli.core.callers.policies import PERSON, SERVICE_KEY_OF_A_PROJECT
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.mail import message_rows
+from run402_cli.core.mail.letters import unescaped
 from run402_cli.core.mail.paging import messages_page
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.web.http import reply
@@ -54,7 +55,9 @@ async def mail_page(request: Request) -> Response:
     async with gateway.connection() as conn:
         rows = await message_rows.of_all_projects(conn, to=to, direction=direction, limit=SHOWN)
     if "application/json" in request.headers.get("accept", ""):
-        return reply({"messages": [_told(gateway.settings.public_url, row) for row in rows]}, headers=HEADERS)
+        # A hundred mails of a MiB each, if somebody wants it so.
+        told = await asyncio.to_thread(lambda: [_told(gateway.settings.public_url, row) for row in rows])
+        return reply({"messages": told}, headers=HEADERS)
     names = ("When", "From", "To", "Subject", "Project")
     return page(
         "Local mail",
@@ -118,7 +121,7 @@ async def message_page(request: Request) -> Response:
 
 
 def _links(row: dict[str, Any]) -> list[str]:
-    found = [html.unescape(url) for url in _HREF.findall(row["body_html"])] + _BARE.findall(row["body_text"])
+    found = [unescaped(url) for url in _HREF.findall(row["body_html"])] + _BARE.findall(row["body_text"])
     return list(dict.fromkeys(found))
 
 
