@@ -66,7 +66,7 @@ async def stage_content(request: Request) -> Response:
             "content_size_mismatch",
             f"The body declares {size} bytes for {sha256} and carries {len(data)}. Read the file again and resend it.",
         )
-    actual = hashlib.sha256(data).hexdigest()
+    actual = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
     if actual != sha256:
         raise digest_mismatch(sha256, actual)
     try:
