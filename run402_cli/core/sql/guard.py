@@ -73,12 +73,17 @@ _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
 _BY_WORD: dict[str, list[tuple[tuple[str, ...], str]]] = {}
 for _sequence, _hint in _SEQUENCES:
     _BY_WORD.setdefault(_sequence[0], []).append((_sequence, _hint))
+MOST_TOKENS = 2_000_000
 _DATA_STATEMENTS = frozenset({"insert", "update", "merge", "with", "explain", "prepare"})
 _RESERVED_SCHEMA = re.compile(r"internal|postgrest|auth|(?:project|snapshot)_[0-9a-f]{16}")
 
 
+class StatementTooLong(ValueError):
+    """A statement has more words, values and signs than are kept at once: each takes some 200 bytes."""
+
+
 def statements(text: str) -> Iterator[list[Token]]:
-    """The tokens of each non-empty statement. Never raises. Cut at every `;`: no parenthesis or body keeps one together."""
+    """The tokens of each non-empty statement. Cut at every `;`: no parenthesis or body keeps one together."""
     current: list[Token] = []
     for token in lex(text, lenient=True):
         if token.is_punct(";"):
@@ -87,16 +92,25 @@ def statements(text: str) -> Iterator[list[Token]]:
             current = []
         else:
             current.append(token)
+            if len(current) > MOST_TOKENS:
+                raise StatementTooLong(f"A statement has more than {MOST_TOKENS:,} words, values and signs.")
     if current:
         yield current
 
 
 def find_blocked(text: str) -> Blocked | None:
     """The first thing in the text that admin SQL may not do, or None."""
-    for statement in statements(text):
-        found = _blocked_words(statement) or _blocked_schema(statement)
-        if found is not None:
-            return found
+    try:
+        for statement in statements(text):
+            found = _blocked_words(statement) or _blocked_schema(statement)
+            if found is not None:
+                return found
+    except StatementTooLong:
+        return Blocked(
+            f"A statement of more than {MOST_TOKENS:,} words, values and signs",
+            "Make several of it, or send the rows over REST: "
+            "run402 projects rest <table> --method POST --body-file rows.csv --key-type service",
+        )
     return None
 
 

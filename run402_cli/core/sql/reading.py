@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from psycopg import AsyncRawCursor, sql
@@ -17,7 +18,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql.execution import reporting_sql_errors, session_options
-from run402_cli.core.sql.guard import find_blocked, statements
+from run402_cli.core.sql.guard import StatementTooLong, find_blocked, statements
 
 SECONDS = 5
 CELL_CHARS = 301
@@ -71,7 +72,10 @@ def _check(text: str) -> None:
         raise GatewayError(
             400, "invalid_request", "The SQL contains a NUL character, which PostgreSQL refuses.", code=None
         )
-    found = list(statements(text))
+    try:
+        found = list(islice(statements(text), 2))
+    except StatementTooLong as exc:
+        raise GatewayError(400, "invalid_request", f"{exc} Write a shorter one.", code=None) from exc
     if len(found) != 1:
         raise GatewayError(400, "invalid_request", "Write one statement.", code=None)
     first = next((token.text for token in found[0] if token.text != "("), "")

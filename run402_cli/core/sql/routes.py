@@ -52,7 +52,6 @@ async def run_sql(request: Request) -> Response:
 def _permitted(raw: bytes, *, as_json: bool) -> tuple[Statement, tuple[str, ...]]:
     """What is run, and the extensions that it asks for."""
     statement = read_statement(raw, as_json=as_json)
-    _refuse_many(statement.sql)
     blocked = find_blocked(statement.sql)
     if blocked is not None:
         raise GatewayError(
@@ -62,6 +61,7 @@ def _permitted(raw: bytes, *, as_json: bool) -> tuple[Statement, tuple[str, ...]
             code="FORBIDDEN",
             hint=blocked.hint,
         )
+    _refuse_many(statement.sql)
     try:
         prepared = prepare(statement.sql)
     except SharedNameError as exc:
