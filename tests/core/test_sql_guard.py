@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from run402_cli.core.sql import guard
 from run402_cli.core.sql.guard import find_blocked, statements
 
 REFUSED = [
@@ -76,3 +77,13 @@ def test_any_text_is_tokenized_without_an_exception(text: str) -> None:
 def test_a_grant_after_a_closed_literal_is_found(inner: str) -> None:
     literal = "'" + inner.replace("'", "''") + "'"
     assert find_blocked(f"select {literal}; grant all on t to anon") is not None
+
+
+def test_a_statement_has_so_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_TOKENS", 100)
+    assert find_blocked("SELECT 1" + ",1" * 49 + "; SELECT 1" + ",1" * 49) is None
+    found = find_blocked("SELECT 1; SELECT 1" + ",1" * 50)
+    assert found is not None
+    assert "100 words" in found.statement and "--body-file" in found.hint
+    # What stands before it is told first.
+    assert find_blocked("GRANT x; SELECT 1" + ",1" * 50) == find_blocked("GRANT x")
