@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -25,6 +25,9 @@ from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
 from run402_cli.core.tickets import Tickets
+
+# Temporary tables come first where they are not named, and they are the project's.
+_OWNER_PATH: Final = "-c search_path=pg_catalog,pg_temp"
 
 
 class OwnConnection(psycopg.AsyncConnection[Any]):
@@ -118,7 +121,8 @@ class Gateway:
         """A connection of its own that logged in as the owner of a project's schema; closed at the end. 503 as above."""
         self._refuse_lost()
         async with self.sql_slots:
-            conn = await self.logins.open(role_rows.name_of(roles, "owner"), options=options, application_name=name)
+            role, options = role_rows.name_of(roles, "owner"), f"{_OWNER_PATH} {options}"
+            conn = await self.logins.open(role, options=options, application_name=name)
             try:
                 yield conn
             except psycopg.errors.UndefinedObject as exc:

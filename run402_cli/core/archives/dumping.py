@@ -18,6 +18,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql.lexer import Token, statements
+from run402_cli.core.sql.meaning import alone, as_written, of_project
 from run402_cli.core.sql.shared import SCHEMA as SHARED
 from run402_cli.core.sql.shared import installed
 
@@ -82,16 +83,17 @@ async def dump_database(
     dumped = await dump(gateway, project.roles, slot, snapshot, "post-data")
     post_data = await asyncio.to_thread(portable, dumped, slot)
     # Row-level security must never leave rows out in silence: without it such a table is an error.
-    await conn.execute("SELECT set_config('row_security', 'off', true)")
-    await conn.execute("SELECT set_config('search_path', quote_ident(%s), true)", (slot,))
-    tables = []
-    for number, found in enumerate(await (await conn.execute(_TABLES, (slot,))).fetchall(), 1):
-        tables.append(await _table(conn, slot, folder, number, found))
+    await conn.execute("SET LOCAL row_security = off")
+    found = await as_written(conn, alone(slot), _TABLES, (slot,))
+    names = await (await conn.execute(_SEQUENCES, (slot,))).fetchall()
     sequences = []
-    for (name,) in await (await conn.execute(_SEQUENCES, (slot,))).fetchall():
+    for (name,) in names:
         cur = await conn.execute(sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(slot, name)))
         value: Any = await cur.fetchone()
         sequences.append({"schema": "public", "name": name, "value": str(value[0]), "is_called": value[1]})
+    # Rows are printed as the project sees them: names in them have no schema.
+    async with of_project(conn, alone(slot)):
+        tables = [await _table(conn, slot, folder, number, table) for number, table in enumerate(found, 1)]
     return DumpedDatabase(pre_data, post_data, tables, sequences)
 
 

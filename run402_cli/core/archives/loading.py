@@ -19,6 +19,7 @@ from run402_cli.core.archives.contents import Contents, Sequence, TableData, ref
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.sql.lexer import Lines, SqlTextError, Token, statements
+from run402_cli.core.sql.meaning import of_project, only_own
 from run402_cli.core.sql.shared import EXTENSIONS, SharedNameError, install, prepare, search_path
 
 PLACEHOLDER: Final = "run402_project_schema"
@@ -120,14 +121,12 @@ async def load_database(conn: Connection, slot: str, contents: Contents) -> int:
 
     `conn` logged in as the schema's owner, who is nobody else's.
     """
-    path = search_path(slot)
     for name, value in (
-        ("search_path", path),
         ("statement_timeout", STATEMENT_TIMEOUT),
         ("check_function_bodies", "off"),
         ("lock_timeout", "10s"),
     ):
-        await conn.execute("SELECT set_config(%s, %s, true)", (name, value))
+        await conn.execute(f"SET LOCAL {name} = '{value}'".encode())
     await _run(conn, slot, contents.pre_data, PRE_DATA)
     rows = 0
     for table in contents.tables:
@@ -142,7 +141,7 @@ async def load_database(conn: Connection, slot: str, contents: Contents) -> int:
 async def _run(conn: Connection, slot: str, script: str, path: str) -> None:
     text = (await asyncio.to_thread(prepare, script)).text.replace(PLACEHOLDER, slot)
     try:
-        async with conn.transaction():
+        async with conn.transaction(), of_project(conn, search_path(slot)):
             if text.strip():
                 await conn.execute(text.encode(), prepare=False)
             await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -153,6 +152,7 @@ async def _run(conn: Connection, slot: str, script: str, path: str) -> None:
 async def _load_table(conn: Connection, slot: str, contents: Contents, table: TableData) -> int:
     """COPY into a table of plain texts, then insert from there: types of the project are written otherwise elsewhere."""
     target = sql.Identifier(slot, table.name)
+    await only_own(conn)
     cur = await conn.execute(_COLUMNS, (target.as_string(conn),))
     types = {row[0]: row[1] for row in await cur.fetchall()}
     columns = table.columns or tuple(types)
@@ -162,7 +162,7 @@ async def _load_table(conn: Connection, slot: str, contents: Contents, table: Ta
         raise refused("IMPORT_CONFORMANCE_FAILED", f"The table {table.name} {what}.", table=table.name)
     stage = sql.Identifier("pg_temp", f"run402_rows_{secrets.token_hex(8)}")
     fields = sql.SQL(", ").join(sql.Identifier(column) for column in columns)
-    texts = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(column)) for column in columns)
+    texts = sql.SQL(", ").join(sql.SQL("{} pg_catalog.text").format(sql.Identifier(column)) for column in columns)
     values = sql.SQL(", ").join(
         sql.SQL("CAST({} AS {})").format(sql.Identifier(column), sql.SQL(types[column])) for column in columns
     )
@@ -202,7 +202,8 @@ async def _set_sequence(conn: Connection, slot: str, sequence: Sequence) -> None
     try:
         async with conn.transaction():
             await conn.execute(
-                "SELECT setval(%s::regclass, %s, %s)", (name.as_string(conn), sequence.value, sequence.is_called)
+                "SELECT pg_catalog.setval(%s::pg_catalog.regclass, %s, %s)",
+                (name.as_string(conn), sequence.value, sequence.is_called),
             )
     except psycopg.Error as exc:
         raise refused(

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg
 from psycopg import sql
@@ -27,6 +27,7 @@ from run402_cli.core.errors import CoreProcessError, GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.role_rows import OWN_ROLE, name_of
 from run402_cli.core.projects.rows import Project, begin_schema, drop_unfinished
+from run402_cli.core.sql.meaning import of_project, only_own
 from run402_cli.core.sql.shared import search_path
 
 DUMP_TIMEOUT_SECONDS = 300
@@ -134,13 +135,21 @@ async def copy_schema(
 
 
 async def _build(conn: Connection, source: str, target: str, definitions: Definitions) -> None:
+    await only_own(conn)
+    views = await (await conn.execute(_FILLED_VIEWS, (source,))).fetchall()
+    sequences = await (await conn.execute(_SEQUENCES, (source,))).fetchall()
+    columns = await _tables(conn, source)
     await _run_script(conn, definitions.before)
+    await only_own(conn)
+    made = await _tables(conn, target)
     # Checks and generated columns may call functions of the project, which expect its own search path.
-    await conn.execute("SELECT set_config('search_path', %s, true)", (search_path(target),))
-    await _copy_rows(conn, source, target)
-    await _copy_sequences(conn, source, target)
-    for (name,) in await (await conn.execute(_FILLED_VIEWS, (source,))).fetchall():
-        await conn.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(target, name)))
+    async with of_project(conn, search_path(target)):
+        for name, wanted in columns.items():
+            await conn.execute(_insert(source, target, name, wanted, dict(made[name])))
+        for (name,) in views:
+            await conn.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(target, name)))
+    for (name,) in sequences:
+        await conn.execute(_set_sequence(source, target, name))
     await _run_script(conn, definitions.after)
     # pg_dump's scripts change settings of the session; the connection goes back to a pool.
     await conn.execute("RESET ALL")
@@ -258,42 +267,31 @@ async def _run_script(conn: Connection, script: str) -> None:
     await conn.execute(script.encode(), prepare=False)
 
 
-async def _copy_rows(conn: Connection, source: str, target: str) -> None:
-    wanted = {name: columns for _, name, columns in await _tables(conn, target)}
-    for _, name, columns in await _tables(conn, source):
-        types = dict(wanted[name])
-        await conn.execute(
-            sql.SQL("INSERT INTO {} {} OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}").format(
-                sql.Identifier(target, name),
-                sql.SQL("({})").format(sql.SQL(", ").join(sql.Identifier(column) for column, _ in columns))
-                if columns
-                else sql.SQL(""),
-                sql.SQL(", ").join(_value(column, kind, types[column]) for column, kind in columns),
-                sql.Identifier(source, name),
-            )
-        )
+def _insert(source: str, target: str, name: str, columns: list[Column], types: dict[str, str]) -> sql.Composed:
+    return sql.SQL("INSERT INTO {} {} OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}").format(
+        sql.Identifier(target, name),
+        sql.SQL("({})").format(sql.SQL(", ").join(sql.Identifier(column) for column, _ in columns))
+        if columns
+        else sql.SQL(""),
+        sql.SQL(", ").join(_value(column, kind, types[column]) for column, kind in columns),
+        sql.Identifier(source, name),
+    )
 
 
-async def _tables(conn: Connection, schema: str) -> list[tuple[int, str, list[Column]]]:
-    # Without a search path every type of the project is printed with its schema, so that they can be told apart.
-    row: Any = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
-    await conn.execute("SELECT set_config('search_path', '', true)")
+async def _tables(conn: Connection, schema: str) -> dict[str, list[Column]]:
+    """Columns by table. Every type of the project is printed with its schema, so that they can be told apart."""
     found = await (await conn.execute(_TABLES, (schema,))).fetchall()
-    await conn.execute("SELECT set_config('search_path', %s, true)", row)
-    return [(oid, name, [(column[0], column[1]) for column in columns]) for oid, name, columns in found]
+    return {name: [(column[0], column[1]) for column in columns] for _, name, columns in found}
 
 
 def _value(column: str, source_type: str, target_type: str) -> sql.Composable:
     if source_type == target_type:
         return sql.Identifier(column)
     # An enum, domain or row type of the project exists in both schemas; only their text form is common to them.
-    return sql.SQL("{}::text::{}").format(sql.Identifier(column), sql.SQL(target_type))
+    return sql.SQL("{}::pg_catalog.text::{}").format(sql.Identifier(column), sql.SQL(target_type))
 
 
-async def _copy_sequences(conn: Connection, source: str, target: str) -> None:
-    for (name,) in await (await conn.execute(_SEQUENCES, (source,))).fetchall():
-        await conn.execute(
-            sql.SQL("SELECT setval({}::regclass, last_value, is_called) FROM {}").format(
-                sql.Literal(sql.Identifier(target, name).as_string(conn)), sql.Identifier(source, name)
-            )
-        )
+def _set_sequence(source: str, target: str, name: str) -> sql.Composed:
+    return sql.SQL("SELECT pg_catalog.setval({}::pg_catalog.regclass, last_value, is_called) FROM {}").format(
+        sql.Literal(sql.Identifier(target, name).as_string(None)), sql.Identifier(source, name)
+    )

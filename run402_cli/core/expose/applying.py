@@ -6,8 +6,7 @@ next run touches only what differs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,12 +24,17 @@ from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.model import ExposeReport, Issue, Manifest, Table, parse
 from run402_cli.core.expose.privileges import converge_privileges
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.sql.shared import search_path
+from run402_cli.core.sql.meaning import own_meaning
 
 _ISSUE_OF_SQLSTATE = {"42703": "missing-column", "42P01": "missing-table"}
 OWN = rows.Own()
 # Errors that the manifest's own SQL can cause; anything else is not the sender's fault and is passed on.
 _SENDER_CLASSES = ("42", "0A", "2B", "22")
+# Of the owner's tables, temporary ones too: what runs when a transaction ends, after everything else in it.
+_DEFERRED = """
+SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+  WHERE t.tgdeferrable AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = session_user))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ async def apply(
     when there is none). `revocable`: `undo` goes back to the manifest before, until `rows.keep`.
     400 invalid_expose_manifest / EXPOSE_MANIFEST_INVALID with every violation in `errors`.
     """
-    async with conn.transaction(), _own_search_path(conn, project):
+    async with conn.transaction(), own_meaning(conn):
         await _lock(conn, project, records)
         applied = _applied(await records.find(conn), project)
         parsed, report = parse(manifest, schema_slot=project.schema_slot)
@@ -106,13 +110,14 @@ async def apply(
         return result
 
 
-async def reapply(conn: Connection, project: Project, *, records: rows.Records = OWN) -> None:
+async def reapply(conn: Connection, project: Project, *, records: rows.Records = OWN) -> bool:
     """After migrations or admin SQL: the public roles may use only what is declared. `conn` as of `apply`.
 
     Declared policies, triggers and views that were changed or lost come back. What can no longer be made, because
-    its table or columns are gone, stays hidden.
+    its table or columns are gone, stays hidden. Whether the end of the transaction can run something of the project:
+    then it has to be done again after it.
     """
-    async with conn.transaction(), _own_search_path(conn, project):
+    async with conn.transaction(), own_meaning(conn):
         await _lock(conn, project, records)
         applied = _applied(await records.find(conn), project)
         outcome = _Outcome()
@@ -122,11 +127,13 @@ async def reapply(conn: Connection, project: Project, *, records: rows.Records =
             if made != applied.surfaces:
                 await records.put_surfaces(conn, made)
         await converge_privileges(conn, project, applied.manifest, outcome.failed)
+        row = await (await conn.execute(_DEFERRED)).fetchone()
+        return row is not None and bool(row[0])
 
 
 async def undo(conn: Connection, project: Project) -> None:
     """Back to the manifest before a revocable apply; what its tables do not allow any more stays hidden."""
-    async with conn.transaction(), _own_search_path(conn, project):
+    async with conn.transaction(), own_meaning(conn):
         await _lock(conn, project, OWN)
         owed, before = await OWN.before(conn)
         if not owed:
@@ -150,15 +157,6 @@ async def current(conn: Connection, project: Project) -> dict[str, Any]:
 def _known_sections(manifest: dict[str, Any]) -> dict[str, Any]:
     """The part that was checked; an unknown section could be of any depth and size."""
     return {"version": "1", **{section: manifest.get(section) or [] for section in ("tables", "views", "rpcs")}}
-
-
-@asynccontextmanager
-async def _own_search_path(conn: Connection, project: Project) -> AsyncIterator[None]:
-    """Names in custom_sql and filters mean the project's."""
-    row = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
-    await conn.execute("SELECT set_config('search_path', %s, true)", (search_path(project.schema_slot),))
-    yield
-    await conn.execute("SELECT set_config('search_path', %s, true)", (row[0] if row else "",))
 
 
 async def _lock(conn: Connection, project: Project, records: rows.Records) -> None:

@@ -9,6 +9,7 @@ Only differences are granted and revoked, so that a repeated run writes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from run402_cli.core.expose.model import Manifest
 from run402_cli.core.expose.policies import ANON, USER, raw, table_grants
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.meaning import OWN_PATH
 from run402_cli.core.sql.shared import search_path
 
 PUBLIC_ROLES = ("PUBLIC", ANON, USER, "project_admin")
@@ -76,8 +78,23 @@ SELECT p.oid::regprocedure::text,
        (SELECT substr(setting, 13) FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\\_path=%%')
 FROM pg_proc p
 WHERE p.pronamespace = to_regnamespace(quote_ident(%s)) AND p.prosecdef AND pg_has_role(p.proowner, 'USAGE')
-  AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting ~ '^search_path=.*pg_temp$')
+  AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting ~ '^search_path=(.*, ?)?pg_temp$')
 """
+_PATH = re.compile(r'(?:"(?:[^"]|"")+"|[\w$]+)(?:, ?(?:"(?:[^"]|"")+"|[\w$]+))*')
+# What the owner would grant with everything that it makes from now on; whoever may do as the owner can say so.
+_DEFAULTS = """
+SELECT DISTINCT n.nspname, d.defaclobjtype::text, coalesce(r.rolname, 'PUBLIC')
+FROM pg_default_acl d
+CROSS JOIN LATERAL aclexplode(d.defaclacl) acl
+LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = %s) AND acl.grantee <> d.defaclrole
+"""
+_HIDES_FUNCTIONS = """
+SELECT FROM pg_default_acl
+WHERE defaclrole = (SELECT oid FROM pg_roles WHERE rolname = %s) AND defaclnamespace = 0 AND defaclobjtype = 'f'
+"""
+_KINDS = {"r": "TABLES", "S": "SEQUENCES", "f": "FUNCTIONS", "T": "TYPES", "n": "SCHEMAS", "L": "LARGE OBJECTS"}
 _POLICY_ROLES = """
 SELECT c.relname, p.polcmd::text, coalesce(r.rolname, 'PUBLIC')
 FROM pg_policy p
@@ -113,7 +130,8 @@ async def converge_privileges(
     slot = project.schema_slot
     objects = await _objects(conn, slot)
     wanted = await _wanted(conn, slot, manifest, objects, set(hidden))
-    statements = [*await _schema_usage(conn, project), *await _unforced(conn, slot), *await _pinned(conn, slot)]
+    statements = [*await _schema_usage(conn, project), *await _defaults(conn, project), *await _unforced(conn, slot)]
+    statements += await _pinned(conn, slot)
     for oid, item in objects.items():
         statements.extend(_differences(item, wanted.get(oid, {}), project.roles))
     if statements:
@@ -173,14 +191,18 @@ async def _custom_grants(conn: Connection, slot: str) -> dict[str, dict[str, fro
 
 
 async def _schema_usage(conn: Connection, project: Project) -> list[sql.Composable]:
-    """USAGE of the schema is the wall between projects: nobody has it but this project's roles."""
+    """USAGE of the schema is the wall between projects: nobody has it but this project's roles, who make nothing in it."""
     found = await (await conn.execute(_USAGE, (project.schema_slot,))).fetchall()
     own = {role_rows.name_of(project.roles, group) for group in role_rows.GROUPS}
     has = {role for role, privilege in found if privilege == "USAGE"}
+    makers = {role for role, privilege in found if role in own and privilege != "USAGE"}
     strangers = {role for role, _ in found} - own
     schema = sql.Identifier(project.schema_slot)
     statements: list[sql.Composable] = [
         sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, sql.Identifier(role)) for role in sorted(own - has)
+    ]
+    statements += [
+        sql.SQL("REVOKE CREATE ON SCHEMA {} FROM {}").format(schema, sql.Identifier(role)) for role in sorted(makers)
     ]
     return statements + [
         sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(
@@ -188,6 +210,26 @@ async def _schema_usage(conn: Connection, project: Project) -> list[sql.Composab
         )
         for role in sorted(strangers)
     ]
+
+
+async def _defaults(conn: Connection, project: Project) -> list[sql.Composable]:
+    """What the owner makes is open to nobody by itself: what role_rows.create has set, and nothing beside it."""
+    owner = role_rows.name_of(project.roles, "owner")
+    statements: list[sql.Composable] = []
+    for schema, kind, role in await (await conn.execute(_DEFAULTS, (owner,))).fetchall():
+        # Types are PUBLIC's as PostgreSQL makes them.
+        if (kind, role) != ("T", "PUBLIC"):
+            where = sql.SQL(" IN SCHEMA {}").format(sql.Identifier(schema)) if schema else sql.SQL("")
+            statements.append(_default(owner, where, _KINDS[kind], role))
+    if await (await conn.execute(_HIDES_FUNCTIONS, (owner,))).fetchone() is None:
+        statements.append(_default(owner, sql.SQL(""), "FUNCTIONS", "PUBLIC"))
+    return statements
+
+
+def _default(owner: str, where: sql.Composable, kind: str, role: str) -> sql.Composable:
+    return sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {}{} REVOKE ALL ON {} FROM {}").format(
+        sql.Identifier(owner), where, raw(kind), raw(role) if role == "PUBLIC" else sql.Identifier(role)
+    )
 
 
 async def _unforced(conn: Connection, slot: str) -> list[sql.Composable]:
@@ -201,11 +243,17 @@ async def _unforced(conn: Connection, slot: str) -> list[sql.Composable]:
 async def _pinned(conn: Connection, slot: str) -> list[sql.Composable]:
     """What a SECURITY DEFINER function means by a name is for the project to say, never for whoever calls it."""
     found = await (await conn.execute(_LOOSE, (slot,))).fetchall()
-    paths = {None: search_path(slot), '""': "pg_catalog, pg_temp"}
     return [
-        sql.SQL("ALTER ROUTINE {} SET search_path = {}").format(raw(shown), raw(paths.get(own) or f"{own}, pg_temp"))
+        sql.SQL("ALTER ROUTINE {} SET search_path = {}").format(raw(shown), raw(_pinned_path(slot, own)))
         for shown, own in found
     ]
+
+
+def _pinned_path(slot: str, own: str | None) -> str:
+    """The path that a function says, with temporary tables last. One that is no list of names was not written as one."""
+    if own == '""':
+        return OWN_PATH
+    return f"{own}, pg_temp" if own is not None and _PATH.fullmatch(own) else search_path(slot)
 
 
 def _differences(item: _Object, wanted: dict[str, frozenset[str]], base: str) -> list[sql.Composable]:

@@ -23,6 +23,8 @@ from run402_cli.core.expose.policies import (
     raw,
     view_statement,
 )
+from run402_cli.core.sql.meaning import as_written, of_project
+from run402_cli.core.sql.shared import search_path
 
 _SURFACES = """
 SELECT c.relname, json_build_object(
@@ -59,7 +61,7 @@ async def surfaces(conn: Connection, slot: str, tables: Iterable[str], views: It
     """Name -> everything about access to it except privileges, as text. Equal text means equal behaviour."""
     tables = list(tables)
     triggers = [owner_trigger_names(table)[0] for table in tables]
-    rows = await (await conn.execute(_SURFACES, (triggers, slot, [*tables, *views]))).fetchall()
+    rows = await as_written(conn, search_path(slot), _SURFACES, (triggers, slot, [*tables, *views]))
     return {name: json.dumps(json.loads(text), sort_keys=True) for name, text in rows}
 
 
@@ -92,8 +94,9 @@ async def make_table(conn: Connection, slot: str, table: Table, owner_type: str)
     for policy in generated_policies(table):
         await conn.execute(policy_statement(policy, slot, table, owner_type))
     if table.policy == "custom":
-        for custom in table.custom_policies:
-            await conn.execute(raw(custom.sql))
+        async with of_project(conn, search_path(slot)):
+            for custom in table.custom_policies:
+                await conn.execute(raw(custom.sql))
     if table.policy == "user_owns_rows" and table.owner_column is not None:
         await _owner_index(conn, slot, table.name, table.owner_column)
     if table.force_owner_on_insert:
@@ -119,4 +122,5 @@ async def drop_view(conn: Connection, slot: str, view: View) -> None:
 
 
 async def make_view(conn: Connection, slot: str, view: View) -> None:
-    await conn.execute(view_statement(slot, view))
+    async with of_project(conn, search_path(slot)):
+        await conn.execute(view_statement(slot, view))

@@ -158,13 +158,20 @@ async def _run_transactional(conn: Connection, project: Project, migration: Migr
         await _enter_schema(conn, project, local=True)
         try:
             await conn.execute(script.encode(), prepare=False)
+            # What it left for the end runs while names mean the project's.
+            if conn.info.transaction_status == TransactionStatus.INTRANS:
+                await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg.Error as exc:
             raise sql_failure(migration, sql, exc) from exc
         if conn.info.transaction_status != TransactionStatus.INTRANS:
             raise _invalid_sql(migration, "it ended the transaction it runs in", "Remove COMMIT and ROLLBACK.")
         await _forget_settings(conn)
-        await expose.reapply(conn, project)
+        again = await expose.reapply(conn, project)
         await _remember(conn, migration, "applied")
+    if again:
+        # The end of the transaction ran what the migration left for it.
+        await _forget_settings(conn)
+        await expose.reapply(conn, project)
 
 
 async def _forget_settings(conn: Connection) -> None:
@@ -200,6 +207,7 @@ async def _run_bare(
             if not conn.closed:
                 await _forget_settings(conn)
                 await _remember(conn, migration, "failed")
+                await expose.reapply(conn, project)
             raise sql_failure(migration, sql, exc, offset=start) from exc
     await _forget_settings(conn)
     async with conn.transaction():

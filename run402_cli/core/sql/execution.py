@@ -20,6 +20,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.lexer import SqlTextError, statements
 from run402_cli.core.sql.shared import search_path
 from run402_cli.core.sql.values import decode, encode_parameter, type_name
 from run402_cli.core.web import hints
@@ -41,6 +42,24 @@ class Statement:
 
 async def execute(gateway: Gateway, project: Project, statement: Statement) -> dict[str, Any]:
     """Run the text on a connection of its own and return the answer of the route."""
+    try:
+        return await _in_one_session(gateway, project, statement)
+    except Exception:
+        if _ends_transactions(statement.sql):
+            # What it has committed before it failed stays, but dark.
+            async with gateway.owner_connection(project.roles) as conn:
+                await expose.reapply(conn, project)
+        raise
+
+
+def _ends_transactions(text: str) -> bool:
+    try:
+        return any(tokens[0].is_word("commit", "end", "rollback", "abort") for tokens in statements(text))
+    except SqlTextError:
+        return True
+
+
+async def _in_one_session(gateway: Gateway, project: Project, statement: Statement) -> dict[str, Any]:
     # The search path and claims are start-up options of a connection that is closed afterwards: COMMIT, ROLLBACK, RESET
     # ALL or DISCARD ALL inside the text fall back to them, and temporary tables or locks never reach another request.
     # It logs in as the owner of the project's schema, whom nothing else belongs to.
@@ -48,14 +67,14 @@ async def execute(gateway: Gateway, project: Project, statement: Statement) -> d
         await conn.execute("BEGIN")
         with reporting_sql_errors(conn, project, statement.sql):
             answer, commands = await _run(conn, project, statement)
+        again = "COMMIT" in commands or conn.pgconn.transaction_status != TransactionStatus.INTRANS
         if commands - PLAIN_COMMANDS and conn.pgconn.transaction_status == TransactionStatus.INTRANS:
-            await _restore_privileges(conn, project)
+            again = await _restore_privileges(conn, project) or again
         with reporting_sql_errors(conn, project, statement.sql):
             await _finish(conn)
-        if commands - PLAIN_COMMANDS and "COMMIT" in commands:
-            # The text committed by itself, so there was no transaction of ours left to do it in.
-            async with conn.transaction():
-                await _restore_privileges(conn, project)
+        if commands - PLAIN_COMMANDS and again:
+            # The text ended its transaction by itself, so there was none of ours left to do it in; or its end ran more of it.
+            await _restore_privileges(conn, project)
     return answer
 
 
@@ -109,11 +128,11 @@ async def _finish(conn: Connection) -> None:
         await conn.execute("COMMIT")
 
 
-async def _restore_privileges(conn: Connection, project: Project) -> None:
-    """What the text created is dark to anon and users until exposed."""
+async def _restore_privileges(conn: Connection, project: Project) -> bool:
+    """What the text created is dark to anon and users until exposed. As `reapply`."""
     # The text may have set a timeout or a role for itself; neither is meant for this.
     await conn.execute("RESET ALL; RESET ROLE")
-    await expose.reapply(conn, project)
+    return await expose.reapply(conn, project)
 
 
 def _collect(cursor: psycopg.AsyncCursor[Any], project: Project) -> tuple[dict[str, Any], set[str]]:

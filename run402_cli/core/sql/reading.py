@@ -54,7 +54,9 @@ async def rows_of(
         cursor = await conn.execute(_PRIMARY_KEY, (project.schema_slot, name))
         key = [sql.Identifier("t", row[0]) for row in await cursor.fetchall()]
     shown = sql.SQL(", ").join(
-        sql.SQL("left({}::text, {}) AS {}").format(sql.Identifier("t", column), CELL_CHARS, sql.Identifier(column))
+        sql.SQL("pg_catalog.left({}::pg_catalog.text, {}) AS {}").format(
+            sql.Identifier("t", column), CELL_CHARS, sql.Identifier(column)
+        )
         for column in columns
     )
     query = sql.SQL("SELECT {} FROM {} AS t{} LIMIT {} OFFSET {}").format(

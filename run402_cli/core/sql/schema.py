@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from run402_cli.core.db import Connection
+from run402_cli.core.sql.meaning import alone, as_written
 
 TABLES = """
 SELECT pg_catalog.jsonb_build_object(
@@ -48,9 +49,5 @@ ORDER BY c.relname
 
 
 async def tables(conn: Connection, schema: str) -> list[dict[str, Any]]:
-    """Every table of a schema, by name. `conn` logged in as the schema's owner: what lies in the schema is on its path."""
-    async with conn.transaction():
-        # On its search path PostgreSQL prints definitions without the schema, as the user wrote them.
-        await conn.execute("SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident(%s), true)", (schema,))
-        cursor = await conn.execute(TABLES, (schema,))
-        return [row[0] for row in await cursor.fetchall()]
+    """Every table of a schema, by name, with definitions as the user wrote them. `conn` logged in as the schema's owner."""
+    return [row[0] for row in await as_written(conn, alone(schema), TABLES, (schema,))]
