@@ -102,6 +102,8 @@ GROUND = {
     "slots",
     "tasks",
     "tickets",
+    "time_limit",
+    "unsettled",
     "content.store",
 }
 ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl", "sql.shared"}

@@ -134,6 +134,7 @@ $do$;
 
 # An archive importer or a second gateway on the same database must not interleave with this.
 BOOTSTRAP_LOCK = 402_000_001
+LOCK_MILLISECONDS = 30_000
 
 
 FORMAT_TABLE = """
@@ -152,6 +153,8 @@ async def bootstrap(conn: Connection, settings: Settings) -> dict[str, Any] | No
     CORE_FORMAT_NEWER, before anything is written, when a newer version made it.
     """
     async with conn.transaction():
+        # What a project's session holds in a PostgreSQL of somebody else keeps no start for ever.
+        await conn.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}".encode())
         await conn.execute("SELECT pg_advisory_xact_lock(%s)", (BOOTSTRAP_LOCK,))
         found = await _format(conn)
         await conn.execute(ROLES)

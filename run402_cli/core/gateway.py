@@ -13,6 +13,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from run402_cli.core import time_limit
 from run402_cli.core.afterwards import Afterwards
 from run402_cli.core.aside import Aside
 from run402_cli.core.attempts import Attempts
@@ -25,9 +26,14 @@ from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
 from run402_cli.core.tickets import Tickets
+from run402_cli.core.unsettled import Unsettled
 
 # Temporary tables come first where they are not named, and they are the project's.
 _OWNER_PATH: Final = "-c search_path=pg_catalog,pg_temp"
+
+# What the gateway does itself as a project's owner: to grant, to look at a schema. And where rows are moved.
+OWNER_SECONDS: Final = 120
+ROWS_SECONDS: Final = 3600
 
 
 class OwnConnection(psycopg.AsyncConnection[Any]):
@@ -80,6 +86,7 @@ class Gateway:
         self.afterwards = Afterwards(self.connection)
         self.attempts = Attempts()
         self.tickets = Tickets()
+        self.unsettled = Unsettled()
         # Tells what this data directory's gateway began from what another one on the same database did.
         self.identity = hashlib.sha256(str(settings.data_dir).encode()).hexdigest()[:24]
         self.started_at = datetime.now(UTC)
@@ -109,22 +116,33 @@ class Gateway:
 
     @asynccontextmanager
     async def request_connection(self, project: Project, role: str) -> AsyncIterator[Connection]:
-        """A connection of a small pool that logged in as what a request of this project runs as. 503 as `connection`."""
+        """A connection of a small pool that logged in as what a request of this project runs as. 503 as `connection`, and
+        database_busy while its manifest is taken back.
+        """
         self._refuse_lost()
+        await self.unsettled.over(project.project_id)
         async with self.logins.lent(role_rows.name_of(project.roles, role)) as conn:
             yield conn
 
     @asynccontextmanager
     async def owner_connection(
-        self, roles: str, *, name: str = "run402-owner", options: str = ""
+        self, roles: str, *, name: str = "run402-owner", options: str = "", seconds: float | None = OWNER_SECONDS
     ) -> AsyncIterator[Connection]:
-        """A connection of its own that logged in as the owner of a project's schema; closed at the end. 503 as above."""
+        """A connection of its own that logged in as the owner of a project's schema; closed at the end. 503 as above.
+
+        503 database_busy after so many seconds; None is for the user's own SQL alone.
+        """
         self._refuse_lost()
         async with self.sql_slots:
-            role, options = role_rows.name_of(roles, "owner"), f"{_OWNER_PATH} {options}"
+            role, limit = role_rows.name_of(roles, "owner"), "" if seconds is None else time_limit.options(seconds)
+            options = f"{_OWNER_PATH} {limit} {options}"
             conn = await self.logins.open(role, options=options, application_name=name)
             try:
-                yield conn
+                if seconds is None:
+                    yield conn
+                else:
+                    async with time_limit.time_limit(conn, seconds, self.database_url):
+                        yield conn
             except psycopg.errors.UndefinedObject as exc:
                 if not str(exc).startswith("invalid role OID"):
                     raise

@@ -15,19 +15,19 @@ from typing import Final, TypeVar
 from psycopg import sql
 
 from run402_cli.core.archives import files as archives
-from run402_cli.core.callers.auth import existing_project
 from run402_cli.core.content.store import SHA256, ContentStore
 from run402_cli.core.copies import branch_rows, branches, snapshot_rows, snapshots
 from run402_cli.core.db import Connection
-from run402_cli.core.expose.rows import unkept
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import drop_unfinished, unfinished
-from run402_cli.core.releases.commit import take_back
+from run402_cli.core.releases.take_backs import hold
 
 log = logging.getLogger("run402.core")
 
 _T = TypeVar("_T")
 KEPT_DAYS: Final = 7
+# Sessions of projects may go on in a PostgreSQL of somebody else, and hold locks.
+LOCKS_SECONDS: Final = 30
 # An operation that stands for something that happened stays; a plan that nobody committed leaves no trace.
 _OLD_PLANS = """
 WITH old AS (
@@ -49,10 +49,13 @@ SELECT relname FROM pg_class WHERE relnamespace = 'internal'::regnamespace AND r
 
 
 async def purge(gateway: Gateway) -> None:
-    """Run before the first request is taken, so that nothing is being written. Never fails a start."""
+    """Run before the first request is taken, so that nothing is being written. Never fails a start, and never keeps one:
+    it runs nothing that a project made, and waits for no lock of one for long.
+    """
     try:
         async with gateway.connection() as conn:
-            gone = await _copies(gateway, conn)
+            await hold(gateway, conn)
+            gone = await _apart("copies", _copies(gateway, conn), seconds=LOCKS_SECONDS)
             plans = await _apart("old plans", _old_plans(conn))
             await _apart("old uploads", conn.execute(_OLD_UPLOADS, {"days": KEPT_DAYS}))
             objects = await _apart("content", purge_content(gateway.store, conn))
@@ -62,21 +65,20 @@ async def purge(gateway: Gateway) -> None:
         log.exception("could not purge; the next start tries again")
 
 
-async def _apart(what: str, work: Awaitable[_T]) -> _T | None:
-    """What cannot be thrown away keeps nothing else."""
+async def _apart(what: str, work: Awaitable[_T], *, seconds: float | None = None) -> _T | None:
+    """What cannot be thrown away, or not within `seconds`, keeps nothing else."""
     try:
-        return await work
+        async with asyncio.timeout(seconds):
+            return await work
     except Exception:
         log.exception("could not purge: %s; the next start tries again", what)
         return None
 
 
 async def _copies(gateway: Gateway, conn: Connection) -> int:
-    """What a killed gateway left half done in a project, and copies whose time is over; how many of those."""
+    """Schemas that a killed gateway left half made, and copies whose time is over; how many of those."""
     for slot in await _apart("unfinished schemas", unfinished(conn, gateway.identity)) or ():
         await _apart(slot, drop_unfinished(conn, gateway.identity, slot))
-    for project_id in await _apart("unfinished deploys", unkept(conn)) or ():
-        await _apart(project_id, _undo(gateway, conn, project_id))
     gone = 0
     for branch_id in await _apart("branches", branch_rows.expired(conn, None)) or ():
         await _apart(branch_id, branches.remove(gateway, branch_id))
@@ -85,10 +87,6 @@ async def _copies(gateway: Gateway, conn: Connection) -> int:
         await _apart(snapshot_id, snapshots.drop(conn, snapshot_id, slot))
         gone += 1
     return gone
-
-
-async def _undo(gateway: Gateway, conn: Connection, project_id: str) -> None:
-    await take_back(gateway, await existing_project(conn, project_id))
 
 
 async def _old_plans(conn: Connection) -> int:

@@ -29,6 +29,7 @@ from psycopg_pool import PoolTimeout
 
 from run402_cli import advice
 from run402_cli._version import __version__
+from run402_cli.core import tasks
 from run402_cli.core.app import create_app
 from run402_cli.core.compose import compose, start
 from run402_cli.core.daemon import datadir
@@ -39,6 +40,7 @@ from run402_cli.core.daemon.run_lock import RunLock
 from run402_cli.core.errors import CoreProcessError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.purge import purge
+from run402_cli.core.releases import take_backs
 from run402_cli.core.settings import Settings
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.patience import patient_protocol
@@ -176,11 +178,15 @@ class _Process:
             self.lock.tell(state)
             # Programs of this user find here what opens the control plane; the note of the lock does without.
             datadir.write_private(state_path, {**state, "control_token": gateway.settings.control_token})
+        settling: asyncio.Task[None] | None = None
         try:
             log.info("gateway %s ready on %s", __version__, gateway.settings.public_url)
             self.on_ready(state)
+            settling = asyncio.create_task(take_backs.work(gateway))
             await serving
         finally:
+            if settling is not None:
+                await tasks.end(settling)
             state_path.unlink(missing_ok=True)
 
 
@@ -208,11 +214,13 @@ async def open_gateway(gateway: Gateway) -> None:
         raise
     except (psycopg.Error, PoolTimeout) as exc:
         await gateway.close()
+        hint = "The role of --database-url needs CREATEROLE, and CREATE on its database; no superuser. What to grant: "
+        hint += "run402 docs local-gateway"
+        if isinstance(exc, psycopg.errors.LockNotAvailable):
+            hint = "A session of that database holds what a start needs. End it (SELECT pid, query FROM "
+            hint += "pg_stat_activity; SELECT pg_terminate_backend(pid)), then start again."
         raise CoreProcessError(
-            "CORE_DATABASE_UNUSABLE",
-            f"The database cannot be prepared: {str(exc).strip()}",
-            hint="The role of --database-url needs CREATEROLE, and CREATE on its database; no superuser. What to grant: "
-            "run402 docs local-gateway",
+            "CORE_DATABASE_UNUSABLE", f"The database cannot be prepared: {str(exc).strip()}", hint=hint
         ) from exc
 
 

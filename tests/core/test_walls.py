@@ -24,6 +24,7 @@ from run402_cli.core.expose import rows as expose_rows
 from run402_cli.core.functions.routed import through_gates
 from run402_cli.core.projects import rows as project_rows
 from run402_cli.core.purge import purge
+from run402_cli.core.releases import take_backs
 
 OPEN = {
     "name": "pub",
@@ -436,6 +437,7 @@ def test_a_manifest_and_its_release_are_there_together_or_not_at_all(
     if dies == "without a word":
         assert read(client, project).status_code == 401
         live.run(purge(live.gateway))
+        live.run(take_backs.settle(live.gateway))
     assert read(client, project).status_code == 200
     assert commit(client, planned).json()["status"] == "ready"
     assert read(client, project).status_code == 401

@@ -25,7 +25,7 @@ from run402_cli.core.archives.writing import CONSISTENCY, write
 from run402_cli.core.copies.schemas import copying
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.gateway import Gateway
+from run402_cli.core.gateway import ROWS_SECONDS, Gateway
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.releases import operation_rows as operations
@@ -111,7 +111,8 @@ async def _make(gateway: Gateway, record: ArchiveRecord) -> None:
         async with project_lock(gateway, record.project_id) as conn, copying(conn) as snapshot:
             picture = await take(conn, record)
             project = picture.project
-            async with gateway.owner_connection(project.roles) as owner, copying(owner, snapshot) as same:
+            session = gateway.owner_connection(project.roles, seconds=ROWS_SECONDS)
+            async with session as owner, copying(owner, snapshot) as same:
                 database = await dump_database(gateway, owner, project, same, scratch)
         file = scratch / "archive.tar"
         facts = await asyncio.to_thread(write, gateway.store, file, record, picture, database)

@@ -30,7 +30,7 @@ from run402_cli.core.expose.introspect import introspect
 from run402_cli.core.expose.tables import surfaces
 from run402_cli.core.functions import bundle_rows
 from run402_cli.core.functions.secrets import save_secret
-from run402_cli.core.gateway import Gateway
+from run402_cli.core.gateway import ROWS_SECONDS, Gateway
 from run402_cli.core.projects import keys
 from run402_cli.core.projects import rows as project_rows
 from run402_cli.core.projects.rows import Project, begin_schema, drop_unfinished, end_schema, insert_project
@@ -139,7 +139,8 @@ class _Import:
 
     async def _fill(self, conn: Connection, project: Project) -> list[Diagnostic]:
         records = expose_rows.Unborn(project.schema_slot)
-        async with self.gateway.owner_connection(project.roles, name="run402-import") as owner, owner.transaction():
+        session = self.gateway.owner_connection(project.roles, name="run402-import", seconds=ROWS_SECONDS)
+        async with session as owner, owner.transaction():
             await load_database(owner, project.schema_slot, self.contents)
             problems = await self._authorize(owner, project, records)
         if records.kept is not None:

@@ -24,7 +24,7 @@ from run402_cli.core.clean_environment import HOME, LIBPQ, clean
 from run402_cli.core.daemon.pg_install import binaries
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import CoreProcessError, GatewayError
-from run402_cli.core.gateway import Gateway
+from run402_cli.core.gateway import ROWS_SECONDS, Gateway
 from run402_cli.core.projects.role_rows import OWN_ROLE, name_of
 from run402_cli.core.projects.rows import Project, begin_schema, drop_unfinished
 from run402_cli.core.sql.meaning import of_project, only_own
@@ -119,7 +119,8 @@ async def copy_schema(
     are names that the source had before and that function texts may still use. 503 database_busy when somebody is
     changing the tables, 409 schema_not_copyable with PostgreSQL's words.
     """
-    async with gateway.owner_connection(roles, name="run402-copy") as conn, copying(conn) as snapshot:
+    owner = gateway.owner_connection(roles, name="run402-copy", seconds=ROWS_SECONDS)
+    async with owner as conn, copying(conn) as snapshot:
         await hold_tables(conn, source)
         names = {source, *former_names}
         definitions = Definitions(

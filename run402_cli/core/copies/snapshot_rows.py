@@ -186,6 +186,7 @@ async def copy_records(conn: Connection, snapshot_id: str, project_id: str) -> i
     values = {"project": project_id, "snapshot": snapshot_id}
     await conn.execute("DELETE FROM internal.core_applied_migrations WHERE project_id = %(project)s", values)
     await conn.execute("DELETE FROM internal.core_expose WHERE project_id = %(project)s", values)
+    await conn.execute("DELETE FROM internal.core_expose_owed WHERE project_id = %(project)s", values)
     cur = await conn.execute(
         "INSERT INTO internal.core_applied_migrations (project_id, migration_id, checksum_hex, state, applied_at)"
         " SELECT %(project)s, m.* FROM internal.core_snapshots s, jsonb_to_recordset(s.migrations)"

@@ -1,6 +1,5 @@
-"""The table of expose manifests: the last one of a project as it was sent, and the surfaces that it made.
-
-`manifest_before` is there while a deploy has applied a manifest and not yet switched to its release: what to go back to.
+"""The tables of expose manifests: the last one of a project as it was sent, and the surfaces that it made; and what to go
+back to while a deploy has applied a manifest and not yet switched to its release. Only the gateway says that it is owed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,20 @@ CREATE TABLE IF NOT EXISTS internal.core_expose (
   surfaces json NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT now()
 );
-ALTER TABLE internal.core_expose ADD COLUMN IF NOT EXISTS manifest_before json;
+CREATE TABLE IF NOT EXISTS internal.core_expose_owed (
+  project_id text PRIMARY KEY REFERENCES internal.core_projects ON DELETE CASCADE,
+  manifest json NOT NULL
+);
+DO $do$
+BEGIN
+  IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'internal.core_expose'::regclass AND attname = 'manifest_before'
+             AND NOT attisdropped) THEN
+    INSERT INTO internal.core_expose_owed (project_id, manifest)
+    SELECT project_id, manifest_before FROM internal.core_expose WHERE manifest_before IS NOT NULL;
+    ALTER TABLE internal.core_expose DROP COLUMN manifest_before;
+  END IF;
+END
+$do$;
 """
 
 
@@ -38,15 +50,26 @@ async def put(conn: Connection, project_id: str, manifest: Mapping[str, Any], su
     )
 
 
+async def owe(conn: Connection, project_id: str) -> None:
+    """Before a manifest is applied for a release: note the one of now, 'null' for none. One that is owed already stays so."""
+    await conn.execute(
+        "INSERT INTO internal.core_expose_owed (project_id, manifest) SELECT %(project)s, coalesce("
+        " (SELECT manifest FROM internal.core_expose WHERE project_id = %(project)s), 'null') ON CONFLICT DO NOTHING",
+        {"project": project_id},
+    )
+
+
 async def keep(conn: Connection, project_id: str) -> None:
-    """The release of the applied manifest is live: there is no way back."""
-    await conn.execute("UPDATE internal.core_expose SET manifest_before = NULL WHERE project_id = %s", (project_id,))
+    """The release of the applied manifest is live, or it was never applied: there is no way back."""
+    await conn.execute("DELETE FROM internal.core_expose_owed WHERE project_id = %s", (project_id,))
 
 
-async def unkept(conn: Connection) -> list[str]:
-    """Projects whose manifest was applied for a release that never went live."""
-    query = "SELECT project_id FROM internal.core_expose WHERE manifest_before IS NOT NULL"
-    return [row[0] for row in await (await conn.execute(query)).fetchall()]
+async def owed(conn: Connection, project_id: str | None = None) -> list[str]:
+    """Projects (or this one) whose manifest was applied for a release that never went live."""
+    query = (
+        "SELECT project_id FROM internal.core_expose_owed WHERE project_id = %(project)s OR %(project)s::text IS NULL"
+    )
+    return [row[0] for row in await (await conn.execute(query, {"project": project_id})).fetchall()]
 
 
 class Records(Protocol):

@@ -30,16 +30,16 @@ $body$;
 
 CREATE OR REPLACE FUNCTION run402.expose() RETURNS TABLE (manifest json, surfaces json, manifest_before json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-  SELECT e.manifest, e.surfaces, e.manifest_before FROM internal.core_expose e
-  WHERE e.project_id = run402.own_project()
+  SELECT e.manifest, e.surfaces, o.manifest FROM internal.core_expose e
+  LEFT JOIN internal.core_expose_owed o ON o.project_id = e.project_id WHERE e.project_id = run402.own_project()
 $body$;
 
+-- Revocable: what is owed stays so. Nobody but the gateway says that something is.
 CREATE OR REPLACE FUNCTION run402.put_expose(manifest json, surfaces json, revocable boolean) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-  INSERT INTO internal.core_expose AS e (project_id, manifest, surfaces, manifest_before)
-  SELECT run402.own_project(), $1, $2, CASE WHEN $3 THEN 'null'::json END
-  ON CONFLICT (project_id) DO UPDATE SET manifest = excluded.manifest, surfaces = excluded.surfaces, applied_at = now(),
-    manifest_before = CASE WHEN $3 THEN coalesce(e.manifest_before, e.manifest) END
+  DELETE FROM internal.core_expose_owed WHERE project_id = run402.own_project() AND NOT $3;
+  INSERT INTO internal.core_expose AS e (project_id, manifest, surfaces) SELECT run402.own_project(), $1, $2
+  ON CONFLICT (project_id) DO UPDATE SET manifest = excluded.manifest, surfaces = excluded.surfaces, applied_at = now()
 $body$;
 
 CREATE OR REPLACE FUNCTION run402.put_surfaces(surfaces json) RETURNS void

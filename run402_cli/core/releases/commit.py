@@ -38,6 +38,7 @@ from run402_cli.core.sites.lookup import Site
 
 log = logging.getLogger("run402.core")
 
+TAKE_BACK_SECONDS = 30
 _running: set[asyncio.Task[dict[str, Any]]] = set()
 
 
@@ -176,7 +177,8 @@ class _Work:
             await self._step("migrating", "started", f"Running {migration.id}", {"migration_id": migration.id})
             script = scripts[migration.id]
             await migrations.install_extensions(self.conn, migration, script.extensions)
-            async with self.gateway.owner_connection(self.project.roles, name="run402-migration") as owner:
+            session = self.gateway.owner_connection(self.project.roles, name="run402-migration", seconds=None)
+            async with session as owner:
                 await migrations.run(owner, self.project, migration, script.text, known.get(migration.id))
             await self._step("migrating", "done", f"Applied {migration.id}", {"migration_id": migration.id})
         if not pending:
@@ -219,6 +221,8 @@ class _Work:
             (self.plan.operation_id,),
         )
         await self._step("activating", "started", f"Activating {self.plan.target_release_id}")
+        if self.plan.wire.expose is not None:
+            await expose_rows.owe(self.conn, self.plan.project_id)
         try:
             async with self.conn.transaction():
                 cur = await self.conn.execute(
@@ -235,9 +239,10 @@ class _Work:
                     await self._ready("Release is live")
                     await _give_up_others(self.conn, self.plan)
                 await expose_rows.keep(self.conn, self.plan.project_id)
-        except psycopg.Error:
-            # The grants may be there and the release not. A gateway that dies here does this when it starts again.
-            await take_back(self.gateway, self.project)
+        except (GatewayError, psycopg.Error):
+            # The grants may be there and the release not. A gateway that dies here does this when it has started again.
+            if self.plan.wire.expose is not None:
+                await take_back(self.gateway, self.project)
             raise
         return added
 
@@ -288,12 +293,22 @@ class _Work:
 
 
 async def take_back(gateway: Gateway, project: Project) -> None:
-    """Undo the manifest of a release that did not go live. Where that fails, the next start of the gateway tries again."""
+    """Undo the manifest of a release that did not go live. Where that fails, requests of the project wait for another try.
+
+    The caller holds the project's lock.
+    """
     try:
-        async with gateway.owner_connection(project.roles) as owner:
+        async with gateway.owner_connection(project.roles, seconds=TAKE_BACK_SECONDS) as owner:
             await expose.undo(owner, project)
+        async with gateway.connection() as conn:
+            # No manifest was ever applied.
+            if await expose_rows.owed(conn, project.project_id):
+                await expose_rows.keep(conn, project.project_id)
     except Exception:
         log.exception("could not take back the manifest of %s", project.project_id)
+        gateway.unsettled.add(project.project_id)
+    else:
+        gateway.unsettled.remove(project.project_id)
 
 
 def _explicit_remedy(active: str | None) -> str:

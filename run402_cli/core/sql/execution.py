@@ -63,7 +63,8 @@ async def _in_one_session(gateway: Gateway, project: Project, statement: Stateme
     # The search path and claims are start-up options of a connection that is closed afterwards: COMMIT, ROLLBACK, RESET
     # ALL or DISCARD ALL inside the text fall back to them, and temporary tables or locks never reach another request.
     # It logs in as the owner of the project's schema, whom nothing else belongs to.
-    async with gateway.owner_connection(project.roles, name="run402-sql", options=session_options(project)) as conn:
+    settings = session_options(project)
+    async with gateway.owner_connection(project.roles, name="run402-sql", options=settings, seconds=None) as conn:
         await conn.execute("BEGIN")
         with reporting_sql_errors(conn, project, statement.sql):
             answer, commands = await _run(conn, project, statement)

@@ -99,7 +99,8 @@ async def _read(gateway: Gateway, project: Project, text: str, limit: int) -> Re
         project, default_transaction_read_only="on", statement_timeout=f"{SECONDS}s", synchronize_seqscans="off"
     )
     # Nothing to keep: what the statement began ends with its connection.
-    async with gateway.owner_connection(project.roles, name="run402-console", options=options) as conn:
+    role = project.roles
+    async with gateway.owner_connection(role, name="run402-console", options=options, seconds=2 * SECONDS) as conn:
         await conn.execute("BEGIN")
         with reporting_sql_errors(conn, project, text):
             return await _rows(conn, text, limit)

@@ -144,7 +144,9 @@ def test_a_process_that_cannot_be_watched_keeps_no_other_from_it(
 ) -> None:
     wait = "await new Promise((done) => setTimeout(done, 1000)); return new Response('ok');"
     hoard = "const a = []; while (true) { a.push(Buffer.alloc(1e7, 1)); await new Promise(r => setTimeout(r, 10)); }"
-    functions.deploy({"odd": handler(wait), "swells": handler(hoard)}, settings={"swells": {"config": {"memoryMb": 64}}})
+    functions.deploy(
+        {"odd": handler(wait), "swells": handler(hoard)}, settings={"swells": {"config": {"memoryMb": 64}}}
+    )
     measured, odd = workers._rss, []
 
     def rss(worker: Any) -> int:
