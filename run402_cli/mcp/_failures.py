@@ -92,7 +92,8 @@ def text_of(tool: Tool, error: Run402Error | ReleaseError, phrases: Phrases) -> 
 def _answer(error: BaseException | None) -> BaseException | None:
     """The gateway's refusal behind an error, through the errors that were made of it."""
     while error is not None and not isinstance(error, ApiError):
-        error = getattr(error, "cause", None) or error.__cause__
+        cause = getattr(error, "cause", None) or error.__cause__
+        error = None if cause is error else cause
     return error
 
 

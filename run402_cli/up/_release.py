@@ -57,17 +57,16 @@ def apply(run: Run, step: Step, manifest: NormalizedManifest, choice: Choice) ->
     try:
         done = deploy.apply(run.client, manifest, _apply_options(run.options), _deploy_events(step))
     except Run402Error as exc:
-        raise _explained(run, exc, choice) from exc
+        if not _is_stale_link(exc, choice):
+            raise
+        raise _StaleLink(exc, run) from exc
     step.to("succeeded", release_id=done.get("release_id"), operation_id=done.get("operation_id"))
     return done
 
 
-def _explained(run: Run, exc: Run402Error, choice: Choice) -> Run402Error:
-    """Say where the project came from when the gateway does not know it: after a reset the link points at nothing."""
-    code = exc.envelope().get("error")
-    if choice.source != "workspace_link" or code != "project_not_found":
-        return exc
-    return _StaleLink(exc, run)
+def _is_stale_link(exc: Run402Error, choice: Choice) -> bool:
+    """Whether the gateway does not know the project that the link names: after a reset the link points at nothing."""
+    return choice.source == "workspace_link" and exc.envelope().get("error") == "project_not_found"
 
 
 class _StaleLink(Run402Error):
