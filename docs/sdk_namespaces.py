@@ -182,6 +182,7 @@ INTERNAL = {
         "installation",
         "instants",
         "output_file",
+        "prices",
         "setup",
         "sites",
         "skill",

@@ -42,6 +42,11 @@ def less(*flags: str) -> tuple[str, ...]:
     return line.words
 
 
+def changed(*more: str) -> tuple[str, ...]:
+    """The words of the running command with these flags and values in place of those that were typed."""
+    return _inserted(less(*(word for word in more if word.startswith("--"))), more)
+
+
 def line_of(entry: Any) -> CommandLine | None:
     """The command of an action of any origin, `<name>` as Blank; None where it runs no command of ours."""
     argv = entry.get("argv") if isinstance(entry, dict) else None

@@ -23,7 +23,7 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "--dry-run": (None, "Show the first write instead of sending it."),
     "--http-timeout": ("SECONDS", "Give up on a request after this."),
     "--insecure-http": (None, "Pay over plain http too."),
-    "--max-usd": ("USD", "Pay at most this much."),
+    "--max-usd": ("USD", "Pay at most this much for a call."),
     "--quiet": (None, "No events and notes on stderr; errors appear."),
     "--verbose": (None, "One line on stderr per request."),
 }
@@ -63,7 +63,7 @@ class Invocation:
         # Whether payments over plain http were allowed, and whether such a request was warned of.
         self.insecure_http = False
         self.told_open = False
-        # What one call may cost, in micro-USD, where not its published price.
+        # What each payment may cost, in micro-USD, where not what services/prices.py says.
         self.max_usd_micros: int | None = None
         self.quiet = False
         self.verbose = False

@@ -50,7 +50,7 @@ def agrees(flag: str) -> bool:
 
 
 _AGREEING = ("--confirm", "--allow-")
-_AGREE = ("--yes", "-y", "--force", "--overwrite", "--reveal", "--insecure-http", "--max-usd")
+_AGREE = ("--yes", "-y", "--force", "--overwrite", "--reveal", "--insecure-http", "--max-usd", "--max-spend-usd")
 
 
 def _refused(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
@@ -29,6 +30,16 @@ READS = {"/tiers/v1/status": {"tier": "team", "active": True}}
 READS_FIRST = {"allowance checkout", "billing checkout"}
 # What the user names is called with the user's method.
 ANY_METHOD = {"pay", "functions invoke"}
+# What the dearest of a command's examples may cost, in micro-USD.
+CEILINGS = {
+    **dict.fromkeys(("tier set", "allowance checkout", "billing checkout"), 5_000_000),
+    **dict.fromkeys(("projects provision", "apps fork", "up"), 100_000),
+    **dict.fromkeys(("apply", "deploy apply", "sites deploy", "sites deploy-dir", "functions deploy"), 100_000),
+    **dict.fromkeys(("assets put", "functions invoke", "pay", "ai translate"), 100_000),
+    **dict.fromkeys(("contracts call", "contracts deploy"), 100_000),
+    "contracts provision-signer": 1_200_000,
+    "image generate": 30_000,
+}
 MANIFEST = '{"project_id": "prj_123", "site": {"replace": {"index.html": {"data": "x"}}}}'
 FILES = {
     "site.json": '{"files": [{"file": "index.html", "data": "x"}]}',
@@ -45,23 +56,23 @@ class Enough(BaseException):
     """The command asks for ever: it follows or waits for something."""
 
 
-Payer = Callable[[str, bool], list[str]]
+class Payer(Protocol):
+    def __call__(self, command: str, everything: bool, price: int = 1000) -> list[str]: ...
 
 
 @pytest.fixture
 def payments(
     config_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Payer]:
-    """Runs the examples of a command: what it paid for, as `METHOD path`. `all`: reads cost money too."""
+    """Runs the examples of a command: what it paid for, as `METHOD path`. `everything`: reads cost money too."""
     monkeypatch.setenv("RUN402_API_BASE", BASE)
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     monkeypatch.setattr(browser.Callback, "wait", lambda *_: (_ for _ in ()).throw(Enough))
 
-    def run(command: str, everything: bool) -> list[str]:
-        return [paid for words in examples(command) for paid in _run(words, everything)]
+    def run(command: str, everything: bool, price: int = 1000) -> list[str]:
+        return [paid for words in examples(command) for paid in _run(words, _world(everything, price))]
 
-    def _run(words: list[str], everything: bool) -> list[str]:
-        world = _world(everything)
+    def _run(words: list[str], world: World) -> list[str]:
         monkeypatch.setattr("run402_cli.client._client.LazyTransport", lambda: httpx.MockTransport(world.handle))
         monkeypatch.setattr(sys, "stdin", io.StringIO(""))
         _furnish(config_dir, tmp_path / "work")
@@ -79,14 +90,14 @@ def payments(
     yield run
 
 
-def _world(everything: bool) -> World:
+def _world(everything: bool, price: int) -> World:
     def unpaid(request: httpx.Request) -> httpx.Response:
         if len(world.seen) > 60:
             raise Enough
         if request.method in ("GET", "HEAD") and not everything and request.url.host == "api.test":
             return httpx.Response(200, json=READS.get(request.url.path, {"org_id": "o", "project_id": "prj_123"}))
-        price = encode(challenge(str(request.url), offer(amount="1000")))
-        return httpx.Response(402, headers={"PAYMENT-REQUIRED": price}, json={"code": "PAYMENT_REQUIRED"})
+        asked = encode(challenge(str(request.url), offer(amount=str(price))))
+        return httpx.Response(402, headers={"PAYMENT-REQUIRED": asked}, json={"code": "PAYMENT_REQUIRED"})
 
     world = World("", balances={SEPOLIA: 10**9, MAINNET: 0}, unpaid=unpaid)
     world.paid = lambda _: httpx.Response(402, json={"code": "PAYMENT_REQUIRED"})
@@ -132,3 +143,13 @@ def test_exactly_the_declared_commands_pay(payments: Payer, everything: bool) ->
 
 def test_no_command_that_reads_may_pay() -> None:
     assert [name for name, surface in SURFACE.items() if surface.spends and surface.effect == READ] == []
+
+
+def test_every_command_that_pays_has_a_ceiling() -> None:
+    assert set(CEILINGS) == {name for name, surface in SURFACE.items() if surface.spends}
+
+
+@pytest.mark.parametrize("command", sorted(CEILINGS))
+def test_a_command_pays_up_to_its_ceiling_and_no_more(payments: Payer, command: str) -> None:
+    assert payments(command, False, CEILINGS[command] + 1) == []
+    assert payments(command, False, CEILINGS[command]) != []

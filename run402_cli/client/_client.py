@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options, output, secrecy
@@ -20,6 +20,9 @@ from run402_cli.state import sessions
 from run402_cli.state.allowance import Allowance
 from run402_cli.state.files import now_iso
 from run402_cli.state.profile import Profile, acting, current
+
+if TYPE_CHECKING:
+    from run402_cli.client.budget import Budget
 
 CLIENT_HEADER = 'surface="cli"'
 _TIMEOUT = httpx.Timeout(deadline.EACH_SECONDS, connect=30.0)
@@ -41,6 +44,8 @@ class Client:
     checks_files = True
     # Whether requests go to the profile's gateway; not when the caller has named another address.
     uses_target = True
+    # What all payments of this client may cost together.
+    budget: Budget | None = None
     # What the gateway is told about who calls.
     client_header = CLIENT_HEADER
 
@@ -148,12 +153,12 @@ class Client:
         content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         reveals: bool = False,
-        priced: bool | int = False,
+        priced: int | None = None,
     ) -> Json:
         """Send one request and return the parsed body, without secrets unless the call is made to get them (`reveals`).
 
-        `priced`: the service may charge for it, so that a 402 is paid. A read never is: whoever asks money for it gets none.
-        A number is its highest published price, in micro-USD; more is paid only with --max-usd.
+        `priced`: the service may charge for it, so that a 402 is paid, up to this many micro-USD (services/prices.py); more
+        only with --max-usd. A read never is: whoever asks money for it gets none.
 
         `path` starts with / and may hold a query string (see `with_query`); `body` is sent as JSON, `content` as it
         is; `context` is a verb phrase for error messages ("listing projects"). A JSON answer that does not parse is
@@ -176,7 +181,7 @@ class Client:
         content: bytes | str | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         base: str | None = None,
-        priced: bool | int = False,
+        priced: int | None = None,
     ) -> httpx.Response:
         """Like `request`, but returns the response (already read). `base` overrides the API base of the profile."""
         url = (base or self.api_base) + path
@@ -198,7 +203,7 @@ class Client:
             _read(response)
         if response.is_success:
             return response
-        refusal = _refusal(response, context, auth, priced=bool(priced))
+        refusal = _refusal(response, context, auth, priced=priced is not None)
         # A body that was streamed is gone; no write that a human approves has one.
         renewed = self._approved(refusal, auth) if isinstance(content, bytes | str | None) else None
         if renewed is None:
@@ -222,21 +227,22 @@ class Client:
         return None
 
     def _answer_402(
-        self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str, *, priced: bool | int
+        self, request: httpx.Request, response: httpx.Response, asked_at: str, purpose: str, *, priced: int | None
     ) -> httpx.Response:
         """The answer after paying, or the 402 itself when it asks for no payment, has no price, or nobody pays here."""
         from run402_cli.client.payments import challenge
 
         response = challenge.read_402(response)
         by_function = response.headers.get("x-run402-answered-by") == "function"  # the price is the service's
-        payer = self.payer() if priced and not by_function and isinstance(request.stream, httpx.ByteStream) else None
-        if payer is None or not challenge.carries_challenge(response):
+        paid = priced is not None and not by_function and isinstance(request.stream, httpx.ByteStream)
+        payer = self.payer() if paid else None
+        if priced is None or payer is None or not challenge.carries_challenge(response):
             return response
         from run402_cli.client.payments import errors, gateway
 
         if payer.rail == "mpp":
             raise errors.rail_unsupported({})
-        unpaid = gateway.Unpaid(request, response, asked_at, purpose, None if priced is True else priced)
+        unpaid = gateway.Unpaid(request, response, asked_at, purpose, priced, self.budget)
         return gateway.settle(gateway.Payment(self.http, self.profile, payer, unpaid))
 
     def payer(self) -> Allowance | None:

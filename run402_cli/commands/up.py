@@ -83,7 +83,8 @@ def up(
     allow_warnings: Annotated[bool, typer.Option("--allow-warnings", help="Accept every warning.")] = False,
     allow_prune: Annotated[bool, typer.Option("--allow-prune", help="App manifests: recorded as agreed.")] = False,
     max_spend_usd: Annotated[
-        str | None, typer.Option("--max-spend-usd", metavar="USD", help="App manifests: stop when it may cost more.")
+        str | None,
+        typer.Option("--max-spend-usd", metavar="USD", help="All payments of the run together cost no more."),
     ] = None,
     build_mode: Annotated[
         str | None, typer.Option("--build-mode", metavar="MODE", help="App manifests: local, remote or sandbox.")

@@ -232,9 +232,10 @@ def up(
     """Make the project ready, deploy a directory or repository by its manifest, check it: `run402 up`.
 
     `yes` agrees to every change that would be asked about. `allow_outside` lets the manifest name files outside of its git
-    work tree; `allow_env` are variables of the environment that an app manifest may take for its secrets. `mode` is
-    apply, check, printSpec or plan. Returns {action, mode, dry_run, target, steps, result}. Raises ValidationError
-    RUN402_APPROVAL_REQUIRED without `yes`, and what the steps raise.
+    work tree; `max_spend_usd` is what all payments of the call may cost together; `allow_env` are variables of the
+    environment that an app manifest may take for its secrets. `mode` is apply, check, printSpec or plan. Returns {action,
+    mode, dry_run, target, steps, result}. Raises ValidationError RUN402_APPROVAL_REQUIRED without `yes`, and what the steps
+    raise.
     docs/up.md
     """
     from run402_cli import deploy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from run402_cli.client import Client
+from run402_cli.services import prices
 
 
 def translate(
@@ -18,7 +19,7 @@ def translate(
         context="translating",
         auth=client.service_key(project_id),
         body={key: value for key, value in body.items() if value is not None},
-        priced=True,
+        priced=prices.UNPUBLISHED,
     )
     return _only(answer, "text", "from", "to")
 

@@ -12,6 +12,7 @@ from typing import Any
 from run402_cli.client import Client, segment, with_query
 from run402_cli.client.http import httpx
 from run402_cli.errors import DeployError
+from run402_cli.services import prices
 from run402_cli.services.deploy_errors import deploy_step
 
 Body = Mapping[str, Any]
@@ -34,7 +35,7 @@ def plan(client: Client, project_id: str, body: Body, *, dry_run: bool = False) 
             context="planning the deploy",
             auth=_deployer(client, project_id),
             body=body,
-            priced=not dry_run,
+            priced=None if dry_run else prices.UNPUBLISHED,
         )
 
 
@@ -49,7 +50,7 @@ def commit(client: Client, project_id: str, plan_id: str, body: Body, *, operati
             context="committing the deploy",
             auth=_deployer(client, project_id),
             body=body,
-            priced=True,
+            priced=prices.UNPUBLISHED,
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.client import Client, segment
+from run402_cli.services import prices
 from run402_cli.state.keys import saving
 
 Json = Any
@@ -47,7 +48,13 @@ def fork(client: Client, version_id: str, *, name: str, subdomain: str | None = 
     client.profile.active.ensure_writable()
     body = {"version_id": version_id, "name": name, **({"subdomain": subdomain} if subdomain else {})}
     answer = client.request(
-        "POST", "/fork/v1", context="forking the app", auth=client.principal(), body=body, reveals=True, priced=True
+        "POST",
+        "/fork/v1",
+        context="forking the app",
+        auth=client.principal(),
+        body=body,
+        reveals=True,
+        priced=prices.UNPUBLISHED,
     )
     _remember(client, answer)
     return answer

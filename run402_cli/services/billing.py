@@ -7,9 +7,9 @@ from typing import Any
 
 from run402_cli.client import Client, segment, with_query
 from run402_cli.errors import ApiError, ValidationError
-from run402_cli.services.tier import PRICES
+from run402_cli.services import prices
 
-TIERS = tuple(PRICES)
+TIERS = tuple(prices.TIERS)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I)
 _WALLET = re.compile(r"0x[0-9a-fA-F]{40}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
@@ -141,8 +141,14 @@ def checkout(
         context="creating the checkout",
         auth=client.principal(),
         body=body,
-        priced=body.get("amount_usd_micros") or PRICES.get(str(tier), True),
+        priced=_price(body),
     )
+
+
+def _price(body: dict[str, Any]) -> int:
+    if body["product"] == "tier":
+        return prices.of_tier(body["tier"])
+    return int(body.get("amount_usd_micros", prices.UNPUBLISHED))
 
 
 def _topup(amount: int | None) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from run402_cli import advice
 from run402_cli.client import Client, segment
 from run402_cli.errors import ApiError, CommandError, NetworkError
+from run402_cli.services import prices
 from run402_cli.services._checks import refused
 
 CHAINS = ("base-mainnet", "base-sepolia")
@@ -46,7 +47,7 @@ def provision_signer(
             details={"active_signers": active},
         )
     body = {"chain": chain, **({"recovery_address": recovery_address} if recovery_address is not None else {})}
-    return client.request("POST", _signers(), context="creating the signer", auth=auth, body=body, priced=True)
+    return client.request("POST", _signers(), context="creating the signer", auth=auth, body=body, priced=prices.SIGNER)
 
 
 def _active_signers(client: Client, project_id: str) -> int:
@@ -145,7 +146,7 @@ def _spend(
         auth=client.service_key(project_id),
         body={**body, **({"value": value} if value is not None else {})},
         headers={"Idempotency-Key": key} if key else None,
-        priced=True,
+        priced=prices.UNPUBLISHED,
     )
 
 

@@ -11,6 +11,7 @@ from run402_cli import advice
 from run402_cli.client import Client, credentials, parse_body, segment, with_query
 from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error, ValidationError
 from run402_cli.services import function_runs, instants
+from run402_cli.services.prices import UNPUBLISHED
 from run402_cli.state.files import now_iso
 
 Json = Any
@@ -169,13 +170,13 @@ def invoke(
         headers = {key: headers[key] for key in headers if key.lower() != header.lower()} | {header: value}
     if idempotency_key is not None:
         headers["Idempotency-Key"] = idempotency_key
-    path = f"/functions/v1/{segment(name)}"
+    path, context = f"/functions/v1/{segment(name)}", f"invoking {name}"
     began = time.monotonic()
 
     def call() -> tuple[int, Json]:
         try:
             response = client.send(
-                method, path, context=f"invoking {name}", auth=auth, content=content, headers=headers, priced=True
+                method, path, context=context, auth=auth, content=content, headers=headers, priced=UNPUBLISHED
             )
         except ApiError as exc:
             raise _answered(exc, name, project_id) from None

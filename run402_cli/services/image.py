@@ -10,9 +10,9 @@ from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, ValidationError
+from run402_cli.services import prices
 from run402_cli.services.output_file import replaces, require_free
 
-_PRICE = 30_000  # as published, in micro-USD
 ASPECTS = ("square", "landscape", "portrait")
 
 
@@ -24,7 +24,7 @@ def generate(client: Client, prompt: str, *, aspect: str = "square") -> dict[str
         context="generating the image",
         auth=client.principal(),
         body={"prompt": prompt, "aspect": aspect},
-        priced=_PRICE,
+        priced=prices.IMAGE,
     )
     fields = answer if isinstance(answer, dict) else {}
     return {key: fields.get(key) for key in ("aspect", "content_type", "image")}

@@ -98,13 +98,12 @@ def _bought(
     if wallet.rail == "mpp":
         details = {"funds_moved": False, "challenge_networks": _networks(response)}
         raise errors.rail_unsupported(details)
-    unpaid = gateway.Unpaid(request, response, asked_at, "pay")
+    unpaid = gateway.Unpaid(request, response, asked_at, "pay", max_usd_micros, client.budget)
     payment = purchase.BuyerPayment(
         client.http,
         client.profile,
         wallet,
         unpaid,
-        max_usd_micros=max_usd_micros,
         require_receipt=require_receipt,
     )
     paid = gateway.settle(payment)

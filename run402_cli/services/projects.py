@@ -12,7 +12,7 @@ from run402_cli import advice
 from run402_cli.client import Client, credentials, parse_body, segment, with_query
 from run402_cli.errors import CommandError, FlagError, Run402Error, UsageError, ValidationError, no_allowance
 from run402_cli.naming import name_key
-from run402_cli.services.tier import PRICES
+from run402_cli.services import prices
 from run402_cli.state import sessions
 from run402_cli.state.keys import saving
 
@@ -86,7 +86,7 @@ def provision(
         body=body,
         headers={"Idempotency-Key": key} if key else None,
         reveals=True,
-        priced=PRICES.get(body["tier"], True),
+        priced=prices.of_tier(body["tier"]),
     )
     if not isinstance(answer, dict) or not isinstance(answer.get("project_id"), str) or not answer["project_id"]:
         raise _senseless("the creation of the project")

@@ -6,10 +6,9 @@ from typing import Any
 
 from run402_cli.client import Client, segment
 from run402_cli.errors import Run402Error
+from run402_cli.services import prices
 
 RANKS = {"prototype": 1, "hobby": 2, "team": 3}
-# What the service publishes, in micro-USD.
-PRICES = {"prototype": 100_000, "hobby": 5_000_000, "team": 20_000_000}
 
 
 def status(client: Client) -> Any:
@@ -29,7 +28,7 @@ def set_tier(client: Client, tier: str, *, idempotency_key: str | None = None) -
         auth=client.principal(),
         body={},
         headers={"Idempotency-Key": idempotency_key} if idempotency_key else None,
-        priced=PRICES.get(tier, True),
+        priced=prices.of_tier(tier),
     )
 
 

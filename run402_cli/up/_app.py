@@ -12,7 +12,7 @@ from run402_cli import advice
 from run402_cli.deploy.errors import from_release
 from run402_cli.errors import CommandError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
-from run402_cli.services import app_installs, email_mailboxes, email_webhooks
+from run402_cli.services import app_installs, email_mailboxes, email_webhooks, prices
 from run402_cli.up import _app_secrets, _app_texts, _prerequisites, _project, _release
 from run402_cli.up._app_build import run_commands
 from run402_cli.up._app_graph import INPUT_NAME, App, compile_app, mailbox_variables
@@ -24,7 +24,6 @@ from run402_cli.up._verify import fresh_hosts
 
 Result = dict[str, Any]
 
-_SPEND_USD = 0.10
 _LABEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ROLES = {"default_outbound": "default_outbound_mailbox_id", "auth_sender": "auth_sender_mailbox_id"}
 _UNPLANNED = ("plan", "applyReviewed")
@@ -94,16 +93,17 @@ def _no_spending(run: Run) -> Block | None:
     if options.mode != "apply":
         return None
     limit = options.max_spend_usd
-    if limit is not None and limit < _SPEND_USD:
-        message = f"Preparing the account may cost {_SPEND_USD:.2f} USD, and --max-spend-usd allows {limit:g}."
-        command = [*_typed(run), "--max-spend-usd", f"{_SPEND_USD:.2f}"]
+    price = prices.of_tier(options.tier or _prerequisites.DEFAULT_TIER) / 1_000_000
+    if limit is not None and limit < price:
+        message = f"Preparing the account may cost {price:.2f} USD, and --max-spend-usd allows {limit:g}."
+        command = [*_typed(run), "--max-spend-usd", f"{price:.2f}"]
     elif not options.yes:
-        message = f"Preparing the account may cost {_SPEND_USD:.2f} USD, and nobody agreed to that."
+        message = f"Preparing the account may cost {price:.2f} USD, and nobody agreed to that."
         command = _typed(run)
     else:
         return None
     block = _one("SPEND_APPROVAL_REQUIRED", message, "account.ensure", "approve_spend", command)
-    block.next_actions[0]["spend"] = {"max_usd": _SPEND_USD}
+    block.next_actions[0]["spend"] = {"max_usd": price}
     return block
 
 

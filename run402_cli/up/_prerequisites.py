@@ -11,7 +11,7 @@ from run402_cli.services import tier as tiers
 from run402_cli.state.allowance import Allowance
 from run402_cli.up._options import Run, UpOptions
 
-_DEFAULT_TIER = "prototype"
+DEFAULT_TIER = "prototype"
 
 
 def ensure(run: Run) -> None:
@@ -25,7 +25,7 @@ def ensure(run: Run) -> None:
 
 
 def _ensure_cloud(run: Run) -> None:
-    tier = run.options.tier or _DEFAULT_TIER
+    tier = run.options.tier or DEFAULT_TIER
     allowance = _wallet(run)
     if run.options.dry_run:
         run.log.plan("allowance.faucet", mutation=True)
@@ -91,7 +91,7 @@ def idempotency_root(options: UpOptions) -> str:
         "manifest": options.manifest,
         "projectId": options.project,
         "name": options.name,
-        "tier": options.tier or _DEFAULT_TIER,
+        "tier": options.tier or DEFAULT_TIER,
         "orgId": None,
     }
     text = json.dumps(asked, separators=(",", ":"), ensure_ascii=False)

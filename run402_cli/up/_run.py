@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from run402_cli.client import Client
+from run402_cli.client.budget import FLAG, Budget
 from run402_cli.deploy.errors import from_release
-from run402_cli.errors import CommandError, Interrupted, Run402Error
+from run402_cli.errors import CommandError, Interrupted, Run402Error, UsageError
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.manifest import NormalizedManifest, printable
 from run402_cli.state.workspace import read_link
@@ -22,7 +24,23 @@ Result = dict[str, Any]
 
 def up(client: Client, options: UpOptions, emit: Emit) -> Result:
     """See `run402_cli.up.up`."""
-    return _logged(client, options, emit, _deploy)
+    if options.max_spend_usd is None:
+        return _logged(client, options, emit, _deploy)
+    if options.mode in ("check", "printSpec"):
+        raise UsageError(
+            f"{FLAG} limits what a deploy may cost, and nothing is sent here, so that nothing is paid.",
+            hint=f"Leave {FLAG} out.",
+            details={"flag": FLAG, "mode": options.mode},
+        )
+    return _logged(_within(client, Budget(options.max_spend_usd)), options, emit, _deploy)
+
+
+def _within(client: Client, budget: Budget) -> Client:
+    """The client, with payments that count against a budget; another object, for others may use that one meanwhile."""
+    _ = client.http  # they share its connections, which the client closes
+    limited = copy.copy(client)
+    limited.budget = budget
+    return limited
 
 
 def verify(client: Client, options: UpOptions, emit: Emit) -> Result:

@@ -21,7 +21,7 @@ from run402_cli import global_options
 from run402_cli.client import Client
 from run402_cli.client.payments.chain import Fate
 from run402_cli.errors import ApiError, CommandError, FlagError, NetworkError, PaymentError
-from run402_cli.services import image, projects
+from run402_cli.services import image, prices, projects
 from run402_cli.services import tier as tiers
 from run402_cli.state.attempts import Attempt, Journal
 from run402_cli.state.limits import Limits, limits_path, save_limits
@@ -316,6 +316,24 @@ def test_no_more_than_the_published_price_is_paid(world: World, price: str) -> N
     assert len(world.payments) == 1
 
 
+def test_what_is_presented_again_must_be_within_the_ceiling_of_now(world: World) -> None:
+    world.paid = lambda _: httpx.Response(500, json={})
+    assert refused(world, "k").code == "X402_PAYMENT_OUTCOME_AMBIGUOUS"
+    global_options.take("--max-usd", "0.02")
+    error = refused(world, "k")
+    assert (error.code, error.details["funds_moved"]) == ("PAYMENT_EXCEEDS_MAX", "unknown")
+    assert error.details["payment_attempt_id"] == records()[0].id
+    assert error.envelope()["mutation_state"] == "ambiguous"
+    assert (len(world.payments), records()[0].state) == (1, "ambiguous")
+    world.paid = None
+    global_options.take("--max-usd", "0.03")
+    buy(world, "k")
+    global_options.take("--max-usd", "0.02")
+    buy(world, "k")  # it is paid: asking for its answer costs nothing
+    assert len(world.payments) == 3
+    assert len(set(world.nonces)) == 1
+
+
 @pytest.mark.parametrize("call", ["image", "project"])
 def test_each_published_price_holds(world: World, call: str) -> None:
     world.unpaid = lambda request: httpx.Response(
@@ -330,7 +348,7 @@ def test_each_published_price_holds(world: World, call: str) -> None:
 def test_the_local_gateway_asks_for_the_published_prices() -> None:
     from run402_cli.core.callers.tiers import TIERS
 
-    assert {name: price for name, (price, _) in TIERS.items()} == tiers.PRICES
+    assert {name: price for name, (price, _) in TIERS.items()} == prices.TIERS
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.", "0.0000001", "1e3", "٣", "1.٣", ".5"])

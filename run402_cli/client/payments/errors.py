@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from run402_cli import advice, as_typed
+from run402_cli.client import budget as budgets
 from run402_cli.errors import PaymentError
 from run402_cli.state.attempts import Attempt
 
@@ -14,6 +15,7 @@ SAME_AGAIN = (
     "Repeating the identical command does not pay twice: the same signed payment is presented while it is valid, "
     "and afterwards the chain is asked. See it: run402 allowance ledger"
 )
+_COMMAND_LINE = " on the command line; of the tools and calls from Python, `pay` alone has max_usd_micros"
 _RECONCILE = "Find out first whether money moved: run402 allowance ledger, the seller, or the chain."
 
 
@@ -68,20 +70,74 @@ def signing_failed(reason: str, details: dict[str, Any], *, hint: str | None = N
     )
 
 
-def exceeds(amount: int, ceiling: int) -> PaymentError:
+def exceeds(amount: int, ceiling: int, *, earlier: str | None = None) -> PaymentError:
     """Above what the call may cost: its published price, or --max-usd."""
+    most = f"the ceiling {usd(ceiling)} USD" if ceiling else "and nothing is published that this would cost"
+    return _not_agreed(
+        f"The price is {usd(amount)} USD, {most}.",
+        "PAYMENT_EXCEEDS_MAX",
+        {"challenged_amount_usd_micros": amount, "max_usd_micros": ceiling},
+        ("maxUsdMicros", amount),
+        ["--max-usd", usd(amount)],
+        earlier,
+    )
+
+
+def over_budget(
+    amount: int, *, budget: int, signed: int, also_max: bool = False, earlier: str | None = None
+) -> PaymentError:
+    """Above what is left of what all payments of the command may cost. `also_max`: above the ceiling of the call, too."""
+    needed = signed + amount
+    return _not_agreed(
+        f"The price is {usd(amount)} USD. {budgets.FLAG} allows {usd(budget)} USD for all payments of this command, and "
+        f"{usd(signed)} USD of it are signed already.",
+        "PAYMENT_LIMIT_EXCEEDED",
+        {
+            "limit": "per_command",
+            "limit_usd_micros": budget,
+            "amount_usd_micros": amount,
+            "signed_usd_micros": signed,
+            "needed_usd_micros": needed,
+        },
+        ("max_spend_usd", needed / 1_000_000),
+        [budgets.FLAG, usd(needed), *(("--max-usd", usd(amount)) if also_max else ())],
+        earlier,
+    )
+
+
+def _not_agreed(
+    message: str,
+    code: str,
+    details: dict[str, Any],
+    edit: tuple[str, Any],
+    flags: Sequence[str],
+    earlier: str | None,
+) -> PaymentError:
+    """More than the command allows. `earlier`: an attempt of another run that signed this, and may have moved money."""
+    told = (
+        "Nothing was signed."
+        if earlier is None
+        else f"The unresolved attempt {earlier} signed it; nothing was sent now."
+    )
+    known: dict[str, Any] = {"funds_moved": False}
+    if earlier is not None:
+        known = {"funds_moved": "unknown", "payment_attempt_id": earlier}
+    line = " ".join(flags)
+    alone = "" if as_typed.words() or "--max-usd" not in flags else _COMMAND_LINE
     return PaymentError(
-        f"The price is {usd(amount)} USD, the ceiling {usd(ceiling)} USD. Nothing was signed.",
-        code="PAYMENT_EXCEEDS_MAX",
-        details={"funds_moved": False, "challenged_amount_usd_micros": amount, "max_usd_micros": ceiling},
-        hint=f"To allow it, add --max-usd {usd(amount)}",
+        f"{message} {told}",
+        code=code,
+        category="payment" if code == "PAYMENT_EXCEEDS_MAX" else "payment_policy",
+        mutation_state="not_started" if earlier is None else "ambiguous",
+        details={**known, **details},
+        hint=f"To allow it, add {line}{alone}",
         next_actions=[
             {
                 "type": "edit_request",
-                "field": "maxUsdMicros",
-                "value": amount,
-                "why": f"Add --max-usd {usd(amount)} to accept this price.",
-                **(advice.shown(advice.command(*as_typed.again("--max-usd", usd(amount)))) if as_typed.words() else {}),
+                "field": edit[0],
+                "value": edit[1],
+                "why": f"Add {line} to accept this price.",
+                **(advice.shown(advice.command(*as_typed.changed(*flags))) if as_typed.words() else {}),
                 "confirms": True,
             }
         ],

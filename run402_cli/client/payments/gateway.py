@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from run402_cli import advice, global_options
 from run402_cli.client import plain_http, transport
+from run402_cli.client.budget import Budget
 from run402_cli.client.http import httpx
 from run402_cli.client.payments import chain, challenge, errors, x402
 from run402_cli.client.payments.chain import Fate
@@ -36,6 +37,8 @@ Flow = Generator[httpx.Request, httpx.Response, None]
 
 _HEADERS = ("payment-signature", "x-payment")
 _UNRESOLVED = "an earlier attempt is not resolved"
+# What a record or an offer that does not fit raises.
+_UNFIT = (ChallengeError, PaymentError, ValueError, KeyError, TypeError)
 # What is left of an authorization's life when it is presented again must cover the way to the chain.
 _MARGIN_S = 5
 
@@ -44,14 +47,15 @@ _MARGIN_S = 5
 class Unpaid:
     """A request that was answered by 402. `asked_at` is when it was first sent, `purpose` what it was for.
 
-    `at_most`: the highest published price of the call, in micro-USD; None where none is published.
+    `at_most`: what the call may cost, in micro-USD; `budget`: what all payments of the command may cost.
     """
 
     request: httpx.Request
     response: httpx.Response
     asked_at: str
     purpose: str
-    at_most: int | None = None
+    at_most: int
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +165,23 @@ class Payment(httpx.Auth):
         if prior is None:
             return None
         self.attempt = prior
-        with contextlib.suppress(ChallengeError, PaymentError, ValueError, KeyError, TypeError):
+        same = self._same_terms(prior)
+        if same is not None:
+            if prior.unresolved:
+                self._agreed([same[1]], earlier=prior.id)
+            with contextlib.suppress(*_UNFIT):
+                again = int(prior.fields.get("presented_again", 0)) + 1
+                return self._signed(prior, *same, _authorization(prior.fields), presented_again=again)
+        self._resolve(prior)
+        return None
+
+    def _same_terms(self, prior: Attempt) -> tuple[Challenge, Requirement] | None:
+        """The offer of now that is the one an earlier attempt signed for, while that may be presented."""
+        with contextlib.suppress(*_UNFIT):
             challenge = self.parse()
             requirement = _same_terms(challenge, prior.fields)
             if requirement is not None and int(prior.fields["valid_before"]) > time.time() + _MARGIN_S:
-                again = int(prior.fields.get("presented_again", 0)) + 1
-                return self._signed(prior, challenge, requirement, _authorization(prior.fields), presented_again=again)
-        self._resolve(prior)
+                return challenge, requirement
         return None
 
     def _counts(self, attempt: Attempt) -> bool:
@@ -247,15 +261,26 @@ class Payment(httpx.Auth):
         priced = [offer for offer in usdc if offer.amount is not None]
         if not priced:
             raise ChallengeError("no amount is a whole number of micro-USD")
-        return self._within_price(self._within_payment_limit(priced))
+        return self._agreed(self._within_payment_limit(priced))
 
-    def _within_price(self, offers: list[Requirement]) -> list[Requirement]:
+    @property
+    def ceiling(self) -> int:
+        """What this call may cost: --max-usd, where it was given."""
         told = global_options.current.max_usd_micros
-        most = self.unpaid.at_most if told is None else told
-        within = [offer for offer in offers if most is None or _price(offer) <= most]
-        if most is not None and not within:
-            raise errors.exceeds(min(map(_price, offers)), most)
-        return within
+        return self.unpaid.at_most if told is None else told
+
+    def _agreed(self, offers: list[Requirement], *, earlier: str | None = None) -> list[Requirement]:
+        """The offers within what this call may cost, and what is left for the command. PaymentError when there is none."""
+        assert self.attempt is not None
+        amount, most, budget = min(map(_price, offers)), self.ceiling, self.unpaid.budget
+        signed = 0 if budget is None else budget.signed(but=self.attempt.id)
+        if budget is not None and signed + amount > budget.limit:
+            also = amount > most
+            raise errors.over_budget(amount, budget=budget.limit, signed=signed, also_max=also, earlier=earlier)
+        if amount > most:
+            raise errors.exceeds(amount, most, earlier=earlier)
+        bound = most if budget is None else min(most, budget.limit - signed)
+        return [offer for offer in offers if _price(offer) <= bound]
 
     def _fit_for_this_machine(self, offers: list[Requirement]) -> list[Requirement]:
         """Who listens on this machine gets test money only; the local gateway only by its own settlement."""
@@ -332,7 +357,7 @@ class Payment(httpx.Auth):
         """Count the payment against the day's limit, sign it, journal that it is being sent; one process at a time."""
         assert self.attempt is not None
         with self.journal.accounting():
-            requirement = self._within_day(offers, load_limits(self.payer))
+            requirement = self._within_day(self._agreed(offers), load_limits(self.payer))
             authorization = x402.authorize(
                 requirement,
                 payer=self.allowance.address,
@@ -374,6 +399,8 @@ class Payment(httpx.Auth):
         authorization: Authorization,
         **more: Any,
     ) -> Signed:
+        if self.unpaid.budget is not None and attempt.state != "completed":
+            self.unpaid.budget.count(attempt.id, authorization.value)
         signature = x402.sign(self.allowance.private_key, requirement, authorization)
         header = x402.payment_header(challenge, requirement, authorization, signature)
         attempt.update(

@@ -62,11 +62,9 @@ class BuyerPayment(Payment):
         allowance: Allowance,
         unpaid: Unpaid,
         *,
-        max_usd_micros: int,
         require_receipt: bool,
     ) -> None:
         super().__init__(http, profile, allowance, unpaid)
-        self.max_usd_micros = max_usd_micros
         self.require_receipt = require_receipt
         self.signed: Signed | None = None
         self.receipt: Receipt | None = None
@@ -83,6 +81,11 @@ class BuyerPayment(Payment):
     def foreign(self, challenge_url: str | None) -> PaymentError:
         return settlement_failed(errors.FOREIGN, challenge_url=challenge_url, request_url=str(self.unpaid.request.url))
 
+    @property
+    def ceiling(self) -> int:
+        """That of the command itself: `pay` has a --max-usd of its own."""
+        return self.unpaid.at_most
+
     def eligible(self, challenge: Challenge) -> list[Requirement]:
         on_base = [offer for offer in challenge.requirements if offer.is_base]
         networks = {"challenge_networks": challenge.networks, "wallet_networks": list(x402.USDC)}
@@ -98,9 +101,7 @@ class BuyerPayment(Payment):
         if any(offer.amount is None for offer in usdc):
             amounts = [str(offer.raw.get("amount", offer.raw.get("maxAmountRequired"))) for offer in usdc]
             raise settlement_failed("an amount is not a whole number of micro-USD", challenge_amounts=amounts)
-        within = [offer for offer in usdc if (offer.amount or 0) <= self.max_usd_micros]
-        if not within:
-            raise errors.exceeds(min(offer.amount or 0 for offer in usdc), self.max_usd_micros)
+        within = self._agreed(usdc)
         if self.require_receipt:
             raise _receipt_required(len(within))
         return super().eligible(Challenge(challenge.version, tuple(within), challenge.resource, challenge.extensions))

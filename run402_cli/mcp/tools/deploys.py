@@ -268,7 +268,7 @@ _DEPLOYS = (
         may("dry_run", "bool"),
         may("yes", "bool", "Agree to everything that would be asked."),
         may("allow_prune", "bool"),
-        may("max_spend_usd", "number", "Stop when it may cost more.", low=0),
+        may("max_spend_usd", "number", "All payments of this call together cost no more.", low=0),
         may("build_mode", "local|remote|sandbox"),
         may("allow_shell_build", "bool", "Build commands may run in a shell, where the server may run programs."),
         may("idempotency_key"),
