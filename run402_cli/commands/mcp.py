@@ -31,7 +31,10 @@ def mcp(
         bool, typer.Option("--allow-outside", help="Tools may upload files from outside of the root, too.")
     ] = False,
     allow_programs: Annotated[
-        bool, typer.Option("--allow-programs", help="Tools may run manifests that are programs, and build commands.")
+        bool,
+        typer.Option(
+            "--allow-programs", help="Tools may run manifests and build commands, and write code and settings."
+        ),
     ] = False,
 ) -> None:
     """Serve the tools of Run402 over stdin and stdout (MCP), until stdin ends. An agent's client starts it.

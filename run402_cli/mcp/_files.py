@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli.errors import CommandError
+from run402_cli.mcp import _names
 from run402_cli.services.output_file import require_free
 from run402_cli.uploads import TYPED, Bounds, Gate, holds_home, root_of
 
-# Beside every name that begins with a dot. `run402.` stands for run402.json and run402.deploy.*.
-_SETTINGS = frozenset(
-    [
-        *("app.json", "package.json", "claude.md", "agents.md", "gemini.md", "skill.md"),
-        *("makefile", "gnumakefile", "justfile", "dockerfile", "cmakelists.txt", "conftest.py", "sitecustomize.py"),
-        *("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "node_modules", "site-packages"),
-    ]
-)
 _REMEDY = "start the server with another root (`run402 mcp --root <dir>`) or with `run402 mcp --allow-outside`"
 
 
@@ -26,7 +18,8 @@ _REMEDY = "start the server with another root (`run402 mcp --root <dir>`) or wit
 class Files:
     """`root` holds what tools read and write; None: this server has no such directory. `anywhere`: no root bounds reading.
 
-    `programs`: tools may run programs of this machine, a manifest that is one and build commands.
+    `programs`: tools may run programs of this machine, a manifest that is one and build commands, and write what programs
+    read as code or settings.
     """
 
     root: Path | None
@@ -59,24 +52,12 @@ class Files:
     def target(self, name: str, *, overwrite: Any = False) -> Path:
         """The file that a tool may write, its links resolved. CommandError outside of the root, and FILE_EXISTS."""
         real = Path(Gate(self._below).check(Path(name)))
-        if (part := next(filter(_is_setting, (*self._parts(real), Path(name).name)), None)) is not None:
-            raise CommandError(
-                f"{name} is a place of settings that programs obey ({part}). Nothing was written.",
-                code="BAD_FILE",
-                hint="Give another output_path.",
-                details={"path": name},
-            )
+        if not self.programs:
+            _names.check(name, self._parts(real), self.root)
         require_free(
             real, overwrite=overwrite is True, how="Say overwrite: true to replace it, or give another output_path."
         )
         return real
-
-
-def _is_setting(name: str) -> bool:
-    """Whether a file or directory of this name tells a program what to do: run402, agents, editors, shells, build tools."""
-    # Windows reads a name without the dots and spaces at its end.
-    lowered = name.lower().rstrip(". ")
-    return lowered in _SETTINGS or lowered.startswith((".", "run402."))
 
 
 def files(root: str | None = None, *, allow_outside: bool = False, programs: bool = False) -> Files:

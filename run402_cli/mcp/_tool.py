@@ -48,7 +48,7 @@ _ABOUT = {
     "task": "What this session works on, shown to the others.",
     "timeout_ms": "Give up waiting after this many milliseconds.",
     "poll_interval_ms": "Pause between looks, in milliseconds.",
-    "output_path": "Local file to write, below the server's root; its directories are made.",
+    "output_path": "Local file to write, below the server's root: data (image, archive, ...), or text below downloads/.",
     "archive_path": "Local archive below the server's root: a tar file or a directory.",
 }
 

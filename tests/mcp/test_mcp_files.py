@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -193,54 +194,122 @@ def writes(path: str) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("where", range(len(writes(""))))
 def test_no_tool_replaces_a_file_or_writes_outside(root: Path, httpx_mock: HTTPXMock, where: int) -> None:
-    (root / "precious.txt").write_text("precious")
-    name, arguments = writes("precious.txt")[where]
+    (root / "precious.csv").write_text("precious")
+    name, arguments = writes("precious.csv")[where]
     answer = run(name, **arguments)
     assert answer.failed
     assert "overwrite: true" in answer.text
-    for path in ("../new.txt", str(root.parent / "new.txt"), ".run402.json", ".git/hooks/pre-commit", "sub/.env"):
+    for path in ("../new.csv", str(root.parent / "new.csv"), ".run402.json", ".git/hooks/pre-commit", "sub/.env"):
         name, arguments = writes(path)[where]
         assert run(name, overwrite=True, **arguments).failed
         # Also for who may read elsewhere.
         assert run(name, files(str(root), allow_outside=True), overwrite=True, **arguments).failed
-    assert (root / "precious.txt").read_text() == "precious"
+    assert (root / "precious.csv").read_text() == "precious"
     assert httpx_mock.get_requests() == []
 
 
-@pytest.mark.parametrize("where", range(len(writes(""))))
-@pytest.mark.parametrize(
-    "path",
-    [
-        *(".run402/project.json", "sub/.RUN402/x/y.json", "run402.json", "run402.deploy.mjs", "app.json"),
-        *(".claude/settings.json", ".vscode/tasks.json", ".github/workflows/ci.yml", "sub/.mcp.json", "CLAUDE.md"),
-        *("package.json", "Makefile", "node_modules/p/index.js", "sub/conftest.py"),
-    ],
+SETTINGS = (
+    *(".run402/project.json", "sub/.RUN402/x/y.json", "run402.json", "run402.deploy.mjs", "app.json"),
+    *(".claude/settings.json", ".vscode/tasks.json", ".github/workflows/ci.yml", "sub/.mcp.json", "CLAUDE.md"),
+    *("package.json", "Makefile", "node_modules/p/index.js", "sub/conftest.py", "node_modules/p/x.png"),
+    # What makes a git repository of a directory.
+    *("docs/HEAD", "docs/config", "docs/objects/x", "docs/refs/x"),
+    *("CLAUDE.local.md", "AGENTS.override.md", "opencode.json", "docker-compose.yml", "vite.config.js", "Cargo.toml"),
+    *("build.rs", "Gemfile", "x.pth", "usercustomize.py", "json.py", "mise.toml", "deno.json", "requirements.txt"),
+    *("package-lock.json", "x.png.sh", "x.png:y", "x", "a.json", "lib/python311.zip", "index.html", "Cargo.toml. "),
+    *(
+        "downloads/package.json",
+        "downloads/CLAUDE.md",
+        "downloads/AGENTS.override.md",
+        "downloads/requirements-dev.txt",
+    ),
+    *(
+        "downloads/vite.config.json",
+        "downloads/json.py",
+        "downloads/HEAD",
+        "downloads/.x.json",
+        "downloads/main.tf.json",
+    ),
+    *("downloads/docker-compose.yml", "linked/downloads/../a.json", "saved/a.json"),
 )
+
+
+@pytest.mark.parametrize("where", range(len(writes(""))))
+@pytest.mark.parametrize("path", SETTINGS)
 def test_no_tool_writes_what_programs_obey(root: Path, httpx_mock: HTTPXMock, where: int, path: str) -> None:
     name, arguments = writes(path)[where]
     answer = run(name, overwrite=True, **arguments)
     assert answer.failed
-    assert "settings" in answer.text, answer.text
+    assert "programs obey" in answer.text or "programs may obey" in answer.text, answer.text
     assert not (root / path).exists()
     assert httpx_mock.get_requests() == []
+
+
+@pytest.mark.parametrize("path", SETTINGS)
+def test_the_path_that_a_refusal_names_is_written(root: Path, httpx_mock: HTTPXMock, path: str) -> None:
+    httpx_mock.add_response(url=f"{API}/storage/v1/blob/k", content=b"new")
+    refused = run(*writes(path)[0][:1], **writes(path)[0][1])
+    found = re.search(r"output_path: (downloads/\S+\.\w+)\.", refused.text)
+    assert found is not None, refused.text
+    name, arguments = writes(found[1])[0]
+    answer = run(name, **arguments)
+    assert not answer.failed, answer.text
+    assert (root / found[1]).read_bytes() == b"new"
+
+
+def test_a_directory_named_downloads_is_one_after_its_links(root: Path, httpx_mock: HTTPXMock) -> None:
+    (root / "downloads").symlink_to(root / "sub", target_is_directory=True)
+    name, arguments = writes("downloads/report.json")[0]
+    assert "programs obey" in run(name, **arguments).text
+    # From elsewhere the path is a whole one.
+    local = files(str(root / "sub"))
+    name, arguments = writes("sub/report.json")[0]
+    assert f"output_path: {root / 'sub/downloads/report.json'}." in run(name, local, **arguments).text
+    assert httpx_mock.get_requests() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("logo.png", "sub/clip.MP4", "font.woff2", "table.csv", "all.tar.gz", "shop.r402ar", "app.sqlite"),
+        *("downloads/report.json", "sub/Downloads/page.html", "downloads/a/b/notes.md", "downloads/log-2026-11-30.log"),
+    ],
+)
+def test_data_is_written_anywhere_and_text_below_downloads(root: Path, httpx_mock: HTTPXMock, path: str) -> None:
+    httpx_mock.add_response(url=f"{API}/storage/v1/blob/k", content=b"new")
+    name, arguments = writes(path)[0]
+    answer = run(name, **arguments)
+    assert not answer.failed, answer.text
+    assert (root / path).read_bytes() == b"new"
+
+
+def test_a_server_that_may_run_programs_may_write_them(root: Path, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=f"{API}/storage/v1/blob/k", content=b"new")
+    local = files(str(root), programs=True)
+    name, arguments = writes("sub/json.py")[0]
+    assert not run(name, local, **arguments).failed
+    assert (root / "sub/json.py").read_bytes() == b"new"
+    # But never into version control or over a file of credentials.
+    for path in (".git/hooks/pre-commit", ".env"):
+        assert run(name, local, **writes(path)[0][1]).failed
 
 
 def test_names_above_the_root_are_the_users_own(root: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=f"{API}/storage/v1/blob/k", content=b"new")
     folder = root / ".cache" / "work"
     folder.mkdir(parents=True)
-    name, arguments = writes(str(folder / "new.txt"))[0]
+    name, arguments = writes(str(folder / "new.csv"))[0]
     assert not run(name, files(str(folder)), **arguments).failed
-    assert (folder / "new.txt").read_bytes() == b"new"
+    assert (folder / "new.csv").read_bytes() == b"new"
 
 
 def test_a_file_is_replaced_when_that_is_said(root: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=f"{API}/storage/v1/blob/k", content=b"new")
-    (root / "old.txt").write_text("old")
-    name, arguments = writes("old.txt")[0]
+    (root / "old.csv").write_text("old")
+    name, arguments = writes("old.csv")[0]
     answer = run(name, overwrite=True, **arguments)
     assert not answer.failed, answer.text
-    assert (root / "old.txt").read_bytes() == b"new"
+    assert (root / "old.csv").read_bytes() == b"new"
 
 
 def test_a_home_directory_is_a_root_only_when_it_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
