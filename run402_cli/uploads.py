@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from run402_cli.errors import CommandError
 from run402_cli.local_gateway import MARKER, default_data_dir
+from run402_cli.secret_names import is_key, is_secret_name
 
 OUTSIDE: Final = "PATH_OUTSIDE_WORKSPACE"
 REFUSED: Final = "SECRET_FILE_REFUSED"
@@ -29,17 +30,6 @@ _OPEN_FLAGS: Final = (
 )
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
-_SECRET_NAMES: Final = frozenset(
-    [
-        *(".env", ".envrc", ".npmrc", ".pnpmrc", ".yarnrc", ".netrc", ".pypirc"),
-        *("id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_rsa"),
-        *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh"),
-        *(".git-credentials", ".htpasswd", ".my.cnf", ".pgpass", ".vault-token"),
-        # Of this program: a wallet's private key, the service keys of projects.
-        *("allowance.json", "project-keys.v1.json"),
-    ]
-)
-_SECRET_SUFFIXES: Final = (".key", ".pem", ".p12", ".pfx")
 VERSION_CONTROL: Final = frozenset({".git", ".svn", ".hg", ".bzr", ".jj", "CVS", "_darcs"})
 _VERSION_CONTROL: Final = frozenset(name.lower() for name in VERSION_CONTROL)
 # Below the home directory, on every system: none of what is there is made for publication.
@@ -52,12 +42,6 @@ _FLAG: Final = "add --allow-outside"
 
 _Identity = tuple[int, int]
 _exists = os.path.exists  # of a directory that may not be entered it says that nothing is there
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a file or directory of this name usually holds credentials."""
-    lowered = name.lower()
-    return lowered in _SECRET_NAMES or lowered.startswith(".env.") or lowered.endswith(_SECRET_SUFFIXES)
 
 
 class Bounds(NamedTuple):
@@ -175,6 +159,11 @@ class Gate:
             os.close(descriptor)
             raise
         return descriptor
+
+    def check_content(self, path: Path, beginning: bytes) -> None:
+        """CommandError REFUSED for a file that is a key whatever it is called; `beginning`: its first bytes."""
+        if self.bounds.names and is_key(beginning):
+            raise _refused(path, os.path.realpath(path), "holds a private key or a service key")
 
     def _compare(self, path: Path, real: str, descriptor: int) -> None:
         """What was opened is what was looked at: a directory or link may have changed in between."""

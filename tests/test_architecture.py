@@ -26,6 +26,7 @@ SHARED = {
         "exits",
         "file_lock",
         "uploads",
+        "secret_names",
         "ownership",
     ),
 }

@@ -374,5 +374,97 @@ def test_the_way_to_the_workspace_may_have_any_name(place: Path) -> None:
     (place / ".docker/site/a.txt").write_text("x")
     bounds = workspace(place / ".docker/site")
     assert code(place / ".docker/site/a.txt", bounds) is None
+
+
+COPIES = (
+    *(".env~", "..env.swp", "#.env#", ".#.env", ".env_local", ".env-prod", "prod.env", ".flaskenv", ".dev.vars"),
+    *("id_rsa.bak", "id_ed25519~", ".netrc~", "_netrc", ".git-credentials~", ".pgpass.bak", "allowance.json.bad"),
+    *("project-keys.v1.json.bad", "allowance.json.bad2", ".bash_history", ".psql_history", ".s3cfg", ".boto"),
+    *(
+        ".dockercfg",
+        "terraform.tfstate",
+        "terraform.tfstate.backup",
+        ".terraformrc",
+        "rclone.conf",
+        "a.jks",
+        "a.keystore",
+    ),
+    *(
+        "a.kdbx",
+        "a.p8",
+        "a.ppk",
+        "sftp.json",
+        ".ssh~",
+        "Copy of id_rsa",
+        "id_rsa (1)",
+        "id_rsa-2026-11-30",
+        ".id_rsa.swp",
+    ),
+    *("server.key.orig", "id_rsa.bak.old~", "KEY.PEM.1", ".ENV. ", "operator-session.json.bad"),
+)
+ORDINARY = (
+    *(
+        "index.html",
+        "environment.html",
+        "keys.html",
+        "old.html",
+        ".well-known",
+        "key.html",
+        "id_rsa.pub",
+        "keystore.html",
+    ),
+    *("env.js", "keyboard.css", ".htaccess", "404.html", "2026-11-30.html", "copy.html", "history.html", "config.json"),
+    *("hockey.png", "app.js.map", ".nojekyll", "manifest.json", "robots.txt", "monkey", "~", "#", "bak"),
+)
+
+
+def test_copies_of_secret_files_are_left_out_and_refused(place: Path) -> None:
+    site = place / "app/site"
+    for name in (".vscode/sftp.json", ".ssh~/k", *COPIES, *ORDINARY):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        if not (site / name).is_dir():
+            (site / name).write_text(name)
+    if sys.platform != "win32":
+        assert {each.key for each in walk(site) if "/" not in each.key} == {*ORDINARY}
+    for name in COPIES:
+        if not (site / name).is_dir():
+            assert code(site / name, TYPED) == "SECRET_FILE_REFUSED", name
+    assert code(site / ".ssh~/k", TYPED) == "SECRET_FILE_REFUSED"
+    for name in ORDINARY:
+        assert code(site / name, TYPED) is None, name
+
+
+KEYS = (
+    b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl",
+    b"\xef\xbb\xbf\n-----BEGIN PRIVATE KEY-----\nMII",
+    b"PuTTY-User-Key-File-3: ssh-ed25519\n",
+    json.dumps({"address": "0x1", "privateKey": "0x" + "a1" * 32}).encode(),
+    json.dumps({"projects": {"prj_1": {"service_key": "r402_service_abc"}}}, indent=2).encode(),
+    json.dumps({"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\nMII"}).encode(),
+)
+
+
+@pytest.mark.parametrize("content", KEYS)
+def test_a_key_is_refused_whatever_it_is_called(place: Path, content: bytes) -> None:
+    for path, bounds in ((place / "app/notes.txt", workspace(place / "app")), (place / "app/x.bin", TYPED)):
+        path.write_bytes(content)
+        with pytest.raises(CommandError) as caught:
+            hash_files([place / "app/a.txt", path], bounds=bounds)
+        assert caught.value.code == "SECRET_FILE_REFUSED"
+        assert str(path) in caught.value.message
+        assert hash_files([path], bounds=SECRET)
+
+
+def test_a_page_that_tells_of_keys_is_none(place: Path) -> None:
+    pages = (
+        b"<pre>-----BEGIN PRIVATE KEY-----\n...</pre>",
+        b"-----BEGIN PUBLIC KEY-----\nMII",
+        b"-----BEGIN CERTIFICATE-----\nMII",
+        b'const x = {"private_key": "0x' + b"a1" * 32 + b'"}',
+        b'{"privateKey": "0xYOUR_KEY", "service_key": "<key>"}',
+    )
+    for number, content in enumerate(pages):
+        (place / f"app/{number}.txt").write_bytes(content)
+    assert len(hash_files([place / f"app/{number}.txt" for number in range(len(pages))])) == len(pages)
     Gate(bounds).check(place / ".docker/site")
     assert code(place / ".docker/site/a.txt", TYPED) == "SECRET_FILE_REFUSED"

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, Final
 
 from run402_cli.release.canonical import code_unit_key
 from run402_cli.release.errors import LOCAL_ERROR, ContentChangedError, ReleaseError, os_failure
-from run402_cli.uploads import TYPED, VERSION_CONTROL, Bounds, Gate, is_secret_name
+from run402_cli.secret_names import is_secret_name
+from run402_cli.uploads import TYPED, VERSION_CONTROL, Bounds, Gate
 
 BUFFER_BYTES: Final = 1024 * 1024
 
@@ -139,6 +140,7 @@ def _hash_one(path: Path, follow: bool, buffer: memoryview, gate: Gate) -> Hashe
             _require_regular(before, path)
             if before.st_size < BUFFER_BYTES:
                 data = os.read(descriptor, before.st_size + 1)
+                gate.check_content(path, data)
                 total, hexdigest = len(data), hashlib.sha256(data).hexdigest()
             else:
                 total, hexdigest = _hash_stream(descriptor, buffer)
