@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import re
-import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 from run402_cli import advice, as_typed, global_options
 from run402_cli.client import Client, segment
 from run402_cli.errors import CommandError, EnvironmentFault, ValidationError
-from run402_cli.services.output_file import replaces, require_free
+from run402_cli.services.output_file import require_free, written
 
 SCOPES = ("portable-runtime-v1",)
 AUTH_MODES = ("stubs", "none")
@@ -78,50 +75,39 @@ def _archive(answer: Any) -> Archive:
     return answer
 
 
-def download(client: Client, project_id: str, archive: Archive, output: Path) -> tuple[int, bool]:
+def download(
+    client: Client, project_id: str, archive: Archive, output: Path, *, overwrite: bool = False
+) -> tuple[int, bool]:
     """GET /projects/v1/{id}/archives/{archive}/download into `output`: (bytes, whether a file with others was replaced).
 
     The file appears under its name only when it is complete and has the announced SHA-256: CommandError
-    ARCHIVE_DIGEST_MISMATCH otherwise. Parent directories are made. EnvironmentFault when the disk refuses.
+    ARCHIVE_DIGEST_MISMATCH otherwise, FILE_EXISTS unless `overwrite`. Parent directories are made. EnvironmentFault when the
+    disk refuses.
     """
     global_options.about_to_write(output)
     path = f"{_path(project_id, archive['archive_id'])}/download"
     chunks = client.download(path, context="downloading the archive", auth=_auth(client, project_id))
-    scratch = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        count, digest = _save(chunks, scratch)
-        expected = archive.get("sha256")
-        if isinstance(expected, str) and _SHA256.fullmatch(expected) and digest != expected:
-            raise CommandError(
-                f"The downloaded archive has the SHA-256 {digest}, not {expected} as announced.",
-                code="ARCHIVE_DIGEST_MISMATCH",
-                hint="Nothing was kept. Run the command again.",
-                details={"expected_digest": expected, "actual_digest": digest},
-                retryable=True,
-            )
-        replaced = replaces(output, digest)
-        scratch.replace(output)
-        return count, replaced
+        with written(output, overwrite=overwrite) as file:
+            for chunk in chunks:
+                file.write(chunk)
+            expected = archive.get("sha256")
+            if isinstance(expected, str) and _SHA256.fullmatch(expected) and file.sha256 != expected:
+                raise CommandError(
+                    f"The downloaded archive has the SHA-256 {file.sha256}, not {expected} as announced.",
+                    code="ARCHIVE_DIGEST_MISMATCH",
+                    hint="Nothing was kept. Run the command again.",
+                    details={"expected_digest": expected, "actual_digest": file.sha256},
+                    retryable=True,
+                )
     except OSError as exc:
         raise EnvironmentFault(
             f"Cannot write {output}: {exc.strerror or exc}.",
             hint="The archive is still on the server. Give another --output path and run the command again.",
             details={"path": str(output)},
         ) from exc
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-
-
-def _save(chunks: Iterator[bytes], path: Path) -> tuple[int, str]:
-    count, digest = 0, hashlib.sha256()
-    with path.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-            digest.update(chunk)
-            count += len(chunk)
-    return count, digest.hexdigest()
+    return file.size, file.replaced
 
 
 def export(client: Client, spec: Export, emit: Emit | None = None) -> tuple[dict[str, Any], bool]:
@@ -157,7 +143,7 @@ def _download_ready(client: Client, spec: Export, archive: Archive, send: Emit) 
     assert spec.output is not None
     if archive.get("status") != "ready":
         return 0, False
-    written, replaced = download(client, spec.project_id, archive, spec.output)
+    written, replaced = download(client, spec.project_id, archive, spec.output, overwrite=spec.overwrite)
     event = _event("archive_export_downloaded", "download", spec, archive, retryable=False)
     send({**event, "context": {"output_path": str(spec.output), "bytes_written": written}})
     return written, replaced
@@ -231,7 +217,7 @@ def fetch(client: Client, project_id: str, archive_id: str, output: Path, *, ove
             next_actions=[advice.entry("run_command", again if running else new)],
             retryable=running,
         )
-    written, replaced = download(client, project_id, archive, output)
+    written, replaced = download(client, project_id, archive, output, overwrite=overwrite)
     saved = str(output)
     return {
         "ok": True,

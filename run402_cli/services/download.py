@@ -22,6 +22,7 @@ from run402_cli.client import Client
 from run402_cli.errors import CommandError, NetworkError, UsageError, ValidationError
 from run402_cli.file_lock import try_lock
 from run402_cli.services.assets import blob_path
+from run402_cli.services.output_file import is_device, require_free, settle
 
 if TYPE_CHECKING:
     from run402_cli.client.http import httpx
@@ -44,38 +45,21 @@ def download(client: Client, project_id: str, key: str, output: str, *, overwrit
     {key, project_id, output}. docs/assets.md
     """
     path = Path(output)
-    kind = _kind(path)
-    if kind == "directory":
+    if path.is_dir():
         raise UsageError(f"--output {output} is a directory. Name the file: --output {path / key.rpartition('/')[2]}")
-    if kind == "file" and not overwrite:
-        raise CommandError(
-            f"{output} exists already.",
-            code="FILE_EXISTS",
-            hint="Add --overwrite to replace it, or choose another --output.",
-            details={"path": output},
-        )
+    require_free(path, overwrite=overwrite)
     fetch = _Fetch(client, project_id, key)
     try:
-        if kind == "device":
+        if is_device(path):
             with path.open("wb") as handle:
                 fetch.whole(handle)
         else:
-            fetch.to_file(path)
+            fetch.to_file(path, overwrite=overwrite)
     except OSError as exc:
         raise CommandError(
             f"Cannot write {output}: {exc.strerror or exc}.", code="BAD_FILE", details={"path": output}
         ) from exc
     return {"key": key, "project_id": project_id, "output": output}
-
-
-def _kind(path: Path) -> str:
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return "absent"
-    if stat.S_ISDIR(mode):
-        return "directory"
-    return "file" if stat.S_ISREG(mode) else "device"
 
 
 @dataclass(slots=True)
@@ -95,12 +79,12 @@ class _Fetch:
                 handle.write(chunk)
             _compare(self.key, digest.hexdigest(), expected_sha256(response.headers))
 
-    def to_file(self, path: Path) -> None:
+    def to_file(self, path: Path, *, overwrite: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = _Partial.beside(path)
         try:
             self._fill(partial)
-            partial.finish(path)
+            partial.finish(path, overwrite=overwrite)
         finally:
             partial.close()
 
@@ -253,8 +237,8 @@ class _Partial:
     def digest(self) -> str:
         return self._sha.hexdigest()
 
-    def finish(self, output: Path) -> None:
-        """Give the complete file its name."""
+    def finish(self, output: Path, *, overwrite: bool) -> None:
+        """Give the complete file its name. CommandError FILE_EXISTS when another one has appeared there."""
         assert self._handle is not None
         assert self._path is not None
         self._handle.flush()
@@ -262,7 +246,11 @@ class _Partial:
         self._whole = True
         self._handle.close()
         self._handle = None
-        self._path.replace(output)
+        try:
+            settle(self._path, output, self.digest(), overwrite=overwrite)
+        except CommandError:
+            self._path.unlink(missing_ok=True)
+            raise
 
     def discard(self) -> None:
         """Drop the bytes collected so far."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from run402_cli.client import Client, with_query
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError, ValidationError
 from run402_cli.services import email_mailboxes
 from run402_cli.services._checks import email_address, listed
-from run402_cli.services.output_file import replaces, require_free
+from run402_cli.services.output_file import require_free, written
 
 Json = Any
 
@@ -195,15 +194,15 @@ def save_raw(
     data = raw(client, project_id, message_id, mailbox=mailbox)
     global_options.about_to_write(output)
     try:
-        replaced = replaces(Path(output), hashlib.sha256(data).hexdigest())
-        Path(output).write_bytes(data)
+        with written(Path(output), overwrite=overwrite) as file:
+            file.write(data)
     except (OSError, ValueError) as exc:
         raise EnvironmentFault(
             f"Cannot write {output!r}: {getattr(exc, 'strerror', None) or exc}.",
             hint="The directory must exist and be writable; choose another --output.",
             details={"path": output},
         ) from exc
-    return {"message_id": message_id, "bytes": len(data), "output": output, "replaced": replaced}
+    return {"message_id": message_id, "bytes": len(data), "output": output, "replaced": file.replaced}
 
 
 def outbox(client: Client, *, to: str | None = None, limit: int | None = None) -> dict[str, Json]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from run402_cli.client import Client
 from run402_cli.errors import CommandError, ValidationError
 from run402_cli.services import prices
-from run402_cli.services.output_file import replaces, require_free
+from run402_cli.services.output_file import require_free, written
 
 ASPECTS = ("square", "landscape", "portrait")
 
@@ -58,6 +57,6 @@ def save(image: dict[str, Any], path: Path, *, overwrite: bool = False) -> dict[
         raise ValidationError(
             "The gateway's answer holds no image. See the payment: run402 allowance ledger", reason="NO_IMAGE"
         )
-    replaced = replaces(path, hashlib.sha256(data).hexdigest())
-    path.write_bytes(data)
-    return {"file": str(path), "size": len(data), "aspect": image["aspect"], "replaced": replaced}
+    with written(path, overwrite=overwrite) as output:
+        output.write(data)
+    return {"file": str(path), "size": len(data), "aspect": image["aspect"], "replaced": output.replaced}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import secrets
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,7 @@ from run402_cli import advice, global_options
 from run402_cli.client import Client, segment, with_query
 from run402_cli.client.http import httpx
 from run402_cli.errors import CommandError
-from run402_cli.services.output_file import replaces, require_free
+from run402_cli.services.output_file import require_free, written
 
 Json = Any
 
@@ -107,7 +104,7 @@ def fetch_artifact(
     path = _run(job_id, f"/artifacts/{segment(filename)}")
     auth = client.service_key(project_id)
     with client.stream("GET", path, context="fetching the artifact", auth=auth) as response:
-        size, replaced = _save(response, target, filename, job_id)
+        size, replaced = _save(response, target, filename, job_id, overwrite=overwrite)
     content_type = response.headers.get("content-type")
     length = response.headers.get("content-length", "")
     known = int(length) if length.isascii() and length.isdigit() else size
@@ -122,30 +119,22 @@ def fetch_artifact(
     }
 
 
-def _save(response: httpx.Response, target: Path, filename: str, job_id: str) -> tuple[int, bool]:
+def _save(response: httpx.Response, target: Path, filename: str, job_id: str, *, overwrite: bool) -> tuple[int, bool]:
     """(bytes written, whether a file with other bytes was replaced)."""
-    scratch = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
-    size, digest = 0, hashlib.sha256()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("xb") as file:
+        with written(target, overwrite=overwrite) as output:
             for chunk in response.iter_bytes():
-                size += file.write(chunk)
-                digest.update(chunk)
-        if size == 0:
-            raise CommandError(
-                f"The gateway sent no bytes for {filename}; nothing was written.",
-                code="EMPTY_BODY",
-                hint=f"See the artifacts of the job: {advice.command('jobs', 'get', job_id)}",
-            )
-        replaced = replaces(target, digest.hexdigest())
-        scratch.replace(target)
+                output.write(chunk)
+            if output.size == 0:
+                raise CommandError(
+                    f"The gateway sent no bytes for {filename}; nothing was written.",
+                    code="EMPTY_BODY",
+                    hint=f"See the artifacts of the job: {advice.command('jobs', 'get', job_id)}",
+                )
     except OSError as exc:
         reason = exc.strerror or exc
         raise CommandError(
             f"Cannot write {target}: {reason}.", code="BAD_FILE", hint="Give another --output.", field="--output"
         ) from exc
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
-    return size, replaced
+    return output.size, output.replaced

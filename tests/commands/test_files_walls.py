@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import ast
+import base64
+import contextlib
 import json
+import os
+import stat
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 from run_kit import Run
 from source_kit import PACKAGE, tree
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX links and pipes")
 
 MARKED = {"site": {"replace": {"index.html": "ok", "w.txt": {"path": "PATH"}}}}
 FORMS: dict[str, Any] = {
@@ -136,3 +145,107 @@ def test_every_command_with_an_output_file_is_in_that_list() -> None:
                     found.append((path.stem, node.name, "OverwriteOpt" in source))
     assert [entry for entry in found if not entry[2]] == []
     assert len(found) == len(WRITERS) - 1, "cloud archives create is projects export"
+
+
+def planting(httpx_mock: HTTPXMock, plant: Callable[[], None]) -> None:
+    """Answers whatever WRITERS ask for; each answer comes after `plant`, as another process would act meanwhile."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        plant()
+        path = request.url.path
+        if "/archives" in path and not path.endswith("/download"):
+            return httpx.Response(200, json={"archive_id": "arc_1", "status": "ready", "byte_count": 3})
+        if path == "/mailboxes/v1":
+            return httpx.Response(200, json={"mailboxes": [{"mailbox_id": "mbx_1", "slug": "in"}]})
+        if path.startswith("/generate-image"):
+            image = base64.b64encode(b"new").decode()
+            return httpx.Response(200, json={"aspect": "square", "content_type": "image/png", "image": image})
+        return httpx.Response(200, content=b"new")
+
+    httpx_mock.add_callback(answer, is_reusable=True)
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=lambda words: " ".join(words[:2]))
+def test_what_appears_meanwhile_is_not_replaced(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, command: tuple[str, ...]
+) -> None:
+    planting(httpx_mock, lambda: Path("out.bin").write_text("precious") and None)
+    error = run(*command).error
+    assert error["code"] == "FILE_EXISTS", error
+    assert Path("out.bin").read_text() == "precious"
+    assert [each.name for each in Path().iterdir()] == ["out.bin"]
+
+
+@posix
+@pytest.mark.parametrize("command", WRITERS, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_link_is_never_written_through(
+    run: Run, wallet: Path, tmp_path: Path, httpx_mock: HTTPXMock, command: tuple[str, ...], dangling: bool
+) -> None:
+    victim = tmp_path / "victim"
+    if not dangling:
+        victim.write_text("precious")
+
+    def plant() -> None:
+        with contextlib.suppress(FileExistsError):
+            Path("out.bin").symlink_to(victim)
+
+    planting(httpx_mock, plant)
+    assert run(*command).error["code"] == "FILE_EXISTS"
+    assert Path("out.bin").is_symlink()
+    assert dangling or victim.read_text() == "precious"
+    # Also one that was there, or comes meanwhile, and may be replaced.
+    assert run(*command, "--overwrite").exit == 0
+    assert not Path("out.bin").is_symlink()
+    assert Path("out.bin").read_bytes() == b"new"
+    assert victim.exists() is not dangling
+    assert dangling or victim.read_text() == "precious"
+    assert [each.name for each in Path().iterdir()] == ["out.bin"]
+
+
+@posix
+def test_a_private_file_stays_private(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    Path("out.bin").write_text("old")
+    Path("out.bin").chmod(0o600)
+    planting(httpx_mock, lambda: None)
+    assert run(*WRITERS[1], "--overwrite").json["replaced"] is True
+    assert Path("out.bin").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=lambda words: " ".join(words[:2]))
+def test_where_there_are_no_hard_links_it_is_the_same(
+    run: Run, wallet: Path, httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    def none(*_: Any, **__: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("run402_cli.services.output_file.os.link", none)
+    planting(httpx_mock, lambda: None)
+    assert run(*command).exit == 0
+    assert Path("out.bin").read_bytes() == b"new"
+    assert [each.name for each in Path().iterdir()] == ["out.bin"]
+    Path("out.bin").unlink()
+    httpx_mock.reset()
+    planting(httpx_mock, lambda: Path("out.bin").write_text("precious") and None)
+    assert run(*command).error["code"] == "FILE_EXISTS"
+    assert Path("out.bin").read_text() == "precious"
+
+
+@posix
+def test_a_pipe_is_written_to(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+    os.mkfifo("out.bin")
+    planting(httpx_mock, lambda: None)
+    for command in WRITERS[:2]:
+        reader = os.open("out.bin", os.O_RDONLY | os.O_NONBLOCK)
+        assert run(*command).exit == 0
+        assert os.read(reader, 10) == b"new"
+        os.close(reader)
+    assert stat.S_ISFIFO(Path("out.bin").lstat().st_mode)
+
+
+def test_outputs_have_one_writer() -> None:
+    """No service opens what --output names by itself."""
+    for name in ("assets", "jobs", "archives", "email", "image", "download"):
+        source = (PACKAGE / "services" / f"{name}.py").read_text(encoding="utf-8")
+        assert 'FILE_EXISTS"' not in source
+        assert "write_bytes" not in source
