@@ -27,6 +27,7 @@ SHARED = {
         "file_lock",
         "uploads",
         "secret_names",
+        "work_tree",
         "ownership",
     ),
 }

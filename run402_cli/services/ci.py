@@ -58,6 +58,7 @@ def link(client: Client, wanted: Link) -> Json:
     branch = wanted.branch or github.current_branch()
     subject = _subject(repository, branch, wanted.environment)
     repository_id = wanted.repository_id or github.repository_id(client, repository)
+    ci_workflow.require_own(wanted.workflow)
     if not wanted.force:
         ci_workflow.require_absent(wanted.workflow)
     delegation = _delegation(wanted, subject, repository_id)

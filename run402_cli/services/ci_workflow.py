@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 from pathlib import Path
 
-from run402_cli import advice, as_typed, global_options, secrecy
+from run402_cli import advice, as_typed, global_options, secrecy, work_tree
 from run402_cli._version import __version__
 from run402_cli.errors import CommandError
 
@@ -56,6 +56,16 @@ def _yaml(value: str) -> str:
     return json.dumps(value, ensure_ascii=True)
 
 
+def require_own(path: str) -> None:
+    """CommandError PATH_OUTSIDE_WORKSPACE when a directory of the work tree that leads to `path` is a link."""
+    target = _absolute(path)
+    work_tree.require_own(work_tree.base_of(target), target.parent)
+
+
+def _absolute(path: str) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - without following a link
+
+
 def require_absent(path: str) -> None:
     """CommandError WORKFLOW_EXISTS when something is at `path`, a dangling symbolic link included."""
     target = Path(path)
@@ -84,12 +94,9 @@ def write(path: str, content: str, *, binding_id: str, force: bool) -> None:
     target = Path(path)
     global_options.about_to_write(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb" if force else "xb") as file:
-            file.write(content.encode())
-        with contextlib.suppress(OSError):
-            target.chmod(0o644)
-    except (OSError, ValueError) as exc:
+        place = _absolute(path)
+        work_tree.write(work_tree.base_of(place), place, content.encode(), replace=force, mode=0o644)
+    except (OSError, ValueError, CommandError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise CommandError(
             f"The binding {binding_id} was made, but {path} cannot be written: {reason}.",

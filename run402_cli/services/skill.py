@@ -5,16 +5,14 @@ A place is {agent, path, status}; `status` is absent, current, outdated (as some
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run402_cli import advice, global_options
+from run402_cli import advice, global_options, work_tree
 from run402_cli._version import __version__
 from run402_cli.errors import CommandError, EnvironmentFault, UsageError
 from run402_cli.state.catalogue import SKILL_RECORD
@@ -51,6 +49,7 @@ class Place:
 
     agent: str
     path: Path
+    base: Path | None = None  # the project that it is in; None: the user's own directories, linked or not
 
     @property
     def record(self) -> Path:
@@ -88,7 +87,8 @@ def places(directory: Path | None = None) -> list[Place]:
             hint="Name the directory of a project, or leave --dir out to install for yourself.",
             field="--dir",
         )
-    return [Place(name, _folder(agent, directory) / NAME / "SKILL.md") for name, agent in AGENTS.items()]
+    base = None if directory is None else directory.absolute()
+    return [Place(name, _folder(agent, directory) / NAME / "SKILL.md", base) for name, agent in AGENTS.items()]
 
 
 def _folder(agent: Agent, directory: Path | None) -> Path:
@@ -142,6 +142,9 @@ def update(*, directory: Path | None = None, force: bool = False) -> tuple[dict[
 def _bring(chosen: list[Place], *, force: bool) -> tuple[dict[str, Any], bool]:
     found = [(place, place.status()) for place in chosen]
     due = [place for place, status in found if status in ("absent", "outdated") or (status == "edited" and force)]
+    for place in due:
+        if place.base is not None:
+            work_tree.require_own(place.base, place.path.parent)
     if due:
         global_options.about_to_write(*(place.path for place in due))
     done = []
@@ -161,25 +164,15 @@ def _write(place: Place) -> None:
     """The file first: a crash before the record is written leaves a file that equals ours, which counts as current."""
     content = source().read_bytes()
     try:
-        place.path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(place.path, content)
+        base = place.base
+        if base is None:
+            base = place.path.parent
+            base.mkdir(parents=True, exist_ok=True)
+        work_tree.write(base, place.path, content)
         record = f'{{"version": "{__version__}", "sha256": "{_digest(content)}"}}\n'
-        _replace(place.record, record.encode())
+        work_tree.write(base, place.record, record.encode())
     except OSError as exc:
         raise _refused(place.path, exc, "write") from exc
-
-
-def _replace(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with scratch.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
 
 
 def _digest(content: bytes) -> str:

@@ -1,19 +1,18 @@
 """.run402/messaging.json of the working directory: who this session is in each room, and how far it has read.
 
 Not secret, and kept out of the configuration directory: a presence is one session in one checkout, not a wallet. What
-goes wrong when it is written is given up: the room itself is the truth. A file that cannot be read is DamagedState.
-See docs/rooms.md, "The session file".
+goes wrong when it is written is given up, a linked .run402 too: the room itself is the truth. A file that cannot be read is
+DamagedState. See docs/rooms.md, "The session file".
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from run402_cli import global_options
+from run402_cli import global_options, work_tree
 from run402_cli.errors import CommandError
 from run402_cli.state.catalogue import MESSAGING
 from run402_cli.state.files import locked, read_state
@@ -55,22 +54,15 @@ def note_room(key: str, fields: Entry) -> None:
         return
     global_options.about_to_write(path)
     with contextlib.suppress(OSError, CommandError):
+        work_tree.require_own(Path(), path.parent)
         path.parent.mkdir(exist_ok=True)
         with locked(path):
             document = read_state(path, MESSAGING) or {}
             rooms = _rooms(document)
             rooms[key] = {**rooms.get(key, {}), **fields}
-            _replace(path, {**document, "rooms": rooms})
+            text = json.dumps({**document, "rooms": rooms}, indent=2) + "\n"
+            work_tree.write(Path(), path, text.encode("utf-8", "surrogatepass"))
 
 
 def _rooms(document: Entry) -> Entry:
     return dict(document.get("rooms") or {})
-
-
-def _replace(path: Path, document: Entry) -> None:
-    scratch = path.with_name(f".messaging.{os.urandom(4).hex()}.tmp")
-    try:
-        scratch.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -339,11 +339,14 @@ def _keep_payments(name: str) -> None:
 
 def bind(folder: Path, name: str) -> None:
     """Write `.run402.json` in a directory: commands below it use the wallet. Holds no secret and may be committed."""
+    from run402_cli import work_tree
+
     path = folder / BINDING_FILE
     about_to_write(path)
     with _disk_errors(path):
         document = rewritten(path, BINDING, {"wallet": name})
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(document, indent=2) + "\n"
+        work_tree.write(folder, path, text.encode("utf-8", "surrogatepass"))
     if bindings.came_along(path):
         confirm(path, name)
 

@@ -69,16 +69,17 @@ def write_link(workspace: Path, link: WorkspaceLink, *, replaces: WorkspaceLink 
     Raises ValidationError RUN402_WORKSPACE_LINK_SYMLINK when a symlink would be followed, and
     RUN402_WORKSPACE_LINK_CONFLICT when another process changed the link meanwhile; CommandError BAD_PROJECT_ID.
     """
+    from run402_cli import work_tree
+
     require_id(link.project_id)
     path = link_path(workspace)
-    for part in (path.parent, path):
-        if part.is_symlink():
-            raise ValidationError(
-                f"{part} is a symbolic link; the workspace link is never written through one. Remove it: rm '{part}'",
-                code="RUN402_WORKSPACE_LINK_SYMLINK",
-                details={"path": str(path), "symlink": str(part)},
-                next_actions=[advice.entry("run_command", advice.line("rm", str(part)))],
-            )
+    if (part := work_tree.linked(workspace, path)) is not None:
+        raise ValidationError(
+            f"{part} is a symbolic link; the workspace link is never written through one. Remove it: rm '{part}'",
+            code="RUN402_WORKSPACE_LINK_SYMLINK",
+            details={"path": str(path), "symlink": str(part)},
+            next_actions=[advice.entry("run_command", advice.line("rm", str(part)))],
+        )
     current = read_link(workspace)
     if (current and current.identity) != (replaces and replaces.identity):
         raise ValidationError(
