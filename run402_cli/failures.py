@@ -6,11 +6,15 @@ main.py prints them. See docs/protocol/errors.md, "After the work".
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 from typing import Any
 
-from run402_cli import global_options
-from run402_cli.errors import EnvironmentFault, Interrupted, OutputLost
+from run402_cli import global_options, output
+from run402_cli.errors import EnvironmentFault, Interrupted, OutputLost, Run402Error
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def unwritten(lost: OutputLost) -> dict[str, Any]:
@@ -57,6 +61,29 @@ def unexpected(exc: Exception) -> dict[str, Any]:
     return EnvironmentFault(message, hint=hint, safe_to_retry=safe).envelope()
 
 
+def last_resort(exc: Exception) -> int:
+    """Print an error that cannot be shown as it is, in as few words as are sure to work. Returns the exit code."""
+    first: BaseException | None = exc
+    while first is not None and not isinstance(first, Run402Error):
+        first = first.__context__
+    code = (
+        first.code if first is not None and isinstance(first.code, str) and _CODE.fullmatch(first.code) else "BAD_ENV"
+    )
+    place = _place(exc)
+    envelope = {
+        "status": "error",
+        "code": code,
+        "message": f"The command failed, and the details of its error cannot be shown ({type(exc).__name__} at {place}).",
+        "hint": "Run the command again with RUN402_DEBUG=1 to see the full traceback, and report it.",
+        "retryable": False,
+        "safe_to_retry": not global_options.current.wrote,
+        "details": {},
+        "next_actions": [],
+    }
+    output.plain(json.dumps(envelope, separators=(",", ":")))
+    return first.exit_code if first is not None else 1
+
+
 def _explained(exc: Exception) -> tuple[str, str] | None:
     """What happened and what to do, for the exceptions that come from outside the program."""
     if isinstance(exc, OSError):
@@ -81,11 +108,14 @@ def _explained(exc: Exception) -> tuple[str, str] | None:
 
 
 def _defect(exc: Exception) -> tuple[str, str]:
+    return (
+        f"run402 failed unexpectedly ({type(exc).__name__} at {_place(exc)}). This is a defect of run402.",
+        "Run the command again with RUN402_DEBUG=1 to see the full traceback, and report it.",
+    )
+
+
+def _place(exc: Exception) -> str:
     frame = exc.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
-    place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else "unknown"  # noqa: PTH119
-    return (
-        f"run402 failed unexpectedly ({type(exc).__name__} at {place}). This is a defect of run402.",
-        "Run the command again with RUN402_DEBUG=1 to see the full traceback, and report it.",
-    )
+    return f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else "unknown"  # noqa: PTH119

@@ -94,6 +94,17 @@ def _plain(text: str) -> int:
 
 
 def _guarded(args: list[str]) -> int:
+    try:
+        return _attempted(args)
+    except Exception as exc:  # of what shows errors: nothing fails without an envelope
+        if os.environ.get("RUN402_DEBUG"):
+            raise
+        from run402_cli import failures
+
+        return failures.last_resort(exc)
+
+
+def _attempted(args: list[str]) -> int:
     from run402_cli.errors import ChildEnded, DryRun, Interrupted, OutputLost, Run402Error, Verdict
 
     try:

@@ -123,6 +123,14 @@ def error(envelope: dict[str, Any]) -> None:
     _write(sys.stderr, dumps(guidance.finished(envelope), compact=True))
 
 
+def plain(line: str) -> None:
+    """Print one line on stderr that is known to be harmless, when nothing else works."""
+    with contextlib.suppress(Exception):
+        event.settle()
+    with contextlib.suppress(Exception):
+        _put(sys.stderr, line)
+
+
 def dumps(value: Any, *, compact: bool) -> str:
     """JSON text. Values that JSON has no form for (infinite floats, lone surrogates) become null or escapes."""
     import json  # with it comes re, which root help needs as little

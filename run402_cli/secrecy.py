@@ -112,7 +112,13 @@ def _without_project_keys(text: str) -> str:
 
 
 def redacted(value: Any) -> Any:
-    """What is sent, as it may be shown: texts under a name that sounds secret, and project keys, are taken out."""
+    """What is sent, as it may be shown: texts under a name that sounds secret are taken out, and secrets by their shape."""
+    from run402_cli import nesting
+
+    return _redacted(nesting.cut(value))
+
+
+def _redacted(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         return _without_project_keys(value)
     if isinstance(value, dict):
@@ -136,7 +142,9 @@ def sounds_secret(name: str) -> bool:
 
 def masked(envelope: dict[str, Any]) -> dict[str, Any]:
     """The envelope without secrets: by shape everywhere, and by the words typed where the command takes a secret."""
-    words = global_options.typed()
+    from run402_cli import nesting
+
+    words, envelope = global_options.typed(), nesting.cut(envelope)
     told = CommandLine(words)
     strict = told.pattern(told.values()) if told.takes_secret else None
     actions = told.pattern(told.secrets()) if told.takes_secret else None

@@ -26,6 +26,7 @@ SHARED = {
         "exits",
         "file_lock",
         "uploads",
+        "nesting",
         "secret_names",
         "work_tree",
         "ownership",

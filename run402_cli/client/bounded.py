@@ -141,13 +141,21 @@ def _memory(body: bytes) -> int:
 
 
 def parse_body(response: httpx.Response) -> Any:
-    """JSON value for application/json (None when it does not parse), the text for everything else."""
+    """JSON value for application/json (None when it does not parse), the text for everything else.
+
+    A refusal is cut where it is nested deeper than an error is shown.
+    """
     if "application/json" not in response.headers.get("content-type", ""):
         return response.text
     try:
-        return json.loads(response.content, parse_constant=_reject)
+        value = json.loads(response.content, parse_constant=_reject)
     except (ValueError, RecursionError):
         return None
+    if response.is_success:
+        return value
+    from run402_cli import nesting
+
+    return nesting.cut(value)
 
 
 def _reject(constant: str) -> Any:
