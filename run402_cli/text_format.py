@@ -40,7 +40,7 @@ FIRST = {
 _LONG = 40
 _GAP = "  "
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_CONTROL = re.compile(rf"[\\\t\n\u2028\u2029]|{control_characters.IN_TEXT}")
+_CONTROL = re.compile(rf"[\\\t\n]|{control_characters.IN_TEXT}")
 
 
 def text(value: Any, command: str, *, width: int | None = None) -> tuple[str, str | None]:
@@ -168,8 +168,8 @@ def cell(value: Any) -> str:
 
 
 def _escaped(value: str) -> str:
-    return _CONTROL.sub(lambda match: _ESCAPES.get(match[0]) or _code(ord(match[0])), value)
+    return _CONTROL.sub(lambda match: _ESCAPES.get(match[0]) or _code(match[0]), value)
 
 
-def _code(number: int) -> str:
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+def _code(char: str) -> str:
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else control_characters.code(char)

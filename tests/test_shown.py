@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import unicodedata
 from typing import Any
 
 import pytest
@@ -17,6 +18,16 @@ from run402_cli.main import _guarded
 ABOVE_C0 = [0x7F, *range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 CONTROLS = [chr(code) for code in [*range(0x20), *ABOVE_C0] if chr(code) not in "\t\n"]
 HOSTILE = "".join(f"a{char}" for char in CONTROLS)
+
+
+HIDDEN = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in ("Cf", "Zl", "Zp")]
+HIDDEN += [
+    chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), 0x034F, 0x115F, 0x1160, 0x3164, 0xFFA0)
+]
+FORMED = {"Arabic sign": "\u0600\u06dd", "Kaithi": "\U000110bd"}
+# Joiners and selectors where scripts and emoji have them.
+EMOJI = ("\u2764\ufe0f", "\U0001f469\u200d\U0001f4bb", "\U0001f3f3\ufe0f\u200d\U0001f308", "1\ufe0f\u20e3")
+SCRIPTS = ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937")
 
 
 def clean(text: str) -> bool:
@@ -45,6 +56,41 @@ def test_text_has_them_written_out(width: int | None) -> None:
     assert "\\x9b" in text
     assert "\\u202e" in text
     assert note is None
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_json_writes_out_what_is_invisible_and_means_the_same(compact: bool) -> None:
+    value = {"a": ["".join(f"x{char}" for char in HIDDEN), *EMOJI, *SCRIPTS, "\U0001f469"]}
+    text = output.dumps(value, compact=compact)
+    assert not any(char in text for char in HIDDEN)
+    assert json.loads(text) == value
+    assert "\\udb40\\udc41" in text
+    assert "\U0001f469" in text
+
+
+def test_text_writes_out_what_is_invisible_and_keeps_what_scripts_need(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = "".join(FORMED.values())
+    for char in HIDDEN:
+        hidden = f"pay{char}pal"
+        shown, _ = text_format.text({"a": hidden}, "")
+        output.notice(hidden)
+        for each in (shown, capsys.readouterr().err):
+            assert (char in each) is (unicodedata.category(char) == "Cf" and char in _FORMS), ascii(each)
+    for text in (*EMOJI, *SCRIPTS, seen):
+        assert text in text_format.text({"a": text}, "")[0]
+    # Where they join nothing they only hide.
+    for text in (
+        "a\u200db",
+        "\u200d",
+        "\u2764\ufe0f\ufe0f",
+        "a\ufe0f",
+        "\xe9\u200d",
+        "\U0001f469\u200d\u200d\U0001f469",
+    ):
+        assert "\\u" in text_format.text({"a": text}, "")[0], ascii(text)
+
+
+_FORMS = {*map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
 
 
 @pytest.mark.parametrize("say", [output.notice, output.request, lambda text: output.event({"type": text})])
