@@ -45,7 +45,7 @@ _VARIED = 6  # different digits; no key has fewer, and a long name of one letter
 _USERINFO = re.compile(r"""(?<=://)(?:(?<=http://)|(?<=https://)|(?=[^\s/?#@"'<>]*:))[^\s/?#"'<>\\]*@""", re.I)
 # Parameters of an address that are keys to it.
 _PARAMETER = re.compile(
-    r"""([?&](?:[a-z_-]*(?:token|secret|password|signature)|passwd|pwd?|pass|auth|(?:api|access)[_-]?key)=)[^\s&#"'<>\\]+""",
+    r"""([?&](?:[a-z_-]*(?:token|secret|password|signature)|passwd|pwd?|pass|auth|sig|hmac|jwt|otp|code|ticket|(?:api|access)[_-]?key)=)[^\s&#"'<>\\]+""",
     re.I,
 )
 # Hashes of the chain, which a report needs and which open nothing.
@@ -120,14 +120,15 @@ def redacted(value: Any) -> Any:
 
 def _redacted(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
-        return _without_project_keys(value)
+        public = _PUBLIC.fullmatch(name) and re.fullmatch(_KEY, value)
+        return value if public else without_shapes(_without_project_keys(value))
     if isinstance(value, dict):
         shown = _open(value)
         return {
-            key: REDACTED if isinstance(item, str) and sounds_secret(key) and key not in shown else redacted(item)
+            key: REDACTED if isinstance(item, str) and sounds_secret(key) and key not in shown else _redacted(item, key)
             for key, item in value.items()
         }
-    return [redacted(item) for item in value] if isinstance(value, list) else value
+    return [_redacted(item, name) for item in value] if isinstance(value, list) else value
 
 
 def _open(value: dict[Any, Any]) -> tuple[str, ...]:
