@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from run402_cli import advice
 from run402_cli.errors import CommandError
 
 _DESCRIPTORS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
@@ -30,8 +31,9 @@ def require_own(base: Path, folder: Path) -> None:
             f"{link} is a symbolic link (to {os.path.realpath(link)}), and this command writes into directories of {base} "
             "only. Nothing was written.",
             code="PATH_OUTSIDE_WORKSPACE",
-            hint=f"Remove the link if you did not make it: rm '{link}'. Or make it a directory.",
+            hint=f"Remove the link if you did not make it: {advice.line('rm', str(link))}",
             details={"path": str(link), "resolved_path": os.path.realpath(link), "workspace": str(base)},
+            next_actions=[advice.entry("run_command", advice.line("rm", str(link)))],
         )
 
 

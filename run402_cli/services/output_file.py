@@ -18,8 +18,8 @@ from typing import BinaryIO
 from run402_cli.errors import CommandError
 
 _HOW = "Add --overwrite to replace it, or choose another --output."
-# Links of the system, such as /dev/stdout, lead where the user means; other links are replaced, not followed.
-_SYSTEM = ("/dev/", "/proc/")
+# What is open already, under names that are links of the system. Other links are replaced, not followed.
+_OPEN = ("/dev/std", "/dev/fd/", "/proc/self/fd/")
 _FLAGS = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -27,8 +27,8 @@ def require_free(path: Path, *, overwrite: bool, how: str = _HOW) -> None:
     """CommandError FILE_EXISTS when a file is at `path` and may not be replaced. A pipe or device is written to."""
     if overwrite or not os.path.lexists(path):
         return
-    mode = path.lstat().st_mode
-    if stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and not path.exists()) or path.is_file():
+    is_link = path.is_symlink() and not str(path).startswith(_OPEN)
+    if path.is_file() or (is_link and not path.is_dir()):
         raise _taken(path, how)
 
 
@@ -39,7 +39,9 @@ def _taken(path: Path, how: str) -> CommandError:
 def is_device(path: Path) -> bool:
     """Whether `path` is a pipe or device, which is written to as it is."""
     try:
-        mode = path.stat().st_mode if str(path).startswith(_SYSTEM) else path.lstat().st_mode
+        if str(path).startswith(_OPEN):
+            return not stat.S_ISDIR(path.stat().st_mode)
+        mode = path.lstat().st_mode
     except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))

@@ -40,7 +40,7 @@ def test_ci_link_writes_no_workflow_elsewhere_and_makes_no_binding(
     error = run(*LINK, *words).error
     assert error["code"] == "PATH_OUTSIDE_WORKSPACE"
     assert str(elsewhere) in error["message"]
-    assert f"rm '{Path.cwd() / linked}'" in error["hint"]
+    assert error["next_actions"][0]["argv"] == ["rm", str(Path.cwd() / linked)]
     assert untouched(elsewhere)
     assert httpx_mock.get_requests() == []
 
