@@ -165,11 +165,15 @@ def planting(httpx_mock: HTTPXMock, plant: Callable[[], None]) -> None:
     httpx_mock.add_callback(answer, is_reusable=True)
 
 
+def make_precious() -> None:
+    Path("out.bin").write_text("precious")
+
+
 @pytest.mark.parametrize("command", WRITERS, ids=lambda words: " ".join(words[:2]))
 def test_what_appears_meanwhile_is_not_replaced(
     run: Run, wallet: Path, httpx_mock: HTTPXMock, command: tuple[str, ...]
 ) -> None:
-    planting(httpx_mock, lambda: Path("out.bin").write_text("precious") and None)
+    planting(httpx_mock, make_precious)
     error = run(*command).error
     assert error["code"] == "FILE_EXISTS", error
     assert Path("out.bin").read_text() == "precious"
@@ -226,7 +230,7 @@ def test_where_there_are_no_hard_links_it_is_the_same(
     assert [each.name for each in Path().iterdir()] == ["out.bin"]
     Path("out.bin").unlink()
     httpx_mock.reset()
-    planting(httpx_mock, lambda: Path("out.bin").write_text("precious") and None)
+    planting(httpx_mock, make_precious)
     assert run(*command).error["code"] == "FILE_EXISTS"
     assert Path("out.bin").read_text() == "precious"
 
