@@ -165,7 +165,7 @@ class Envelope:
             if started:
                 # The status line is out: closing the connection is the only way left to say that it failed.
                 raise
-            await reply(hints.body(error, scope["path"]), error.status)(scope, receive, send)
+            await reply(hints.body(error, scope["path"]), error.status, error.headers)(scope, receive, send)
 
 
 def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:

@@ -22,7 +22,8 @@ class GatewayError(Exception):
         self.message = message
         fields = fields if "code" in fields else {"code": error.upper(), **fields}
         self.fields = {name: value for name, value in fields.items() if name != "code" or value is not None}
-        self.headers: dict[str, str] | None = None
+        wait = fields.get("retry_after_seconds")
+        self.headers: dict[str, str] | None = None if wait is None else {"Retry-After": str(wait)}
 
     def body(self) -> dict[str, Any]:
         return {"error": self.error, "message": self.message, **self.fields}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,10 +12,10 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
-from run402_cli.core import time_limit
 from run402_cli.core.afterwards import Afterwards
 from run402_cli.core.aside import Aside
 from run402_cli.core.attempts import Attempts
+from run402_cli.core.backends import Backends
 from run402_cli.core.background import Functions, Jobs, Mail
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
@@ -25,6 +24,7 @@ from run402_cli.core.logins import Liveness, Logins, deleted_meanwhile
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.settings import Settings
+from run402_cli.core.shares import Shares
 from run402_cli.core.tickets import Tickets
 from run402_cli.core.unsettled import Unsettled
 
@@ -34,6 +34,7 @@ _OWNER_PATH: Final = "-c search_path=pg_catalog,pg_temp"
 # What the gateway does itself as a project's owner: to grant, to look at a schema. And where rows are moved.
 OWNER_SECONDS: Final = 120
 ROWS_SECONDS: Final = 3600
+MORE_SECONDS = 5
 
 
 class OwnConnection(psycopg.AsyncConnection[Any]):
@@ -78,10 +79,11 @@ class Gateway:
             reconnect_timeout=5,
         )
         # For all that is a project's.
-        self.logins = Logins(database_url, settings.jwt_secret, self.connection)
+        self.backends = Backends(database_url)
+        self.logins = Logins(database_url, settings.jwt_secret, self.connection, self.backends)
         self.store = ContentStore(settings.content_dir)
         # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
-        self.sql_slots = asyncio.Semaphore(20)
+        self.sql_shares = Shares(20, "SQL sessions")
         self.aside = Aside()
         self.afterwards = Afterwards(self.connection)
         self.attempts = Attempts()
@@ -102,6 +104,7 @@ class Gateway:
         await self.mail.close()
         await self.functions.close()
         await self.logins.forget("")
+        await self.backends.close()
         await self.pool.close()
 
     @asynccontextmanager
@@ -115,34 +118,43 @@ class Gateway:
             yield conn
 
     @asynccontextmanager
-    async def request_connection(self, project: Project, role: str) -> AsyncIterator[Connection]:
+    async def request_connection(
+        self, project: Project, role: str, *, left: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[Connection]:
         """A connection of a small pool that logged in as what a request of this project runs as. 503 as `connection`, and
         database_busy while its manifest is taken back.
+
+        What it runs ends when `left` returns: nobody waits for the answer any more.
         """
         self._refuse_lost()
         await self.unsettled.over(project.project_id)
-        async with self.logins.lent(role_rows.name_of(project.roles, role)) as conn:
+        async with self.logins.lent(role_rows.name_of(project.roles, role), left=left) as conn:
             yield conn
 
     @asynccontextmanager
     async def owner_connection(
-        self, roles: str, *, name: str = "run402-owner", options: str = "", seconds: float | None = OWNER_SECONDS
+        self,
+        roles: str,
+        *,
+        name: str = "run402-owner",
+        options: str = "",
+        seconds: float | None = OWNER_SECONDS,
+        left: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Connection]:
-        """A connection of its own that logged in as the owner of a project's schema; closed at the end. 503 as above.
+        """A connection of its own that logged in as the owner of a project's schema; closed at the end. As above.
 
         503 database_busy after so many seconds; None is for the user's own SQL alone.
         """
         self._refuse_lost()
-        async with self.sql_slots:
-            role, limit = role_rows.name_of(roles, "owner"), "" if seconds is None else time_limit.options(seconds)
-            options = f"{_OWNER_PATH} {limit} {options}"
-            conn = await self.logins.open(role, options=options, application_name=name)
+        async with self.sql_shares.taken(roles):
+            # PostgreSQL cancels a statement first, which says better what took so long.
+            limit = "" if seconds is None else f"-c statement_timeout={round(seconds * 1000)}"
+            ends = None if seconds is None else seconds + MORE_SECONDS
+            role = role_rows.name_of(roles, "owner")
+            conn = await self.logins.open(role, options=f"{_OWNER_PATH} {limit} {options}", application_name=name)
             try:
-                if seconds is None:
+                async with self.backends.watched(conn, seconds=ends, left=left):
                     yield conn
-                else:
-                    async with time_limit.time_limit(conn, seconds, self.database_url):
-                        yield conn
             except psycopg.errors.UndefinedObject as exc:
                 if not str(exc).startswith("invalid role OID"):
                     raise

@@ -13,7 +13,7 @@ import hmac
 import select
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -22,16 +22,19 @@ import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg_pool import PoolTimeout
 
+from run402_cli.core.backends import Backends
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.shares import Shares
 
 # A connection that was seen alive this long ago is asked again before it is used.
 TRUST_SECONDS = 5.0
-MOST: Final = 16
-PATIENCE_SECONDS: Final = 15
-
+MOST: Final = 24
+# So many of them are kept for the next request.
+KEPT: Final = 16
+# How long a request may have its connection, COMMIT and cleaning included: a little longer than a statement may take.
+USE_SECONDS = 35.0
 
 # What a function can leave behind in the session, where the next request would meet it: settings, prepared statements,
 # cursors, temporary tables, locks, channels, positions in sequences.
@@ -103,17 +106,21 @@ class Logins:
     """Opens, lends and keeps connections of the roles of projects."""
 
     def __init__(
-        self, database_url: str, secret: str, administer: Callable[[], AbstractAsyncContextManager[Connection]]
+        self,
+        database_url: str,
+        secret: str,
+        administer: Callable[[], AbstractAsyncContextManager[Connection]],
+        backends: Backends,
     ) -> None:
         self.database_url = database_url
+        self._backends = backends
         self._options = str(conninfo_to_dict(database_url).get("options") or "")
         self._secret = secret
         self._administer = administer
         self._liveness = Liveness()
         # PostgreSQL refuses the second of two changes of one role.
         self._repairing = asyncio.Lock()
-        self._slots = asyncio.Semaphore(MOST)
-        self._busy = 0
+        self._shares = Shares(MOST, "requests")
         # Longest unused first.
         self._idle: OrderedDict[Connection, str] = OrderedDict()
 
@@ -185,29 +192,29 @@ class Logins:
                 raise _settings_stay(role) from exc
 
     @asynccontextmanager
-    async def lent(self, role: str) -> AsyncIterator[Connection]:
-        """A connection for one request as `role`. Nothing that it leaves behind in its session reaches the next.
+    async def lent(self, role: str, *, left: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Connection]:
+        """A connection for one request as `role`, for USE_SECONDS at most, and until `left` returns. Nothing that it
+        leaves behind in its session reaches the next.
 
-        Raises PoolTimeout when all are in use for too long.
+        503 database_busy when all that the project may have are in use for too long, or when its time is over.
         """
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise PoolTimeout(f"{MOST} requests use the database at this moment") from None
-        self._busy += 1
-        try:
+        async with self._shares.taken("_".join(role.split("_")[:3])):
             conn = await self._take(role) or await self._open_within_bounds(role)
+            clean = False
             try:
-                yield conn
+                async with self._backends.watched(conn, seconds=USE_SECONDS, left=left) as watch:
+                    try:
+                        yield conn
+                    finally:
+                        clean = await self._clean(conn)
             finally:
-                if await self._clean(conn):
+                # One that was to be ended may hear of it late.
+                if clean and watch.reason is None:
                     self._idle[conn] = role
                 else:
                     await conn.close()
-        finally:
-            self._busy -= 1
-            self._slots.release()
+                while len(self._idle) > KEPT:
+                    await self._idle.popitem(last=False)[0].close()
 
     async def _clean(self, conn: Connection) -> bool:
         """Whether the session is as new: what is local to a transaction went with it, all else goes here."""
@@ -233,7 +240,7 @@ class Logins:
         return None
 
     async def _open_within_bounds(self, role: str) -> Connection:
-        while self._idle and len(self._idle) + self._busy > MOST:
+        while self._idle and len(self._idle) + self._shares.busy > MOST:
             conn, _ = self._idle.popitem(last=False)
             await conn.close()
         return await self.open(role, application_name="run402-rest")

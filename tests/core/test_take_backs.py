@@ -15,7 +15,7 @@ from database_kit import owner_of
 from deploy_kit import commit, deploy, plan
 from gateway_kit import SETTINGS, Live
 
-from run402_cli.core import bootstrap, purge, time_limit, unsettled
+from run402_cli.core import bootstrap, gateway, purge, unsettled
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose import rows as expose_rows
 from run402_cli.core.releases import commit as committing
@@ -148,7 +148,7 @@ def test_a_refused_manifest_owes_nothing(client: httpx.Client, live: Live, proje
 def test_a_session_of_an_owner_ends_whatever_a_function_catches(
     live: Live, project: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time_limit, "MORE_SECONDS", 0.2)
+    monkeypatch.setattr(gateway, "MORE_SECONDS", 0.2)
     roles = in_schema(live.database_url, project["schema_slot"], "SELECT session_user")[0][0].removesuffix("_owner")
 
     async def run() -> None:

@@ -256,7 +256,7 @@ class EmbeddedPostgres:
 
     def _write_config(self) -> None:
         lines = [
-            "max_connections = 60",
+            "max_connections = 100",
             "password_encryption = 'scram-sha-256'",
             "timezone = 'UTC'",
             # Statements may hold secrets, and the log has to stay small: starts, stops and crashes only.

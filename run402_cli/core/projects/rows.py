@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+import psycopg
 from psycopg import sql
 
 from run402_cli.core.callers.wallet_rows import OWNER, VISIBLE
@@ -155,8 +156,33 @@ async def drop_unfinished(conn: Connection, gateway: str, slot: str) -> None:
         await end_schema(conn, slot)
 
 
+LONG_SECONDS = 3
+_ATTEMPTS = 5
+_END_LONG = """
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN internal.core_projects p
+  ON starts_with(a.usename, p.roles || '_')
+WHERE a.xact_start < clock_timestamp() - make_interval(secs => %(seconds)s) AND (p.project_id = %(id)s OR p.project_id IN (
+  SELECT branch_project_id FROM internal.core_branches WHERE parent_project_id = %(id)s))
+"""
+
+
 async def drop_project(conn: Connection, project: Project) -> list[str]:
     """Schema, roles, snapshots, branches, every bookkeeping row; the ids of the projects that went. Inside a transaction."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            async with conn.transaction():
+                return await _drop(conn, project)
+        except psycopg.errors.LockNotAvailable:
+            # Somebody uses its tables, and for long by now.
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+async def _drop(conn: Connection, project: Project) -> list[str]:
+    await conn.execute(f"SET LOCAL lock_timeout = '{LONG_SECONDS + 1}s'; SELECT pg_stat_clear_snapshot()".encode())
+    # What has been running in its schema for long is not waited for.
+    await conn.execute(_END_LONG, {"id": project.project_id, "seconds": LONG_SECONDS})
     # The row first: whoever is about to write to the schema holds it, and must not meet a schema that is half gone.
     await conn.execute("SELECT 1 FROM internal.core_projects WHERE project_id = %s FOR UPDATE", (project.project_id,))
     cursor = await conn.execute(

@@ -28,6 +28,7 @@ from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.routines import Routines, load_routines
 from run402_cli.core.rest.writing import Write
 from run402_cli.core.web.body_limit import STREAMED
+from run402_cli.core.web.http import left
 from run402_cli.core.web.routing import OPEN, Route, admitted
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -55,7 +56,7 @@ async def rest(request: Request) -> Response:
         payload = await _payload(gateway, caller, request, body, target)
     except RestError as error:
         return error_response(error, request, caller.project)
-    async with gateway.request_connection(caller.project, caller.role) as conn:
+    async with gateway.request_connection(caller.project, caller.role, left=left(request)) as conn:
         return await serve(conn, caller, request, payload, target)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +40,12 @@ class Statement:
     params: list[Any]
 
 
-async def execute(gateway: Gateway, project: Project, statement: Statement) -> dict[str, Any]:
-    """Run the text on a connection of its own and return the answer of the route."""
+async def execute(
+    gateway: Gateway, project: Project, statement: Statement, left: Callable[[], Awaitable[None]] | None = None
+) -> dict[str, Any]:
+    """Run the text on a connection of its own and return the answer of the route. It is undone when `left` returns before."""
     try:
-        return await _in_one_session(gateway, project, statement)
+        return await _in_one_session(gateway, project, statement, left)
     except Exception:
         if _ends_transactions(statement.sql):
             # What it has committed before it failed stays, but dark.
@@ -59,12 +61,16 @@ def _ends_transactions(text: str) -> bool:
         return True
 
 
-async def _in_one_session(gateway: Gateway, project: Project, statement: Statement) -> dict[str, Any]:
+async def _in_one_session(
+    gateway: Gateway, project: Project, statement: Statement, left: Callable[[], Awaitable[None]] | None
+) -> dict[str, Any]:
     # The search path and claims are start-up options of a connection that is closed afterwards: COMMIT, ROLLBACK, RESET
     # ALL or DISCARD ALL inside the text fall back to them, and temporary tables or locks never reach another request.
     # It logs in as the owner of the project's schema, whom nothing else belongs to.
     settings = session_options(project)
-    async with gateway.owner_connection(project.roles, name="run402-sql", options=settings, seconds=None) as conn:
+    async with gateway.owner_connection(
+        project.roles, name="run402-sql", options=settings, seconds=None, left=left
+    ) as conn:
         await conn.execute("BEGIN")
         with reporting_sql_errors(conn, project, statement.sql):
             answer, commands = await _run(conn, project, statement)

@@ -22,7 +22,7 @@ from run402_cli.core.sql.schema import tables
 from run402_cli.core.sql.shared import SharedNameError, install, prepare
 from run402_cli.core.web import json_text
 from run402_cli.core.web.body_limit import MIB
-from run402_cli.core.web.http import reply
+from run402_cli.core.web.http import left, reply
 from run402_cli.core.web.routing import Route, admitted
 
 MOST_STATEMENTS = 200_000
@@ -46,7 +46,7 @@ async def run_sql(request: Request) -> Response:
                 await install(conn, extensions)
         except SharedNameError as exc:
             raise _shared_name(exc) from exc
-    return reply(await execute(gateway, project, statement))
+    return reply(await execute(gateway, project, statement, left(request)))
 
 
 def _permitted(raw: bytes, *, as_json: bool) -> tuple[Statement, tuple[str, ...]]:
@@ -131,7 +131,7 @@ async def get_schema(request: Request) -> Response:
     A table is {name, columns, constraints, rls_enabled, row_estimate, policies}.
     """
     project = admitted(request, Project)
-    async with gateway_of(request).owner_connection(project.roles) as conn:
+    async with gateway_of(request).owner_connection(project.roles, left=left(request)) as conn:
         return reply({"schema": project.schema_slot, "tables": await tables(conn, project.schema_slot)})
 
 

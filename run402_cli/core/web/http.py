@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -111,6 +111,16 @@ def page(
     """`{<name>, has_more, next_cursor}` of the rows that were found for one more than `limit`."""
     shown, more = rows[:limit], len(rows) > limit
     return {name: [view(row) for row in shown], "has_more": more, "next_cursor": id_of(shown[-1]) if more else None}
+
+
+def left(request: Request) -> Callable[[], Awaitable[None]]:
+    """What returns when the client has hung up. The body has to be read before."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return gone
 
 
 def public_base(request: Request) -> str:
