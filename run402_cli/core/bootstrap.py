@@ -23,7 +23,7 @@ from run402_cli.core.functions import schedule_rows as function_schedules
 from run402_cli.core.functions import secret_rows as function_secrets
 from run402_cli.core.jobs import rows as jobs
 from run402_cli.core.mail import mailbox_rows, message_rows, webhook_rows
-from run402_cli.core.projects import keys, own_rows, role_rows
+from run402_cli.core.projects import keys, lock_rows, own_rows, role_rows
 from run402_cli.core.projects import rows as projects
 from run402_cli.core.releases import migrations, plans
 from run402_cli.core.releases import operation_rows as operations
@@ -41,6 +41,7 @@ FORMAT = 3
 
 # The bookkeeping tables, parents first (most tables reference internal.core_projects).
 TABLES: tuple[str, ...] = (
+    lock_rows.DDL,
     projects.DDL,
     content.DDL,
     object_rows.DDL,
@@ -132,10 +133,9 @@ END
 $do$;
 """
 
-# An archive importer or a second gateway on the same database must not interleave with this.
-BOOTSTRAP_LOCK = 402_000_001
-LOCK_MILLISECONDS = 30_000
 
+# How long a start waits for another one, or for a session that uses the tables.
+PATIENCE = "30s"
 
 FORMAT_TABLE = """
 CREATE TABLE IF NOT EXISTS internal.core_format (
@@ -152,10 +152,12 @@ async def bootstrap(conn: Connection, settings: Settings) -> dict[str, Any] | No
 
     CORE_FORMAT_NEWER, before anything is written, when a newer version made it.
     """
+    await _format(conn)
+    await lock_rows.make(conn)
     async with conn.transaction():
-        # What a project's session holds in a PostgreSQL of somebody else keeps no start for ever.
-        await conn.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}".encode())
-        await conn.execute("SELECT pg_advisory_xact_lock(%s)", (BOOTSTRAP_LOCK,))
+        await conn.execute(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{PATIENCE}'".encode())
+        # An archive importer or a second gateway on the same database must not interleave with this.
+        await lock_rows.take(conn, "bootstrap")
         found = await _format(conn)
         await conn.execute(ROLES)
         await _check_groups(conn)

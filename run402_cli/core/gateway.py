@@ -36,6 +36,12 @@ OWNER_SECONDS: Final = 120
 ROWS_SECONDS: Final = 3600
 MORE_SECONDS = 5
 
+# What a name without a schema means must not depend on what somebody has put into `public`.
+_OWN = "SET search_path = pg_catalog"
+# Whoever waits on one of the few connections of the pool longer than this gets 503. Deploys and starts have their own.
+LOCK, STATEMENT = "10s", "60s"
+LONG_LOCK, LONG_STATEMENT = "5min", "30min"
+
 
 class OwnConnection(psycopg.AsyncConnection[Any]):
     """A connection of the gateway's own. It goes no further when a schema of a project is on its search path: an
@@ -72,7 +78,7 @@ class Gateway:
             timeout=15,
             open=False,
             kwargs={"autocommit": True},
-            configure=_own_names_only,
+            configure=_configure,
             check=Liveness().check,
             # Its pauses between attempts double. After this long it gives up, and the next request tries at once, so that
             # it serves again within seconds, however long PostgreSQL was away.
@@ -82,7 +88,8 @@ class Gateway:
         self.backends = Backends(database_url)
         self.logins = Logins(database_url, settings.jwt_secret, self.connection, self.backends)
         self.store = ContentStore(settings.content_dir)
-        # Admin SQL opens connections of its own; more of them at once would use up what PostgreSQL allows.
+        # Deploys and admin SQL open connections of their own; more of them at once would use up what PostgreSQL allows.
+        self.deploy_shares = Shares(10, "deploys")
         self.sql_shares = Shares(20, "SQL sessions")
         self.aside = Aside()
         self.afterwards = Afterwards(self.connection)
@@ -115,6 +122,17 @@ class Gateway:
         """
         self._refuse_lost()
         async with self.pool.connection() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Connection]:
+        """As `connection`, but none of the pool: for work that may take long. Closed at the end."""
+        self._refuse_lost()
+        async with await OwnConnection.connect(self.database_url, autocommit=True) as conn:
+            await conn.execute(
+                f"{_OWN}; SET lock_timeout = '{LONG_LOCK}'; SET statement_timeout = '{LONG_STATEMENT}';"
+                " SET idle_in_transaction_session_timeout = 0"
+            )
             yield conn
 
     @asynccontextmanager
@@ -168,9 +186,8 @@ class Gateway:
             raise database_unavailable(lost)
 
 
-async def _own_names_only(conn: Connection) -> None:
-    """What a name without a schema means must not depend on what somebody has put into `public`."""
-    await conn.execute("SET search_path = pg_catalog")
+async def _configure(conn: Connection) -> None:
+    await conn.execute(f"{_OWN}; SET lock_timeout = '{LOCK}'; SET statement_timeout = '{STATEMENT}'".encode())
 
 
 def database_unavailable(reason: str) -> GatewayError:

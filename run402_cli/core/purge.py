@@ -53,7 +53,7 @@ async def purge(gateway: Gateway) -> None:
     it runs nothing that a project made, and waits for no lock of one for long.
     """
     try:
-        async with gateway.connection() as conn:
+        async with gateway.apart() as conn:
             await hold(gateway, conn)
             gone = await _apart("copies", _copies(gateway, conn), seconds=LOCKS_SECONDS)
             plans = await _apart("old plans", _old_plans(conn))

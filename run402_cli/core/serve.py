@@ -205,6 +205,16 @@ async def supervised(supervisor: Supervisor, end: Callable[[], None]) -> AsyncIt
         await task
 
 
+_RIGHTS = (
+    "The role of --database-url needs CREATEROLE, and CREATE on its database; no superuser. What to grant: "
+    "run402 docs local-gateway"
+)
+_HELD = (
+    "Another gateway is starting on this database, or a session or a prepared transaction holds its tables. Start again; if "
+    "that fails too, look into pg_stat_activity and pg_prepared_xacts and end what is there."
+)
+
+
 async def open_gateway(gateway: Gateway) -> None:
     """Connect and bootstrap. CORE_DATABASE_UNUSABLE with PostgreSQL's words when that fails."""
     try:
@@ -214,13 +224,10 @@ async def open_gateway(gateway: Gateway) -> None:
         raise
     except (psycopg.Error, PoolTimeout) as exc:
         await gateway.close()
-        hint = "The role of --database-url needs CREATEROLE, and CREATE on its database; no superuser. What to grant: "
-        hint += "run402 docs local-gateway"
-        if isinstance(exc, psycopg.errors.LockNotAvailable):
-            hint = "A session of that database holds what a start needs. End it (SELECT pid, query FROM "
-            hint += "pg_stat_activity; SELECT pg_terminate_backend(pid)), then start again."
         raise CoreProcessError(
-            "CORE_DATABASE_UNUSABLE", f"The database cannot be prepared: {str(exc).strip()}", hint=hint
+            "CORE_DATABASE_UNUSABLE",
+            f"The database cannot be prepared: {str(exc).strip()}",
+            hint=_HELD if isinstance(exc, psycopg.errors.LockNotAvailable) else _RIGHTS,
         ) from exc
 
 

@@ -165,7 +165,7 @@ def test_a_session_of_an_owner_ends_whatever_a_function_catches(
 def test_a_start_waits_for_no_lock_for_ever(
     live: Live, project: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap, "LOCK_MILLISECONDS", 200)
+    monkeypatch.setattr(bootstrap, "PATIENCE", "200ms")
 
     async def start() -> None:
         async with live.gateway.connection() as conn:

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.projects import lock_rows
 from run402_cli.core.projects.rows import Project
 
 DDL = """
@@ -76,7 +77,7 @@ class ArchiveRecord:
 
 async def lock_key(conn: Connection, key: str) -> None:
     """Until the end of the transaction no other export starts with this idempotency key."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run402-export:' || %s, 0))", (key,))
+    await lock_rows.take(conn, "export", key)
 
 
 async def insert(
@@ -187,4 +188,4 @@ async def subjects(conn: Connection, project_id: str) -> list[tuple[str, list[st
 
 async def lock_name(conn: Connection, name: str) -> None:
     """Until the end of the transaction nothing else is imported under this name."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run402-import:' || %s, 0))", (name,))
+    await lock_rows.take(conn, "import", name)

@@ -9,6 +9,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
+from run402_cli.core.projects import lock_rows
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_payments (
@@ -63,7 +64,7 @@ async def newest(conn: Connection, *, limit: int, offset: int) -> list[dict[str,
 
 async def lock_tier(conn: Connection, wallet: str) -> None:
     """One purchase of a wallet at a time: the second extends the lease of the first, or finds its answer."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('tier ' || %s, 402))", (wallet,))
+    await lock_rows.take(conn, "tier", wallet)
 
 
 async def lease(conn: Connection, wallet: str) -> tuple[str, datetime, datetime] | None:

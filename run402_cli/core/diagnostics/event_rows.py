@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from run402_cli.core.callers.wallet_rows import VISIBLE
 from run402_cli.core.db import Connection
+from run402_cli.core.projects import lock_rows
 
 # Events with an idempotency key are never removed, only no longer shown: the key stands for one fact for ever.
 DDL = """
@@ -32,7 +33,6 @@ CREATE INDEX IF NOT EXISTS core_project_events_time ON internal.core_project_eve
 """
 
 KEPT_DAYS = 90
-FEED_LOCK = 402_000_021
 
 
 async def record(
@@ -48,7 +48,7 @@ async def record(
 ) -> tuple[dict[str, Any], bool]:
     """Write an event into the feed; (row, is it new). An event with the same `key` is not written again."""
     # Ids must appear in the order of commits, or a reader's cursor would pass an event that is not there yet.
-    await conn.execute("SELECT pg_advisory_xact_lock(%s)", (FEED_LOCK,))
+    await lock_rows.take(conn, "feed")
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "INSERT INTO internal.core_project_events (event_id, project_id, event_type, class, source, payload,"

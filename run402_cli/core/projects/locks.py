@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+import psycopg
+
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
+from run402_cli.core.projects import lock_rows
 
 _waiting: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
 
 @asynccontextmanager
 async def project_lock(gateway: Gateway, project_id: str) -> AsyncIterator[Connection]:
-    """A connection that alone may deploy to the project.
+    """A connection that alone may deploy to the project; in autocommit, with as much time as it needs.
 
-    Waiting requests queue in memory first, so that they do not use up the pool. The lock in PostgreSQL is what counts:
-    it also outlives a killed gateway for as long as its last statement still runs in the server.
+    Waiting requests queue in memory first. What counts is the row that another connection holds in a transaction of its
+    own. Neither is of the pool, where SQL of a deploy that does not end would be in the way of everybody.
     """
     key = (id(gateway), project_id)
     lock = _waiting.get(key)
     if lock is None:
         lock = _waiting[key] = asyncio.Lock()
-    async with lock, gateway.connection() as conn:
-        await conn.execute("SELECT pg_advisory_lock(hashtextextended('run402-deploy:' || %s, 0))", (project_id,))
+    async with lock, gateway.deploy_shares.taken(project_id), gateway.apart() as holder, gateway.apart() as conn:
+        await holder.execute("BEGIN")
+        await lock_rows.take(holder, "deploy", project_id)
         try:
             yield conn
         finally:
-            if not conn.closed:
-                await conn.execute("SELECT pg_advisory_unlock_all()")
+            # What was done is done, whatever became of the lock.
+            with contextlib.suppress(psycopg.Error):
+                await holder.execute("ROLLBACK")

@@ -22,7 +22,7 @@ $body$;
 CREATE OR REPLACE FUNCTION run402.lock_expose() RETURNS TABLE (project_id text, schema_slot text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended('expose:' || run402.own_project(), 402));
+  PERFORM internal.core_lock('expose:' || run402.own_project());
   RETURN QUERY SELECT p.project_id, p.schema_slot FROM internal.core_projects p
     WHERE p.project_id = run402.own_project() FOR KEY SHARE;
 END

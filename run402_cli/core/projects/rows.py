@@ -14,7 +14,7 @@ from psycopg import sql
 
 from run402_cli.core.callers.wallet_rows import OWNER, VISIBLE
 from run402_cli.core.db import Connection
-from run402_cli.core.projects import role_rows
+from run402_cli.core.projects import lock_rows, role_rows
 
 PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 SCHEMA_SLOT = re.compile(r"[a-z_][a-z0-9_]*")
@@ -268,7 +268,7 @@ async def visible(
 
 async def lock_name(conn: Connection, name: str) -> None:
     """Whoever gives this name to a project waits here for the end of the others' transactions."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 403))", (name,))
+    await lock_rows.take(conn, "project name", name)
 
 
 async def called(
@@ -298,7 +298,7 @@ async def rename(conn: Connection, project_id: str, name: str) -> None:
 async def made_with(conn: Connection, key: str) -> tuple[str, str] | None:
     """What an idempotency key made: digest of the request, project id. Locks the key until the end of the transaction."""
     # Two equal requests at once: the second waits here and then finds the row of the first.
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (key,))
+    await lock_rows.take(conn, "idempotency key", key)
     cursor = await conn.execute(
         "SELECT request_sha256, project_id FROM internal.core_idempotency WHERE idempotency_key = %s", (key,)
     )

@@ -173,11 +173,13 @@ class _Work:
         if self.restore_point:
             taken = "Took a restore point" if "restore_point" in self.restore_point else "Took no restore point"
             await self._step("migrating", "started", taken, self.restore_point)
+        if pending:
+            await migrations.wait_for_former(self.conn, self.project)
         for migration in pending:
             await self._step("migrating", "started", f"Running {migration.id}", {"migration_id": migration.id})
             script = scripts[migration.id]
             await migrations.install_extensions(self.conn, migration, script.extensions)
-            session = self.gateway.owner_connection(self.project.roles, name="run402-migration", seconds=None)
+            session = self.gateway.owner_connection(self.project.roles, name=migrations.SESSION, seconds=None)
             async with session as owner:
                 await migrations.run(owner, self.project, migration, script.text, known.get(migration.id))
             await self._step("migrating", "done", f"Applied {migration.id}", {"migration_id": migration.id})

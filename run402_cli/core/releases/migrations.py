@@ -17,6 +17,7 @@ from run402_cli.core import expose
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.projects.role_rows import name_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.sql.lexer import SqlTextError, Token, statements
 from run402_cli.core.sql.shared import Prepared, SharedNameError, install, prepare, search_path
@@ -32,6 +33,9 @@ CREATE TABLE IF NOT EXISTS internal.core_applied_migrations (
 );
 """
 
+# What the session of a migration is called in the server.
+SESSION = "run402-migration"
+_FORMER_LOOKS = 1200
 _TRANSACTION_WORDS = ("begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "prepare")
 
 
@@ -124,8 +128,6 @@ async def run(conn: Connection, project: Project, migration: Migration, sql: str
     """
     if "\0" in sql:
         raise _invalid_sql(migration, "its SQL contains a NUL character", "Remove it.")
-    # What a killed gateway began may still run in the server, after the lock of its deploy is gone.
-    await conn.execute("SELECT pg_advisory_lock(hashtextextended('run402-migration:' || %s, 0))", (project.project_id,))
     try:
         if migration.transactional:
             await _run_transactional(conn, project, migration, sql)
@@ -134,6 +136,26 @@ async def run(conn: Connection, project: Project, migration: Migration, sql: str
     finally:
         if not conn.closed:
             await _forget_settings(conn)
+
+
+async def wait_for_former(conn: Connection, project: Project) -> None:
+    """What a killed gateway began may still run in the server, after the lock of its deploy is gone.
+
+    503 database_busy when it does not end. `conn` is the gateway's.
+    """
+    query = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND application_name = %s"
+    for _ in range(_FORMER_LOOKS):
+        row = await (await conn.execute(query, (name_of(project.roles, "owner"), SESSION))).fetchone()
+        if row is None or not row[0]:
+            return
+        await asyncio.sleep(0.1)
+    raise GatewayError(
+        503,
+        "database_busy",
+        "A migration of an earlier deploy, whose gateway was killed, still runs in the database. Repeat when it has ended.",
+        retryable=True,
+        retry_after_seconds=10,
+    )
 
 
 def prepared(migration: Migration, sql: str) -> Prepared:

@@ -66,6 +66,7 @@ _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("create", "database"), _SCHEMA_HINT),
     (("alter", "database"), _SCHEMA_HINT),
     (("drop", "database"), _SCHEMA_HINT),
+    (("prepare", "transaction"), "It would keep its locks after everybody has gone: end the transaction with COMMIT."),
     (("load",), "Server libraries cannot be loaded here."),
     (("create", "event", "trigger"), "Event triggers act on all projects: use a trigger on the table."),
 )

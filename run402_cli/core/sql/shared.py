@@ -16,6 +16,7 @@ from psycopg import sql
 
 from run402_cli import suggest
 from run402_cli.core.db import Connection
+from run402_cli.core.projects import lock_rows
 from run402_cli.core.sql.lexer import SqlTextError, Token, each_statement
 
 # Trusted by PostgreSQL itself (a user who may create objects may install them), and they reach nothing outside.
@@ -27,8 +28,6 @@ SCHEMA: Final = "extensions"
 # What the names of a project's SQL mean after its own schema. Temporary tables come last: where they are not named they come
 # first, and whoever makes one would stand in for a table that a function of the owner means.
 SHARED_PATH: Final = f"auth, {SCHEMA}, pg_temp"
-# One after the other: PostgreSQL refuses the second of two at once.
-_LOCK: Final = 402_000_002
 
 
 def search_path(slot: str) -> str:
@@ -55,7 +54,7 @@ class Prepared:
 def prepare(text: str) -> Prepared:
     """SharedNameError for `public.` and for an extension that is not on the list. What cannot be read is as it was."""
     lowered = text.lower()
-    if "public" not in lowered and "extension" not in lowered:
+    if not any(word in lowered for word in ("public", "extension", "prepare")):
         return Prepared(text)
     names: list[str] = []
     blanked: list[tuple[int, int]] = []
@@ -68,6 +67,12 @@ def prepare(text: str) -> Prepared:
             words = [token.text if token.kind == "word" else "" for token in tokens[:3]]
             try:
                 _refuse_public(text, tokens)
+                if words[:2] == ["prepare", "transaction"]:
+                    raise SharedNameError(
+                        "it prepares a transaction, which would keep its locks after everybody has gone",
+                        "End the transaction with COMMIT.",
+                        _line(text, tokens[0]),
+                    )
                 if words[:2] == ["create", "extension"]:
                     names.append(_extension(text, tokens))
             except SharedNameError as exc:
@@ -130,7 +135,8 @@ async def install(conn: Connection, names: tuple[str, ...]) -> None:
     for name in names:
         try:
             async with conn.transaction():
-                await conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                # One after the other: PostgreSQL refuses the second of two at once.
+                await lock_rows.take(conn, "extensions")
                 await conn.execute(
                     sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA {} CASCADE").format(
                         sql.Identifier(name), sql.Identifier(SCHEMA)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
+from run402_cli.core.projects import lock_rows
 from run402_cli.core.storage.assets_request import Put
 
 DDL = """
@@ -109,7 +110,7 @@ async def copy(conn: Connection, project_id: str, other_id: str) -> None:
 
 async def lock(conn: Connection, project_id: str) -> None:
     """Until the end of the transaction nobody else changes the project's objects."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('run402-storage:' || %s, 0))", (project_id,))
+    await lock_rows.take(conn, "storage", project_id)
 
 
 async def find(conn: Connection, project_id: str, key: str) -> StoredObject | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from run402_cli.core.db import Connection
+from run402_cli.core.projects import lock_rows
 
 DDL = """
 CREATE TABLE IF NOT EXISTS internal.core_auth_challenges (
@@ -70,7 +71,7 @@ async def insert(
 
 async def lock(conn: Connection, project_id: str, email: str) -> None:
     """Until the end of the transaction nobody else sends to this address."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"{project_id} {email}",))
+    await lock_rows.take(conn, "challenge", f"{project_id} {email}")
 
 
 async def forget_old(conn: Connection, project_id: str) -> None:
