@@ -166,6 +166,7 @@ async def bootstrap(conn: Connection, settings: Settings) -> dict[str, Any] | No
         await conn.execute(own_rows.DDL.encode())
         await conn.execute(HARDENING)
         await _wall_in(conn)
+        await conn.execute(role_rows.OWNERS)
         await _run_found(conn, _LOOSE, (SHARED_PATH,))
         await _seal_keys(conn, settings)
         if found == FORMAT:

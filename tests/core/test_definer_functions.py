@@ -49,15 +49,71 @@ def app(client: httpx.Client, database_url: str) -> dict[str, Any]:
 
 
 def said(client: httpx.Client, project: dict[str, Any], before: str, call: str) -> str:
-    """What a function says to anon, who runs something before in the same session."""
+    """What a function says to a caller who runs something before in the same session, and may make temporary tables."""
     text = f"DO $do$ BEGIN {before}; RAISE '%', {call}; END $do$"
-    answer = client.post("/rest/v1/rpc/carry_out", json={"q": text}, headers={"apikey": project["anon_key"]})
+    answer = client.post("/admin/v1/rest/rpc/carry_out", json={"q": text}, headers={"apikey": project["service_key"]})
     return str(answer.json()["message"])
 
 
 def loose(url: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url) as conn:
         return conn.execute(LOOSE.encode()).fetchall()
+
+
+LOOK_UP = "BEGIN RETURN current_user || (SELECT word FROM vault); END"
+TRAPS = {
+    "type": "CREATE TYPE pg_temp.trap AS (i int)",
+    "function": f"CREATE FUNCTION pg_temp.trap(a int) RETURNS text LANGUAGE plpgsql AS $t$ {LOOK_UP} $t$",
+    "domain": "CREATE DOMAIN pg_temp.trap AS text CHECK (value <> '')",
+    "table": STAND_IN,
+    "view": "CREATE TEMPORARY VIEW trap AS SELECT 1",
+    "operator": "CREATE OPERATOR pg_temp.<<< (FUNCTION = int4lt, LEFTARG = int, RIGHTARG = int)",
+}
+
+
+def try_trap(client: httpx.Client, app: dict[str, Any], text: str) -> str:
+    answer = client.post("/rest/v1/rpc/carry_out", json={"q": text}, headers={"apikey": app["anon_key"]})
+    return "made" if answer.status_code == 204 else str(answer.json()["code"])
+
+
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
+def test_anon_makes_nothing_that_a_function_of_the_owner_could_meet(
+    client: httpx.Client, app: dict[str, Any], trap: str
+) -> None:
+    assert try_trap(client, app, trap) == "42501"
+
+
+def test_a_temporary_table_that_the_owner_made_opens_nothing_for_the_caller(
+    client: httpx.Client, app: dict[str, Any]
+) -> None:
+    made = "CREATE FUNCTION scratch() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS"
+    body = "BEGIN CREATE TEMPORARY TABLE mine AS SELECT 7 AS n; RETURN (SELECT n FROM pg_temp.mine); END"
+    sql(
+        client,
+        app,
+        f"{made} $f$ {body} $f$; DO $do$ BEGIN EXECUTE 'GRANT EXECUTE ON FUNCTION scratch() TO anon'; END $do$",
+    )
+    assert try_trap(client, app, f"SELECT scratch(); {TRAPS['type']}") == "42501"
+    sql(client, app, "CREATE TEMPORARY TABLE of_the_owner (id int)")
+
+
+def test_a_database_of_an_older_version_loses_temporary_objects_at_a_start(
+    client: httpx.Client, live: Live, app: dict[str, Any]
+) -> None:
+    with psycopg.connect(live.database_url, autocommit=True) as admin:
+        name, own = admin.info.dbname, "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        admin.execute(f"GRANT TEMPORARY ON DATABASE {name} TO PUBLIC".encode())
+        (group,) = admin.execute(f"SELECT format('run402_owners_%s', {own})".encode()).fetchone() or ("",)
+        admin.execute(f"DROP OWNED BY {group}; DROP ROLE {group}".encode())
+    assert try_trap(client, app, TRAPS["type"]) == "made"
+
+    async def start_again() -> None:
+        async with live.gateway.connection() as conn:
+            await bootstrap(conn, live.gateway.settings)
+
+    live.run(start_again())
+    assert try_trap(client, app, TRAPS["type"]) == "42501"
+    sql(client, app, "CREATE TEMPORARY TABLE of_the_owner (id int)")
 
 
 @pytest.mark.parametrize("name", ["told", "told_too", '"Qualified"'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +70,30 @@ def test_it_is_known_whether_the_way_to_the_database_is_encrypted(
     assert asyncio.run(check_external("postgresql://x")) is told
 
 
+PUBLIC_MAY = """
+SELECT privilege_type FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba)))
+WHERE datname = current_database() AND grantee = 0 ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_temporary_objects_are_the_owners_alone_where_the_database_is_the_gateways(
+    managed: str, databases: Databases, owned: bool
+) -> None:
+    with psycopg.connect(databases.server.url(NAME), autocommit=True) as admin:
+        admin.execute(f"GRANT {GROUPS} TO {NAME} WITH ADMIN OPTION".encode())
+        if owned:
+            admin.execute(f"ALTER DATABASE {NAME} OWNER TO {NAME}".encode())
+
+    async def start() -> list[tuple[Any, ...]]:
+        async with await psycopg.AsyncConnection.connect(managed, autocommit=True) as conn:
+            await bootstrap(conn, SETTINGS)
+            await bootstrap(conn, SETTINGS)
+            return await (await conn.execute(PUBLIC_MAY.encode())).fetchall()
+
+    assert asyncio.run(start()) == ([("CONNECT",)] if owned else [("CONNECT",), ("TEMPORARY",)])
+
+
 def test_all_of_it_works_without_a_superuser(managed: str, databases: Databases, tmp_path: Path) -> None:
     with psycopg.connect(databases.server.url("postgres"), autocommit=True) as admin:
         admin.execute(f"GRANT {GROUPS} TO {NAME} WITH ADMIN OPTION".encode())
@@ -100,4 +125,21 @@ def use(client: httpx.Client) -> None:
     peek = f"do $$ begin perform * from {child['schema_slot']}.notes; end $$"
     refused = client.post(f"/projects/v1/admin/{project['project_id']}/sql", content=peek, headers=service)
     assert refused.json()["sqlstate"] == "42501"
+    left_behind_ends(client, project, service)
     assert client.delete(path, headers=service).status_code == 200
+
+
+def left_behind_ends(client: httpx.Client, project: dict[str, Any], service: dict[str, str]) -> None:
+    with pytest.raises(httpx.TimeoutException):
+        client.post(
+            f"/projects/v1/admin/{project['project_id']}/sql",
+            content="SELECT pg_sleep(1000)",
+            headers=service,
+            timeout=0.5,
+        )
+    others = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+    for _ in range(50):
+        if sql(client, project, others) == [{"n": 0}]:
+            return
+        time.sleep(0.1)
+    raise AssertionError("it still runs")

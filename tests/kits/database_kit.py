@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.daemon.postgres import EmbeddedPostgres
+from run402_cli.core.projects.role_rows import OWNERS
 
 # Dropped schemas leave dead rows in the catalogs.
 USES = 200
@@ -48,7 +49,8 @@ SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
   UNION ALL SELECT format('language %s %s', lanname, lanacl) FROM pg_language
   UNION ALL SELECT format('server %s', srvname) FROM pg_foreign_server
   UNION ALL SELECT format('statistics %s', oid) FROM pg_statistic_ext
-  UNION ALL SELECT format('database %s %s', datacl, datconnlimit) FROM pg_database WHERE datname = current_database()
+  UNION ALL SELECT format('database %s %s', regexp_replace(datacl::text, 'owners_[0-9]+', 'owners'), datconnlimit)
+    FROM pg_database WHERE datname = current_database()
   UNION ALL SELECT format('sequence %s %s %s', schemaname, sequencename, increment_by) FROM pg_sequences
 ) AS lines
 """
@@ -57,6 +59,8 @@ SCHEMAS = "SELECT nspname FROM pg_namespace WHERE oid >= %s AND nspname !~ '^pg_
 ROLES = """
 SELECT rolname FROM pg_roles, pg_database d WHERE datname = %s AND starts_with(rolname, format('r402_%%s_', d.oid))
 """
+# What may make temporary objects there, and stays as long as the database.
+GROUP = "SELECT rolname FROM pg_roles, pg_database d WHERE datname = %s AND rolname = format('run402_owners_%%s', d.oid)"
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'internal'::regnamespace AND relkind = 'r' ORDER BY relname"
 SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences"
 
@@ -114,13 +118,16 @@ class Databases:
         name = f"run402_test_{next(self.numbers)}"
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as admin:
             admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(self.template)))
+        with psycopg.connect(self.server.url(name), autocommit=True) as conn:
+            # A copy does not have the privileges of its template.
+            conn.execute(OWNERS)
         return name
 
     def drop(self, name: str) -> None:
         if cleaner := self.cleaners.pop(name, None):
             cleaner.close()
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as admin:
-            roles = [role for (role,) in admin.execute(ROLES, (name,)).fetchall()]
+            roles = [role for query in (ROLES, GROUP) for (role,) in admin.execute(query, (name,)).fetchall()]
             admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
             for role in roles:
                 admin.execute(SQL("DROP ROLE {}").format(Identifier(role)))

@@ -10,7 +10,7 @@ belong to the cluster, and a copy of a database must not share them.
 from __future__ import annotations
 
 import secrets
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from psycopg import sql
 
@@ -22,8 +22,36 @@ KINDS: Final[tuple[Kind, ...]] = ("owner", "anon", "authenticated", "project_adm
 OWN_ROLE: Final = r"r402_[0-9]+_[0-9a-f]{12}_(?:owner|anon|authenticated|project_admin|service_role)"
 
 _CREATOR = """
-SELECT (SELECT oid FROM pg_database WHERE datname = current_database()), rolsuper OR rolbypassrls, rolsuper
-FROM pg_roles WHERE rolname = current_user
+SELECT d.oid::text, rolsuper OR rolbypassrls, rolsuper, to_regrole(format('run402_owners_%s', d.oid)) IS NOT NULL
+FROM pg_roles, pg_database d WHERE rolname = current_user AND datname = current_database()
+"""
+# Who makes a temporary object runs code where functions of the owner meet it: a cast, the check of a domain. So only owners
+# may, by a group of this database; to give or take it is for whoever owns the database.
+OWNERS = """
+DO $do$
+DECLARE
+  owners text; database text; member text;
+BEGIN
+  SELECT format('run402_owners_%s', oid), datname INTO owners, database FROM pg_database WHERE datname = current_database()
+    AND pg_has_role(current_user, datdba, 'USAGE');
+  IF owners IS NULL THEN RETURN; END IF;
+  IF to_regrole(owners) IS NULL THEN
+    EXECUTE format('CREATE ROLE %I NOLOGIN', owners);
+  END IF;
+  IF NOT has_database_privilege(owners, current_database(), 'TEMPORARY') OR EXISTS (
+    SELECT FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+    WHERE d.datname = current_database() AND a.grantee = 0 AND a.privilege_type = 'TEMPORARY'
+  ) THEN
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', database, owners);
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', database);
+  END IF;
+  FOR member IN SELECT r.rolname FROM pg_roles r JOIN internal.core_projects p ON r.rolname = p.roles || '_owner'
+    WHERE NOT pg_has_role(r.oid, to_regrole(owners), 'USAGE')
+  LOOP
+    EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE', owners, member);
+  END LOOP;
+END
+$do$;
 """
 # Members of an extension stay its own; a sequence or a type that belongs to a table goes with the table.
 _OBJECTS = """
@@ -77,23 +105,26 @@ def names_of(base: str) -> list[str]:
 
 async def prefix(conn: Connection) -> str:
     """What the roles of this database begin with."""
-    return (await _creator(conn))[0]
+    return (await _creator(conn)).beginning
 
 
 async def create(conn: Connection) -> str:
     """Roles for a new project; their base. Without a password they cannot log in yet, where one is asked for."""
-    beginning, bypasses, is_superuser = await _creator(conn)
-    base = f"{beginning}{secrets.token_hex(6)}"
+    creator = await _creator(conn)
+    base = f"{creator.beginning}{secrets.token_hex(6)}"
     owner = sql.Identifier(name_of(base, "owner"))
     # A table may FORCE row security on its owner, and an owner that sees no rows could not copy them.
-    made = [sql.SQL("CREATE ROLE {} LOGIN{}").format(owner, sql.SQL(" BYPASSRLS" if bypasses else ""))]
+    made = [sql.SQL("CREATE ROLE {} LOGIN{}").format(owner, sql.SQL(" BYPASSRLS" if creator.bypasses else ""))]
     granted: list[sql.Composed] = []
     for group in GROUPS:
         role = sql.Identifier(name_of(base, group))
         made.append(sql.SQL("CREATE ROLE {} LOGIN").format(role))
         groups = [sql.Identifier(group), *([owner] if group == "service_role" else [])]
         granted += [sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(each, role) for each in groups]
-    if not is_superuser:
+    if creator.has_group:
+        group_of_owners = sql.Identifier(f"run402_owners_{creator.database}")
+        granted.append(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(group_of_owners, owner))
+    if not creator.is_superuser:
         # Who makes a role without being a superuser administers it; to use or to drop what is its, it has to be a member.
         every = sql.SQL(", ").join(map(sql.Identifier, names_of(base)))
         made.append(sql.SQL("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE").format(every))
@@ -104,11 +135,24 @@ async def create(conn: Connection) -> str:
     return base
 
 
-async def _creator(conn: Connection) -> tuple[str, bool, bool]:
-    """What roles of this database begin with; whether who makes them here may let them bypass row security; is superuser."""
+class _Creator(NamedTuple):
+    """The number of this database; what who makes roles here may; whether there is the group of OWNERS."""
+
+    database: str
+    bypasses: bool
+    is_superuser: bool
+    has_group: bool
+
+    @property
+    def beginning(self) -> str:
+        """What roles of this database begin with."""
+        return f"r402_{self.database}_"
+
+
+async def _creator(conn: Connection) -> _Creator:
     row = await (await conn.execute(_CREATOR)).fetchone()
     assert row is not None
-    return f"r402_{row[0]}_", row[1], row[2]
+    return _Creator(*row)
 
 
 async def drop(conn: Connection, base: str) -> None:

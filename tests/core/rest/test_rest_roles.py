@@ -104,7 +104,7 @@ def test_nothing_of_a_request_is_left_for_the_next(library: Library) -> None:
 def test_what_a_function_sets_in_its_session_ends_with_the_request(library: Library) -> None:
     library.sql(
         """CREATE FUNCTION litter() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-             CREATE TEMP TABLE books (id int); PERFORM pg_advisory_lock(402);
+             PERFORM pg_advisory_lock(402);
              PERFORM set_config('search_path', 'pg_catalog', false), set_config('statement_timeout', '1', false);
              PERFORM set_config('request.jwt.claims', '{"sub": "user-b"}', false), set_config('role', session_user, false);
            END $$;
