@@ -109,6 +109,15 @@ def test_nothing_that_a_request_leaves_in_its_session_is_there_for_the_next(
     assert call(client, mallory, "search", "SELECT lastval()").json()["code"] == "55000"
 
 
+def test_nobody_chooses_the_random_numbers_of_the_next_request(client: httpx.Client, project: dict[str, Any]) -> None:
+    alice, mallory = as_user(client, project, "alice"), as_user(client, project, "mallory")
+    seen = set()
+    for _ in range(4):
+        assert call(client, mallory, "run", "SELECT setseed(0.5)").status_code == 200
+        seen.add(call(client, alice, "search", "SELECT random()").json())
+    assert len(seen) == 4
+
+
 def test_what_the_gateway_knows_of_a_schema_no_session_of_a_project_has_told_it(
     client: httpx.Client, live: Live, project: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

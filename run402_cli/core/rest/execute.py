@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,7 +33,8 @@ SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
   pg_catalog.set_config('request.path', %(path)s, true),
   pg_catalog.set_config('request.headers', %(headers)s, true),
   pg_catalog.set_config('response.headers', '', true),
-  pg_catalog.set_config('response.status', '', true)
+  pg_catalog.set_config('response.status', '', true),
+  pg_catalog.setseed(%(seed)s)
 """
 
 
@@ -66,6 +68,8 @@ async def enter(
             "method": request.method,
             "path": "/" + request.path_params.get("path", "").replace("\0", ""),
             "headers": json.dumps(headers),
+            # Else random() is what somebody before chose in this session.
+            "seed": secrets.randbelow(2**53) / 2**52 - 1,
         },
     )
 
