@@ -25,6 +25,7 @@ log = logging.getLogger("run402.core")
 # Most uses of a connection are over before anybody begins to watch them.
 UNWATCHED_SECONDS: Final = 1.0
 ATTEMPTS: Final = 10
+CLOSING_SECONDS: Final = 2.0
 
 # Numbers of processes are used again: the role has to be the same too. It has no name any more when it was dropped.
 _TERMINATE = """
@@ -62,6 +63,9 @@ class Backends:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
+        """Ends what is to be ended, within seconds: a PostgreSQL of somebody else goes on."""
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=CLOSING_SECONDS)
         await tasks.end(*self._ending)
 
     @asynccontextmanager
@@ -104,6 +108,9 @@ class Backends:
             watch.reason = "left"
         except TimeoutError:
             watch.reason = "deadline"
+        except Exception:
+            # Nothing can be read from the client any more.
+            watch.reason = "left"
         log.warning("a session of %s is ended: %s", role, watch.reason)
         await self._end(pid, role)
 

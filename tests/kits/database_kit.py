@@ -60,7 +60,9 @@ ROLES = """
 SELECT rolname FROM pg_roles, pg_database d WHERE datname = %s AND starts_with(rolname, format('r402_%%s_', d.oid))
 """
 # What may make temporary objects there, and stays as long as the database.
-GROUP = "SELECT rolname FROM pg_roles, pg_database d WHERE datname = %s AND rolname = format('run402_owners_%%s', d.oid)"
+GROUP = (
+    "SELECT rolname FROM pg_roles, pg_database d WHERE datname = %s AND rolname = format('run402_owners_%%s', d.oid)"
+)
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'internal'::regnamespace AND relkind = 'r' ORDER BY relname"
 SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences"
 
