@@ -23,7 +23,7 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "--dry-run": (None, "Show the first write instead of sending it."),
     "--http-timeout": ("SECONDS", "Give up on a request after this."),
     "--insecure-http": (None, "Pay over plain http too."),
-    "--max-usd": ("USD", "Pay at most this much for a call."),
+    "--max-usd": ("USD", "At most this per payment."),
     "--quiet": (None, "No events and notes on stderr; errors appear."),
     "--verbose": (None, "One line on stderr per request."),
 }
