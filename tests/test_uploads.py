@@ -45,7 +45,6 @@ LOCAL = {
     "services/skill.py": "of the package",
     "work_tree.py": "writes",
     "state/attempts.py": "state of this program",
-    "state/bindings.py": "the index of git, for one name in it",
     "state/files.py": "state of this program",
 }
 _OPENS = {"open", "read_bytes", "read_text", "copyfile", "copytree"}
