@@ -171,8 +171,8 @@ def test_a_start_waits_for_no_lock_for_ever(
         async with live.gateway.connection() as conn:
             await bootstrap.bootstrap(conn, SETTINGS)
 
-    with psycopg.connect(owner_of(live.database_url, project["schema_slot"]), autocommit=True) as holding:
-        holding.execute("SELECT pg_advisory_lock(%s)", (bootstrap.BOOTSTRAP_LOCK,))
+    with psycopg.connect(live.database_url) as holding:
+        holding.execute("SELECT internal.core_lock('bootstrap')")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             live.run(start())
     live.run(start())

@@ -22,6 +22,7 @@ from run402_cli.core.web.routing import Route
 CORE = Path(__file__).resolve().parents[2] / "run402_cli" / "core"
 # Who may put a project's schema on the path of a connection: each is only ever given one of that project's.
 SETS_THE_PATH = {
+    "backends.py",  # pg_catalog
     "gateway.py",  # pg_catalog
     "projects/role_rows.py",  # empty
     "releases/migrations.py",

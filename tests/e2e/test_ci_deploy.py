@@ -73,7 +73,7 @@ def manifest(cli: Cli, **sections: Any) -> None:
 
 
 def link(owner: Cli, *args: str) -> dict[str, Any]:
-    return dict(owner.ok("ci", "link", "github", "--repository-id", "892341", *args))
+    return dict(owner.ok("ci", "link", "github", "--repo", "tal/myapp", "--repository-id", "892341", *args))
 
 
 def run_workflow(runner: Cli, linked: dict[str, Any]) -> Done:

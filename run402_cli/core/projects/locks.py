@@ -31,6 +31,8 @@ async def project_lock(gateway: Gateway, project_id: str) -> AsyncIterator[Conne
     async with lock, gateway.deploy_shares.taken(project_id), gateway.apart() as holder, gateway.apart() as conn:
         await holder.execute("BEGIN")
         await lock_rows.take(holder, "deploy", project_id)
+        # The portal of the statement above would keep its snapshot, and CREATE INDEX CONCURRENTLY of a migration waits for it.
+        await holder.execute("SELECT 1")
         try:
             yield conn
         finally:
