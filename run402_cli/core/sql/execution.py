@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.sql.lexer import SqlTextError, statements
+from run402_cli.core.sql.lexer import SqlTextError, each_statement
 from run402_cli.core.sql.shared import search_path
 from run402_cli.core.sql.values import decode, encode_parameter, type_name
 from run402_cli.core.web import hints
@@ -47,7 +48,8 @@ async def execute(
     try:
         return await _in_one_session(gateway, project, statement, left)
     except Exception:
-        if _ends_transactions(statement.sql):
+        read = functools.partial(_ends_transactions, statement.sql)
+        if await gateway.aside.run(project.project_id, len(statement.sql), read):
             # What it has committed before it failed stays, but dark.
             async with gateway.owner_connection(project.roles) as conn:
                 await expose.reapply(conn, project)
@@ -56,7 +58,7 @@ async def execute(
 
 def _ends_transactions(text: str) -> bool:
     try:
-        return any(tokens[0].is_word("commit", "end", "rollback", "abort") for tokens in statements(text))
+        return any(tokens[0].is_word("commit", "end", "rollback", "abort") for tokens in each_statement(text))
     except SqlTextError:
         return True
 
