@@ -71,7 +71,7 @@ def _guided(envelope: Envelope, told: secrecy.CommandLine) -> Envelope:
     details = envelope.get("details")
     known = details if isinstance(details, dict) else {}
     actions = _mended(envelope, known, told) or _hinted(envelope, told) or _blanked(known, told)
-    actions = actions or _flagged(envelope, told)
+    actions = _left_out(envelope, told) or actions or _flagged(envelope, told)
     if not actions and envelope.get("retryable") and told.words:
         actions = [advice.action("retry", *told.words)]
     actions = actions or _corrected(envelope, known, told) or _looked_at(envelope, told)
@@ -213,6 +213,14 @@ def _blanked(details: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
 
 # Members of `details` that repeat the word which is wrong, where it is a word of its own.
 _VALUES = ("value", "name", "wallet", "path", "file", "url", "page")
+
+
+def _left_out(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
+    """The command as typed without the flags that the hint says to leave out: `Leave --return out`."""
+    said = re.match(r"Leave (--[a-z][a-z-]+) out\b", str(envelope.get("hint") or ""))
+    if said is None or said[1] not in told.given:
+        return []
+    return [advice.run(*as_typed.less(said[1]))]
 
 
 def _flagged(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:

@@ -73,7 +73,9 @@ def export() -> None:
     """Print the wallet's address, and nothing else: no command prints the private key."""
     try:
         wallet = current().allowance
-    except CommandError:
+    except CommandError as error:
+        if error.code == "BINDING_NOT_CONFIRMED":
+            raise
         wallet = None
     if wallet is None:
         raise no_allowance()

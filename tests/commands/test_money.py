@@ -408,3 +408,10 @@ def test_ai_moderate_and_usage(run: Run, wallet: Path, httpx_mock: HTTPXMock) ->
     httpx_mock.add_response(url=f"{BASE}/ai/v1/usage", json={"translation": {}})
     assert run("ai", "moderate", "bad words").json == flagged
     assert run("ai", "usage").json == {"translation": {}}
+
+
+def test_the_address_of_a_wallet_that_a_file_chose_is_not_printed(run: Run, wallet: Path) -> None:
+    keep_wallet(wallet / "profiles" / "other")
+    Path(".git").mkdir()
+    Path(".run402.json").write_text('{"wallet": "other"}')
+    assert run("allowance", "export").error["code"] == "BINDING_NOT_CONFIRMED"

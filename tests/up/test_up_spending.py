@@ -128,6 +128,7 @@ def test_the_budget_of_a_preview_is_refused_where_nothing_is_sent(workspace: Wor
     for flag in ("--check", "--print-spec"):
         envelope = workspace.run("up", flag, "--max-spend-usd", "1").envelope
         assert (envelope["code"], envelope["details"]["flag"]) == ("BAD_USAGE", "--max-spend-usd")
+        assert [action["argv"][1:] for action in envelope["next_actions"]] == [["up", flag]]
     assert seller.seen == []
 
 
