@@ -576,7 +576,7 @@ def rest(client: httpx.Client, project: dict[str, Any]) -> Callable[..., httpx.R
     """A request to /rest/v1 as anon, or with a token of the user."""
 
     def send(method: str, path: str, user: str | None = None, **options: Any) -> httpx.Response:
-        headers = {"apikey": project["anon_key"]}
+        headers = {"apikey": project["anon_key"], "Prefer": "return=representation"}
         if user is not None:
             claim = {"project_id": project["project_id"], "sub": user}
             headers["Authorization"] = client.post("/auth/v1/dev-tokens", json=claim).json()["authorization"]

@@ -104,6 +104,8 @@ class Library:
         self.user_b = self.caller(self.user_headers("user-b"))
 
     def caller(self, headers: dict[str, str], prefix: str = "/rest/v1") -> httpx.Client:
+        """Writes of it ask for the rows, as long as the request has no Prefer of its own."""
+        headers = {"Prefer": "return=representation", **headers}
         hooks = {"request": [self._note]}
         return httpx.Client(
             base_url=self.base_url + prefix, headers=headers, trust_env=False, timeout=30, event_hooks=hooks

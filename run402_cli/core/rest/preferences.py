@@ -42,9 +42,9 @@ _RANGE = re.compile(r"(?:items=)?([0-9]{1,18})-([0-9]{0,18})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The understood part of `Prefer`. Without `return=` the whole representation is returned."""
+    """The understood part of `Prefer`. Without `return=` a write answers without a body."""
 
-    returning: Returning = "representation"
+    returning: Returning = "minimal"
     count: Literal["exact", "planned", "estimated"] | None = None
     resolution: Literal["merge-duplicates", "ignore-duplicates"] | None = None
     missing_default: bool = False
@@ -53,7 +53,7 @@ class Preferences:
     given: frozenset[str] = frozenset()
 
     def applied(self, names: set[str]) -> dict[str, str]:
-        """The Preference-Applied header for those of `names` that the client sent, plus `return` where it counts."""
+        """The Preference-Applied header for those of `names` that the client sent."""
         values: dict[str, str | None] = {
             "resolution": self.resolution,
             "missing": "default" if self.missing_default else "null",
@@ -65,7 +65,7 @@ class Preferences:
         parts = [
             f"{name}={value}"
             for name, value in values.items()
-            if value is not None and name in names and (name in self.given or name == "return")
+            if value is not None and name in names and name in self.given
         ]
         return {"Preference-Applied": ", ".join(parts)} if parts else {}
 
@@ -91,7 +91,7 @@ def parse_prefer(headers: list[str]) -> Preferences:
             hint="Leave these preferences out, or leave out handling=strict.",
         )
     return Preferences(
-        returning=values.get("return", "representation"),  # type: ignore[arg-type]
+        returning=values.get("return", "minimal"),  # type: ignore[arg-type]
         count=values.get("count"),  # type: ignore[arg-type]
         resolution=values.get("resolution"),  # type: ignore[arg-type]
         missing_default=values.get("missing") == "default",

@@ -19,8 +19,9 @@ def test_prefer_is_read_from_all_headers_and_the_first_wins() -> None:
     assert prefer.applied({"return", "count"}) == {"Preference-Applied": "return=minimal, count=exact"}
 
 
-def test_default_is_the_representation() -> None:
-    assert parse_prefer([]).returning == "representation"
+def test_a_write_answers_without_rows_unless_asked() -> None:
+    assert parse_prefer([]).returning == "minimal"
+    assert parse_prefer([]).applied({"return", "count"}) == {}
     assert parse_prefer(["nonsense", "count=some"]).count is None
 
 

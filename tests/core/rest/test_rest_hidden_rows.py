@@ -47,7 +47,9 @@ def test_counts_are_of_the_rows_that_the_caller_sees(hidden: Library, kind: str)
 
 def test_a_write_counts_what_it_touched(hidden: Library) -> None:
     for kind in ("planned", "estimated"):
-        changed = hidden.user_b.patch("/notes?body=gt.c", json={"body": "x"}, headers={"Prefer": f"count={kind}"})
+        changed = hidden.user_b.patch(
+            "/notes?body=gt.c", json={"body": "x"}, headers={"Prefer": f"count={kind},return=representation"}
+        )
         assert total(changed) == 0
 
 

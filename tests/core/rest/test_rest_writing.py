@@ -16,8 +16,8 @@ def code(response: httpx.Response) -> tuple[int, Any]:
 # insert
 
 
-def test_insert_answers_the_rows_unless_asked_not_to(library: Library) -> None:
-    made = library.service.post("/authors", json={"name": "Dora"})
+def test_a_write_answers_the_rows_when_asked_and_else_nothing(library: Library) -> None:
+    made = library.service.post("/authors", json={"name": "Dora"}, headers={"Prefer": "return=representation"})
     assert made.status_code == 201
     assert made.json() == [{"id": 4, "name": "Dora", "bio": None}]
     assert made.headers["preference-applied"] == "return=representation"
@@ -26,6 +26,16 @@ def test_insert_answers_the_rows_unless_asked_not_to(library: Library) -> None:
     assert (quiet.status_code, quiet.content) == (201, b"")
     assert quiet.headers["preference-applied"] == "return=minimal"
     assert library.sql("SELECT name FROM authors WHERE id = 5") == [("Eve",)]
+    for method, path, body, status in (
+        ("POST", "/authors", {"name": "Fay"}, 201),
+        ("PATCH", "/authors?id=eq.6", {"bio": "b"}, 204),
+        ("PUT", "/categories?id=eq.9", {"id": 9, "name": "nine"}, 204),
+        ("DELETE", "/authors?id=eq.6", None, 204),
+    ):
+        silent = library.service.request(method, path, json=body, headers={"Prefer": ""})
+        assert (silent.status_code, silent.content) == (status, b""), method
+        assert "preference-applied" not in silent.headers
+        assert "content-type" not in silent.headers
 
 
 def test_insert_returns_the_selected_columns_and_embeddings(library: Library) -> None:
@@ -81,7 +91,7 @@ def test_bulk_insert_needs_equal_keys_or_columns_or_missing_default(library: Lib
 
 
 def test_missing_default_reaches_identity_null_and_odd_defaults(library: Library) -> None:
-    prefer = {"Prefer": "missing=default"}
+    prefer = {"Prefer": "missing=default,return=representation"}
     rows = [{"name": "X", "bio": None}, {"id": 77, "name": "Y"}]
     made = library.service.post("/authors?columns=id,name,bio", json=rows, headers=prefer)
     assert made.json() == [{"id": 4, "name": "X", "bio": None}, {"id": 77, "name": "Y", "bio": None}]
@@ -155,7 +165,7 @@ def test_injection_by_keys_and_columns_changes_nothing(library: Library) -> None
         assert library.service.post("/authors", params={"columns": f'"{name}"'}, json=[]).status_code == 400
         assert library.service.patch("/authors?id=eq.1", json={name: "x"}).status_code == 400
         conflict = {"on_conflict": f'"{name}"'}
-        prefer = {"Prefer": "resolution=merge-duplicates"}
+        prefer = {"Prefer": "resolution=merge-duplicates,return=representation"}
         assert library.service.post("/authors", params=conflict, json={"name": "x"}, headers=prefer).status_code == 400
     assert library.sql("SELECT count(*) FROM authors") == [(3,)]
 
@@ -165,17 +175,21 @@ def test_injection_by_keys_and_columns_changes_nothing(library: Library) -> None
 
 def test_upsert_merges_or_ignores_by_primary_key(library: Library) -> None:
     rows = [{"id": 1, "name": "changed"}, {"id": 8, "name": "new"}]
-    merged = library.service.post("/categories", json=rows, headers={"Prefer": "resolution=merge-duplicates"})
+    merged = library.service.post(
+        "/categories", json=rows, headers={"Prefer": "resolution=merge-duplicates,return=representation"}
+    )
     assert merged.json() == rows
     assert merged.headers["preference-applied"] == "resolution=merge-duplicates, return=representation"
     again = [{"id": 1, "name": "ignored"}, {"id": 9, "name": "newer"}]
-    ignored = library.service.post("/categories", json=again, headers={"Prefer": "resolution=ignore-duplicates"})
+    ignored = library.service.post(
+        "/categories", json=again, headers={"Prefer": "resolution=ignore-duplicates,return=representation"}
+    )
     assert ignored.json() == [{"id": 9, "name": "newer"}]
     assert library.sql("SELECT name FROM categories WHERE id = 1") == [("changed",)]
 
 
 def test_upsert_on_another_unique_column(library: Library) -> None:
-    prefer = {"Prefer": "resolution=merge-duplicates"}
+    prefer = {"Prefer": "resolution=merge-duplicates,return=representation"}
     row = {"id": 30, "name": "science"}
     assert code(library.service.post("/categories", json=row, headers=prefer)) == (409, "23505")
     library.sql("DELETE FROM book_categories")
@@ -208,7 +222,9 @@ def test_update_changes_what_the_filters_match(library: Library) -> None:
     assert (none.status_code, none.json(), none.headers["content-range"]) == (200, [], "*/*")
     quiet = library.service.patch("/books?id=eq.1", json={"stock": 2}, headers=MINIMAL)
     assert (quiet.status_code, quiet.content) == (204, b"")
-    counted = library.service.patch("/books?id=lt.3", json={"stock": 4}, headers={"Prefer": "count=exact"})
+    counted = library.service.patch(
+        "/books?id=lt.3", json={"stock": 4}, headers={"Prefer": "count=exact,return=representation"}
+    )
     assert counted.headers["content-range"] == "0-1/2"
 
 
@@ -242,7 +258,7 @@ def test_filter_on_something_not_embedded_never_widens_a_write(library: Library)
 
 
 def test_max_affected_rolls_back_under_strict_handling(library: Library) -> None:
-    prefer = {"Prefer": "handling=strict,max-affected=2"}
+    prefer = {"Prefer": "handling=strict,max-affected=2,return=representation"}
     assert code(library.service.delete("/book_categories", headers=prefer)) == (400, "PGRST124")
     assert library.sql("SELECT count(*) FROM book_categories") == [(4,)]
     assert library.service.delete("/book_categories?book_id=eq.2", headers=prefer).status_code == 200
@@ -259,7 +275,9 @@ def test_single_object_update_rolls_back_when_it_meets_more_rows(library: Librar
 def test_write_through_a_view(library: Library) -> None:
     assert library.service.patch("/catalog?book=eq.1", json={"name": "Renamed"}).json()[0]["name"] == "Renamed"
     made = library.service.post(
-        "/catalog?columns=book,name", json=[{"name": "By view"}], headers={"Prefer": "missing=default"}
+        "/catalog?columns=book,name",
+        json=[{"name": "By view"}],
+        headers={"Prefer": "missing=default,return=representation"},
     )
     assert made.json() == [{"book": 5, "name": "By view", "writer": None}]
 
