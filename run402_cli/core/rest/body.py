@@ -1,4 +1,7 @@
-"""Request bodies: bounded reading, and JSON, form or CSV turned into one JSON text that PostgreSQL reads."""
+"""Request bodies: bounded reading, and JSON, form or CSV turned into one JSON text that PostgreSQL reads.
+
+Functions take more: the fields of a form one by one, and a raw body as their one parameter.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,6 +23,9 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 # PostgreSQL's own: no table has more.
 _MAX_COLUMNS = 1600
 _CSV_BATCH = 1000
+_JSON, _FORM, _CSV = "application/json", "application/x-www-form-urlencoded", "text/csv"
+# The type of the one unnamed parameter that gets a raw body of this media type.
+_RAW = {"text/plain": "text", "text/xml": "xml", "application/octet-stream": "bytea"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,9 @@ class Payload:
 
     `keys` are those of all rows that are objects, in the order in which they come; `uneven` when a row has others than the
     first one; `first` is the first row, or what is no array.
+
+    For functions: `whole` are the types of an unnamed parameter that gets all of it, `raw` that body when it is no JSON, and
+    `fields` what a form said, in order.
     """
 
     text: str
@@ -37,10 +46,9 @@ class Payload:
     objects: bool = True
     uneven: bool = False
     first: Any = None
-
-    @property
-    def is_object(self) -> bool:
-        return self.objects and not self.is_array
+    whole: tuple[str, ...] = ()
+    raw: str | bytes | None = None
+    fields: tuple[tuple[str, str], ...] | None = None
 
 
 async def read_body(request: Request) -> bytes:
@@ -59,23 +67,26 @@ async def read_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def parse_body(raw: bytes, content_type: str, *, default: str | None = None) -> Payload:
-    """Any JSON value; a form is one object, CSV an array of objects. Other types are read as JSON.
+def parse_body(raw: bytes, content_type: str, *, function: bool = False) -> Payload:
+    """Any JSON value; a form is one object, CSV an array of objects; a body that says no type is JSON.
 
-    An empty body is `default`, or 400 PGRST102 without one. 413 PGRST102 for one with too many values.
+    For a function an empty body is `{}`, and text, XML and bytes are taken as they are. 400 PGRST102 for another type, for
+    what is not of its type, and for an empty body of a write. 413 PGRST102 for one with too many values.
     """
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise _invalid("The request body is not valid UTF-8.") from exc
+    media = content_type.split(";")[0].strip().lower() or _JSON
+    if function and media in _RAW:
+        return _raw(raw, _RAW[media])
+    if media not in (_JSON, _FORM, _CSV):
+        taken = ", ".join([_JSON, _CSV, _FORM, *(_RAW if function else ())])
+        raise _invalid(f"Content-Type not acceptable: {media[:100]}", f"Send one of {taken}.")
+    text = _text(raw, "utf-8-sig")
+    if media == _FORM:
+        return _form(text, function=function)
     if not text.strip():
-        if default is None:
+        if not function:
             raise _invalid("The request body is empty.", "Send a JSON object, or an array of objects.")
-        text = default
-    media = content_type.split(";")[0].strip().lower()
-    if media == "application/x-www-form-urlencoded":
-        return _form(text)
-    if media == "text/csv":
+        text = "{}" if media == _JSON else ""
+    if media == _CSV:
         return _csv(text)
     try:
         value = json_text.loads(text)
@@ -83,7 +94,21 @@ def parse_body(raw: bytes, content_type: str, *, default: str | None = None) -> 
         raise _too_many(exc.most) from exc
     except ValueError as exc:
         raise _invalid(f"The request body is not valid JSON: {exc}") from exc
-    return _seen(text, value)
+    return replace(_seen(text, value), whole=("json", "jsonb"))
+
+
+def _text(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as exc:
+        raise _invalid("The request body is not valid UTF-8.") from exc
+
+
+def _raw(body: bytes, kind: str) -> Payload:
+    """A body that is one value; a byte order mark belongs to it."""
+    return Payload(
+        "null", False, 0, objects=False, whole=(kind,), raw=body if kind == "bytea" else _text(body, "utf-8")
+    )
 
 
 def require_rows(payload: Payload) -> None:
@@ -105,14 +130,17 @@ def _seen(text: str, value: Any) -> Payload:
     return Payload(text, isinstance(value, list), len(rows), tuple(keys), uneven=uneven, first=first)
 
 
-def _form(text: str) -> Payload:
+def _form(text: str, *, function: bool) -> Payload:
+    """One row; an empty form is a call without arguments, and no row."""
+    if not text.strip() and not function:
+        raise _invalid("The request body is empty.", "Send a JSON object, or an array of objects.")
     if text.count("&") >= _MAX_COLUMNS:
         raise _invalid(
             f"The form has more than {_MAX_COLUMNS} fields, and it is one row.",
             "Send several rows as a JSON array of objects, or as CSV.",
         )
-    value = dict(parse_qsl(text, keep_blank_values=True))
-    return _seen(json.dumps(value), value)
+    fields = tuple(parse_qsl(text, keep_blank_values=True))
+    return replace(_seen(json.dumps(dict(fields)), dict(fields)), fields=fields)
 
 
 def _csv(text: str) -> Payload:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
 
-from run402_cli.core.rest import routines
+from run402_cli.core.rest import calls, routines
+from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.catalog import Catalog
 from run402_cli.core.rest.compile import Parameters, ReadCompiler, Source
 from run402_cli.core.rest.errors import RestError
@@ -26,26 +27,33 @@ class Call:
     known: routines.Routines
 
     async def answer(self, name: str) -> Response:
-        exchange = self.exchange
-        schema, found = exchange.project.schema_slot, self.known.found
-        payload = exchange.payload
+        exchange, payload = self.exchange, self.exchange.payload
+        schema, parameters = exchange.project.schema_slot, Parameters()
         if payload is None:
-            names = frozenset(a.name for r in found for a in r.arguments)
-            columns = frozenset(column for r in found for column in r.columns)
-            query = parse_query(exchange.pairs, arguments=names, result_columns=columns)
-            given = {key for key, _ in query.arguments}
+            query = self._query_of_get()
+            given: frozenset[str] | None = frozenset(key for key, _ in query.arguments)
         else:
             query = parse_query(exchange.pairs)
-            given = set(payload.keys) if payload.is_object else {""}
-        routine = routines.choose(schema, name, self.known, given)
+            given = _given(payload, query)
+        routine = routines.choose(schema, name, self.known, given, payload)
         if not routine.allowed:
             raise self._forbidden(routine)
-        parameters = Parameters()
         if payload is None:
-            call = routines.call_with_text(schema, routine, query.arguments, parameters)
+            call = calls.with_texts(schema, routine, query.arguments, parameters)
+        elif routine.unnamed is not None:
+            call = calls.with_whole_body(schema, routine, payload, parameters)
+        elif payload.fields is not None:
+            call = calls.with_texts(schema, routine, payload.fields, parameters)
         else:
-            call = routines.call_with_body(schema, routine, payload, parameters)
+            call = calls.with_json(schema, routine, payload, given or frozenset(), parameters)
         return await self._run(routine, call, query, parameters)
+
+    def _query_of_get(self) -> Query:
+        """The query string, where what is no filter is an argument."""
+        found = self.known.found
+        names = frozenset(a.name for r in found for a in r.arguments)
+        columns = frozenset(column for r in found for column in r.columns)
+        return parse_query(self.exchange.pairs, arguments=names, result_columns=columns)
 
     async def _run(self, routine: routines.Routine, call: Composable, query: Query, parameters: Parameters) -> Response:
         exchange = self.exchange
@@ -71,9 +79,11 @@ class Call:
         )
         exchange.refuse_excess(prefer, result.rows)
         if routine.shape == "void":
-            headers = {**PRIVATE, **dict(result.headers)}
-            return respond(exchange.request, result.status or 204, b"", None, headers)
-        return exchange.read_answer(result, window, prefer, accept)
+            return respond(exchange.request, result.status or 204, b"", None, PRIVATE, result.headers)
+        response = exchange.read_answer(result, window, prefer, accept)
+        if exchange.request.method == "HEAD":
+            del response.headers["content-length"]
+        return response
 
     def _refuse_columns(self, routine: routines.Routine, query: Query) -> None:
         if query.filters or query.orders or query.select != Query().select:
@@ -94,3 +104,14 @@ class Call:
             f'["{exchange.role}"], and apply it with `run402 projects apply-expose`.',
             extra={"error": "forbidden_function"},
         )
+
+
+def _given(payload: Payload, query: Query) -> frozenset[str] | None:
+    """The names of the arguments in a body: those of `columns` if the request has them; None when the body has no names."""
+    if payload.raw is not None:
+        return None
+    if query.columns is not None:
+        return frozenset(query.columns)
+    if not payload.objects:
+        return None
+    return frozenset(payload.first or ())

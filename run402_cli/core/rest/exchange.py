@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable
@@ -119,15 +120,8 @@ class Exchange:
             )
 
     def finish(self, result: Result, status: int, content: bytes, accept: Answer, headers: dict[str, str]) -> Response:
-        own = {name: value for name, value in result.headers if name.lower() != "content-type"}
-        own_type = next((value for name, value in result.headers if name.lower() == "content-type"), None)
-        return respond(
-            self.request,
-            result.status or status,
-            content,
-            own_type or accept.content_type,
-            {**headers, **PRIVATE, **own},
-        )
+        headers = {**headers, **PRIVATE}
+        return respond(self.request, result.status or status, content, accept.content_type, headers, result.headers)
 
 
 def render(result: Result, accept: Answer) -> bytes:
@@ -156,14 +150,26 @@ def error_response(error: RestError, request: Request, project: Project | None =
 
 
 def respond(
-    request: Request, status: int, content: bytes, content_type: str | None, headers: dict[str, str]
+    request: Request,
+    status: int,
+    content: bytes,
+    content_type: str | None,
+    headers: dict[str, str],
+    own: Sequence[tuple[str, str]] = (),
 ) -> Response:
+    """`own` are headers that a function chose: all of them are sent, and the gateway's of the same names are not."""
     if status in (204, 304):
-        return Response(status_code=status, headers=headers)
-    if request.method == "HEAD":
-        headers = {**headers, "Content-Length": str(len(content))}
-        content = b""
-    response = Response(content, status, headers)
-    if content_type:
-        response.headers["Content-Type"] = content_type
+        response = Response(status_code=status, headers=headers)
+    else:
+        if request.method == "HEAD":
+            headers = {**headers, "Content-Length": str(len(content))}
+            content = b""
+        response = Response(content, status, headers)
+        if content_type:
+            response.headers["Content-Type"] = content_type
+    for name in {name.lower() for name, _ in own}:
+        if name in response.headers:
+            del response.headers[name]
+    for name, value in own:
+        response.headers.append(name, value)
     return response

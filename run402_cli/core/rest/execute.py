@@ -32,6 +32,7 @@ SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
   pg_catalog.set_config('request.method', %(method)s, true),
   pg_catalog.set_config('request.path', %(path)s, true),
   pg_catalog.set_config('request.headers', %(headers)s, true),
+  pg_catalog.set_config('request.cookies', %(cookies)s, true),
   pg_catalog.set_config('response.headers', '', true),
   pg_catalog.set_config('response.status', '', true),
   pg_catalog.setseed(%(seed)s)
@@ -68,6 +69,7 @@ async def enter(
             "method": request.method,
             "path": "/" + request.path_params.get("path", "").replace("\0", ""),
             "headers": json.dumps(headers),
+            "cookies": json.dumps(request.cookies),
             # Else random() is what somebody before chose in this session.
             "seed": secrets.randbelow(2**53) / 2**52 - 1,
         },

@@ -111,7 +111,7 @@ async def _payload(gateway: Gateway, caller: Caller, request: Request, body: byt
         parse_body,
         body,
         request.headers.get("content-type", ""),
-        default=None if target.routines is None else "{}",
+        function=target.routines is not None,
     )
     return await gateway.aside.run(caller.project.project_id, len(body), read)
 

@@ -1,19 +1,16 @@
-"""Functions of the schema called through /rpc: which overload, with which arguments, and what it gives."""
+"""Functions of the schema reached through /rpc: what they take and give, and which overload a request means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from psycopg.sql import SQL, Composable, Identifier
 
 from run402_cli import suggest
 from run402_cli.core.db import Connection
 from run402_cli.core.rest.body import Payload
-from run402_cli.core.rest.compile import Parameters, array_literal, raw
 from run402_cli.core.rest.errors import RestError
 
+# `t` is what is under a domain, or under a domain over one.
 _ROUTINES = """
 SELECT p.oid::pg_catalog.int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.proretset, p.provolatile::pg_catalog.text,
   t.typtype::pg_catalog.text, t.typname, r.relname,
@@ -27,9 +24,17 @@ SELECT p.oid::pg_catalog.int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0
    WHERE u.rolname = %(role)s), false)
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-JOIN pg_catalog.pg_type t ON t.oid = p.prorettype
+CROSS JOIN LATERAL (
+  WITH RECURSIVE under AS (
+    SELECT d.oid, d.typtype, d.typbasetype FROM pg_catalog.pg_type d WHERE d.oid = p.prorettype
+    UNION ALL
+    SELECT d.oid, d.typtype, d.typbasetype FROM under JOIN pg_catalog.pg_type d ON d.oid = under.typbasetype
+    WHERE under.typtype = 'd')
+  SELECT u.* FROM under JOIN pg_catalog.pg_type u ON u.oid = under.oid WHERE under.typtype <> 'd') t
 LEFT JOIN pg_catalog.pg_class r ON r.oid = t.typrelid AND r.relnamespace = n.oid AND r.relkind IN ('r','p','v','m','f')
 WHERE n.nspname = %(schema)s AND p.proname = %(name)s AND p.prokind = 'f'
+  AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype,
+  'pg_catalog.event_trigger'::pg_catalog.regtype)
 ORDER BY p.oid
 """
 
@@ -39,7 +44,8 @@ WHERE n.nspname = %s AND p.prokind = 'f' AND p.prorettype NOT IN ('pg_catalog.tr
   'pg_catalog.event_trigger'::pg_catalog.regtype) LIMIT 500
 """
 
-_WHOLE_BODY = ("json", "jsonb", "text")
+# As PostgreSQL prints these without a length it would cut values to one character or bit.
+_UNCUT = {"character": "character varying", "bit": "bit varying"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Routine:
-    """`shape`: void, scalar, composite or record (columns by OUT or TABLE); `relation` when it gives rows of a table."""
+    """`shape`: void, scalar, composite, columns (by OUT or TABLE) or record (whatever its query gives).
+
+    `relation` is set when it gives rows of a table or view of the schema.
+    """
 
     name: str
     arguments: tuple[Argument, ...]
@@ -65,12 +74,14 @@ class Routine:
 
     @property
     def has_columns(self) -> bool:
-        return self.shape in ("composite", "record")
+        """Are its columns known, so that they can be selected, filtered and ordered?"""
+        return self.shape in ("composite", "columns")
 
     @property
-    def takes_body(self) -> bool:
-        """One unnamed json, jsonb or text parameter receives the whole body."""
-        return len(self.arguments) == 1 and not self.arguments[0].name and self.arguments[0].type in _WHOLE_BODY
+    def unnamed(self) -> str | None:
+        """The type of its one parameter, when that has no name."""
+        alone = len(self.arguments) == 1 and not self.arguments[0].name
+        return self.arguments[0].type if alone else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,7 @@ def _routine(name: str, row: tuple[Any, ...]) -> Routine:
     arguments = tuple(
         Argument(
             part["name"] or "",
-            part["type"],
+            _uncut(part["type"]),
             optional=index >= count - defaults or part["mode"] == "v",
             variadic=variadic and part["mode"] == "v",
         )
@@ -107,94 +118,71 @@ def _routine(name: str, row: tuple[Any, ...]) -> Routine:
         shape = "void"
     elif kind == "c":
         shape = "composite"
-    elif type_name == "record":
-        shape = "record"
+    elif outputs:
+        shape = "columns"
     else:
-        shape = "scalar"
-    columns = frozenset(attributes or outputs) if shape in ("composite", "record") else frozenset()
+        shape = "record" if type_name == "record" else "scalar"
+    columns = frozenset(attributes or outputs) if shape in ("composite", "columns") else frozenset()
     return Routine(name, arguments, returns_set, volatility == "v", shape, relation, columns, allowed)
 
 
-def choose(schema: str, name: str, known: Routines, given: set[str]) -> Routine:
-    """The overload whose parameters fit the argument names. PGRST202 when none does, PGRST203 when several do."""
-    routines = known.found
-    fitting = [r for r in routines if _fits(r, given)]
+def _uncut(kind: str) -> str:
+    plain, array = (kind[:-2], "[]") if kind.endswith("[]") else (kind, "")
+    return f"{_UNCUT.get(plain, plain)}{array}"
+
+
+def choose(schema: str, name: str, known: Routines, given: frozenset[str] | None, payload: Payload | None) -> Routine:
+    """The overload whose parameters fit the names of the arguments, or that takes the whole body of a POST.
+
+    `given` is None for a body that has no names. PGRST202 when none fits, PGRST203 when several do.
+    """
+    fitting = [r for r in known.found if given is not None and _fits(r, given)]
+    if not fitting and payload is not None:
+        fitting = [r for r in known.found if r.unnamed in payload.whole]
     if not fitting:
-        fitting = [r for r in routines if r.takes_body]
+        raise _not_found(schema, name, known, given, payload)
     if len(fitting) == 1:
         return fitting[0]
-    hint: str | None
-    listed = ", ".join(sorted(given)[:50])
-    if fitting:
-        raise RestError(
-            300,
-            "PGRST203",
-            f"Could not choose the best candidate function between: {', '.join(_signature(r) for r in fitting)}",
-            hint="Rename the parameters of one of them, so that the argument names tell the overloads apart.",
-        )
-    if routines:
-        hint = f"{name} takes {' or '.join(_signature(r) for r in routines[:5])}."
-    else:
-        close = suggest.alike(name, known.names)
-        hint = f"Perhaps you meant to call the function {schema}.{close[0]}" if close else None
     raise RestError(
+        300,
+        "PGRST203",
+        "Could not choose the best candidate function between: "
+        + ", ".join(f"{schema}.{_signature(r)}" for r in fitting),
+        hint="Rename the parameters of one of them, so that the argument names tell the overloads apart.",
+    )
+
+
+def _not_found(
+    schema: str, name: str, known: Routines, given: frozenset[str] | None, payload: Payload | None
+) -> RestError:
+    names = sorted(given or ())[:50]
+    searched = f" with parameter{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else " without parameters"
+    whole = "/".join(payload.whole) if payload else ""
+    if payload and payload.raw is not None:
+        shown, searched = "", f" with a single unnamed {whole} parameter"
+    else:
+        shown = f"({', '.join(names)})" if names else " without parameters"
+        searched += f" or with a single unnamed {whole} parameter" if whole else ""
+    close = suggest.alike(name, known.names)
+    hint: str | None
+    if known.found:
+        hint = f"{name} takes {' or '.join(_signature(r) for r in known.found[:5])}."
+    else:
+        hint = f"Perhaps you meant to call the function {schema}.{close[0]}" if close else None
+    return RestError(
         404,
         "PGRST202",
-        f"Could not find the function {schema}.{name}({listed}) in the schema cache",
-        details=f"Searched for the function {schema}.{name} with parameters ({listed}), but no matches were found.",
+        f"Could not find the function {schema}.{name}{shown} in the schema cache",
+        details=f"Searched for the function {schema}.{name}{searched}, but no matches were found in the schema cache.",
         hint=hint,
     )
 
 
-def _fits(routine: Routine, given: set[str]) -> bool:
+def _fits(routine: Routine, given: frozenset[str]) -> bool:
     names = {a.name for a in routine.arguments}
     required = {a.name for a in routine.arguments if not a.optional}
     return "" not in names and required <= given <= names
 
 
 def _signature(routine: Routine) -> str:
-    return f"{routine.name}({', '.join(f'{a.name} => {a.type}'.strip() for a in routine.arguments)})"
-
-
-def call_with_body(schema: str, routine: Routine, payload: Payload, parameters: Parameters) -> Composable:
-    """SELECT that calls the function with the keys of a JSON object (or the whole body) as arguments."""
-    if routine.takes_body:
-        body = SQL("{}::{}").format(parameters.add(payload.text), raw(routine.arguments[0].type))
-        return _call(schema, routine, body, None)
-    used = [a for a in routine.arguments if a.name in payload.keys]
-    if not used:
-        return _call(schema, routine, SQL(""), None)
-    shape = SQL(", ").join(SQL("{} {}").format(Identifier(a.name), raw(a.type)) for a in used)
-    source = SQL("json_to_record({}::json) AS pgrst_a({})").format(parameters.add(payload.text), shape)
-    passed = SQL(", ").join(_passed(a, Identifier("pgrst_a", a.name)) for a in used)
-    return _call(schema, routine, passed, source)
-
-
-def call_with_text(
-    schema: str, routine: Routine, values: Sequence[tuple[str, str]], parameters: Parameters
-) -> Composable:
-    """SELECT that calls the function with values of the query string; repeated names make a variadic array."""
-    passed = []
-    for argument in routine.arguments:
-        texts = [value for name, value in values if name == argument.name]
-        if not texts:
-            continue
-        many = argument.variadic and not (len(texts) == 1 and texts[0].startswith("{"))
-        value = parameters.add(array_literal(texts) if many else texts[-1])
-        passed.append(_passed(argument, SQL("{}::{}").format(value, raw(argument.type))))
-    return _call(schema, routine, SQL(", ").join(passed), None)
-
-
-def _passed(argument: Argument, value: Composable) -> Composable:
-    prefix = SQL("VARIADIC ") if argument.variadic else SQL("")
-    return SQL("{}{} => {}").format(prefix, Identifier(argument.name), value)
-
-
-def _call(schema: str, routine: Routine, passed: Composable, source: Composable | None) -> Composable:
-    function = SQL("{}({})").format(Identifier(schema, routine.name), passed)
-    before = SQL("{}, ").format(source) if source else SQL("")
-    if routine.has_columns:
-        return SQL("SELECT pgrst_f.* FROM {}LATERAL {} AS pgrst_f").format(before, function)
-    return SQL("SELECT pgrst_f.* FROM {}LATERAL (SELECT {} AS {}) AS pgrst_f").format(
-        before, function, Identifier(routine.name)
-    )
+    return f"{routine.name}({', '.join(f'{a.name} => {a.type}' for a in routine.arguments)})"

@@ -117,7 +117,7 @@ class Write:
         if prefer.returning == "representation":
             return exchange.finish(result, 201 if method == "POST" else 200, content, accept, headers)
         status = result.status or (201 if method == "POST" else 204)
-        return respond(exchange.request, status, b"", None, {**headers, **PRIVATE, **dict(result.headers)})
+        return respond(exchange.request, status, b"", None, {**headers, **PRIVATE}, result.headers)
 
     def _location(self, keys: dict[str, Any]) -> str:
         filters = {name: f"eq.{value if isinstance(value, str) else json.dumps(value)}" for name, value in keys.items()}
