@@ -119,6 +119,26 @@ def test_public_surfaces_answer_pages(client: httpx.Client, project: dict[str, A
     assert rest.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.parametrize("path", ["/rest/v1/notes", "/rest/v1/rpc/f", "/auth/v1/token"])
+def test_a_page_may_send_rest_and_sign_in_the_headers_that_it_asks_for(client: httpx.Client, path: str) -> None:
+    def allowed(asked: str, path: str = path) -> str:
+        headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+        return str(
+            client.options(path, headers={**headers, "Access-Control-Request-Headers": asked}).headers[
+                "access-control-allow-headers"
+            ]
+        )
+
+    assert allowed("apikey,x-mine, X-Retry-Count") == "authorization, apikey, x-mine, x-retry-count"
+    assert allowed("x-supabase-api-version") == "authorization, x-supabase-api-version"
+    assert allowed("a b, c") == allowed("") == "authorization"
+    assert "x-mine" not in allowed("x-mine", "/functions/v1/api")
+    exposed = client.get(path, headers={"Origin": "https://app.example"}).headers["access-control-expose-headers"]
+    assert {"Content-Range", "Preference-Applied", "Content-Encoding", "Content-Type", "Date", "Server"} <= set(
+        exposed.split(", ")
+    )
+
+
 def test_rest_answers_a_preflight_and_reads_across_origins(
     client: httpx.Client, project: dict[str, Any], service: dict[str, str]
 ) -> None:

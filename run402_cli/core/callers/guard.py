@@ -8,6 +8,8 @@ See docs/local-gateway.md.
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,15 +31,18 @@ from run402_cli.core.sites.lookup import project_of_host
 
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Content-Range, Range-Unit, Content-Location, Location, Preference-Applied",
+    "Access-Control-Expose-Headers": "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, "
+    "Preference-Applied, Range-Unit, Server, Transfer-Encoding",
 }
-PREFLIGHT_HEADERS = {
+_PREFLIGHT_HEADERS = {
     **CORS_HEADERS,
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "apikey, authorization, prefer, content-type, range, range-unit, accept, "
-    "accept-profile, content-profile, x-client-info",
     "Access-Control-Max-Age": "86400",
 }
+# A function may take a header of its own for a sign that no page sent the request, so its pages have these alone.
+_HEADERS_FOR_FUNCTIONS = ["authorization", "apikey", "prefer", "content-type", "range", "range-unit", "accept"]
+_HEADERS_FOR_FUNCTIONS += ["accept-profile", "content-profile", "x-client-info"]
+_HEADER_NAMES = re.compile(r"\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*\s*")
 
 
 class Cors:
@@ -51,7 +56,8 @@ class Cors:
             await self.app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope):
-            await Response(status_code=204, headers=PREFLIGHT_HEADERS)(scope, receive, send)
+            headers = {**_PREFLIGHT_HEADERS, "Access-Control-Allow-Headers": _allowed_headers(scope)}
+            await Response(status_code=204, headers=headers)(scope, receive, send)
             return
 
         async def send_with_cors(message: Message) -> None:
@@ -60,6 +66,15 @@ class Cors:
             await send(message)
 
         await self.app(scope, receive, send_with_cors)
+
+
+def _allowed_headers(scope: Scope) -> str:
+    """What a page may send: to REST and sign-in all that it asks for, since no header but a key opens anything there."""
+    if scope["path"].startswith("/functions/"):
+        return ", ".join(_HEADERS_FOR_FUNCTIONS)
+    asked = Headers(scope=scope).get("access-control-request-headers", "")
+    names = asked.split(",") if _HEADER_NAMES.fullmatch(asked) else []
+    return ", ".join(dict.fromkeys(["authorization", *(name.strip().lower() for name in names)]))
 
 
 class Guard:
