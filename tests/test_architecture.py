@@ -187,7 +187,6 @@ LONG_FILES = {
     **dict.fromkeys((f"commands/{name}.py" for name in ("auth", "deploy", "email", "functions", "projects")), OPTIONS),
     **dict.fromkeys(("errors.py", "archive/verify.py", "client/payments/gateway.py"), WHOLE),
     **dict.fromkeys((f"core/daemon/{name}.py" for name in ("launcher", "postgres")), WHOLE),
-    **dict.fromkeys((f"core/rest/{name}.py" for name in ("catalog", "compile", "query")), WHOLE),
     **dict.fromkeys((f"services/{name}.py" for name in ("archive_import", "functions", "projects")), TABLE),
 }
 LONG_FUNCTIONS = {

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from run402_cli.core.rest import calls, routines
 from run402_cli.core.rest.body import Payload
-from run402_cli.core.rest.catalog import Catalog
-from run402_cli.core.rest.compile import Parameters, ReadCompiler, Source
+from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, respond
 from run402_cli.core.rest.execute import row_body, run
 from run402_cli.core.rest.nodes import Query
 from run402_cli.core.rest.query import parse_query
+from run402_cli.core.rest.schema import Catalog
+from run402_cli.core.rest.statement import Parameters, Source
 
 
 @dataclass(slots=True)

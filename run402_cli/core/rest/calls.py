@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from psycopg.sql import SQL, Composable, Identifier
 
 from run402_cli.core.rest.body import Payload
-from run402_cli.core.rest.compile import Parameters, array_literal, raw
 from run402_cli.core.rest.routines import Argument, Routine
+from run402_cli.core.rest.statement import Parameters, array_literal, raw
 
 
 def with_whole_body(schema: str, routine: Routine, payload: Payload, parameters: Parameters) -> Composable:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from run402_cli.core.db import Connection
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.body import Payload
-from run402_cli.core.rest.compile import Parameters, Read
+from run402_cli.core.rest.compile import Read
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.execute import Result, Role, enter, planned_rows
 from run402_cli.core.rest.nodes import Query, Window
@@ -28,6 +28,7 @@ from run402_cli.core.rest.preferences import (
     parse_range,
 )
 from run402_cli.core.rest.query import parse_pairs
+from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.web import hints
 
 PRIVATE = {"Cache-Control": "private, no-store"}

@@ -14,9 +14,9 @@ from starlette.requests import Request
 
 from run402_cli.core.db import Connection
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.rest.compile import Parameters
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
 from run402_cli.core.rest.preferences import Answer
+from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.sql.shared import search_path
 
 Role = Literal["anon", "authenticated", "project_admin", "service_role"]

@@ -18,14 +18,16 @@ from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
 from run402_cli.core.rest.body import Payload, parse_body, read_body
 from run402_cli.core.rest.calling import Call
-from run402_cli.core.rest.catalog import Catalog, Relation, load_catalog
-from run402_cli.core.rest.compile import Parameters, ReadCompiler
+from run402_cli.core.rest.catalog import load_catalog
+from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError, denied, from_database, unknown_relation
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
 from run402_cli.core.rest.execute import row_body, run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.routines import Routines, load_routines
+from run402_cli.core.rest.schema import Catalog, Relation
+from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.rest.writing import Write
 from run402_cli.core.web.body_limit import STREAMED
 from run402_cli.core.web.http import left

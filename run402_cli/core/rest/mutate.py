@@ -8,11 +8,12 @@ from psycopg.sql import SQL, Composable, Identifier
 
 from run402_cli import suggest
 from run402_cli.core.rest.body import Payload
-from run402_cli.core.rest.catalog import Catalog, ColumnInfo, Relation
-from run402_cli.core.rest.compile import Node, Parameters, ReadCompiler, Source, raw
 from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.level import Level
 from run402_cli.core.rest.nodes import Column, Embed, Filter, Item, Query, Star
 from run402_cli.core.rest.preferences import Preferences
+from run402_cli.core.rest.schema import Catalog, ColumnInfo, Relation
+from run402_cli.core.rest.statement import Parameters, Source, Statement, raw
 
 
 def payload_columns(relation: Relation, query: Query, payload: Payload, prefer: Preferences) -> list[ColumnInfo]:
@@ -101,7 +102,7 @@ def conflict_clause(
     return SQL("{} DO UPDATE SET {}").format(on, changes)
 
 
-def update(compiler: ReadCompiler, relation: Relation, columns: Sequence[ColumnInfo], payload: Payload) -> Composable:
+def update(compiler: Statement, relation: Relation, columns: Sequence[ColumnInfo], payload: Payload) -> Composable:
     """UPDATE from one JSON object, without RETURNING."""
     text = payload.text
     row = SQL("{}::json").format(compiler.parameters.add(text))
@@ -114,16 +115,16 @@ def update(compiler: ReadCompiler, relation: Relation, columns: Sequence[ColumnI
     )
 
 
-def delete(compiler: ReadCompiler, relation: Relation) -> Composable:
+def delete(compiler: Statement, relation: Relation) -> Composable:
     """DELETE without RETURNING."""
     return SQL("DELETE FROM {} AS {}{}").format(
         compiler.table(relation.name), Identifier(relation.name), _where(compiler, relation)
     )
 
 
-def _where(compiler: ReadCompiler, relation: Relation) -> Composable:
+def _where(compiler: Statement, relation: Relation) -> Composable:
     """The root filters; with `limit` or `offset` the rows are picked by primary key in the order asked for."""
-    node = Node(compiler, compiler.source(relation), (), (), relation.name)
+    node = Level(compiler, compiler.source(relation), (), (), relation.name)
     window = compiler.query.window_at(())
     if window.limit is None and not window.offset:
         conditions = [node.condition(c) for c in compiler.query.conditions_at(())]
@@ -135,7 +136,7 @@ def _where(compiler: ReadCompiler, relation: Relation) -> Composable:
             "A 'limit' was applied without an explicit 'order'",
             hint="Add order=<a unique column>, so that it is clear which rows change. The table needs a primary key.",
         )
-    inner = Node(compiler, compiler.source(relation), (), (), compiler.alias(relation.name))
+    inner = Level(compiler, compiler.source(relation), (), (), compiler.alias(relation.name))
     inner.columns = [Identifier(inner.alias, name) for name in relation.primary_key]
     picked = SQL(" ").join([inner.body(), *inner.tail(), *compiler.window(window)])
     keys = SQL(", ").join(Identifier(relation.name, name) for name in relation.primary_key)

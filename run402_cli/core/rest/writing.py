@@ -12,14 +12,15 @@ from starlette.responses import Response
 
 from run402_cli.core.rest import mutate
 from run402_cli.core.rest.body import require_rows
-from run402_cli.core.rest.catalog import Catalog, Relation
-from run402_cli.core.rest.compile import Parameters, ReadCompiler, Source
+from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, render, respond
 from run402_cli.core.rest.execute import Result, row_body, run
 from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import Answer, Preferences, content_range
 from run402_cli.core.rest.query import parse_query
+from run402_cli.core.rest.schema import Catalog, Relation
+from run402_cli.core.rest.statement import Parameters, Source
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run402_cli.core.rest.body import parse_body
-from run402_cli.core.rest.catalog import view_origins
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.nodes import Window
 from run402_cli.core.rest.preferences import Answer, content_range, parse_accept, parse_prefer, parse_range
+from run402_cli.core.rest.views import view_origins
 
 
 def test_prefer_is_read_from_all_headers_and_the_first_wins() -> None:

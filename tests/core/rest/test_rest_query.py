@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run402_cli.core.rest.compile import array_literal
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.nodes import Column, Embed, Field, Filter, Logic, Order, Star, Step, Window
 from run402_cli.core.rest.query import parse_filter, parse_logic, parse_order, parse_pairs, parse_query, parse_select
+from run402_cli.core.rest.statement import array_literal
 
 
 def test_pairs_are_decoded_as_utf8_with_plus_as_space() -> None:

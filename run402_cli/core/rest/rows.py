@@ -1,0 +1,105 @@
+"""Fields of the rows of one level, and the filters on them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from run402_cli.core.rest.casts import cast_type
+from run402_cli.core.rest.nodes import Field, Filter
+from run402_cli.core.rest.statement import Parameters, Source, array_literal, raw
+
+_COMPARISONS = {
+    "eq": "=",
+    "neq": "<>",
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+    "like": "LIKE",
+    "ilike": "ILIKE",
+    "match": "~",
+    "imatch": "~*",
+    "cs": "@>",
+    "cd": "<@",
+    "ov": "&&",
+    "sl": "<<",
+    "sr": ">>",
+    "nxr": "&<",
+    "nxl": "&>",
+    "adj": "-|-",
+    "isdistinct": "IS DISTINCT FROM",
+}
+_TEXT_SEARCH = {
+    "fts": "to_tsquery",
+    "plfts": "plainto_tsquery",
+    "phfts": "phraseto_tsquery",
+    "wfts": "websearch_to_tsquery",
+}
+IS = {"null": "NULL", "not_null": "NOT NULL", "true": "TRUE", "false": "FALSE", "unknown": "UNKNOWN"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of `source` under the name `alias`."""
+
+    source: Source
+    alias: str
+    parameters: Parameters
+
+    def field(self, field: Field) -> Composable:
+        value: Composable = Identifier(self.alias, field.name)
+        if not field.steps:
+            return value
+        relation = self.source.relation
+        info = relation.columns.get(field.name) if relation else None
+        if info and not info.is_json:
+            value = SQL("to_jsonb({})").format(value)
+        for step in field.steps:
+            arrow = SQL("->>") if step.as_text else SQL("->")
+            key = raw(str(step.key)) if isinstance(step.key, int) else self._text(step.key)
+            value = SQL("({} {} {})").format(value, arrow, key)
+        return value
+
+    def _text(self, value: str) -> Composable:
+        return SQL("{}::text").format(self.parameters.add(value))
+
+    def comparison(self, condition: Filter) -> Composable:
+        field, add = self.field(condition.field), self.parameters.add
+        op, value = condition.op, condition.value
+        if op == "is":
+            return SQL("{} IS {}").format(field, raw(IS[str(value)]))
+        if op == "in":
+            return SQL("{} = ANY ({})").format(field, add(array_literal(value)))
+        if op in _TEXT_SEARCH:
+            return self._text_search(condition, field)
+        text = str(value)
+        if op in ("like", "ilike"):
+            text = text.replace("*", "%")
+        operator = raw(_COMPARISONS[op])
+        if condition.modifier:
+            return SQL("{} {} {} ({})").format(field, operator, raw(condition.modifier.upper()), add(text))
+        return SQL("{} {} {}").format(field, operator, add(text))
+
+    def _text_search(self, condition: Filter, field: Composable) -> Composable:
+        add = self.parameters.add
+        relation = self.source.relation
+        info = relation.columns.get(condition.field.name) if relation else None
+        if condition.field.steps:
+            searchable = condition.field.steps[-1].as_text
+        else:
+            searchable = info is not None and info.is_searchable
+        language = condition.language
+        if searchable:
+            given = [SQL("{}::regconfig").format(add(language))] if language else []
+            field = SQL("to_tsvector({})").format(SQL(", ").join([*given, field]))
+        given = [SQL("{}::regconfig").format(add(language))] if language else []
+        wanted = SQL(", ").join([*given, add(condition.value)])
+        return SQL("{} @@ {}({})").format(field, raw(_TEXT_SEARCH[condition.op]), wanted)
+
+
+def cast(value: Composable, type_name: str | None) -> Composable:
+    if type_name is None:
+        return value
+    return SQL("CAST({} AS {})").format(value, raw(cast_type(type_name)))

@@ -1,0 +1,192 @@
+"""What a schema has: relations with their columns and keys, and the ways from one relation to another. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from run402_cli import suggest
+from run402_cli.core.rest.errors import RestError
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """`type` as PostgreSQL prints it; `base` without modifiers and domains; `default` the SQL expression, if any."""
+
+    name: str
+    type: str
+    base: str
+    default: str | None
+
+    @property
+    def is_json(self) -> bool:
+        return self.base in ("json", "jsonb")
+
+    @property
+    def is_searchable(self) -> bool:
+        return self.is_json or self.base in ("text", "character varying", "character")
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    name: str
+    kind: str
+    columns: dict[str, ColumnInfo]
+    primary_key: tuple[str, ...] = ()
+    uniques: tuple[frozenset[str], ...] = ()
+
+    @property
+    def is_view(self) -> bool:
+        return self.kind in ("v", "m")
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    target: str
+    target_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """The middle of a many-to-many: `near` columns meet the parent's, `far` columns the target's."""
+
+    table: str
+    near: tuple[str, ...]
+    far: tuple[str, ...]
+    constraints: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """How `parent` reaches `target`: `columns` of the parent equal `target_columns` (or the junction's)."""
+
+    cardinality: Literal["many-to-one", "one-to-one", "one-to-many", "many-to-many"]
+    parent: str
+    target: str
+    constraint: str
+    columns: tuple[str, ...]
+    target_columns: tuple[str, ...]
+    junction: Junction | None = None
+
+    @property
+    def to_one(self) -> bool:
+        return self.cardinality in ("many-to-one", "one-to-one")
+
+    @property
+    def distinction(self) -> str:
+        """What to write after `!` to mean this one."""
+        if self.junction is None:
+            return self.constraint
+        return self.junction.constraints[0] if self.parent == self.target else self.junction.table
+
+    def described(self) -> dict[str, str]:
+        middle = f"{self.junction.table} using " if self.junction else ""
+        names = " and ".join(self.junction.constraints) if self.junction else self.constraint
+        sides = f"{self.parent}({', '.join(self.columns)}) and {self.target}({', '.join(self.target_columns)})"
+        return {
+            "cardinality": self.cardinality,
+            "embedding": f"{self.parent} with {self.target}",
+            "relationship": f"{middle}{names} using {sides}",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    schema: str
+    relations: dict[str, Relation]
+    relationships: dict[str, tuple[Relationship, ...]]
+
+    def relationship(self, parent: str, target: str, hint: str | None) -> Relationship:
+        """The one way from `parent` to what `target` (and `hint`) name. PGRST200 when none, PGRST201 when several."""
+        found = [r for r in self.relationships.get(parent, ()) if _named(r, target, hint)]
+        if len(found) > 1:
+            found = [r for r in found if not self._through_view(r, target)] or found
+        if not found:
+            raise self._no_relationship(parent, target, hint)
+        if len(found) > 1:
+            choices = [f"'{target}!{r.distinction}'" for r in found]
+            raise RestError(
+                300,
+                "PGRST201",
+                f"Could not embed because more than one relationship was found for '{parent}' and '{target}'",
+                details=[r.described() for r in found],
+                hint=f"Name the one you mean: {', '.join(dict.fromkeys(choices))}.",
+            )
+        return found[0]
+
+    def _through_view(self, r: Relationship, target: str) -> bool:
+        """A view repeats the keys of its tables: it counts only when it is what the request names."""
+        names = [r.target, *([r.junction.table] if r.junction else [])]
+        return any(self.relations[name].is_view for name in names if name != target)
+
+    def _no_relationship(self, parent: str, target: str, hint: str | None) -> RestError:
+        using = f" using the hint '{hint}'" if hint else ""
+        reachable = sorted({r.target for r in self.relationships.get(parent, ())})
+        close = suggest.alike(target, reachable)
+        advice = f"Perhaps you meant '{close[0]}' instead of '{target}'." if close else None
+        return RestError(
+            400,
+            "PGRST200",
+            f"Could not find a relationship between '{parent}' and '{target}' in the schema cache",
+            details=f"Searched for a foreign key relationship between '{parent}' and '{target}'{using} "
+            f"in the schema '{self.schema}', but no matches were found.",
+            hint=advice,
+        )
+
+
+def _named(r: Relationship, target: str, hint: str | None) -> bool:
+    constraints = (*r.junction.constraints, r.junction.table) if r.junction else (r.constraint,)
+    if r.parent == r.target and r.junction is None:
+        # One foreign key, two directions: a table name means the rows below, the key's column the row above.
+        own_column = len(r.columns) == 1 and r.to_one
+        if hint is None:
+            return (target == r.target and not r.to_one) or (own_column and target == r.columns[0])
+        if target != r.target:
+            return False
+        if r.to_one:
+            return own_column and hint == r.columns[0]
+        return hint == r.constraint or (len(r.columns) == 1 and hint == r.columns[0])
+    if r.junction and r.parent == r.target:
+        return target == r.target and hint in (None, r.junction.constraints[0])
+    if hint is None:
+        by_column = r.to_one and len(r.columns) == 1 and target == r.columns[0]
+        return target == r.target or (target in constraints and r.junction is None) or by_column
+    sides = [side[0] for side in (r.columns, r.target_columns) if len(side) == 1 and r.junction is None]
+    return target == r.target and (hint in constraints or hint in sides)
+
+
+def relationships(relations: dict[str, Relation], keys: list[ForeignKey]) -> dict[str, tuple[Relationship, ...]]:
+    found: dict[str, list[Relationship]] = {}
+    for key in keys:
+        one = frozenset(key.columns) in relations[key.table].uniques
+        found.setdefault(key.table, []).append(
+            Relationship(
+                "one-to-one" if one else "many-to-one", key.table, key.target, key.name, key.columns, key.target_columns
+            )
+        )
+        found.setdefault(key.target, []).append(
+            Relationship(
+                "one-to-one" if one else "one-to-many", key.target, key.table, key.name, key.target_columns, key.columns
+            )
+        )
+    for near in keys:
+        for far in keys:
+            pk = set(relations[near.table].primary_key)
+            if near is far or near.table != far.table or not {*near.columns, *far.columns} <= pk:
+                continue
+            junction = Junction(near.table, near.columns, far.columns, (near.name, far.name))
+            found.setdefault(near.target, []).append(
+                Relationship(
+                    "many-to-many",
+                    near.target,
+                    far.target,
+                    near.name,
+                    near.target_columns,
+                    far.target_columns,
+                    junction,
+                )
+            )
+    return {name: tuple(ways) for name, ways in found.items()}
