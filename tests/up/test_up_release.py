@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 
 import httpx
 import pytest
-from up_kit import BASE, SITE, CoreGateway, Workspace
+from up_kit import SITE, CoreGateway, Workspace
 
 from run402_cli import advice
 from run402_cli.errors import CommandError
@@ -505,13 +506,19 @@ def test_an_unusable_address_fails_before_any_step(workspace: Workspace, monkeyp
     assert workspace.run("up").envelope["code"] == "BAD_ENV"
 
 
-def test_a_lost_gateway_is_a_retryable_network_error_with_the_steps(workspace: Workspace) -> None:
+def test_a_lost_gateway_is_a_retryable_network_error_with_the_steps(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace.manifest(project="prj_1", site={"replace": {"index.html": "x"}})
     workspace.keys("prj_1")
-    envelope = workspace.run("up").envelope
+    with socket.socket() as nobody:  # has the port, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setenv("RUN402_API_BASE", f"http://{address}")
+        envelope = workspace.run("up").envelope
     assert (envelope["code"], envelope["retryable"]) == ("NETWORK_ERROR", True)
     assert envelope["details"]["steps"][-1]["state"] == "failed"
-    assert BASE.removeprefix("http://") in envelope["message"]
+    assert address in envelope["message"]
 
 
 def test_actions_act_on_the_project_of_the_run_which_need_not_be_the_active_one() -> None:
