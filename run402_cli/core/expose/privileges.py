@@ -53,14 +53,20 @@ CROSS JOIN LATERAL aclexplode(a.attacl) acl
 LEFT JOIN pg_roles r ON r.oid = acl.grantee
 WHERE c.relnamespace = to_regnamespace(quote_ident(%s))
 """
-# A serial column owns its sequence; a hand-written nextval() default only depends on it.
+# A serial column owns its sequence; a hand-written nextval() default only depends on it; an identity column has one inside.
 _SEQUENCES = """
 SELECT d.adrelid::int8, dep.refobjid::int8
 FROM pg_attrdef d
 JOIN pg_class t ON t.oid = d.adrelid
 JOIN pg_depend dep ON dep.classid = 'pg_attrdef'::regclass AND dep.objid = d.oid AND dep.refclassid = 'pg_class'::regclass
 JOIN pg_class s ON s.oid = dep.refobjid AND s.relkind = 'S'
-WHERE t.relnamespace = to_regnamespace(quote_ident(%s))
+WHERE t.relnamespace = to_regnamespace(quote_ident(%(slot)s))
+UNION
+SELECT t.oid::int8, s.oid::int8
+FROM pg_class t
+JOIN pg_depend dep ON dep.refclassid = 'pg_class'::regclass AND dep.refobjid = t.oid AND dep.classid = 'pg_class'::regclass
+JOIN pg_class s ON s.oid = dep.objid AND s.relkind = 'S'
+WHERE t.relnamespace = to_regnamespace(quote_ident(%(slot)s)) AND dep.deptype = 'i'
 """
 _USAGE = """
 SELECT coalesce(r.rolname, 'PUBLIC'), acl.privilege_type
@@ -164,7 +170,7 @@ async def _wanted(
     for view in manifest.views:
         if view.expose and view.name in by_name and view.name not in hidden:
             wanted[by_name[view.name]] = {role: frozenset({"SELECT"}) for role in (ANON, USER)}
-    for table_oid, sequence_oid in await (await conn.execute(_SEQUENCES, (slot,))).fetchall():
+    for table_oid, sequence_oid in await (await conn.execute(_SEQUENCES, {"slot": slot})).fetchall():
         for role, privileges in wanted.get(table_oid, {}).items():
             if "INSERT" in privileges and sequence_oid in objects:
                 wanted.setdefault(sequence_oid, {})[role] = frozenset({"USAGE"})

@@ -64,6 +64,13 @@ class Call:
         source = Source(Identifier("pgrst_source"), relation)
         if not routine.has_columns:
             self._refuse_columns(routine, query)
+        if prefer.strict and prefer.max_affected is not None and not routine.returns_set:
+            raise RestError(
+                400,
+                "PGRST128",
+                "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
+                hint="Leave max-affected out: what such a function changes cannot be counted.",
+            )
         read = compiler.read(source, window)
         await exchange.enter(read_only=exchange.reading)
         total = await exchange.total(read, parameters, call)
@@ -80,7 +87,8 @@ class Call:
         )
         exchange.refuse_excess(prefer, result.rows)
         if routine.shape == "void":
-            return respond(exchange.request, result.status or 204, b"", None, PRIVATE, result.headers)
+            headers = {**prefer.applied(exchange.applied), **PRIVATE}
+            return respond(exchange.request, result.status or 204, b"", None, headers, result.headers)
         response = exchange.read_answer(result, window, prefer, accept)
         if exchange.request.method == "HEAD":
             del response.headers["content-length"]

@@ -46,6 +46,7 @@ SELECT c.oid::pg_catalog.int8, c.relname, c.relkind::pg_catalog.text, (
   SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     'number', a.attnum, 'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
     'base', pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
+    'always', a.attidentity = 'a' OR a.attgenerated <> '', 'domain_default', pg_catalog.pg_get_expr(t.typdefaultbin, 0),
     'default', CASE
       WHEN a.attidentity <> '' THEN pg_catalog.format('pg_catalog.nextval(%%L::pg_catalog.regclass)',
         pg_catalog.pg_get_serial_sequence(pg_catalog.format('%%I.%%I', n.nspname, c.relname), a.attname))
@@ -55,7 +56,8 @@ SELECT c.oid::pg_catalog.int8, c.relname, c.relkind::pg_catalog.text, (
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 ), (SELECT w.ev_action::pg_catalog.text FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type = '1'
-    AND c.relkind IN ('v','m'))
+    AND c.relkind IN ('v','m')),
+  EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 68 = 68)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind IN ('r','p','v','m','f')
 ORDER BY c.relname
@@ -103,14 +105,17 @@ async def load_catalog(conn: Connection, schema: str) -> Catalog:
     return catalog
 
 
+_COLUMN_KEYS = ("name", "type", "base", "default", "domain_default", "always")
+
+
 async def _read(conn: Connection, schema: str) -> Catalog:
     relations: dict[int, Relation] = {}
     origins: dict[int, dict[int, tuple[int, int]]] = {}
     numbers: dict[int, dict[int, str]] = {}
-    for oid, name, kind, columns, action in await _rows(conn, _RELATIONS, schema):
+    for oid, name, kind, columns, action, instead in await _rows(conn, _RELATIONS, schema):
         numbers[oid] = {c["number"]: c["name"] for c in columns or []}
-        infos = {c["name"]: ColumnInfo(c["name"], c["type"], c["base"], c["default"]) for c in columns or []}
-        relations[oid] = Relation(name, kind, infos)
+        infos = {c["name"]: ColumnInfo(**{key: c[key] for key in _COLUMN_KEYS}) for c in columns or []}
+        relations[oid] = Relation(name, kind, infos, instead=instead)
         if action:
             origins[oid] = view_origins(action)
     for oid, primary, names in await _rows(conn, _UNIQUES, schema):

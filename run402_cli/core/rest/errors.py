@@ -14,6 +14,7 @@ from run402_cli.core.projects.rows import Project
 
 # PostgREST's table: SQLSTATE, or its first two characters, to HTTP status. The rest is 400.
 _EXACT = {
+    "21000": 500,
     "23503": 409,
     "23505": 409,
     "25006": 405,
@@ -105,9 +106,9 @@ def from_database(error: psycopg.Error, role: str) -> RestError:
     message = diag.message_primary or str(error)
     if state == "PGRST":
         return _raised_answer(message, diag.message_detail)
-    if state.startswith("PT") and state[2:].isdigit():
+    if state.startswith("PT"):
         # RAISE ... USING ERRCODE = 'PT402' is how a function picks its own status.
-        number = int(state[2:])
+        number = int(state[2:]) if state[2:].isdigit() else 500
         return RestError(
             number if 200 <= number <= 599 else 500,
             state,

@@ -20,6 +20,7 @@ from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.execute import Result, Role, enter, planned_rows
 from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import (
+    ALWAYS_APPLIED,
     Answer,
     Preferences,
     content_range,
@@ -32,6 +33,7 @@ from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.web import hints
 
 PRIVATE = {"Cache-Control": "private, no-store"}
+_TIMEZONE = "SELECT pg_catalog.set_config('TimeZone', %s, true)"
 # Above this many expected rows count=estimated trusts the planner.
 _ESTIMATE_FROM = 1000
 
@@ -46,6 +48,7 @@ class Exchange:
     claims: dict[str, str]
     request: Request
     payload: Payload | None
+    timezones: frozenset[str] = frozenset()
 
     @property
     def reading(self) -> bool:
@@ -57,7 +60,7 @@ class Exchange:
 
     @property
     def prefer(self) -> Preferences:
-        return parse_prefer(self.request.headers.getlist("prefer"))
+        return parse_prefer(self.request.headers.getlist("prefer"), self.timezones)
 
     @property
     def accept(self) -> Answer:
@@ -69,6 +72,8 @@ class Exchange:
 
     async def enter(self, *, read_only: bool) -> None:
         await enter(self.conn, self.request, self.project, self.claims, read_only=read_only)
+        if self.prefer.timezone is not None:
+            await self.conn.execute(_TIMEZONE, (self.prefer.timezone,))
 
     async def total(self, read: Read, parameters: Parameters, source: Composable | None = None) -> Composable:
         """The expression for the number of all rows, as `Prefer: count` wants it.
@@ -97,10 +102,16 @@ class Exchange:
         self.refuse_plural(accept, result.rows)
         headers = {
             "Content-Range": content_range(window.offset, result.rows, total),
-            **prefer.applied({"count", "handling", "max-affected"}),
+            **prefer.applied(self.applied),
         }
         status = 206 if total is not None and result.rows < total else 200
         return self.finish(result, status, render(result, accept), accept, headers)
+
+    @property
+    def applied(self) -> frozenset[str]:
+        """The preferences that count for a read, or for the call of a function."""
+        called = self.request.path_params.get("path", "").startswith("rpc/")
+        return ALWAYS_APPLIED | {"count"} | ({"max-affected"} if called else frozenset())
 
     def refuse_plural(self, accept: Answer, rows: int) -> None:
         if accept.format == "object" and rows != 1:

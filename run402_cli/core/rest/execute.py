@@ -126,6 +126,11 @@ async def planned_rows(conn: Connection, rows: Composable, parameters: Parameter
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
+async def check_constraints(conn: Connection) -> None:
+    """Before a rollback that was asked for: what a commit would refuse is refused."""
+    await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 async def fetch(conn: Connection, statement: Composable, values: Sequence[Any]) -> tuple[Any, ...]:
     async with AsyncRawCursor(conn) as cursor:
         await cursor.execute(Composed([statement]), values, prepare=False)

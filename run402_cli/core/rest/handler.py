@@ -15,25 +15,27 @@ from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.rest import options
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
 from run402_cli.core.rest.body import Payload, parse_body, read_body
 from run402_cli.core.rest.calling import Call
 from run402_cli.core.rest.catalog import load_catalog
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError, denied, from_database, unknown_relation
-from run402_cli.core.rest.exchange import PRIVATE, Exchange, error_response
-from run402_cli.core.rest.execute import row_body, run
+from run402_cli.core.rest.exchange import Exchange, error_response
+from run402_cli.core.rest.execute import check_constraints, row_body, run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.routines import Routines, load_routines
 from run402_cli.core.rest.schema import Catalog, Relation
 from run402_cli.core.rest.statement import Parameters
+from run402_cli.core.rest.timezones import timezone_names
 from run402_cli.core.rest.writing import Write
 from run402_cli.core.web.body_limit import STREAMED
 from run402_cli.core.web.http import left
-from run402_cli.core.web.routing import OPEN, Route, admitted
+from run402_cli.core.web.routing import Route, admitted
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Target:
     name: str
     catalog: Catalog
     routines: Routines | None = None
+    timezones: frozenset[str] = frozenset()
 
 
 async def rest(request: Request) -> Response:
@@ -51,6 +54,8 @@ async def rest(request: Request) -> Response:
     The same at /admin/v1/rest/... with the service key, which row-level security does not bind.
     """
     gateway, caller = gateway_of(request), admitted(request, Caller)
+    if request.method == "OPTIONS" and not request.path_params.get("path", "").strip("/"):
+        return options.answer(*options.READS)
     try:
         # Before a connection is taken: neither a slow sender nor a long body may hold one.
         body = await read_body(request)
@@ -62,17 +67,13 @@ async def rest(request: Request) -> Response:
         return await serve(conn, caller, request, payload, target)
 
 
-async def options(request: Request) -> Response:
-    """OPTIONS of the same addresses: what may be sent there, for everybody."""
-    return Response(status_code=200, headers={"Allow": ", ".join([*METHODS, "OPTIONS"]), **PRIVATE})
-
-
 async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
     """What the path names, looked up on a connection of the gateway."""
+    _check_profile(request, caller.project)
     name = request.path_params.get("path", "").rstrip("/")
     function = name[4:] if name.startswith("rpc/") and "/" not in name[4:] else None
     if function is not None:
-        if request.method not in ("GET", "HEAD", "POST"):
+        if request.method not in ("GET", "HEAD", "POST", "OPTIONS"):
             raise RestError(405, "PGRST101", f"Cannot use the {request.method} method on RPC")
         if "\0" in function:
             raise RestError(404, "PGRST202", "A function's name has no NUL character.")
@@ -90,10 +91,23 @@ async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
     schema = caller.project.schema_slot
     async with gateway.connection() as conn:
         catalog = await load_catalog(conn, schema)
+        zones = await timezone_names(conn, request.headers.getlist("prefer"))
         if function is None:
-            return Target(name, catalog)
+            return Target(name, catalog, timezones=zones)
         role = role_rows.name_of(caller.project.roles, caller.role)
-        return Target(function, catalog, await load_routines(conn, schema, function, role))
+        return Target(function, catalog, await load_routines(conn, schema, function, role), zones)
+
+
+def _check_profile(request: Request, project: Project) -> None:
+    """406 PGRST106 for a schema other than the project's, which may also be called public: a project has one."""
+    asked = request.headers.get("accept-profile" if request.method in ("GET", "HEAD") else "content-profile")
+    if asked not in (None, "", "public", project.schema_slot):
+        raise RestError(
+            406,
+            "PGRST106",
+            f"The schema must be one of the following: public, {project.schema_slot}",
+            hint="Both mean the schema of the project: leave the header out.",
+        )
 
 
 async def _payload(gateway: Gateway, caller: Caller, request: Request, body: bytes, target: Target) -> Payload | None:
@@ -133,9 +147,13 @@ async def serve(
     Errors are answers in PostgREST's form. Raises psycopg.Error only when the database itself is away.
     """
     try:
-        exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, payload)
+        exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, payload, target.timezones)
         async with conn.transaction():
-            return await _answer(exchange, target)
+            answer = await _answer(exchange, target)
+            if exchange.prefer.rollback:
+                await check_constraints(conn)
+                raise psycopg.Rollback
+        return answer
     except RestError as error:
         return error_response(error, request, caller.project)
     except psycopg.Error as error:
@@ -147,8 +165,13 @@ async def serve(
 async def _answer(exchange: Exchange, target: Target) -> Response:
     catalog = target.catalog
     if target.routines is not None:
+        if exchange.request.method == "OPTIONS" and target.routines.found:
+            return options.of_routines(target.routines.found)
         return await Call(exchange, catalog, target.routines).answer(target.name)
     relation = _relation(exchange.project, target)
+    if exchange.request.method == "OPTIONS":
+        await exchange.enter(read_only=True)
+        return await options.of_relation(exchange.conn, catalog.schema, relation)
     if exchange.reading:
         return await _select(exchange, catalog, relation)
     return await Write(exchange, catalog, relation).answer()
@@ -174,8 +197,4 @@ ROUTES = [
     Route("/rest/v1/{path:path}", rest, methods=METHODS, who=ANON_OR_USER, body=STREAMED),
     Route("/admin/v1/rest", rest, methods=METHODS, who=SERVICE, body=STREAMED),
     Route("/admin/v1/rest/{path:path}", rest, methods=METHODS, who=SERVICE, body=STREAMED),
-    *(
-        Route(path, options, methods=["OPTIONS"], who=OPEN)
-        for path in ("/rest/v1", "/rest/v1/{path:path}", "/admin/v1/rest", "/admin/v1/rest/{path:path}")
-    ),
 ]

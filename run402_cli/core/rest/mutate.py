@@ -11,17 +11,16 @@ from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.level import Level
 from run402_cli.core.rest.nodes import Column, Embed, Filter, Item, Query, Star
-from run402_cli.core.rest.preferences import Preferences
 from run402_cli.core.rest.schema import Catalog, ColumnInfo, Relation
 from run402_cli.core.rest.statement import Parameters, Source, Statement, raw
 
 
-def payload_columns(relation: Relation, query: Query, payload: Payload, prefer: Preferences) -> list[ColumnInfo]:
+def payload_columns(relation: Relation, query: Query, payload: Payload, missing_default: bool) -> list[ColumnInfo]:
     """The columns to write, by `columns` or else by the keys of the body. PGRST204 for one the relation lacks."""
     if query.columns is not None:
         names: Iterable[str] = query.columns
     else:
-        if payload.uneven and not prefer.missing_default:
+        if payload.uneven and not missing_default:
             raise RestError(
                 400,
                 "PGRST102",
@@ -54,33 +53,59 @@ def insert(
     payload: Payload,
     parameters: Parameters,
     *,
-    missing_default: bool,
-    conflict: Composable | None,
+    missing_default: bool = False,
+    conflict: Composable | None = None,
+    where: Sequence[Composable] = (),
 ) -> Composable:
-    """INSERT without RETURNING. `conflict` is the ON CONFLICT clause."""
-    names = SQL(", ").join(Identifier(c.name) for c in columns)
-    text = payload.text if payload.is_array else f"[{payload.text}]"
-    rows = SQL("json_array_elements({}::json) AS pgrst_e(row)").format(parameters.add(text))
+    """INSERT without RETURNING. `conflict` is the ON CONFLICT clause; `where` are conditions on the rows, `pgrst_r`."""
+    if missing_default:
+        columns = [c for c in columns if not _left_out(relation, c, payload)]
+    text = parameters.add(payload.text if payload.is_array else f"[{payload.text}]")
     if columns:
-        shape = SQL(", ").join(SQL("{} {}").format(Identifier(c.name), raw(c.type)) for c in columns)
-        values = SQL(", ").join(_value(c, missing_default) for c in columns)
-        select = SQL("({}) SELECT {} FROM {}, LATERAL json_to_record(pgrst_e.row) AS pgrst_r({})").format(
-            names, values, rows, shape
-        )
+        names = SQL(", ").join(Identifier(c.name) for c in columns)
+        values = SQL(", ").join(_value(c, payload, missing_default) for c in columns)
+        source = _rows_by_one if missing_default and payload.uneven else _rows
+        select = SQL("({}) SELECT {} FROM {}").format(names, values, source(text, columns))
     else:
         # A select list without columns leaves every column to its default.
-        select = SQL("SELECT FROM {}").format(rows)
+        select = SQL("SELECT FROM json_array_elements({}::json)").format(text)
     target = SQL("INSERT INTO {} AS {}").format(Identifier(catalog.schema, relation.name), Identifier(relation.name))
-    return SQL(" ").join([target, select, *([conflict] if conflict else [])])
+    conditions = [SQL("WHERE {}").format(SQL(" AND ").join(where))] if where else []
+    return SQL(" ").join([target, select, *conditions, *([conflict] if conflict else [])])
 
 
-def _value(column: ColumnInfo, missing_default: bool) -> Composable:
+def _rows(text: Composable, columns: Iterable[ColumnInfo]) -> Composable:
+    return SQL("json_to_recordset({}::json) AS pgrst_r({})").format(text, _shape(columns))
+
+
+def _rows_by_one(text: Composable, columns: Iterable[ColumnInfo]) -> Composable:
+    """The same, with each row's object as `pgrst_e.row` beside it: it takes about twice as long."""
+    return SQL("json_array_elements({}::json) AS pgrst_e(row), json_to_record(pgrst_e.row) AS pgrst_r({})").format(
+        text, _shape(columns)
+    )
+
+
+def _shape(columns: Iterable[ColumnInfo]) -> Composable:
+    return SQL(", ").join(SQL("{} {}").format(Identifier(c.name), raw(c.type)) for c in columns)
+
+
+def _left_out(relation: Relation, column: ColumnInfo, payload: Payload) -> bool:
+    """Whether PostgreSQL is to fill the column by itself in every row; the trigger of a view could not."""
+    return column.name not in payload.keys and (column.always or not relation.instead)
+
+
+def _value(column: ColumnInfo, payload: Payload, missing_default: bool) -> Composable:
     value = Identifier("pgrst_r", column.name)
-    if not missing_default or column.default is None:
+    if not missing_default or column.initial is None:
         return value
     # The default is PostgreSQL's own text of an expression of this schema, and is evaluated only when it is needed.
-    key = SQL("{}").format(raw(_literal(column.name)))
-    return SQL("CASE WHEN (pgrst_e.row -> {}) IS NULL THEN {} ELSE {} END").format(key, raw(column.default), value)
+    default = raw(column.initial)
+    if column.name not in payload.keys:
+        return default
+    if not payload.uneven:
+        return value
+    key = raw(_literal(column.name))
+    return SQL("CASE WHEN (pgrst_e.row -> {}) IS NULL THEN {} ELSE {} END").format(key, default, value)
 
 
 def _literal(text: str) -> str:
@@ -88,31 +113,55 @@ def _literal(text: str) -> str:
     return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in text else f"'{escaped}'"
 
 
+# PostgreSQL does not say which rows of an upsert were there before, so the statement counts those that were not.
+_INSERTED = (
+    "pg_catalog.set_config('pgrst.inserted', (coalesce(nullif(pg_catalog.current_setting('pgrst.inserted', true), ''), '0')"
+    "::pg_catalog.int8 {} 1)::pg_catalog.text, true) IS NOT NULL"
+)
+COUNT_INSERTED = raw(_INSERTED.format("+"))
+INSERTED = raw("nullif(pg_catalog.current_setting('pgrst.inserted', true), '')::pg_catalog.int8")
+
+
 def conflict_clause(
     relation: Relation, columns: Sequence[ColumnInfo], resolution: str, target: Sequence[str] | None
 ) -> Composable | None:
-    """ON CONFLICT on `target`, by default the primary key; None when there is neither."""
+    """ON CONFLICT on `target`, by default the primary key; None when there is neither.
+
+    With COUNT_INSERTED among the conditions on the rows, INSERTED is the number of those that were new.
+    """
     keys = [column_of(relation, name).name for name in target] if target else list(relation.primary_key)
     if not keys:
         return None
     on = SQL("ON CONFLICT ({})").format(SQL(", ").join(map(Identifier, keys)))
-    if resolution == "ignore-duplicates" or not columns:
+    changed = [c.name for c in columns if not c.always]
+    if resolution == "ignore-duplicates" or not changed:
         return SQL("{} DO NOTHING").format(on)
-    changes = SQL(", ").join(SQL("{} = {}").format(Identifier(c.name), Identifier("excluded", c.name)) for c in columns)
-    return SQL("{} DO UPDATE SET {}").format(on, changes)
+    changes = SQL(", ").join(SQL("{} = {}").format(Identifier(name), Identifier("excluded", name)) for name in changed)
+    return SQL("{} DO UPDATE SET {} WHERE {}").format(on, changes, raw(_INSERTED.format("-")))
 
 
-def update(compiler: Statement, relation: Relation, columns: Sequence[ColumnInfo], payload: Payload) -> Composable:
+def update(
+    compiler: Statement, relation: Relation, columns: Sequence[ColumnInfo], payload: Payload, missing_default: bool
+) -> Composable:
     """UPDATE from one JSON object, without RETURNING."""
-    text = payload.text
-    row = SQL("{}::json").format(compiler.parameters.add(text))
-    row = SQL("({} -> 0)").format(row) if payload.is_array else row
-    names = [Identifier(c.name) for c in columns]
-    shape = SQL(", ").join(SQL("{} {}").format(Identifier(c.name), raw(c.type)) for c in columns)
-    changes = SQL(", ").join(SQL("{} = {}").format(name, SQL("pgrst_r.{}").format(name)) for name in names)
-    return SQL("UPDATE {} AS {} SET {} FROM json_to_record({}) AS pgrst_r({}){}").format(
-        compiler.table(relation.name), Identifier(relation.name), changes, row, shape, _where(compiler, relation)
+    given = [c for c in columns if c.name in payload.keys or not missing_default]
+    changes = SQL(", ").join(
+        SQL("{} = {}").format(Identifier(c.name), Identifier("pgrst_r", c.name) if c in given else _reset(relation, c))
+        for c in columns
     )
+    source: Composable = SQL("")
+    if given:
+        row = SQL("{}::json").format(compiler.parameters.add(payload.text))
+        row = SQL("({} -> 0)").format(row) if payload.is_array else row
+        source = SQL(" FROM json_to_record({}) AS pgrst_r({})").format(row, _shape(given))
+    return SQL("UPDATE {} AS {} SET {}{}{}").format(
+        compiler.table(relation.name), Identifier(relation.name), changes, source, _where(compiler, relation)
+    )
+
+
+def _reset(relation: Relation, column: ColumnInfo) -> Composable:
+    """The default of a column; DEFAULT of a view would be null where the view has none of its own."""
+    return raw(column.initial) if relation.is_view and column.initial is not None else SQL("DEFAULT")
 
 
 def delete(compiler: Statement, relation: Relation) -> Composable:
@@ -173,34 +222,35 @@ def written(relation: Relation) -> Source:
     return Source(Identifier("pgrst_source"), relation)
 
 
-def put_key(relation: Relation, query: Query, payload: Payload) -> None:
-    """PUT names one row: equality filters on exactly the primary key, the same values in the body, no window."""
-    if query.windows or query.orders:
+def put_conditions(
+    relation: Relation, columns: Sequence[ColumnInfo], query: Query, parameters: Parameters
+) -> list[Composable]:
+    """PUT names one row by equality filters on exactly the primary key: the same as conditions on the rows of the body."""
+    window = query.window_at(())
+    if window.limit is not None or window.offset:
         raise RestError(400, "PGRST114", "limit/offset querystring parameters are not allowed for PUT")
     wanted: dict[str, str] = {}
     for path, condition in query.filters:
-        plain = isinstance(condition, Filter) and not (path or condition.field.steps or condition.negated)
+        if path:
+            continue
+        plain = isinstance(condition, Filter) and not (condition.field.steps or condition.negated)
         if not (plain and isinstance(condition, Filter) and condition.op == "eq" and condition.modifier is None):
             raise _put_filters(relation)
         wanted[condition.field.name] = str(condition.value)
     if not wanted or set(wanted) != set(relation.primary_key):
         raise _put_filters(relation)
-    if payload.rows != 1:
-        raise RestError(400, "PGRST102", "PUT takes exactly one object.")
-    row = payload.first
-    if any(name not in row or _shown(row[name]) != value for name, value in wanted.items()):
-        raise RestError(
-            400,
-            "PGRST115",
-            "Payload values do not match URL in primary key column(s)",
-            hint="Send the primary key in the body too, with the value of the URL.",
-        )
+    if not set(wanted) <= {c.name for c in columns}:
+        raise put_mismatch()
+    return [SQL("{} = {}").format(Identifier("pgrst_r", name), parameters.add(wanted[name])) for name in wanted]
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def put_mismatch() -> RestError:
+    return RestError(
+        400,
+        "PGRST115",
+        "Payload values do not match URL in primary key column(s)",
+        hint="Send the primary key in the body too, with the value of the URL.",
+    )
 
 
 def _put_filters(relation: Relation) -> RestError:

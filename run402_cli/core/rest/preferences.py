@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,8 @@ _KNOWN = {
     "handling": {"strict", "lenient"},
     "tx": {"commit", "rollback"},
 }
+# What is in Preference-Applied of every kind of request that gives it.
+ALWAYS_APPLIED = frozenset({"tx", "handling", "timezone"})
 _MEDIA: dict[str, Format] = {
     "application/json": "json",
     "application/vnd.pgrst.array+json": "array",
@@ -50,16 +53,20 @@ class Preferences:
     missing_default: bool = False
     strict: bool = False
     max_affected: int | None = None
+    rollback: bool = False
+    timezone: str | None = None
     given: frozenset[str] = frozenset()
 
-    def applied(self, names: set[str]) -> dict[str, str]:
+    def applied(self, names: Set[str]) -> dict[str, str]:
         """The Preference-Applied header for those of `names` that the client sent."""
         values: dict[str, str | None] = {
             "resolution": self.resolution,
             "missing": "default" if self.missing_default else "null",
             "return": self.returning,
             "count": self.count,
+            "tx": "rollback" if self.rollback else "commit",
             "handling": "strict" if self.strict else "lenient",
+            "timezone": self.timezone,
             "max-affected": str(self.max_affected) if self.strict else None,
         }
         parts = [
@@ -70,15 +77,19 @@ class Preferences:
         return {"Preference-Applied": ", ".join(parts)} if parts else {}
 
 
-def parse_prefer(headers: list[str]) -> Preferences:
-    """Read every Prefer header; the first of two equal names counts. PGRST122 for an unknown one under `handling=strict`."""
+def parse_prefer(headers: list[str], timezones: frozenset[str] = frozenset()) -> Preferences:
+    """Read every Prefer header; the first of two equal names counts. PGRST122 for an unknown one under `handling=strict`.
+
+    `timezones` are the names that PostgreSQL knows, for a request that names one.
+    """
     values: dict[str, str] = {}
     unknown = []
     for token in (part.strip() for header in headers for part in header.split(",")):
         name, _, value = token.partition("=")
         if not token or name in values:
             continue
-        if value in _KNOWN.get(name, ()) or (name == "max-affected" and re.fullmatch("[0-9]{1,18}", value)):
+        number = name == "max-affected" and re.fullmatch("[0-9]{1,18}", value)
+        if value in _KNOWN.get(name, ()) or number or (name == "timezone" and value in timezones):
             values[name] = value
         else:
             unknown.append(token)
@@ -97,6 +108,8 @@ def parse_prefer(headers: list[str]) -> Preferences:
         missing_default=values.get("missing") == "default",
         strict=values.get("handling") == "strict",
         max_affected=int(values["max-affected"]) if "max-affected" in values else None,
+        rollback=values.get("tx") == "rollback",
+        timezone=values.get("timezone"),
         given=frozenset(values),
     )
 

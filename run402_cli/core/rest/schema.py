@@ -11,12 +11,22 @@ from run402_cli.core.rest.errors import RestError
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """`type` as PostgreSQL prints it; `base` without modifiers and domains; `default` the SQL expression, if any."""
+    """`type` as PostgreSQL prints it; `base` without modifiers and domains; defaults are SQL expressions, if any.
+
+    `always` is for what PostgreSQL alone fills: GENERATED ALWAYS, as identity or by an expression.
+    """
 
     name: str
     type: str
     base: str
     default: str | None
+    domain_default: str | None = None
+    always: bool = False
+
+    @property
+    def initial(self) -> str | None:
+        """What a row gets that is written without this column; None for null."""
+        return self.default if self.default is not None else self.domain_default
 
     @property
     def is_json(self) -> bool:
@@ -29,11 +39,20 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
+    """`shown_keys` of a view are the key columns of all tables that it shows. `instead`: a trigger does its inserts."""
+
     name: str
     kind: str
     columns: dict[str, ColumnInfo]
     primary_key: tuple[str, ...] = ()
     uniques: tuple[frozenset[str], ...] = ()
+    shown_keys: tuple[str, ...] = ()
+    instead: bool = False
+
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that tell one row from another."""
+        return self.primary_key or self.shown_keys
 
     @property
     def is_view(self) -> bool:

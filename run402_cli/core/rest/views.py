@@ -43,15 +43,21 @@ def inherit(
         if base is None or name is None or base_name is None:
             continue
         shown.setdefault(base.name, {}).setdefault(base_name, name)
-        if columns[name].default is None:
-            columns[name] = replace(columns[name], default=by_name[base.name].columns[base_name].default)
+        shown_column = by_name[base.name].columns[base_name]
+        own = columns[name].default
+        columns[name] = replace(
+            columns[name], default=shown_column.default if own is None else own, always=shown_column.always
+        )
     primary_key: tuple[str, ...] = ()
+    shown_keys: list[str] = []
     uniques: list[frozenset[str]] = []
     found: list[ForeignKey] = []
     for base_name, names in shown.items():
         base = by_name[base_name]
         if base.primary_key and len(shown) == 1 and all(c in names for c in base.primary_key):
             primary_key = tuple(names[c] for c in base.primary_key)
+        if all(c in names for c in base.row_key):
+            shown_keys += [names[c] for c in base.row_key]
         if len(shown) == 1:
             uniques += [frozenset(names[c] for c in u) for u in base.uniques if all(c in names for c in u)]
         for key in keys:
@@ -60,7 +66,9 @@ def inherit(
             if key.target == base_name and all(c in names for c in key.target_columns):
                 target_columns = tuple(names[c] for c in key.target_columns)
                 found.append(replace(key, target=relation.name, target_columns=target_columns))
-    relations[view] = replace(relation, columns=columns, primary_key=primary_key, uniques=tuple(uniques))
+    relations[view] = replace(
+        relation, columns=columns, primary_key=primary_key, uniques=tuple(uniques), shown_keys=tuple(shown_keys)
+    )
     by_name[relation.name] = relations[view]
     return found
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from psycopg.sql import SQL, Composable, Identifier
@@ -17,10 +15,32 @@ from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, render, respond
 from run402_cli.core.rest.execute import Result, row_body, run
 from run402_cli.core.rest.nodes import Query, Window
-from run402_cli.core.rest.preferences import Answer, Preferences, content_range
+from run402_cli.core.rest.preferences import ALWAYS_APPLIED, Answer, Preferences, content_range
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.schema import Catalog, Relation
 from run402_cli.core.rest.statement import Parameters, Source
+
+# The values as text, in the order of the columns.
+_KEYS = SQL(
+    "(SELECT json_agg(json_build_array(pgrst_k.key, pgrst_k.value)) FROM"
+    " (SELECT row_to_json(pgrst_s.*) AS pgrst_row FROM pgrst_source AS pgrst_s LIMIT 1) AS pgrst_o,"
+    " json_each_text(pgrst_o.pgrst_row) AS pgrst_k)"
+)
+_APPLIED = {
+    "POST": frozenset({"resolution", "missing", "return", "count"}) | ALWAYS_APPLIED,
+    "PATCH": frozenset({"missing", "return", "count", "max-affected"}) | ALWAYS_APPLIED,
+    "PUT": frozenset({"return", "count"}) | ALWAYS_APPLIED,
+    "DELETE": frozenset({"return", "count", "max-affected"}) | ALWAYS_APPLIED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A write without RETURNING, None when there is nothing to do. `on_conflict` and `merges` are for what conflicts."""
+
+    statement: Composable | None
+    on_conflict: bool = False
+    merges: bool = False
 
 
 @dataclass(slots=True)
@@ -38,50 +58,59 @@ class Write:
         compiler = ReadCompiler(self.catalog, query, parameters)
         # Also without a representation: a filter on something that is not embedded must not be dropped silently.
         ReadCompiler(self.catalog, query, Parameters()).read(self._written(), Window(), filtered=False)
-        statement = self._statement(compiler, query, prefer)
+        planned = self._planned(compiler, query, prefer)
         await exchange.enter(read_only=False)
-        if statement is None:
+        if planned.statement is None:
             result = Result("null" if accept.format == "object" else "[]", 0, None, None, None, [])
             content = b"" if accept.format == "csv" else result.body.encode()
         else:
-            result = await self._run(compiler, statement, prefer, accept)
+            result = await self._run(compiler, planned, prefer, accept)
             content = render(result, accept) if prefer.returning == "representation" else b""
+        if exchange.request.method == "PUT" and result.rows != 1:
+            raise mutate.put_mismatch()
         exchange.refuse_plural(accept, result.rows)
-        exchange.refuse_excess(prefer, result.rows)
-        return self._finish(result, content, prefer, accept)
+        if exchange.request.method in ("PATCH", "DELETE"):
+            exchange.refuse_excess(prefer, result.rows)
+        return self._finish(planned, result, content, prefer, accept)
 
     def _written(self) -> Source:
         return mutate.written(self.relation)
 
-    def _statement(self, compiler: ReadCompiler, query: Query, prefer: Preferences) -> Composable | None:
-        """The write without RETURNING; None when there is nothing to do."""
-        method, relation = self.exchange.request.method, self.relation
-        payload = self.exchange.payload
+    def _planned(self, compiler: ReadCompiler, query: Query, prefer: Preferences) -> Planned:
+        method, relation, payload = self.exchange.request.method, self.relation, self.exchange.payload
         if payload is None:
-            return mutate.delete(compiler, relation)
+            return Planned(mutate.delete(compiler, relation))
         require_rows(payload)
         if method == "PATCH" and payload.rows > 1:
             raise RestError(400, "PGRST102", "PATCH takes one object: the new values of all rows that match.")
-        columns = mutate.payload_columns(relation, query, payload, prefer)
+        missing_default = prefer.missing_default and method != "PUT"
+        columns = mutate.payload_columns(relation, query, payload, missing_default)
         if method == "PATCH":
-            return mutate.update(compiler, relation, columns, payload) if columns and payload.rows else None
-        conflict = None
-        if method == "PUT":
-            mutate.put_key(relation, query, payload)
-            conflict = mutate.conflict_clause(relation, columns, "merge-duplicates", None)
-        elif prefer.resolution:
-            conflict = mutate.conflict_clause(relation, columns, prefer.resolution, query.on_conflict)
-        return mutate.insert(
+            if not (columns and payload.rows):
+                return Planned(None)
+            return Planned(mutate.update(compiler, relation, columns, payload, missing_default))
+        resolution = "merge-duplicates" if method == "PUT" else prefer.resolution
+        target = query.on_conflict if method == "POST" else None
+        where = mutate.put_conditions(relation, columns, query, compiler.parameters) if method == "PUT" else []
+        conflict = mutate.conflict_clause(relation, columns, resolution, target) if resolution else None
+        merges = conflict is not None and resolution == "merge-duplicates"
+        if merges:
+            # The last condition: it counts the rows that the others let pass.
+            where.append(mutate.COUNT_INSERTED)
+        statement = mutate.insert(
             self.catalog,
             relation,
             columns,
             payload,
             compiler.parameters,
-            missing_default=prefer.missing_default,
+            missing_default=missing_default,
             conflict=conflict,
+            where=where,
         )
+        return Planned(statement, conflict is not None, merges)
 
-    async def _run(self, compiler: ReadCompiler, write: Composable, prefer: Preferences, accept: Answer) -> Result:
+    async def _run(self, compiler: ReadCompiler, planned: Planned, prefer: Preferences, accept: Answer) -> Result:
+        assert planned.statement is not None
         body: Composable = SQL("NULL")
         keys: Composable = SQL("NULL")
         rows: Composable = SQL("SELECT 1")
@@ -89,37 +118,44 @@ class Write:
             columns = mutate.returning(self.catalog, self.relation, compiler.query)
             rows = compiler.read(self._written(), Window(), filtered=False).rows
             body = row_body(accept)
-        elif prefer.returning == "headers-only" and self.relation.primary_key:
-            columns = SQL(", ").join(Identifier(self.relation.name, name) for name in self.relation.primary_key)
-            keys = SQL("(SELECT row_to_json(pgrst_k.*) FROM pgrst_source AS pgrst_k LIMIT 1)")
+        elif prefer.returning == "headers-only" and self.relation.row_key:
+            columns = SQL(", ").join(Identifier(self.relation.name, name) for name in self.relation.row_key)
+            keys = _KEYS
         else:
             columns = SQL("1 AS pgrst_one")
         return await run(
             self.exchange.conn,
             compiler.parameters,
-            source=SQL("{} RETURNING {}").format(write, columns),
+            source=SQL("{} RETURNING {}").format(planned.statement, columns),
             rows=rows,
             body=body,
             count=SQL("(SELECT count(*) FROM pgrst_source)"),
-            total=SQL("NULL::int8"),
+            total=mutate.INSERTED if planned.merges else SQL("NULL::int8"),
             keys=keys,
         )
 
-    def _finish(self, result: Result, content: bytes, prefer: Preferences, accept: Answer) -> Response:
+    def _finish(
+        self, planned: Planned, result: Result, content: bytes, prefer: Preferences, accept: Answer
+    ) -> Response:
         exchange, method = self.exchange, self.exchange.request.method
         shown = result.rows if method == "PATCH" else 0
-        names = {"return", "count", "handling", "max-affected"}
-        headers = {
-            "Content-Range": content_range(0, shown, result.rows if prefer.count else None),
-            **prefer.applied(names | ({"resolution", "missing"} if method == "POST" else set())),
-        }
+        applied = _APPLIED[method] - (frozenset() if planned.on_conflict else frozenset({"resolution"}))
+        headers = prefer.applied(applied)
+        if method != "PUT":
+            headers["Content-Range"] = content_range(0, shown, result.rows if prefer.count else None)
         if method == "POST" and result.keys and result.rows == 1:
             headers["Location"] = self._location(result.keys)
         if prefer.returning == "representation":
-            return exchange.finish(result, 201 if method == "POST" else 200, content, accept, headers)
-        status = result.status or (201 if method == "POST" else 204)
+            return exchange.finish(result, self._status(planned, result), content, accept, headers)
+        status = result.status or (self._status(planned, result) if method == "POST" else 204)
         return respond(exchange.request, status, b"", None, {**headers, **PRIVATE}, result.headers)
 
-    def _location(self, keys: dict[str, Any]) -> str:
-        filters = {name: f"eq.{value if isinstance(value, str) else json.dumps(value)}" for name, value in keys.items()}
+    def _status(self, planned: Planned, result: Result) -> int:
+        """201 when there are rows that were not there, or could have been; `total` of an upsert counts them."""
+        if planned.merges:
+            return 201 if result.total else 200
+        return 201 if self.exchange.request.method == "POST" else 200
+
+    def _location(self, keys: list[tuple[str, str | None]]) -> str:
+        filters = [(name, "is.null" if value is None else f"eq.{value}") for name, value in keys]
         return f"{quote(self.exchange.request.url.path)}?{urlencode(filters)}"

@@ -364,5 +364,4 @@ def test_pages_may_ask_first(library: Library) -> None:
     preflight = {"Origin": "http://blog.localhost:4020", "Access-Control-Request-Method": "POST"}
     response = httpx.options(f"{library.base_url}/rest/v1/books", headers=preflight, trust_env=False)
     assert response.status_code == 204
-    plain = httpx.options(f"{library.base_url}/rest/v1/books", trust_env=False)
-    assert (plain.status_code, "PATCH" in plain.headers["allow"]) == (200, True)
+    assert httpx.options(f"{library.base_url}/rest/v1/books", trust_env=False).status_code == 401

@@ -200,7 +200,7 @@ def test_upsert_on_another_unique_column(library: Library) -> None:
 
 def test_put_replaces_the_row_that_the_url_names(library: Library) -> None:
     made = library.service.put("/categories?id=eq.5", json={"id": 5, "name": "five"})
-    assert (made.status_code, made.json()) == (200, [{"id": 5, "name": "five"}])
+    assert (made.status_code, made.json()) == (201, [{"id": 5, "name": "five"}])
     library.service.put("/categories?id=eq.5", json={"id": 5, "name": "cinq"}, headers=MINIMAL)
     assert library.sql("SELECT name FROM categories WHERE id = 5") == [("cinq",)]
     other = library.service.put("/categories?id=eq.6", json={"id": 5, "name": "x"})

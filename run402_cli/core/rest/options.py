@@ -1,0 +1,42 @@
+"""OPTIONS: the methods that a table, a view or a function takes, whoever asks. See docs/rest.md."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from run402_cli.core.db import Connection
+from run402_cli.core.rest.exchange import PRIVATE
+from run402_cli.core.rest.routines import Routine
+from run402_cli.core.rest.schema import Relation
+
+READS = ("OPTIONS", "GET", "HEAD")
+# By the bit of PostgreSQL's command: what a view can do by itself or by its triggers.
+_WRITES = (("POST", 8), ("PUT", 8 | 4), ("PATCH", 4), ("DELETE", 16))
+_ALL = 4 | 8 | 16
+_UPDATABLE = """
+SELECT pg_catalog.pg_relation_is_updatable(c.oid, true)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
+
+
+async def of_relation(conn: Connection, schema: str, relation: Relation) -> Response:
+    """`conn` is the caller's: to look at a view, PostgreSQL waits for who changes it."""
+    able = _ALL if relation.kind in ("r", "p") else 0
+    if relation.kind in ("v", "f"):
+        row = await (await conn.execute(_UPDATABLE, (schema, relation.name))).fetchone()
+        able = row[0] if row else 0
+    writes = [method for method, needed in _WRITES if able & needed == needed]
+    if not relation.primary_key and "PUT" in writes:
+        writes.remove("PUT")
+    return answer(*READS, *writes)
+
+
+def of_routines(routines: tuple[Routine, ...]) -> Response:
+    """A function that may write takes POST only."""
+    reads = any(not routine.volatile for routine in routines)
+    return answer(*(READS if reads else READS[:1]), "POST")
+
+
+def answer(*methods: str) -> Response:
+    return Response(status_code=200, headers={"Allow": ",".join(methods), **PRIVATE})
