@@ -2,6 +2,9 @@
 
 The binding stays inside C, where no signal handler runs. On POSIX a child of this process does the work (a fork, a few
 milliseconds), elsewhere a new one. Neither has an environment, for `env` and `$ENV` would print every secret of the shell.
+
+The binding would make Python numbers of what the program gives, so the program itself writes JSON: jq keeps the digits of a
+number that it only passes on. What it computes with is rounded to a double, as by jq itself.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import contextlib
 import faulthandler
 import json
 import os
+import re
 import select
 import signal
 import sys
@@ -18,9 +22,12 @@ from typing import Any
 
 import jq
 
+from run402_cli import exact_json
+
 SECONDS = 10.0
 MOST_BYTES = 32 << 20
 _MEMORY = 2 << 30
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOO_DEEP = "a value is nested too deeply"
 _TOO_LONG = f"it ran longer than {SECONDS:g} seconds"
 _TOO_MUCH = f"it gives more than {MOST_BYTES >> 20} MiB"
@@ -36,10 +43,11 @@ def problem(expression: str) -> str | None:
 def results(expression: str, value: Any) -> list[Any]:
     """Every value that the expression makes of `value`. ValueError with jq's text when it fails, or goes beyond its bounds."""
     try:
-        text = json.dumps(value)
+        text = exact_json.dumps(value, ensure_ascii=False)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    answer = _apart(expression, text)
+    # One half of a pair would keep jq from reading all the rest.
+    answer = _apart(expression, _SURROGATE.sub("\ufffd", text))
     if "problem" in answer:
         raise ValueError(answer["problem"])
     values: list[Any] = answer["values"]
@@ -51,10 +59,10 @@ def _work(expression: str, text: str | None) -> str:
     found: list[str] = []
     size = 0
     try:
-        program = jq.compile(expression)
-        for value in () if text is None else program.input_text(text):
-            found.append(json.dumps(value))
-            size += len(found[-1]) + 1
+        jq.compile(expression)
+        for value in () if text is None else _printing(expression).input_text(text):
+            found.append(value)
+            size += len(value.encode("utf-8", "replace")) + 1
             if size > MOST_BYTES:
                 return json.dumps({"problem": _TOO_MUCH})
     except RecursionError:
@@ -66,13 +74,19 @@ def _work(expression: str, text: str | None) -> str:
     return f'{{"values": [{",".join(found)}]}}'
 
 
+def _printing(expression: str) -> Any:
+    """The program with `tojson` behind it. An end with an error, which the binding drops, is an error."""
+    failing = "def halt_error(c): if c == 0 then halt else error end; def halt_error: error;"
+    return jq.compile(f"{failing} ({expression}\n\n)|tojson")  # behind a comment, which may go on in the next line
+
+
 def _apart(expression: str, text: str | None) -> dict[str, Any]:
     """What `_work` answers in another process. ValueError when it never came to its end."""
     answer = _forked(expression, text) if os.name == "posix" else _started(expression, text)
     if not answer:
         raise ValueError(_ENDED)
     try:
-        read: dict[str, Any] = json.loads(answer)
+        read: dict[str, Any] = exact_json.loads(answer)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return read
@@ -118,7 +132,7 @@ def _live(expression: str, text: str | None, reader: int, writer: int) -> None:
         _forget_environment()
         _confine()
         with os.fdopen(writer, "wb") as answer:
-            answer.write(_work(expression, text).encode())
+            answer.write(_work(expression, text).encode("utf-8", "surrogatepass"))
         status = 0
     finally:
         os._exit(status)

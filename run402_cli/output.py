@@ -47,6 +47,20 @@ def emit_text(text: str) -> None:
     _write(sys.stdout, text.rstrip("\n"))
 
 
+def emit_bytes(data: bytes) -> None:
+    """Write what a server sent to stdout, byte for byte; a terminal gets it as text without control characters."""
+    if sys.stdout.isatty() or getattr(sys.stdout, "buffer", None) is None:
+        _write(sys.stdout, data.decode("utf-8", "backslashreplace"))
+        return
+    event.settle()
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as exc:
+        raise OutputLost(exc) from exc
+
+
 class _Events:
     """Progress on stderr, unless --quiet: one JSON line for each event, or drawn when stderr is a terminal."""
 
@@ -132,25 +146,27 @@ def plain(line: str) -> None:
 
 
 def dumps(value: Any, *, compact: bool) -> str:
-    """JSON text. Values that JSON has no form for (infinite floats, lone surrogates) become null or escapes."""
-    import json  # with it comes re, which root help needs as little
+    """JSON text, numbers with the digits that they came with. What JSON has no form for (infinite floats that were computed,
+    lone surrogates) becomes null or escapes.
+    """
+    from run402_cli import exact_json  # with it come json and re, which root help needs as little
 
     style: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 2}
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, **style)
+        text = exact_json.dumps(value, ensure_ascii=False, allow_nan=False, **style)
         text.encode()
         return control_characters.escaped(text, control_characters.IN_JSON)
     except UnicodeEncodeError:
-        return json.dumps(value, ensure_ascii=True, **style)
+        return exact_json.dumps(value, ensure_ascii=True, **style)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=True, **style)
+        return exact_json.dumps(_finite(value), ensure_ascii=True, **style)
     except RecursionError:
         # The indenting encoder reaches less deep than the parser that read the value.
-        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+        return exact_json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if type(value) is float and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

@@ -14,6 +14,8 @@ Dumps = Callable[..., str]
 
 def render(value: Any, options: Invocation, dumps: Dumps, notice: Callable[[str], None]) -> Iterator[str]:
     """The lines or texts to print for one result; `notice` takes what is said beside it."""
+    if options.fields or options.jq:
+        _tell_repeats(value, notice)
     if options.fields:
         value = select(value, options.fields)
     values = _filtered(value, options.jq) if options.jq else [value]
@@ -29,6 +31,16 @@ def render(value: Any, options: Invocation, dumps: Dumps, notice: Callable[[str]
                 notice(note)
         else:
             yield dumps(item, compact=options.jq is not None)
+
+
+def _tell_repeats(value: Any, notice: Callable[[str], None]) -> None:
+    from run402_cli import exact_json
+
+    names = {name for members in exact_json.repeats(value) for name in members.repeated()}
+    if names:
+        notice(
+            f"Keys that occur twice in one object of the answer: {', '.join(sorted(names))}. The last of each is taken."
+        )
 
 
 def select(value: Any, fields: tuple[tuple[str, ...], ...]) -> Any:

@@ -7,14 +7,13 @@ is tab-separated with a header line, every value whole. No escape sequence is ev
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from run402_cli import control_characters
+from run402_cli import control_characters, exact_json
 
 # Commands whose answer is one list, whatever stands around it: the list alone is shown, in --format jsonl too.
 PAYLOADS = {
@@ -164,7 +163,7 @@ def cell(value: Any) -> str:
         return _escaped(value)
     if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
         return ",".join(cell(item) for item in value)
-    return _escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return _escaped(exact_json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def _escaped(value: str) -> str:

@@ -30,6 +30,7 @@ SHARED = {
         "secret_names",
         "work_tree",
         "ownership",
+        "exact_json",
     ),
 }
 MAY_IMPORT = {

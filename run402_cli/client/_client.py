@@ -162,13 +162,20 @@ class Client:
 
         `path` starts with / and may hold a query string (see `with_query`); `body` is sent as JSON, `content` as it
         is; `context` is a verb phrase for error messages ("listing projects"). A JSON answer that does not parse is
-        None, a non-JSON answer its text.
+        a NetworkError (ANSWER_UNREADABLE), a non-JSON answer its text.
         """
         response = self.send(
             method, path, context=context, auth=auth, body=body, content=content, headers=headers, priced=priced
         )
-        answer = parse_body(response)
+        answer = self.answered(response, context)
         return answer if reveals else secrecy.public(answer)
+
+    def answered(
+        self, response: httpx.Response, context: str, read: Callable[[httpx.Response], Json] = bounded.answered
+    ) -> Json:
+        """The value of what `send` returned. NetworkError ANSWER_UNREADABLE for what is not what it says it is."""
+        with self._network_errors(response.request.method, context):
+            return read(response)
 
     def send(
         self,

@@ -6,11 +6,12 @@ to a file is unpacked piece by piece, and its size does not matter.
 
 from __future__ import annotations
 
-import json
+import base64
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from run402_cli import exact_json
 from run402_cli.client import deadline, redirects
 from run402_cli.client.http import httpx
 from run402_cli.errors import NetworkError
@@ -140,23 +141,75 @@ def _memory(body: bytes) -> int:
     return sum(body.count(sign) * weight for sign, weight in _WEIGHTS.items())
 
 
+class NotJson(UnusableAnswer):
+    """The answer says that it is JSON, and is none."""
+
+    hint = "Something may have cut or changed it on the way. See where requests go: run402 status"
+
+
+def answered(response: httpx.Response) -> Any:
+    """The JSON value of an answer, the text of another kind, None for an empty JSON answer. NotJson; UnusableAnswer for bytes.
+
+    An answer to a GET that says it is JSON is not empty: it was cut.
+    """
+    if not is_json(response):
+        text = text_of(response)
+        if text is None:
+            raise UnusableAnswer(f"the answer is {response.headers.get('content-type') or 'bytes'}, and no text")
+        return text
+    if not response.content and response.request.method != "GET":
+        return None
+    try:
+        return exact_json.loads(response.content)
+    except RecursionError:
+        raise NotJson("the answer is nested too deeply to be read") from None
+    except ValueError as exc:
+        raise NotJson(f"the answer says that it is JSON and is none: {exc}") from exc
+
+
+def body_of(response: httpx.Response) -> dict[str, Any]:
+    """`body` as `answered`, and what is no text in base64 with `body_encoding` beside it: for what a user's code answers."""
+    if is_json(response) or text_of(response) is not None:
+        return {"body": answered(response)}
+    return encoded(response)
+
+
+def encoded(response: httpx.Response) -> dict[str, Any]:
+    """Bytes in a JSON document."""
+    return {"body": base64.b64encode(response.content).decode(), "body_encoding": "base64"}
+
+
+def rest_body(response: httpx.Response) -> Any:
+    """The same without the document around it where it is JSON or text."""
+    found = body_of(response)
+    return found if "body_encoding" in found else found["body"]
+
+
+def text_of(response: httpx.Response) -> str | None:
+    """The text of an answer in the charset that it names, else UTF-8; None when it is none."""
+    try:
+        return response.content.decode(response.charset_encoding or "utf-8")
+    except (LookupError, UnicodeDecodeError):
+        return None
+
+
+def is_json(response: httpx.Response) -> bool:
+    return "application/json" in response.headers.get("content-type", "")
+
+
 def parse_body(response: httpx.Response) -> Any:
-    """JSON value for application/json (None when it does not parse), the text for everything else.
+    """As `answered`, for an answer that may be anything: None for JSON that does not parse, bytes as far as they are text.
 
     A refusal is cut where it is nested deeper than an error is shown.
     """
-    if "application/json" not in response.headers.get("content-type", ""):
-        return response.text
     try:
-        value = json.loads(response.content, parse_constant=_reject)
-    except (ValueError, RecursionError):
+        value = answered(response)
+    except NotJson:
         return None
+    except UnusableAnswer:
+        return response.text
     if response.is_success:
         return value
     from run402_cli import nesting
 
     return nesting.cut(value)
-
-
-def _reject(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")

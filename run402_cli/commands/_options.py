@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 from click import get_current_context
 
-from run402_cli import global_options, standard_input, uploads
+from run402_cli import exact_json, global_options, standard_input, uploads
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 from run402_cli.uploads import TYPED, Bounds
@@ -181,10 +180,10 @@ def decode_text(flag: str, name: str, data: bytes) -> str:
     return text
 
 
-def parse_json_flag(flag: str, text: str) -> Any:
-    """The JSON value of a flag; BAD_JSON_FLAG otherwise."""
+def parse_json_flag(flag: str, text: str, read: Callable[[str], Any] | None = None) -> Any:
+    """The JSON value of a flag, as `load_json` or `read` has it; BAD_JSON_FLAG otherwise."""
     try:
-        return load_json(text)
+        return (read or load_json)(text)
     except (ValueError, RecursionError) as exc:
         raise CommandError(
             f"{flag} is not valid JSON: {exc}.",
@@ -200,12 +199,8 @@ def comma_separated(text: str) -> list[str]:
 
 
 def load_json(text: str) -> Any:
-    """The JSON value of a text, without NaN and Infinity. ValueError or RecursionError otherwise."""
-    return json.loads(text, parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")
+    """The JSON value of a text, numbers with their digits. ValueError (for a key that occurs twice, too), RecursionError."""
+    return exact_json.loads_once(text)
 
 
 def one_of(flag: str, value: str | None, allowed: tuple[str, ...], *, key: str = "field") -> str | None:

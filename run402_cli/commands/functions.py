@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from run402_cli import advice, as_typed, output
+from run402_cli import advice, as_typed, exact_json, global_options, output
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import this_command
-from run402_cli.commands._options import ProjectOpt, instant, integer, load_json, read_text_file, take_project
+from run402_cli.commands._options import (
+    OverwriteOpt,
+    ProjectOpt,
+    instant,
+    integer,
+    load_json,
+    read_text_file,
+    take_project,
+)
 from run402_cli.errors import CommandError, FlagError, Interrupted, UsageError
 from run402_cli.services import function_runs, functions, instants
+from run402_cli.services.output_file import require_free
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
 
@@ -272,7 +282,13 @@ def invoke(
     wait: Annotated[bool, typer.Option("--wait", help="When the answer is a run (202): wait for its end.")] = False,
     timeout_ms: TimeoutMsOpt = None,
     poll_interval_ms: PollOpt = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the body of the answer and nothing else.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print the body of the answer as it came, and nothing else.")
+    ] = False,
+    output_file: Annotated[
+        str | None, typer.Option("--output", metavar="FILE", help="Write the body of the answer there, byte for byte.")
+    ] = None,
+    overwrite: OverwriteOpt = False,
     project: ProjectOpt = None,
 ) -> None:
     """Call a function with the project's service key: {http_status, body, duration_ms}."""
@@ -283,14 +299,19 @@ def invoke(
         raise FlagError(f"{method!r} is not an HTTP method.", details={"flag": "--method", "value": method})
     key = _header_text("--idempotency-key", idempotency_key)
     text = _body(body, body_file)
+    if output_file is not None:
+        require_free(Path(output_file), overwrite=overwrite)
+    as_it_came = output_file is not None or (raw and not global_options.current.reshapes)
     with TerminalClient() as client:
-        result = functions.invoke(client, project_id, name, method=method, body=text, idempotency_key=key, wait=waiting)
-    if not raw:
-        output.emit(result)
-    elif isinstance(result["body"], str):
-        output.emit_text(result["body"])
+        result = functions.invoke(
+            client, project_id, name, method=method, body=text, idempotency_key=key, wait=waiting, raw=as_it_came
+        )
+    if output_file is not None:
+        output.emit(functions.save_body(result, Path(output_file), overwrite=overwrite), compact=True)
+    elif as_it_came:
+        output.emit_bytes(result["body"])
     else:
-        output.emit(result["body"])
+        output.emit(result["body"] if raw else result)
 
 
 def _body(inline: str | None, file: str | None) -> str | None:
@@ -317,7 +338,7 @@ def _from_a_file(flag: str, text: str) -> tuple[str, ...]:
 
 def _check_json(flag: str, text: str) -> None:
     try:
-        load_json(text)
+        exact_json.loads(text)  # sent as it is: what it means is the function's own affair
         text.encode()
     except (ValueError, RecursionError) as exc:
         raise CommandError(

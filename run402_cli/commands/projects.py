@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import click
 import typer
 
-from run402_cli import advice, as_typed, output, standard_input
+from run402_cli import advice, as_typed, exact_json, output, standard_input
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
     OverwriteOpt,
@@ -18,7 +18,6 @@ from run402_cli.commands._options import (
     bad_project_id,
     decode_text,
     integer,
-    load_json,
     no_more,
     one_of,
     parse_json_flag,
@@ -482,14 +481,14 @@ def _rest_body(method: str, body: str | None, body_file: str | None) -> str | No
     if method not in ("POST", "PATCH"):
         raise UsageError(f"{method} takes no body.", hint="Add --method POST or --method PATCH.")
     if body is not None:
-        parse_json_flag("--body", body)
+        parse_json_flag("--body", body, exact_json.loads)
         _check_utf8("--body", body)
         return body
     text = read_text_file("--body-file", body_file or "-")
     if _is_csv(body_file):
         return text
     try:
-        load_json(text)
+        exact_json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise CommandError(
             f"--body-file is not JSON: {exc}.", code="BAD_JSON", field="--body-file", details={"parse_error": str(exc)}

@@ -16,6 +16,7 @@ from run402_cli.commands._options import (
     AllowWarningsOpt,
     ProjectOpt,
     QuietOpt,
+    load_json,
     read_text_file,
     resolve_project,
 )
@@ -80,11 +81,9 @@ def deploy_manifest(
 
 
 def _json(flag: str, name: str) -> Any:
-    import json
-
     text = read_text_file(flag, name)
     try:
-        return json.loads(text)
+        return load_json(text)
     except (ValueError, RecursionError) as exc:
         raise CommandError(
             f"{flag}: {name} is not valid JSON: {exc}.",

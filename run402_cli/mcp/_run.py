@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from run402_cli import advice, output, secrecy
@@ -150,9 +152,15 @@ def _cut(cut: Mapping[str, Any]) -> str:
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    """Values that JSON has no form for, as the command line prints them."""
-    plain: dict[str, Any] = json.loads(output.dumps(value, compact=True))
+    """Values that JSON has no form for, as the command line prints them; a number that no double holds is a text."""
+    plain: dict[str, Any] = json.loads(output.dumps(value, compact=True), parse_float=_double)
     return plain
+
+
+def _double(digits: str) -> float | str:
+    # What reads a structured answer makes doubles of its numbers; the text of the answer has the digits anyway.
+    value = float(digits)
+    return value if math.isfinite(value) and Decimal(repr(value)) == Decimal(digits) else digits
 
 
 def _secrets(client: ToolClient) -> list[str]:

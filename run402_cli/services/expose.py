@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from run402_cli import exact_json
 from run402_cli.client import Client, segment
 
 Json = Any
@@ -15,12 +15,8 @@ def _path(project_id: str, tail: str = "") -> str:
 
 
 def parse_manifest(text: str) -> Json:
-    """The JSON value of a manifest; ValueError or RecursionError when the text is not JSON."""
-    return json.loads(text, parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not a JSON value")
+    """The JSON value of a manifest; ValueError or RecursionError when the text is not JSON, or has a key twice."""
+    return exact_json.loads_once(text)
 
 
 def apply(client: Client, project_id: str, manifest: Json) -> Json:
@@ -30,7 +26,7 @@ def apply(client: Client, project_id: str, manifest: Json) -> Json:
     an ApiError 400 with `errors: [{type, severity, detail, fix?}]` in its body.
     """
     auth = client.service_key(project_id)
-    content = json.dumps(manifest, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    content = exact_json.dumps(manifest, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     headers = {"Content-Type": "application/json"}
     context = "applying the expose manifest"
     return client.request("POST", _path(project_id), context=context, auth=auth, content=content, headers=headers)

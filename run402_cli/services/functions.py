@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from run402_cli import advice
-from run402_cli.client import Client, credentials, parse_body, segment, with_query
-from run402_cli.errors import ApiError, CommandError, NetworkError, Run402Error, ValidationError
-from run402_cli.services import function_runs, instants
+from run402_cli.client import Client, body_of, credentials, parse_body, segment, with_query
+from run402_cli.client.http import httpx
+from run402_cli.errors import ApiError, CommandError, EnvironmentFault, NetworkError, Run402Error, ValidationError
+from run402_cli.services import function_runs, instants, output_file
 from run402_cli.services.prices import UNPUBLISHED
 from run402_cli.state.files import now_iso
 
@@ -150,13 +152,15 @@ def invoke(
     idempotency_key: str | None = None,
     extra_headers: Mapping[str, str] | None = None,
     wait: function_runs.Wait | None = None,
+    raw: bool = False,
 ) -> dict[str, Json]:
-    """{method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, duration_ms}.
+    """{method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, body_encoding?, duration_ms}.
 
     `body` is JSON text, sent byte for byte (not with GET and HEAD); `extra_headers` win over its Content-Type. With `wait`,
     an answer 202 that names a run is followed to the run's end, and with a key the call is then repeated for its answer;
-    duration_ms covers all of that. Raises ApiError for any non-2xx answer of the function, RunFailed and ValidationError
-    from waiting.
+    duration_ms covers all of that. An answer that is neither JSON nor text is base64, and `body_encoding` says so. Raises
+    ApiError for any non-2xx answer of the function, NetworkError ANSWER_UNREADABLE for one that says it is JSON and is none,
+    RunFailed and ValidationError from waiting. With `raw` the body is the bytes as they came, with their `content_type`.
     """
     auth = credentials.ProjectKey(
         client.profile.keys.cached_key(project_id, "service_key"),
@@ -165,30 +169,58 @@ def invoke(
         principal=client.principal(),
     )
     content = body.encode() if body is not None and method.upper() not in ("GET", "HEAD") else None
-    headers = {"Content-Type": "application/json"} if content is not None else {}
-    for header, value in (extra_headers or {}).items():
-        headers = {key: headers[key] for key in headers if key.lower() != header.lower()} | {header: value}
-    if idempotency_key is not None:
-        headers["Idempotency-Key"] = idempotency_key
+    headers = _call_headers(extra_headers or {}, idempotency_key, is_json=content is not None)
     path, context = f"/functions/v1/{segment(name)}", f"invoking {name}"
     began = time.monotonic()
 
-    def call() -> tuple[int, Json]:
+    def call() -> httpx.Response:
         try:
-            response = client.send(
+            return client.send(
                 method, path, context=context, auth=auth, content=content, headers=headers, priced=UNPUBLISHED
             )
         except ApiError as exc:
             raise _answered(exc, name, project_id) from None
-        return response.status_code, parse_body(response)
 
-    status, answer = call()
+    response = call()
+    answer = parse_body(response) if wait is not None and response.status_code == 202 else None
     run_id = answer.get("run_id") if isinstance(answer, dict) else None
-    if wait is not None and status == 202 and isinstance(run_id, str) and _RUN_ID.fullmatch(run_id):
+    if wait is not None and isinstance(run_id, str) and _RUN_ID.fullmatch(run_id):
         function_runs.wait_for(client, project_id, run_id, wait)
         if idempotency_key is not None:
-            status, answer = call()
-    return {"http_status": status, "body": answer, "duration_ms": round((time.monotonic() - began) * 1000)}
+            response = call()
+    found = _bytes(response) if raw else client.answered(response, context, body_of)
+    duration_ms = round((time.monotonic() - began) * 1000)
+    return {"http_status": response.status_code, **found, "duration_ms": duration_ms}
+
+
+def _call_headers(extra: Mapping[str, str], key: str | None, *, is_json: bool) -> dict[str, str]:
+    headers = {"Content-Type": "application/json"} if is_json else {}
+    for header, value in extra.items():
+        headers = {name: headers[name] for name in headers if name.lower() != header.lower()} | {header: value}
+    return headers if key is None else headers | {"Idempotency-Key": key}
+
+
+def _bytes(response: httpx.Response) -> dict[str, Json]:
+    return {"body": response.content, "content_type": response.headers.get("content-type")}
+
+
+def save_body(answer: dict[str, Json], path: Path, *, overwrite: bool = False) -> dict[str, Json]:
+    """The bytes of a raw `invoke` to a file: its answer with `output`, `bytes` and `replaced` in place of the body.
+
+    CommandError FILE_EXISTS unless `overwrite`, EnvironmentFault when it cannot be written.
+    """
+    body = answer["body"]
+    try:
+        with output_file.written(path, overwrite=overwrite) as file:
+            file.write(body)
+    except (OSError, ValueError) as exc:
+        raise EnvironmentFault(
+            f"The function was called, but its answer cannot be written to {path}: {getattr(exc, 'strerror', None) or exc}.",
+            hint="The directory must exist and be writable; choose another --output.",
+            details={"path": str(path)},
+        ) from exc
+    saved = {"output": str(path), "bytes": len(body), "replaced": file.replaced}
+    return {name: value for name, value in answer.items() if name != "body"} | saved
 
 
 def _answered(exc: ApiError, name: str, project_id: str) -> ApiError:

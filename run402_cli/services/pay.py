@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from typing import Any
 
-from run402_cli import secrecy
+from run402_cli import exact_json, secrecy
 from run402_cli.client import Client, bounded, response_hints
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
@@ -53,7 +53,7 @@ def pay(
 
 def _parses(text: str) -> bool:
     try:
-        json.loads(text)
+        exact_json.loads(text)
     except (ValueError, RecursionError):
         return False
     return True
@@ -89,7 +89,7 @@ def _bought(
     from run402_cli.client.payments import challenge
 
     if not challenge.carries_challenge(response):
-        raise ApiError(402, response_hints.without_advice(_body(response)), context=_CONTEXT)
+        raise ApiError(402, response_hints.without_advice(_body(response)["body"]), context=_CONTEXT)
     from run402_cli.client.payments import errors, gateway, purchase
 
     wallet = client.profile.allowance
@@ -173,7 +173,7 @@ def _unpaid(response: httpx.Response, *, keyed: bool) -> dict[str, Any]:
     if flag in ("true", "false"):
         replay = flag == "true"
     else:
-        body = _body(response) if keyed and len(response.content) <= _MAX_REPLAY_BODY else None
+        body = _body(response)["body"] if keyed and len(response.content) <= _MAX_REPLAY_BODY else None
         replay = isinstance(body, dict) and body.get("deduplicated") is True
     return _result(response, None, replay=replay)
 
@@ -182,7 +182,7 @@ def _result(response: httpx.Response, payment: dict[str, Any] | None, *, replay:
     return {
         "schema_version": SCHEMA,
         "http_status": response.status_code,
-        "body": _body(response),
+        **_body(response),
         "payment": payment,
         "outcome": "paid" if payment is not None else "not_paid",
         "replay": replay,
@@ -190,13 +190,12 @@ def _result(response: httpx.Response, payment: dict[str, Any] | None, *, replay:
     }
 
 
-def _body(response: httpx.Response) -> Any:
-    """JSON when it says so and parses, else the text; None when empty."""
+def _body(response: httpx.Response) -> dict[str, Any]:
+    """`body`: JSON when it says so and parses, else the text; None when empty. Bytes in base64, with `body_encoding`."""
     if not response.content:
-        return None
+        return {"body": None}
     if "json" in response.headers.get("content-type", "").lower():
-        try:
-            return json.loads(response.content)
-        except (ValueError, RecursionError):
-            pass
-    return response.text
+        with contextlib.suppress(ValueError, RecursionError):
+            return {"body": exact_json.loads(response.content)}
+    text = bounded.text_of(response)
+    return {"body": text} if text is not None else bounded.encoded(response)

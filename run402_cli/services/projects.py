@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from run402_cli import advice
-from run402_cli.client import Client, credentials, parse_body, segment, with_query
+from run402_cli import advice, exact_json
+from run402_cli.client import Client, credentials, rest_body, segment, with_query
 from run402_cli.errors import CommandError, FlagError, Run402Error, UsageError, ValidationError, no_allowance
 from run402_cli.naming import name_key
 from run402_cli.services import prices
@@ -257,7 +256,7 @@ def sql(client: Client, project_id: str, text: str, params: list[Json] | None = 
         headers = {"Content-Type": "text/plain"}
         answer = client.request("POST", path, context=context, auth=auth, content=text, headers=headers, reveals=True)
     if not isinstance(answer, dict):
-        return answer
+        raise _senseless("the SQL")
     if "rowCount" in answer and "row_count" not in answer:
         answer = {"row_count" if key == "rowCount" else key: value for key, value in answer.items()}
     return {**answer, **_covered_columns(answer.get("fields"))}
@@ -295,11 +294,12 @@ def rest_query(
     `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a mapping.
     `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a value. Writes
     ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is BAD_USAGE where nothing
-    is written to a table. Returns the parsed body, or "" for an empty answer. With the anon key, row-level security
+    is written to a table. Returns the parsed body, "" for an empty answer, and {body, body_encoding: "base64"} for one that is
+    neither JSON nor text. With the anon key, row-level security
     applies; with the service key it does not.
     """
     if body is not None and body_text is None:
-        body_text = json.dumps(body, ensure_ascii=False)
+        body_text = exact_json.dumps(body, ensure_ascii=False)
     if returning is not None:
         _check_returning(returning, table, method)
     path = rest_path(table, query=query, params=params, key_type=key_type)
@@ -365,7 +365,7 @@ def rest_call(
     content = body_text.encode() if body_text is not None else None
     context = f"querying {path.partition('?')[0].rpartition('/')[2]}"
     response = client.send(method, path, context=context, auth=auth, content=content, headers=headers)
-    return response.status_code, parse_body(response)
+    return response.status_code, client.answered(response, context, rest_body)
 
 
 def _rest_target(table: str) -> str:

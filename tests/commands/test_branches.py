@@ -42,11 +42,12 @@ def test_create_asks_nothing_when_the_keys_could_not_be_saved(run: Run, wallet: 
     assert httpx_mock.get_requests() == []
 
 
-def test_an_answer_without_a_branch_is_printed_and_caches_nothing(
+def test_an_answer_without_a_branch_is_no_success_and_caches_nothing(
     run: Run, wallet: Path, httpx_mock: HTTPXMock
 ) -> None:
     httpx_mock.add_response(text="{", headers={"content-type": "application/json"})
-    assert run("branches", "create").json == {"ok": True, "branch": None}
+    error = run("branches", "create").error
+    assert (error["code"], error["safe_to_retry"]) == ("ANSWER_UNREADABLE", False)
     assert list(cache(wallet)) == ["prj_1"]
 
 

@@ -121,6 +121,7 @@ WRITERS = [
     ("cloud", "archives", "create", "--output", "out.bin"),
     ("email", "get-raw", "msg_1", "--output", "out.bin"),
     ("image", "generate", "a cat", "--output", "out.bin"),
+    ("functions", "invoke", "hello", "--output", "out.bin"),
 ]
 
 

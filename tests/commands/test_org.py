@@ -66,7 +66,7 @@ def test_lists_print_their_rows_only(
     httpx_mock.add_response(json={key: [{"a": 1}], "other": 1})
     assert run("org", *args).json == {key: [{"a": 1}]}
     httpx_mock.add_response(text="{", headers={"content-type": "application/json"})
-    assert run("org", *args).json == {key: []}
+    assert run("org", *args).error["code"] == "ANSWER_UNREADABLE"
 
 
 def test_audit_is_a_page_of_three_keys(run: Run, httpx_mock: HTTPXMock) -> None:

@@ -91,9 +91,9 @@ def test_list_shows_names_and_times_only(run: Run, wallet: Path, httpx_mock: HTT
     assert run("secrets", "list").json == {"secrets": [{"key": "A", "created_at": "t"}]}
 
 
-def test_list_of_a_senseless_answer_is_empty(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+def test_list_of_a_senseless_answer_is_an_error(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=PATH, text="oops", headers={"content-type": "application/json"})
-    assert run("secrets", "list").json == {"secrets": []}
+    assert run("secrets", "list").error["code"] == "ANSWER_UNREADABLE"
 
 
 def test_delete_encodes_the_name(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:

@@ -31,10 +31,9 @@ def test_list_pages_and_filters(run: Run, wallet: Path, httpx_mock: HTTPXMock) -
     assert path == "/projects/v1/prj_2/snapshots?limit=100&after=c&kind=manual"
 
 
-def test_list_of_an_unreadable_answer_is_an_empty_page(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
+def test_list_of_an_unreadable_answer_is_an_error(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(text="{", headers={"content-type": "application/json"})
-    page = run("snapshots", "list").json
-    assert page == {"project_id": "prj_1", "snapshots": [], "has_more": False, "next_cursor": None}
+    assert run("snapshots", "list").error["code"] == "ANSWER_UNREADABLE"
 
 
 def test_an_unknown_kind_names_the_known_ones(run: Run, wallet: Path) -> None:

@@ -65,15 +65,19 @@ class Functions(Namespace[Id]):
         idempotency_key: str | None = None,
         extra_headers: Mapping[str, str] | None = None,
         wait: function_runs.Wait | None = None,
+        raw: bool = False,
     ) -> dict[str, Any]:
         """Call a function with the project's service key: {http_status, body, duration_ms}.
 
-        {method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, duration_ms}.
+        {method} /functions/v1/{name} with the service key as `apikey`: {http_status, body, body_encoding?,
+        duration_ms}.
 
         `body` is JSON text, sent byte for byte (not with GET and HEAD); `extra_headers` win over its Content-Type. With
         `wait`, an answer 202 that names a run is followed to the run's end, and with a key the call is then repeated
-        for its answer; duration_ms covers all of that. Raises ApiError for any non-2xx answer of the function,
-        RunFailed and ValidationError from waiting.
+        for its answer; duration_ms covers all of that. An answer that is neither JSON nor text is base64, and
+        `body_encoding` says so. Raises ApiError for any non-2xx answer of the function, NetworkError ANSWER_UNREADABLE
+        for one that says it is JSON and is none, RunFailed and ValidationError from waiting. With `raw` the body is the
+        bytes as they came, with their `content_type`.
         """
         return self._call(
             _functions.invoke,
@@ -84,6 +88,7 @@ class Functions(Namespace[Id]):
             idempotency_key=idempotency_key,
             extra_headers=extra_headers,
             wait=wait,
+            raw=raw,
         )
 
     @of_project

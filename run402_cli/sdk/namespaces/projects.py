@@ -106,8 +106,9 @@ class ProjectProjects(Namespace[Id]):
         `table` may also be `rpc/<function>`. `query` is a PostgREST query string, used as it is; `params` the same as a
         mapping. `body_text` is text of the kind `media` (JSON, or text/csv with a header line), sent as it is; `body` a
         value. Writes ask for the changed rows; `returning="minimal"` asks for none (Prefer: return=minimal), and is
-        BAD_USAGE where nothing is written to a table. Returns the parsed body, or "" for an empty answer. With the anon
-        key, row-level security applies; with the service key it does not.
+        BAD_USAGE where nothing is written to a table. Returns the parsed body, "" for an empty answer, and {body,
+        body_encoding: "base64"} for one that is neither JSON nor text. With the anon key, row-level security applies;
+        with the service key it does not.
         """
         return self._call(
             _projects.rest_query,
