@@ -7,8 +7,12 @@ import httpx
 import psycopg
 import pytest
 from database_kit import role_of
+from gateway_kit import Live
+from heartbeat import heartbeat
 from psycopg import sql as psql
 from psycopg.conninfo import conninfo_to_dict
+
+from run402_cli.core.sql import results
 
 
 class Sql:
@@ -161,10 +165,91 @@ def test_two_statements_with_parameters_are_refused(run: Sql) -> None:
     assert run.error("select 1; select $1::int", [1])["error"] == "sql_error"
 
 
-def test_copy_from_stdin_is_refused_without_breaking_the_gateway(run: Sql) -> None:
+def test_a_dump_with_rows_of_copy_runs(run: Sql) -> None:
+    dump = (
+        "\ufeff\\restrict abc\nCREATE TABLE t (id int, v text);\n"
+        "COPY t (id, v) FROM stdin;\n1\tit's; \\\\ \\N\n2\t\\N\n\\.\n\n"
+        'COPY t FROM stdin WITH (FORMAT csv);\n3,"a\nb"\n\\.\n'
+        "\\unrestrict abc\nSELECT id, v FROM t ORDER BY id;\n"
+    )
+    answer = run.ok(dump)
+    assert answer["rows"] == [{"id": 1, "v": "it's; \\ N"}, {"id": 2, "v": None}, {"id": 3, "v": "a\nb"}]
+    assert answer["row_count"] == 6
+    many = "COPY t (id) FROM stdin;\n" + "".join(f"{n}\n" for n in range(50_000)) + "\\.\n"
+    assert run.ok(many)["row_count"] == 50_000
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "line", "told"),
+    [
+        ("select 1;\ncopy t from stdin;", 403, 2, "a line of nothing but"),
+        ("copy t from stdin", 403, 1, "a line of nothing but"),
+        ("copy t from stdin; 1\n\\.\n", 403, 1, "a line of nothing but"),
+        ("copy t from stdin;\n1\n\\.x\n", 403, 1, "a line of nothing but"),
+        ("select 1;\n\\connect other\n", 403, 2, "\\connect other, a command of the program psql"),
+        ("select 1 \\gexec", 403, 1, "\\gexec, a command of the program psql"),
+        ("copy t from stdin;\n1\n\\.\ncreate table u (a public.x);\n", 403, 4, "the schema public"),
+        (
+            "insert into t values (5);\ncopy t from stdin;\n7\nx\n\\.\n",
+            400,
+            None,
+            "invalid input syntax for type integer",
+        ),
+        ("copy t from stdin;\n7\n\\.\nselect\n  nothing", 400, 5, 'column "nothing" does not exist'),
+    ],
+)
+def test_a_dump_that_cannot_run_is_told_where_and_runs_nothing(
+    run: Sql, text: str, status: int, line: int | None, told: str
+) -> None:
     run.ok("create table t (id int)")
-    assert run.error("copy t from stdin", status=403)["error"] == "sql_forbidden"
-    assert run.ok("select 1 as one")["rows"] == [{"one": 1}]
+    body = run.error(text, status=status)
+    assert told in body["message"] + body.get("hint", ""), body
+    assert body.get("line") == line
+    assert run.ok("select * from t")["rows"] == []
+
+
+def test_columns_of_one_name_all_arrive(run: Sql) -> None:
+    answer = run.ok("select 1 as a, 'x' as b, 2 as a union all select 3, 'y', 4")
+    assert answer["rows"] == [{"a": 2, "b": "x"}, {"a": 4, "b": "y"}]
+    assert answer["values"] == [[1, "x", 2], [3, "y", 4]]
+    assert [field["name"] for field in answer["fields"]] == ["a", "b", "a"]
+    assert "values" not in run.ok("select 1 as a, 1 as b")
+
+
+def test_values_arrive_with_every_digit(run: Sql) -> None:
+    text = run.send(
+        """select '{"e":1e400}'::json a, '{"p": 0.12345678901234567891, "n": 1.10}'::jsonb b, array['1e400'::json] c,
+        timestamp '2024-01-01 10:00:00.123456' d, timestamptz '2024-01-01 10:00:00.12+00' e, '-0'::float8 f"""
+    ).text
+    rows = text[text.index('"rows":') : text.index(',"row_count"')]
+    assert rows == (
+        '"rows":[{"a":{"e":1e400},"b":{"n": 1.10, "p": 0.12345678901234567891},"c":[1e400],'
+        '"d":"2024-01-01T10:00:00.123456Z","e":"2024-01-01T10:00:00.120Z","f":-0}]'
+    )
+    sent = '{"sql": "select $1::numeric::text a, $2::jsonb::text b", "params": [1.10, {"n": 1e400, "m": 1.50}]}'
+    answer = run.client.post(run.url, content=sent, headers={**run.headers, "Content-Type": "application/json"}).json()
+    assert answer["rows"][0]["a"] == "1.10"
+    assert answer["rows"][0]["b"] == '{"m": 1.50, "n": 1' + "0" * 400 + "}"
+
+
+def test_an_error_in_the_middle_of_the_rows_is_an_error(run: Sql) -> None:
+    assert run.error("select 1 / (20000 - g) from generate_series(1, 20000) g")["sqlstate"] == "22012"
+    assert run.ok("select 1; explain select 1; show timezone")["row_count"] == 3
+
+
+def test_a_long_result_waits_in_a_file_and_is_the_same(run: Sql, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "select g as id, repeat('é', 300) as t, g as id from generate_series(1, 9000) g"
+    with heartbeat(live) as pulse:
+        answer = run.ok(f"select 'left out'; {query}")
+    assert answer["rows"] == [{"id": n, "t": "é" * 300} for n in range(1, 9001)]
+    assert answer["values"] == [[n, "é" * 300, n] for n in range(1, 9001)]
+    assert pulse.longest < 1.0
+    one = run.ok("select repeat('xyz', 2000000) as t")["rows"]
+    assert one == [{"t": "xyz" * 2_000_000}]
+    monkeypatch.setattr(results, "MOST_BYTES", 1_000_000)
+    refused = run.error(f"create table kept (a int); {query}", status=413)
+    assert (refused["error"], refused["code"]) == ("sql_result_too_large", "SQL_RESULT_TOO_LARGE")
+    assert run.error("select * from kept")["sqlstate"] == "42P01"
 
 
 def test_blocked_sql_answers_forbidden_with_an_alternative(run: Sql) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run402_cli.core.sql.lexer import SqlTextError, lex, statements, tokenize
+from run402_cli.core.sql.lexer import SqlTextError, each_statement, lex, statements, tokenize
 
 TEXTS = st.text(alphabet="abnxE'\"$/*-;()., \n\t\\euU&1_é\u00a0", max_size=60)
 # (text, its tokens): read alike by both modes.
@@ -113,3 +113,43 @@ def test_an_atomic_function_body_is_one_statement() -> None:
     sql = """CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC
       SELECT CASE WHEN a > 0 THEN 1 END; SELECT 2; END; CREATE TABLE t (id int)"""
     assert len(statements(sql)) == 2
+
+
+ROWS = st.lists(
+    st.sampled_from(
+        ["values", "(", ")", "(1, 'a''b')", "'a'';'", "-2.5", ",", "null", "\n", ";", "x", "--c\n", "E'\\''", "$1"]
+    ),
+    max_size=30,
+).map(" ".join)
+
+
+@given(ROWS)
+def test_plain_rows_in_one_token_are_the_tokens_that_they_consist_of(sql: str) -> None:
+    each: list[tuple[str, str]] = []
+    for token in tokenize(sql, lenient=True):
+        each += found(token.text) if token.kind == "rows" else [(token.kind, token.text)]
+    # The same text, without the word before rows.
+    assert each == [
+        (kind, text.replace("valuez", "values")) for kind, text in found(sql.replace("values", "valuez"), lenient=True)
+    ]
+
+
+def test_rows_that_are_plain_are_one_token_whatever_stands_in_them() -> None:
+    assert found("insert into t values (1, 'a; --', null),\n (-2.5, 'it''s', true) returning id")[4:] == [
+        ("rows", " (1, 'a; --', null),\n (-2.5, 'it''s', true)"),
+        ("word", "returning"),
+        ("word", "id"),
+    ]
+
+
+def test_statements_that_repeat_the_one_before_can_be_left_out() -> None:
+    rows = "".join(f"INSERT INTO t (a) VALUES ({n}); -- {n}\n" for n in range(2500))
+    text = f"{rows} drop table t; INSERT INTO t (a) VALUES (now()); insert into u values (1);{rows}"
+    kept = [[token.text for token in each][:3] for each in each_statement(text, repeats=False)]
+    assert ["drop", "table", "t"] in kept
+    assert ["insert", "into", "u"] in kept
+    assert len(kept) < 20
+    assert len(list(each_statement(text))) == 5003
+    assert list(each_statement("select 1; select 1; select 2", repeats=False)) == statements(
+        "select 1; select 1; select 2"
+    )

@@ -51,8 +51,8 @@ _SEQUENCES: tuple[tuple[tuple[str, ...], str], ...] = (
 _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("copy",),
-        "COPY reads and writes files of the server: use INSERT, or send a file of rows: "
-        "run402 projects rest <table> --method POST --body-file rows.json --key-type service (or rows.csv).",
+        "COPY reads and writes files of the server: use INSERT, COPY ... FROM stdin with the rows in the lines after it, or "
+        "send a file of rows: run402 projects rest <table> --method POST --body-file rows.json --key-type service.",
     ),
     (("create", "user"), _EXPOSE_HINT),
     (("create", "group"), _EXPOSE_HINT),
@@ -118,7 +118,9 @@ def find_blocked(text: str) -> Blocked | None:
 def _blocked_words(statement: list[Token]) -> Blocked | None:
     words = tuple(token.text if token.kind == "word" else "" for token in statement)
     for sequence, hint in _BEGINNINGS:
-        if words[: len(sequence)] == sequence:
+        # With its rows in the text, which script.py has seen.
+        copies = sequence == ("copy",) and "stdin" in words and "program" not in words
+        if words[: len(sequence)] == sequence and not copies:
             return Blocked(" ".join(sequence).upper(), hint)
     for start, word in enumerate(words):
         if word not in _BY_WORD:

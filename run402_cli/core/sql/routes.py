@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -13,13 +12,12 @@ from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.sql.execution import (
-    Statement,
-    execute,
-)
+from run402_cli.core.sql import script
+from run402_cli.core.sql.execution import Statement, execute
 from run402_cli.core.sql.guard import find_blocked, statements
 from run402_cli.core.sql.schema import tables
-from run402_cli.core.sql.shared import SharedNameError, install, prepare
+from run402_cli.core.sql.shared import SharedNameError, install
+from run402_cli.core.sql.values import Digits
 from run402_cli.core.web import json_text
 from run402_cli.core.web.body_limit import MIB
 from run402_cli.core.web.http import left, reply
@@ -31,42 +29,46 @@ MOST_STATEMENTS = 200_000
 async def run_sql(request: Request) -> Response:
     """Text, or JSON `{sql, params?}`: `{status, schema, rows, row_count, fields}`; rows and fields of the last result.
 
-    All statements are one transaction unless the text itself says BEGIN/COMMIT.
+    `values`, an array of arrays, stands after `rows` when columns have the same name. All statements are one transaction
+    unless the text itself says BEGIN/COMMIT. The rows of a `COPY ... FROM stdin` stand in the text, as pg_dump writes them.
     Errors: 400 invalid_request, 400 sql_error (PostgreSQL's message, sqlstate, position, line, detail, hint),
-    401 authentication_required, 403 sql_forbidden, 404 project_not_found.
+    401 authentication_required, 403 sql_forbidden, 404 project_not_found, 413 sql_result_too_large (results.MOST_BYTES).
     """
     gateway, project = gateway_of(request), admitted(request, Project)
     raw = await request.body()
     as_json = "application/json" in request.headers.get("content-type", "").lower()
     read = functools.partial(_permitted, raw, as_json=as_json)
-    statement, extensions = await gateway.aside.run(project.project_id, len(raw), read)
-    if extensions:
+    statement = await gateway.aside.run(project.project_id, len(raw), read)
+    if statement.script.extensions:
         try:
             async with gateway.connection() as conn:
-                await install(conn, extensions)
+                await install(conn, statement.script.extensions)
         except SharedNameError as exc:
             raise _shared_name(exc) from exc
-    return reply(await execute(gateway, project, statement, left(request)))
+    answer = await execute(gateway, project, statement, left(request))
+    return await answer.response()
 
 
-def _permitted(raw: bytes, *, as_json: bool) -> tuple[Statement, tuple[str, ...]]:
-    """What is run, and the extensions that it asks for."""
-    statement = read_statement(raw, as_json=as_json)
-    blocked = find_blocked(statement.sql)
-    if blocked is not None:
-        raise GatewayError(
-            403,
-            "sql_forbidden",
-            f"{blocked.statement} is not allowed in project SQL. {blocked.hint}",
-            code="FORBIDDEN",
-            hint=blocked.hint,
-        )
-    _refuse_many(statement.sql)
+def _permitted(raw: bytes, *, as_json: bool) -> Statement:
+    """What is run."""
+    text, params = read_statement(raw, as_json=as_json)
     try:
-        prepared = prepare(statement.sql)
+        found = script.read(text)
+        blocked = find_blocked(found.sql)
+        if blocked is not None:
+            raise GatewayError(
+                403,
+                "sql_forbidden",
+                f"{blocked.statement} is not allowed in project SQL. {blocked.hint}",
+                code="FORBIDDEN",
+                hint=blocked.hint,
+            )
+        _refuse_many(found.sql)
+        if params and len(found.pieces) > 1:
+            raise GatewayError(400, "invalid_request", "A text with the rows of a COPY takes no `params`.", code=None)
+        return Statement(script.prepared(found), params)
     except SharedNameError as exc:
         raise _shared_name(exc) from exc
-    return replace(statement, sql=prepared.text), prepared.extensions
 
 
 def _refuse_many(text: str) -> None:
@@ -92,9 +94,10 @@ def _shared_name(exc: SharedNameError) -> GatewayError:
     )
 
 
-def read_statement(raw: bytes, *, as_json: bool) -> Statement:
+def read_statement(raw: bytes, *, as_json: bool) -> tuple[str, list[Any]]:
+    """The SQL and its parameters."""
     try:
-        text = raw.decode()
+        text = raw.decode().removeprefix(script.BOM)
     except UnicodeDecodeError as exc:
         raise GatewayError(400, "invalid_request", f"The SQL is not UTF-8 text (byte {exc.start}).", code=None) from exc
     params: Any = []
@@ -108,12 +111,12 @@ def read_statement(raw: bytes, *, as_json: bool) -> Statement:
         raise GatewayError(
             400, "invalid_request", "The SQL is empty. Send statements as text, or {sql, params}.", code=None
         )
-    return Statement(text, params)
+    return text, params
 
 
 def _from_json(text: str) -> tuple[str, list[Any]]:
     try:
-        body = json_text.loads(text)
+        body = json_text.loads(text, fraction=Digits)
     except ValueError as exc:
         raise GatewayError(400, "invalid_request", f"The request body is not valid JSON: {exc}", code=None) from exc
     query = body.get("sql", body.get("query")) if isinstance(body, dict) else None

@@ -1,12 +1,14 @@
-"""PostgreSQL's text values as the JSON of the SQL route. Pure. See docs/local-gateway.md."""
+"""PostgreSQL's text values as the JSON of the SQL route, with every digit. Pure. See docs/local-gateway.md."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from json.encoder import encode_basestring
+from typing import Any, Final
 
 from run402_cli.core.web.instants import date_time, iso
 
@@ -27,6 +29,8 @@ TYPE_NAMES = {
     3802: "jsonb",
     1009: "text[]",
 }
+# A longer text is written in pieces: each is one call into C, and nobody else is served during one.
+_PIECE: Final = 1 << 20
 
 
 def type_name(oid: int) -> str:
@@ -34,32 +38,63 @@ def type_name(oid: int) -> str:
     return TYPE_NAMES.get(oid, f"oid:{oid}")
 
 
-def decode(oid: int, raw: bytes | None) -> Any:
-    """One value of a result row. int8 and numeric stay strings, so that no reader loses digits."""
+def as_json(oid: int, raw: bytes | None) -> str:
+    """One value of a result row as JSON text. int8 and numeric are strings, so that no reader loses digits."""
     if raw is None:
-        return None
-    text = raw.decode("utf-8", "replace")
+        return "null"
+    return writer(oid)(raw.decode("utf-8", "replace"))
+
+
+def writer(oid: int) -> Callable[[str], str]:
+    """What makes JSON text of the values of a type."""
     element = _ELEMENT_OF.get(oid)
-    if element is not None:
-        return _array(text, element)
-    return _SCALARS.get(oid, str)(text)
+    if element is None:
+        return _SCALARS.get(oid, text_json)
+    of_element = writer(element)
+    return lambda text: _array(text, of_element)
 
 
-def _float(text: str) -> int | float | str:
+def text_json(text: str) -> str:
+    """A string in JSON."""
+    if len(text) <= _PIECE:
+        return encode_basestring(text)
+    pieces = (encode_basestring(text[at : at + _PIECE])[1:-1] for at in range(0, len(text), _PIECE))
+    return f'"{"".join(pieces)}"'
+
+
+def _float(text: str) -> str:
     value = float(text)
     if not math.isfinite(value):
-        return text
-    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+        return text_json(text)
+    if value.is_integer() and abs(value) < 1e21 and (value or not text.startswith("-")):
+        return str(int(value))
+    return text
+
+
+# What PostgreSQL writes in UTC, the zone of the session.
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+00)?)?")
 
 
 def _moment(text: str) -> str:
+    """ISO-8601 with Z and three digits of a second, or six where the value has microseconds."""
+    found = _MOMENT.fullmatch(text)
+    if found is not None:
+        day, time, fraction = found.groups("")
+        return f'"{day}T{time or "00:00:00"}.{fraction.ljust(3 if len(fraction) <= 3 else 6, "0")}Z"'
     # datetime knows neither infinity nor years BC or beyond 9999; PostgreSQL's own spelling stands for those.
     moment = date_time(text)
-    return text if moment is None else iso(moment)
+    if moment is None:
+        return text_json(text)
+    if moment.microsecond % 1000 == 0:
+        return f'"{iso(moment)}"'
+    return f'"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")}Z"'
 
 
-def _bytea(text: str) -> dict[str, Any]:
-    return {"type": "Buffer", "data": list(bytes.fromhex(text.removeprefix("\\x")))}
+def _bytea(text: str) -> str:
+    if not text.startswith("\\x"):
+        return text_json(text)
+    pieces = (",".join(map(str, bytes.fromhex(text[at : at + 2 * _PIECE]))) for at in range(2, len(text), 2 * _PIECE))
+    return f'{{"type":"Buffer","data":[{",".join(pieces)}]}}'
 
 
 _INTERVAL_PART = re.compile(r"(-?\+?\d+) (year|mon|day)s?")
@@ -67,7 +102,7 @@ _INTERVAL_TIME = re.compile(r"([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?")
 _INTERVAL_NAMES = {"year": "years", "mon": "months", "day": "days"}
 
 
-def _interval(text: str) -> dict[str, int | float]:
+def _interval(text: str) -> str:
     parts: dict[str, int | float] = {_INTERVAL_NAMES[unit]: int(n) for n, unit in _INTERVAL_PART.findall(text)}
     if match := _INTERVAL_TIME.search(text):
         sign = -1 if match[1] == "-" else 1
@@ -77,23 +112,27 @@ def _interval(text: str) -> dict[str, int | float]:
         if fraction:
             milliseconds = round(sign * fraction, 3)
             parts["milliseconds"] = int(milliseconds) if milliseconds.is_integer() else milliseconds
-    return parts
+    return json.dumps(parts, separators=(",", ":"))
 
 
-_SCALARS: dict[int, Callable[[str], Any]] = {
-    16: lambda text: text == "t",
+def _same(text: str) -> str:
+    return text
+
+
+_SCALARS: dict[int, Callable[[str], str]] = {
+    16: lambda text: "true" if text == "t" else "false",
     17: _bytea,
-    21: int,
-    23: int,
-    26: int,
-    114: json.loads,
+    21: _same,
+    23: _same,
+    26: _same,
+    114: _same,
     700: _float,
     701: _float,
     1082: _moment,
     1114: _moment,
     1184: _moment,
     1186: _interval,
-    3802: json.loads,
+    3802: _same,
 }
 
 # Array types by OID, with the OID of their elements.
@@ -104,31 +143,35 @@ _ELEMENT_OF = {
 }  # fmt: skip
 
 _ARRAY_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",{}]+)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
-def _array(text: str, element: int) -> list[Any]:
+def _array(text: str, of_element: Callable[[str], str]) -> str:
     # An explicit lower bound ("[0:2]={...}") is dropped: JSON arrays have none.
     position = text.index("{")
-    stack: list[list[Any]] = [[]]
+    parts: list[str] = []
     while position < len(text):
         character = text[position]
-        if character == "{":
-            stack.append([])
-        elif character == "}":
-            done = stack.pop()
-            stack[-1].append(done)
-        elif match := _ARRAY_ITEM.match(text, position):
+        if match := _ARRAY_ITEM.match(text, position):
             quoted, plain = match.groups()
-            if quoted is None and plain == "NULL":
-                stack[-1].append(None)
+            if quoted is None:
+                parts.append("null" if plain == "NULL" else of_element(plain))
             else:
-                value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
-                stack[-1].append(decode(element, value.encode()))
+                parts.append(of_element(_ESCAPED.sub(r"\1", quoted)))
             position = match.end()
             continue
+        parts.append(_BRACKETS.get(character, character))
         position += 1
-    result: list[Any] = stack[0][0]
-    return result
+    return "".join(parts)
+
+
+_BRACKETS = {"{": "[", "}": "]"}
+
+
+class Digits(str):
+    """A number of a JSON text that has a fraction or an exponent, as it was written: no float keeps its digits."""
+
+    __slots__ = ()
 
 
 def encode_parameter(value: Any, *, as_json: bool) -> str | None:
@@ -139,12 +182,32 @@ def encode_parameter(value: Any, *, as_json: bool) -> str | None:
     if value is None:
         return None
     if isinstance(value, dict) or (as_json and isinstance(value, list)):
-        return json.dumps(value, ensure_ascii=False)
+        return "".join(_written(value))
     if isinstance(value, list):
         return "{" + ",".join(_array_item(item) for item in value) + "}"
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _written(value: Any) -> Iterator[str]:
+    """The JSON text of a value that came as JSON, in parts."""
+    if isinstance(value, dict):
+        yield "{"
+        for index, (name, member) in enumerate(value.items()):
+            yield f"{', ' if index else ''}{text_json(name)}: "
+            yield from _written(member)
+        yield "}"
+    elif isinstance(value, list):
+        yield "["
+        for index, item in enumerate(value):
+            yield ", " if index else ""
+            yield from _written(item)
+        yield "]"
+    elif isinstance(value, Digits):
+        yield value
+    else:
+        yield json.dumps(value, ensure_ascii=False)
 
 
 def _array_item(item: Any) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 # Reading this many takes about a third of a second.
@@ -33,12 +34,15 @@ class TooManyValues(ValueError):
         self.most = most
 
 
-def loads(text: str, most: int = MOST_VALUES) -> Any:
-    """The value of a JSON text. ValueError for what is no JSON, nested too deeply, or TooManyValues."""
+def loads(text: str, most: int = MOST_VALUES, *, fraction: Callable[[str], Any] | None = None) -> Any:
+    """The value of a JSON text. ValueError for what is no JSON, nested too deeply, or TooManyValues.
+
+    `fraction` makes the value of a number with a fraction or an exponent; else it is a float.
+    """
     if text.count("\\") // _ESCAPES > most or (_begins(text, 0, len(text)) > most and _exceeds(text, most)):
         raise TooManyValues(most)
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=fraction)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
