@@ -26,6 +26,7 @@ from run402_cli.core.rest.exchange import Exchange, error_response
 from run402_cli.core.rest.execute import check_constraints, row_body, run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.rights import may_write
+from run402_cli.core.rest.root import describe, is_root
 from run402_cli.core.rest.routines import Routines, load_routines
 from run402_cli.core.rest.schema import Catalog, Relation
 from run402_cli.core.rest.statement import Parameters
@@ -51,12 +52,17 @@ class Target:
 async def rest(request: Request) -> Response:
     """ANY /rest/v1/{table} and /rest/v1/rpc/{function}: as anon, or as the user of the bearer token.
 
+    GET /rest/v1 describes what that caller may use.
+
     The same at /admin/v1/rest/... with the service key, which row-level security does not bind.
     """
     gateway, caller = gateway_of(request), admitted(request, Caller)
-    if request.method == "OPTIONS" and not request.path_params.get("path", "").strip("/"):
-        return options.answer(*options.READS)
     try:
+        if is_root(request):
+            if request.method == "OPTIONS":
+                return options.answer(*options.READS)
+            _check_profile(request, caller.project)
+            return await describe(gateway, caller.project, caller.role, request)
         # Before a connection is taken: neither a slow sender nor a long body may hold one.
         body = await read_body(request)
         target = await _target(gateway, caller, request)
@@ -77,10 +83,6 @@ async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
             raise RestError(405, "PGRST101", f"Cannot use the {request.method} method on RPC")
         if "\0" in function:
             raise RestError(404, "PGRST202", "A function's name has no NUL character.")
-    elif not name:
-        raise RestError(
-            404, "PGRST125", "Invalid path specified in request URL", hint="Name a table: /rest/v1/<table>."
-        )
     elif "/" in name or "\0" in name:
         raise RestError(
             404,

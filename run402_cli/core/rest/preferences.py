@@ -131,6 +131,19 @@ def parse_accept(header: str | None) -> Answer:
     """The best supported media type by quality, then by order. 406 PGRST107 when none fits."""
     if not header or not header.strip():
         return Answer()
+    for media, parameters in parse_ranked(header):
+        if media in _MEDIA:
+            return Answer(_MEDIA[media], "nulls=stripped" in parameters and _MEDIA[media] in ("array", "object"))
+    raise RestError(
+        406,
+        "PGRST107",
+        f"None of these media types are available: {header[:200]}",
+        hint="Ask for application/json, application/vnd.pgrst.object+json or text/csv.",
+    )
+
+
+def parse_ranked(header: str) -> list[tuple[str, list[str]]]:
+    """The media types of an Accept header with their parameters: by quality, then in the order in which they stand."""
     ranked = []
     for position, entry in enumerate(header.split(",")):
         media, *parameters = [part.strip().lower() for part in entry.split(";")]
@@ -138,17 +151,9 @@ def parse_accept(header: str | None) -> Answer:
         for parameter in parameters:
             if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter):
                 quality = float(parameter[2:])
-        if quality > 0 and media in _MEDIA:
-            strip = "nulls=stripped" in parameters and _MEDIA[media] in ("array", "object")
-            ranked.append((-quality, position, Answer(_MEDIA[media], strip)))
-    if not ranked:
-        raise RestError(
-            406,
-            "PGRST107",
-            f"None of these media types are available: {header[:200]}",
-            hint="Ask for application/json, application/vnd.pgrst.object+json or text/csv.",
-        )
-    return min(ranked, key=lambda entry: entry[:2])[2]
+        if media and quality > 0:
+            ranked.append((-quality, position, media, parameters))
+    return [(media, parameters) for _, _, media, parameters in sorted(ranked, key=lambda entry: entry[:2])]
 
 
 def parse_range(header: str | None, window: Window) -> Window:

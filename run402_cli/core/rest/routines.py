@@ -11,8 +11,8 @@ from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.errors import RestError
 
 # `t` is what is under a domain, or under a domain over one.
-_ROUTINES = """
-SELECT p.oid::pg_catalog.int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.proretset, p.provolatile::pg_catalog.text,
+_ALL = """
+SELECT p.proname, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.proretset, p.provolatile::pg_catalog.text,
   t.typtype::pg_catalog.text, t.typname, r.relname,
   (SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
    WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
@@ -21,7 +21,8 @@ SELECT p.oid::pg_catalog.int8, p.pronargs, p.pronargdefaults, p.provariadic <> 0
      'type', pg_catalog.format_type(k.type, NULL)) ORDER BY k.ord)
    FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[])) WITH ORDINALITY AS k(type, ord)),
   coalesce((SELECT pg_catalog.has_function_privilege(u.oid, p.oid, 'EXECUTE') FROM pg_catalog.pg_roles u
-   WHERE u.rolname = %(role)s), false)
+   WHERE u.rolname = %(role)s), false),
+  pg_catalog.obj_description(p.oid, 'pg_proc')
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 CROSS JOIN LATERAL (
@@ -32,11 +33,12 @@ CROSS JOIN LATERAL (
     WHERE under.typtype = 'd')
   SELECT u.* FROM under JOIN pg_catalog.pg_type u ON u.oid = under.oid WHERE under.typtype <> 'd') t
 LEFT JOIN pg_catalog.pg_class r ON r.oid = t.typrelid AND r.relnamespace = n.oid AND r.relkind IN ('r','p','v','m','f')
-WHERE n.nspname = %(schema)s AND p.proname = %(name)s AND p.prokind = 'f'
+WHERE n.nspname = %(schema)s AND p.prokind = 'f'
   AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype,
   'pg_catalog.event_trigger'::pg_catalog.regtype)
-ORDER BY p.oid
 """
+_ROUTINES = f"{_ALL} AND p.proname = %(name)s ORDER BY p.oid"
+_USABLE = f"{_ALL} ORDER BY p.proname, p.oid"
 
 _NAMES = """
 SELECT DISTINCT p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -44,6 +46,8 @@ WHERE n.nspname = %s AND p.prokind = 'f' AND p.prorettype NOT IN ('pg_catalog.tr
   'pg_catalog.event_trigger'::pg_catalog.regtype) LIMIT 500
 """
 
+# The types of a parameter without a name that gets the whole body.
+UNNAMED = ("json", "jsonb", "text", "xml", "bytea")
 # As PostgreSQL prints these without a length it would cut values to one character or bit.
 _UNCUT = {"character": "character varying", "bit": "bit varying"}
 
@@ -71,6 +75,7 @@ class Routine:
     relation: str | None
     columns: frozenset[str]
     allowed: bool
+    comment: str | None = None
 
     @property
     def has_columns(self) -> bool:
@@ -95,14 +100,21 @@ class Routines:
 async def load_routines(conn: Connection, schema: str, name: str, role: str) -> Routines:
     """The overloads of `name`, with whether `role` may execute each. `conn` is one of the gateway's own."""
     cursor = await conn.execute(_ROUTINES, {"schema": schema, "name": name, "role": role})
-    found = tuple(_routine(name, row) for row in await cursor.fetchall())
+    found = tuple(_routine(row) for row in await cursor.fetchall())
     if found:
         return Routines(found)
     return Routines(names=tuple(row[0] for row in await (await conn.execute(_NAMES, (schema,))).fetchall()))
 
 
-def _routine(name: str, row: tuple[Any, ...]) -> Routine:
-    _, count, defaults, variadic, returns_set, volatility, kind, type_name, relation, attributes, parts, allowed = row
+async def usable_routines(conn: Connection, schema: str, role: str) -> list[Routine]:
+    """All functions that `role` may call, overloads in the order in which they were made."""
+    cursor = await conn.execute(_USABLE, {"schema": schema, "role": role})
+    found = [_routine(row) for row in await cursor.fetchall()]
+    return [r for r in found if r.allowed and (r.unnamed in UNNAMED or all(a.name for a in r.arguments))]
+
+
+def _routine(row: tuple[Any, ...]) -> Routine:
+    name, count, defaults, variadic, returns_set, volatility, kind, type_name, relation, attributes, parts, *told = row
     inputs = [part for part in parts or [] if part["mode"] in "ibv"]
     outputs = [part["name"] for part in parts or [] if part["mode"] in "obt"]
     arguments = tuple(
@@ -123,7 +135,7 @@ def _routine(name: str, row: tuple[Any, ...]) -> Routine:
     else:
         shape = "record" if type_name == "record" else "scalar"
     columns = frozenset(attributes or outputs) if shape in ("composite", "columns") else frozenset()
-    return Routine(name, arguments, returns_set, volatility == "v", shape, relation, columns, allowed)
+    return Routine(name, arguments, returns_set, volatility == "v", shape, relation, columns, *told)
 
 
 def _uncut(kind: str) -> str:

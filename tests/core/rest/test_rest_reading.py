@@ -487,7 +487,7 @@ def test_unknown_table_and_deep_path(library: Library) -> None:
     unknown = library.anon.get("/book")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "PGRST205")
     assert "books" in unknown.json()["hint"]
-    for path in ("/a/b", "/", "", "/pg_class", "/..%2fbooks", "/books%00"):
+    for path in ("/a/b", "/pg_class", "/..%2fbooks", "/books%00"):
         assert library.anon.get(path).status_code == 404, path
 
 
