@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from run402_cli.core.db import Connection
+from run402_cli.core.rest.forms import PLAIN, Form, Forms
 from run402_cli.core.rest.schema import Catalog, ColumnInfo, ForeignKey, Relation, relationships
 from run402_cli.core.rest.views import bases_first, inherit, view_origins
 
@@ -37,6 +38,11 @@ SELECT coalesce(pg_catalog.sum(pg_catalog.hashtextextended(version, 0)), 0)::pg_
   UNION ALL
   SELECT pg_catalog.concat_ws(' ', 'v', w.oid, w.xmin) FROM relations r JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid
   WHERE r.relkind IN ('v','m')
+  UNION ALL
+  SELECT pg_catalog.concat_ws(' ', 'f', k.oid, p.xmin)
+  FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc
+  JOIN pg_catalog.pg_type d ON d.oid = ANY (ARRAY[k.castsource, k.casttarget])
+  WHERE k.oid >= 16384 AND d.typnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
 ) versions
 """
 
@@ -46,6 +52,7 @@ SELECT c.oid::pg_catalog.int8, c.relname, c.relkind::pg_catalog.text, (
   SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     'number', a.attnum, 'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
     'base', pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
+    'domain', CASE WHEN t.typtype = 'd' THEN t.oid::pg_catalog.int8 END,
     'always', a.attidentity = 'a' OR a.attgenerated <> '', 'domain_default', pg_catalog.pg_get_expr(t.typdefaultbin, 0),
     'default', CASE
       WHEN a.attidentity <> '' THEN pg_catalog.format('pg_catalog.nextval(%%L::pg_catalog.regclass)',
@@ -86,12 +93,41 @@ ORDER BY o.conname, o.oid
 """
 
 
+# Objects below 16384 are PostgreSQL's own.
+_FORMS = """
+SELECT d.oid::pg_catalog.int8, CASE WHEN k.castsource = d.oid THEN 'shown'
+    WHEN k.castsource = 'pg_catalog.text'::pg_catalog.regtype THEN 'compared' ELSE 'read' END,
+  s.nspname, p.proname, pg_catalog.format_type(p.proargtypes[0], NULL), (
+    SELECT pg_catalog.json_agg(u.rolname) FROM pg_catalog.pg_roles u
+    WHERE pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE')
+      AND pg_catalog.has_function_privilege(u.oid, p.oid, 'EXECUTE'))
+FROM pg_catalog.pg_cast k
+JOIN pg_catalog.pg_type d ON d.oid = ANY (ARRAY[k.castsource, k.casttarget]) AND d.typtype = 'd'
+JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace
+JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc
+JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace
+WHERE k.oid >= 16384 AND n.nspname = %s AND k.castcontext = 'i' AND k.castmethod = 'f' AND p.pronargs = 1
+  AND ((k.castsource = d.oid AND k.casttarget = 'pg_catalog.json'::pg_catalog.regtype) OR (k.casttarget = d.oid
+    AND k.castsource IN ('pg_catalog.json'::pg_catalog.regtype, 'pg_catalog.text'::pg_catalog.regtype)))
+"""
+
+_COMPUTED = """
+SELECT c.oid::pg_catalog.int8, p.proname, p.prorettype::pg_catalog.int8
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_type y ON y.oid = p.proargtypes[0]
+JOIN pg_catalog.pg_class c ON c.oid = y.typrelid
+JOIN pg_catalog.pg_type d ON d.oid = p.prorettype AND d.typtype = 'd'
+WHERE n.nspname = %s AND p.pronargs = 1 AND NOT p.proretset
+"""
+
+
 _cache: OrderedDict[tuple[str, ...], tuple[str, Catalog]] = OrderedDict()
 
 
 async def load_catalog(conn: Connection, schema: str) -> Catalog:
     """The schema as it is now. `conn` is one of the gateway's own."""
-    cursor = await conn.execute(_STAMP, (schema,))
+    cursor = await conn.execute(_STAMP, (schema, schema))
     stamp = str((await cursor.fetchone() or ("",))[0])
     key = (conn.info.host, str(conn.info.port), conn.info.dbname, schema)
     kept = _cache.get(key)
@@ -105,6 +141,19 @@ async def load_catalog(conn: Connection, schema: str) -> Catalog:
     return catalog
 
 
+async def _forms(conn: Connection, schema: str) -> dict[int, Forms]:
+    """By the number of a domain of the schema."""
+    found: dict[int, Forms] = {}
+    for domain, use, namespace, name, takes, roles in await _rows(conn, _FORMS, schema):
+        form = Form(namespace, name, takes, frozenset(roles or ()))
+        found[domain] = replace(found.get(domain, PLAIN), **{use: form})
+    return found
+
+
+def _column(found: dict[str, Any], forms: dict[int, Forms]) -> ColumnInfo:
+    return ColumnInfo(**{key: found[key] for key in _COLUMN_KEYS}, forms=forms.get(found["domain"], PLAIN))
+
+
 _COLUMN_KEYS = ("name", "type", "base", "default", "domain_default", "always")
 
 
@@ -112,12 +161,16 @@ async def _read(conn: Connection, schema: str) -> Catalog:
     relations: dict[int, Relation] = {}
     origins: dict[int, dict[int, tuple[int, int]]] = {}
     numbers: dict[int, dict[int, str]] = {}
+    forms = await _forms(conn, schema)
     for oid, name, kind, columns, action, instead in await _rows(conn, _RELATIONS, schema):
         numbers[oid] = {c["number"]: c["name"] for c in columns or []}
-        infos = {c["name"]: ColumnInfo(**{key: c[key] for key in _COLUMN_KEYS}) for c in columns or []}
+        infos = {c["name"]: _column(c, forms) for c in columns or []}
         relations[oid] = Relation(name, kind, infos, instead=instead)
         if action:
             origins[oid] = view_origins(action)
+    for oid, function, domain in await _rows(conn, _COMPUTED, schema) if forms else []:
+        if oid in relations and domain in forms:
+            relations[oid].computed[function] = forms[domain]
     for oid, primary, names in await _rows(conn, _UNIQUES, schema):
         relation = relations.get(oid)
         if relation is None:

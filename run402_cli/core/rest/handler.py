@@ -92,11 +92,11 @@ async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
         )
     schema = caller.project.schema_slot
     async with gateway.connection() as conn:
-        catalog = await load_catalog(conn, schema)
+        role = role_rows.name_of(caller.project.roles, caller.role)
+        catalog = (await load_catalog(conn, schema)).seen_by(role)
         zones = await timezone_names(conn, request.headers.getlist("prefer"))
         if function is None:
             return Target(name, catalog, timezones=zones)
-        role = role_rows.name_of(caller.project.roles, caller.role)
         return Target(function, catalog, await load_routines(conn, schema, function, role), zones)
 
 

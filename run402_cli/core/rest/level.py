@@ -96,29 +96,41 @@ class Level:
 
     def _item(self, item: Item) -> None:
         if isinstance(item, Star):
-            self._output(SQL("{}.*").format(Identifier(self.alias)))
+            self._star()
         elif isinstance(item, Column):
             self._column(item)
         else:
             self._embed(item)
 
-    def _output(self, column: Composable) -> None:
+    def _star(self) -> None:
+        relation = self.source.relation
+        if relation is None or not relation.has_forms:
+            self._output(SQL("{}.*").format(Identifier(self.alias)))
+            return
+        for name in relation.columns:
+            self._column(Column(Field(name)))
+
+    def _output(self, column: Composable, group: Composable | None = None) -> None:
         self.columns.append(column)
-        self.groups.append(raw(str(len(self.columns))))
+        self.groups.append(group or raw(str(len(self.columns))))
 
     def _column(self, item: Column) -> None:
         if item.field is None:
             value: Composable = SQL("count(*)")
             name = item.alias or "count"
         else:
-            value = cast(self.rows.field(item.field), item.cast)
+            field = self.rows.field(item.field) if item.aggregate else self.rows.shown(item.field)
+            value = cast(field, item.cast)
             name = item.alias or _output_name(item)
         if item.aggregate:
             if item.field is not None:
                 value = SQL("{}({})").format(raw(item.aggregate), value)
             self.columns.append(SQL("{} AS {}").format(cast(value, item.aggregate_cast), Identifier(name)))
         else:
-            self._output(SQL("{} AS {}").format(value, Identifier(name)))
+            # What a domain's cast makes is json, which has no equality.
+            formed = item.field is not None and self.rows.formed(item.field)
+            group = self.rows.field(item.field) if formed and item.field is not None else None
+            self._output(SQL("{} AS {}").format(value, Identifier(name)), group)
 
     def _embed(self, embed: Embed) -> None:
         statement = self.statement

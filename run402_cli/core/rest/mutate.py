@@ -55,9 +55,9 @@ def insert(
     *,
     missing_default: bool = False,
     conflict: Composable | None = None,
-    where: Sequence[Composable] = (),
+    where: Composable | None = None,
 ) -> Composable:
-    """INSERT without RETURNING. `conflict` is the ON CONFLICT clause; `where` are conditions on the rows, `pgrst_r`."""
+    """INSERT without RETURNING. `conflict` is the ON CONFLICT clause; `where` a condition on the rows, `pgrst_r`."""
     if missing_default:
         columns = [c for c in columns if not _left_out(relation, c, payload)]
     text = parameters.add(payload.text if payload.is_array else f"[{payload.text}]")
@@ -70,8 +70,8 @@ def insert(
         # A select list without columns leaves every column to its default.
         select = SQL("SELECT FROM json_array_elements({}::json)").format(text)
     target = SQL("INSERT INTO {} AS {}").format(Identifier(catalog.schema, relation.name), Identifier(relation.name))
-    conditions = [SQL("WHERE {}").format(SQL(" AND ").join(where))] if where else []
-    return SQL(" ").join([target, select, *conditions, *([conflict] if conflict else [])])
+    condition = [SQL("WHERE {}").format(where)] if where is not None else []
+    return SQL(" ").join([target, select, *condition, *([conflict] if conflict else [])])
 
 
 def _rows(text: Composable, columns: Iterable[ColumnInfo]) -> Composable:
@@ -86,7 +86,15 @@ def _rows_by_one(text: Composable, columns: Iterable[ColumnInfo]) -> Composable:
 
 
 def _shape(columns: Iterable[ColumnInfo]) -> Composable:
-    return SQL(", ").join(SQL("{} {}").format(Identifier(c.name), raw(c.type)) for c in columns)
+    """What is read from the body: json of a column whose domain reads it by itself."""
+    return SQL(", ").join(
+        SQL("{} {}").format(Identifier(c.name), raw("pg_catalog.json" if c.forms.read else c.type)) for c in columns
+    )
+
+
+def _given(column: ColumnInfo) -> Composable:
+    value = Identifier("pgrst_r", column.name)
+    return column.forms.read.of(value) if column.forms.read else value
 
 
 def _left_out(relation: Relation, column: ColumnInfo, payload: Payload) -> bool:
@@ -95,7 +103,7 @@ def _left_out(relation: Relation, column: ColumnInfo, payload: Payload) -> bool:
 
 
 def _value(column: ColumnInfo, payload: Payload, missing_default: bool) -> Composable:
-    value = Identifier("pgrst_r", column.name)
+    value = _given(column)
     if not missing_default or column.initial is None:
         return value
     # The default is PostgreSQL's own text of an expression of this schema, and is evaluated only when it is needed.
@@ -118,8 +126,16 @@ _INSERTED = (
     "pg_catalog.set_config('pgrst.inserted', (coalesce(nullif(pg_catalog.current_setting('pgrst.inserted', true), ''), '0')"
     "::pg_catalog.int8 {} 1)::pg_catalog.text, true) IS NOT NULL"
 )
-COUNT_INSERTED = raw(_INSERTED.format("+"))
 INSERTED = raw("nullif(pg_catalog.current_setting('pgrst.inserted', true), '')::pg_catalog.int8")
+
+
+def counted(conditions: Sequence[Composable] = ()) -> Composable:
+    """The condition of an upsert: it counts the rows that meet the conditions, and no others."""
+    count = raw(_INSERTED.format("+"))
+    if not conditions:
+        return count
+    # Of conditions joined by AND, PostgreSQL may choose which comes first.
+    return SQL("CASE WHEN {} THEN {} END").format(SQL(" AND ").join(conditions), count)
 
 
 def conflict_clause(
@@ -127,7 +143,7 @@ def conflict_clause(
 ) -> Composable | None:
     """ON CONFLICT on `target`, by default the primary key; None when there is neither.
 
-    With COUNT_INSERTED among the conditions on the rows, INSERTED is the number of those that were new.
+    With counted() as the condition on the rows, INSERTED is the number of those that were new.
     """
     keys = [column_of(relation, name).name for name in target] if target else list(relation.primary_key)
     if not keys:
@@ -146,8 +162,7 @@ def update(
     """UPDATE from one JSON object, without RETURNING."""
     given = [c for c in columns if c.name in payload.keys or not missing_default]
     changes = SQL(", ").join(
-        SQL("{} = {}").format(Identifier(c.name), Identifier("pgrst_r", c.name) if c in given else _reset(relation, c))
-        for c in columns
+        SQL("{} = {}").format(Identifier(c.name), _given(c) if c in given else _reset(relation, c)) for c in columns
     )
     source: Composable = SQL("")
     if given:
@@ -241,7 +256,12 @@ def put_conditions(
         raise _put_filters(relation)
     if not set(wanted) <= {c.name for c in columns}:
         raise put_mismatch()
-    return [SQL("{} = {}").format(Identifier("pgrst_r", name), parameters.add(wanted[name])) for name in wanted]
+    conditions: list[Composable] = []
+    for name, text in wanted.items():
+        column, value = relation.columns[name], parameters.add(text)
+        compared = column.forms.compared
+        conditions.append(SQL("{} = {}").format(_given(column), compared.of(value) if compared else value))
+    return conditions
 
 
 def put_mismatch() -> RestError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 
 from run402_cli.core.rest.casts import cast_type
+from run402_cli.core.rest.forms import PLAIN, Form, Forms
 from run402_cli.core.rest.nodes import Field, Filter
 from run402_cli.core.rest.statement import Parameters, Source, array_literal, raw
 
@@ -62,6 +63,19 @@ class Rows:
             value = SQL("({} {} {})").format(value, arrow, key)
         return value
 
+    def shown(self, field: Field) -> Composable:
+        """The field as an answer shows it."""
+        value, form = self.field(field), self._forms(field).shown
+        return form.of(value) if form is not None else value
+
+    def formed(self, field: Field) -> bool:
+        return self._forms(field).shown is not None
+
+    def _forms(self, field: Field) -> Forms:
+        """A value inside of a column is no value of the column's domain."""
+        relation = self.source.relation
+        return relation.forms(field.name) if relation is not None and not field.steps else PLAIN
+
     def _text(self, value: str) -> Composable:
         return SQL("{}::text").format(self.parameters.add(value))
 
@@ -70,17 +84,22 @@ class Rows:
         op, value = condition.op, condition.value
         if op == "is":
             return SQL("{} IS {}").format(field, raw(IS[str(value)]))
+        form = self._forms(condition.field).compared
         if op == "in":
-            return SQL("{} = ANY ({})").format(field, add(array_literal(value)))
+            values = add(array_literal(value))
+            return SQL("{} = ANY ({})").format(field, values if form is None else _each(form, values))
         if op in _TEXT_SEARCH:
             return self._text_search(condition, field)
         text = str(value)
         if op in ("like", "ilike"):
-            text = text.replace("*", "%")
+            # A pattern is no value of a domain.
+            text, form = text.replace("*", "%"), None
         operator = raw(_COMPARISONS[op])
+        wanted: Composable = add(text)
         if condition.modifier:
-            return SQL("{} {} {} ({})").format(field, operator, raw(condition.modifier.upper()), add(text))
-        return SQL("{} {} {}").format(field, operator, add(text))
+            wanted = wanted if form is None else _each(form, wanted)
+            return SQL("{} {} {} ({})").format(field, operator, raw(condition.modifier.upper()), wanted)
+        return SQL("{} {} {}").format(field, operator, wanted if form is None else form.of(wanted))
 
     def _text_search(self, condition: Filter, field: Composable) -> Composable:
         add = self.parameters.add
@@ -97,6 +116,12 @@ class Rows:
         given = [SQL("{}::regconfig").format(add(language))] if language else []
         wanted = SQL(", ").join([*given, add(condition.value)])
         return SQL("{} @@ {}({})").format(field, raw(_TEXT_SEARCH[condition.op]), wanted)
+
+
+def _each(form: Form, values: Composable) -> Composable:
+    """An array of texts as an array of what the form makes of each."""
+    made = form.of(SQL("pgrst_v"))
+    return SQL("ARRAY(SELECT {} FROM unnest({}::text[]) AS pgrst_v)").format(made, values)
 
 
 def cast(value: Composable, type_name: str | None) -> Composable:

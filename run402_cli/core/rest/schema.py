@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from run402_cli import suggest
 from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.forms import PLAIN, Forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class ColumnInfo:
     default: str | None
     domain_default: str | None = None
     always: bool = False
+    forms: Forms = PLAIN
 
     @property
     def initial(self) -> str | None:
@@ -39,7 +41,10 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """`shown_keys` of a view are the key columns of all tables that it shows. `instead`: a trigger does its inserts."""
+    """`shown_keys` of a view are the key columns of all tables that it shows. `instead`: a trigger does its inserts.
+
+    `computed` are the forms of functions of its row, where they give a domain that has some.
+    """
 
     name: str
     kind: str
@@ -48,6 +53,24 @@ class Relation:
     uniques: tuple[frozenset[str], ...] = ()
     shown_keys: tuple[str, ...] = ()
     instead: bool = False
+    computed: dict[str, Forms] = field(default_factory=dict)
+
+    def forms(self, name: str) -> Forms:
+        """How the values of a column, or of a computed one, are written."""
+        info = self.columns.get(name)
+        return info.forms if info is not None else self.computed.get(name, PLAIN)
+
+    @property
+    def has_forms(self) -> bool:
+        return bool(self.computed) or any(info.forms != PLAIN for info in self.columns.values())
+
+    def seen_by(self, role: str) -> Relation:
+        if not self.has_forms:
+            return self
+        columns = {name: replace(info, forms=info.forms.seen_by(role)) for name, info in self.columns.items()}
+        return replace(
+            self, columns=columns, computed={name: forms.seen_by(role) for name, forms in self.computed.items()}
+        )
 
     @property
     def row_key(self) -> tuple[str, ...]:
@@ -117,6 +140,18 @@ class Catalog:
     schema: str
     relations: dict[str, Relation]
     relationships: dict[str, tuple[Relationship, ...]]
+    seen: dict[str, Catalog] = field(default_factory=dict, compare=False)
+
+    def seen_by(self, role: str) -> Catalog:
+        """The same with the forms of domains that the role may use."""
+        found = self.seen.get(role)
+        if found is None:
+            found = self
+            if any(relation.has_forms for relation in self.relations.values()):
+                relations = {name: relation.seen_by(role) for name, relation in self.relations.items()}
+                found = replace(self, relations=relations, seen={})
+            self.seen[role] = found
+        return found
 
     def relationship(self, parent: str, target: str, hint: str | None) -> Relationship:
         """The one way from `parent` to what `target` (and `hint`) name. PGRST200 when none, PGRST201 when several."""

@@ -91,12 +91,9 @@ class Write:
             return Planned(mutate.update(compiler, relation, columns, payload, missing_default))
         resolution = "merge-duplicates" if method == "PUT" else prefer.resolution
         target = query.on_conflict if method == "POST" else None
-        where = mutate.put_conditions(relation, columns, query, compiler.parameters) if method == "PUT" else []
+        conditions = mutate.put_conditions(relation, columns, query, compiler.parameters) if method == "PUT" else []
         conflict = mutate.conflict_clause(relation, columns, resolution, target) if resolution else None
         merges = conflict is not None and resolution == "merge-duplicates"
-        if merges:
-            # The last condition: it counts the rows that the others let pass.
-            where.append(mutate.COUNT_INSERTED)
         statement = mutate.insert(
             self.catalog,
             relation,
@@ -105,7 +102,7 @@ class Write:
             compiler.parameters,
             missing_default=missing_default,
             conflict=conflict,
-            where=where,
+            where=mutate.counted(conditions) if merges else None,
         )
         return Planned(statement, conflict is not None, merges)
 
