@@ -8,8 +8,8 @@ from typing import Any
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.fields import IS, Rows, cast
 from run402_cli.core.rest.nodes import Column, Condition, Embed, Field, Filter, Item, Logic, Order, Star, Window
-from run402_cli.core.rest.rows import IS, Rows, cast
 from run402_cli.core.rest.schema import Relationship
 from run402_cli.core.rest.statement import Source, Statement, Where, at, raw
 
