@@ -16,7 +16,7 @@ _SITE_HOST = re.compile(r"([a-z0-9_-]+)\.localhost\.?(?::\d{1,5})?", re.IGNORECA
 # A page of any origin may call these: a key and row-level security decide there, not the origin.
 _ANY_PAGE = r"""
         /rest/v1(?:/.*)?
-      | /auth/v1/(?:signup|token|logout|magic-link|providers|user(?:/password)?)
+      | /auth/v1/(?:signup|token|logout|magic-link|otp|recover|providers|user(?:/password)?)
       | /functions/v1/(?!(?:runs|invoke)$)[^/]+"""
 _CONTENT = r"""
         /projects/v1/[^/]+/static(?:/.*)?

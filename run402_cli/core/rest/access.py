@@ -98,7 +98,9 @@ async def _signed_in(conn: Connection, project: Project, claims: dict[str, str])
         raise _unauthenticated("The session of this token has ended. Sign in again.")
     if claims.get("role") == ADMIN and session.user.acting_role == ADMIN:
         return Caller(project, "project_admin", claims)
-    return Caller(project, "authenticated", {**claims, "role": "authenticated"})
+    # For policies: auth.jwt_claim('is_anonymous').
+    anonymous = {"is_anonymous": "true"} if session.user.email is None else {}
+    return Caller(project, "authenticated", {**claims, "role": "authenticated", **anonymous})
 
 
 async def service_caller(conn: Connection, request: Request) -> Caller:

@@ -10,8 +10,11 @@ import re
 import unicodedata
 from typing import Any
 
+from starlette.responses import Response
+
 from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.users.user_rows import ADMIN, User
+from run402_cli.core.web.http import reply
 from run402_cli.core.web.instants import iso
 
 MAX_EMAIL = 254
@@ -87,6 +90,7 @@ def view(user: User) -> dict[str, Any]:
     return {
         "id": user.user_id,
         "email": user.email,
+        "is_anonymous": user.email is None,
         "role": user.acting_role,
         "is_admin": user.acting_role == ADMIN,
         "email_verified_at": iso(user.email_verified_at),
@@ -95,3 +99,8 @@ def view(user: User) -> dict[str, Any]:
         "created_at": iso(user.created_at),
         "data": user.data,
     }
+
+
+def private(body: dict[str, Any]) -> Response:
+    """An answer that no cache may keep."""
+    return reply(body, 200, {"Cache-Control": "no-store"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from run402_cli.core.attempts import Guesser
 from run402_cli.core.callers.auth import bearer_of, key_holder, presented_key, verify_token
 from run402_cli.core.callers.kinds import Kind
 from run402_cli.core.db import Connection
@@ -12,6 +13,7 @@ from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.users.session_rows import Session, live
 from run402_cli.core.web.routing import Policy
+from run402_cli.proxies import is_loopback_address
 
 
 async def app_of(conn: Connection, request: Request) -> Project:
@@ -63,6 +65,13 @@ async def session_of(conn: Connection, request: Request) -> Session:
     if session is None or session.user.user_id != claims.get("sub"):
         raise session_ended()
     return session
+
+
+def guesser(request: Request, project_id: str) -> Guesser:
+    """Whoever may be guessing passwords and codes of this project."""
+    host = request.client.host if request.client else ""
+    # Whoever is on this machine has all of its addresses.
+    return Guesser(project_id, "" if is_loopback_address(host) else host)
 
 
 def session_ended() -> GatewayError:

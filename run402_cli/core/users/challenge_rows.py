@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from run402_cli.core.db import Connection
 from run402_cli.core.projects import lock_rows
@@ -24,25 +27,27 @@ CREATE TABLE IF NOT EXISTS internal.core_auth_challenges (
   expires_at timestamptz NOT NULL,
   used_at timestamptz
 );
-ALTER TABLE internal.core_auth_challenges ADD COLUMN IF NOT EXISTS leads_to text;
+ALTER TABLE internal.core_auth_challenges ADD COLUMN IF NOT EXISTS leads_to text,
+  ADD COLUMN IF NOT EXISTS data jsonb;
 CREATE INDEX IF NOT EXISTS core_auth_challenges_email ON internal.core_auth_challenges (project_id, email, created_at);
 """
 _USE = (
     "UPDATE internal.core_auth_challenges SET used_at = now()"
     " WHERE project_id = %s AND {} AND used_at IS NULL AND expires_at > now()"
-    " RETURNING email, intent, delivery, client_state, trusted"
+    " RETURNING email, intent, delivery, client_state, trusted, data"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Whom a sign-in mail goes to, and what for; `trusted` when the service key asked."""
+    """Whom a sign-in mail goes to, and what for; `trusted` when the service key asked; `data` of an account made by it."""
 
     email: str
     intent: str
     delivery: str
     client_state: str | None
     trusted: bool
+    data: dict[str, Any] | None = None
 
 
 async def insert(
@@ -60,11 +65,12 @@ async def insert(
     """A challenge; one that is not usable is as good as used. `leads_to`: what kind of place its link leads to."""
     await conn.execute(
         "INSERT INTO internal.core_auth_challenges (challenge_id, project_id, email, intent, delivery, client_state,"
-        " trusted, token_sha256, code_mac, leads_to, expires_at, used_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, CASE WHEN %s THEN NULL ELSE now() END)",
+        " trusted, data, token_sha256, code_mac, leads_to, expires_at, used_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, CASE WHEN %s THEN NULL ELSE now() END)",
         (
             *(challenge_id, project_id, challenge.email, challenge.intent, challenge.delivery),
-            *(challenge.client_state, challenge.trusted, token_sha256, code_mac, leads_to, lifetime, usable),
+            *(challenge.client_state, challenge.trusted, Jsonb(challenge.data) if challenge.data else None),
+            *(token_sha256, code_mac, leads_to, lifetime, usable),
         ),
     )
 

@@ -13,6 +13,7 @@ import logging
 import re
 import secrets
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from run402_cli.core.gateway import Gateway
 from run402_cli.core.mail.letters import Letter
 from run402_cli.core.mail.messages import post_for_auth
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.releases.rows import host_url
 from run402_cli.core.settings import Settings
 from run402_cli.core.sites.lookup import project_of_host
 from run402_cli.core.users import accounts, challenge_rows, proofs, session_rows, setting_rows, user_rows
@@ -49,7 +51,9 @@ _LEADS_OUT = re.compile(r"\\|//|(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|$)", re.IGNOREC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A sign-in mail that somebody wants; `trusted` when the service key asked."""
+    """A sign-in mail that somebody wants; `trusted` when the service key asked. `known_only`: no account is to be made;
+    `data`: of the account that is made.
+    """
 
     email: str
     delivery: str
@@ -57,9 +61,11 @@ class Wish:
     redirect_url: str | None
     client_state: str | None
     trusted: bool
+    known_only: bool = False
+    data: dict[str, Any] | None = None
 
 
-def wish_of(body: dict[str, Any], *, trusted: bool, intent: str | None = None) -> Wish:
+def wish_of(body: dict[str, Any], *, trusted: bool, intent: str | None = None, **more: Any) -> Wish:
     """The wish that a request describes. 400 invalid_request, invalid_email."""
     delivery = body.get("delivery", "link")
     if delivery not in DELIVERIES:
@@ -80,7 +86,19 @@ def wish_of(body: dict[str, Any], *, trusted: bool, intent: str | None = None) -
         redirect_url=None if redirect is None else _checked_url(redirect),
         client_state=state,
         trusted=trusted,
+        **more,
     )
+
+
+async def page_of(conn: Connection, settings: Settings, project: Project, wanted: Iterable[str | None]) -> str:
+    """The first of these pages that the anon key may have a link lead to, else the project's own."""
+    for url in wanted:
+        try:
+            if url is not None and await _place_of(conn, settings, project, _checked_url(url)) != "elsewhere":
+                return url
+        except GatewayError:
+            continue
+    return host_url(settings.public_url, project.public_id)
 
 
 def _checked_url(value: Any) -> str:
@@ -154,7 +172,7 @@ async def prepare(conn: Connection, settings: Settings, project: Project, wish: 
         conn,
         project.project_id,
         challenge_id,
-        Challenge(wish.email, wish.intent, wish.delivery, wish.client_state, wish.trusted),
+        Challenge(wish.email, wish.intent, wish.delivery, wish.client_state, wish.trusted, wish.data),
         token_sha256=session_rows.digest(token) if token else None,
         code_mac=_mac(settings, challenge_id, code) if code else None,
         leads_to=leads_to,
@@ -170,7 +188,7 @@ async def prepare(conn: Connection, settings: Settings, project: Project, wish: 
 async def _may_sign_in(conn: Connection, project: Project, wish: Wish) -> bool:
     user = await user_rows.by_email(conn, project.project_id, wish.email)
     admitted = (await setting_rows.of_project(conn, project.project_id)).admits(wish.email, user)
-    return admitted and (user is not None or wish.intent != "recovery")
+    return admitted and (user is not None or not (wish.known_only or wish.intent == "recovery"))
 
 
 async def _check_rate(conn: Connection, project_id: str, wish: Wish, leads_to: str) -> None:
@@ -302,20 +320,23 @@ async def admit(conn: Connection, project_id: str, proof: Proof) -> User:
         raise signup_refused(settings, challenge.email)
     if user is None:
         user = await user_rows.add(conn, project_id, challenge.email)
+        if challenge.data:
+            user = await user_rows.change(conn, user, data=challenge.data)
     return await proofs.prove(conn, user)
 
 
-def signup_refused(settings: AuthSettings, email: str) -> GatewayError:
-    """403: the project's settings do not let this address sign up."""
+def signup_refused(settings: AuthSettings, email: str | None) -> GatewayError:
+    """403: the project's settings do not let this address, or somebody without one, sign up."""
     domains = settings.allowed_email_domains
     if settings.public_signup == "open" and domains:
         said = f"only addresses of {', '.join(domains)} may"
     else:
         said = f"its public_signup is {settings.public_signup}"
+    address = email or advice.Blank("address")
     return GatewayError(
         403,
         "signup_not_allowed",
-        f"{email} may not sign up to this project: {said}. Its owner can add the user: "
-        f"{advice.command('auth', 'invite-user', '--email', email, '--redirect', advice.Blank('url'))}",
+        f"{email or 'An anonymous user'} may not sign up to this project: {said}. Its owner can add the user: "
+        f"{advice.command('auth', 'invite-user', '--email', address, '--redirect', advice.Blank('url'))}",
         code="R402_AUTH_SIGNUP_NOT_ALLOWED",
     )

@@ -59,3 +59,13 @@ async def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int) -> byt
 
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def wrong(message: str, status: int) -> GatewayError:
+    """invalid_credentials, with a way back in."""
+    return GatewayError(
+        status,
+        "invalid_credentials",
+        f'{message} Try again, or ask for a link: POST /auth/v1/magic-link with intent "recovery".',
+        code="R402_AUTH_INVALID_CREDENTIALS",
+    )

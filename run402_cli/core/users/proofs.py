@@ -37,7 +37,7 @@ async def _settle(conn: Connection, user: User, reason: str, **values: Any) -> U
 
 def told(before: User | None, after: User) -> dict[str, Any]:
     """What the owner is told when vouching took a password away: `{password_removed, note}`, else nothing."""
-    if before is None or before.password_hash is None or after.password_hash is not None:
+    if before is None or before.password_hash is None or after.password_hash is not None or after.email is None:
         return {}
     command = advice.command("auth", "magic-link", "--email", after.email, "--redirect", advice.Blank("url"))
     note = (
@@ -54,7 +54,7 @@ async def check_proven(conn: Connection, user: User) -> None:
         raise GatewayError(
             403,
             "domain_not_allowed",
-            f"This project is for addresses of {', '.join(domains)}, and nobody has proven yet to read {user.email}. "
+            f"This project is for addresses of {', '.join(domains)}, and nobody has proven yet to read {user.email or 'one'}. "
             "Ask for a link: POST /auth/v1/magic-link; then set a new password within 15 minutes.",
             code="R402_AUTH_DOMAIN_NOT_ALLOWED",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -11,12 +11,14 @@ from starlette.responses import Response
 from run402_cli.core.attempts import Guesser
 from run402_cli.core.callers.policies import SERVICE_KEY
 from run402_cli.core.db import Connection
-from run402_cli.core.errors import GatewayError
+from run402_cli.core.errors import GatewayError, bad_field
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.users import (
     accounts,
     links,
+    mail_routes,
+    own_account,
     passwords,
     proofs,
     session_rows,
@@ -29,30 +31,25 @@ from run402_cli.core.users.callers import (
     APP,
     APP_OR_USER,
     APP_OWNER,
-    USER,
     app_of,
+    guesser,
     is_owner,
-    owner_of,
-    session_ended,
     session_of,
 )
-from run402_cli.core.users.session_rows import Session
 from run402_cli.core.web.http import read_object, reply
 from run402_cli.core.web.routing import Route, admitted
-from run402_cli.proxies import is_loopback_address
-
-# A password may be reset without the old one this long after a sign-in by mail.
-RESET_WINDOW = timedelta(minutes=15)
-MAIL_METHODS = ("magic_link", "email_code")
 
 
 async def sign_up(request: Request) -> Response:
     """POST /auth/v1/signup (anon key) `{email, password, data?}`: 201 the user. No tokens: sign in with POST /auth/v1/token.
 
+    With neither `email` nor `password`: 200 the session of a new anonymous user, where anybody may sign up.
     400 invalid_email, weak_password; 403 signup_not_allowed; 409 user_exists, which tells who has an account.
     """
     project = admitted(request, Project)
     body = await read_object(request)
+    if body.get("email") is None and body.get("password") is None:
+        return await _anonymous(request, project, body)
     email, data = accounts.checked_email(body.get("email")), accounts.checked_data(body.get("data", {}))
     hashed = await passwords.hashed(passwords.checked(body.get("password")))
     async with gateway_of(request).connection() as conn:
@@ -68,6 +65,23 @@ async def sign_up(request: Request) -> Response:
                 conn, user, password_hash=hashed, password_set_at=now, vouched_at=vouched_at, data=data
             )
     return reply(accounts.view(user), 201)
+
+
+async def _anonymous(request: Request, project: Project, body: dict[str, Any]) -> Response:
+    """A user without an address: its session is all that it has, and ends with the last refresh token."""
+    if body.get("phone") is not None:
+        raise bad_field("phone", "left out: a local gateway sends mails only, so give `email`")
+    given = body.get("data")
+    data = accounts.checked_data({} if given is None else given)
+    gateway = gateway_of(request)
+    async with gateway.connection() as conn:
+        rules = await setting_rows.of_project(conn, project.project_id)
+        if not rules.admits_anonymous:
+            raise links.signup_refused(rules, None)
+        async with conn.transaction():
+            user = await user_rows.add(conn, project.project_id, None)
+            user = await user_rows.change(conn, user, data=data)
+            return accounts.private(await sessions.start(conn, gateway.settings, user, "anonymous"))
 
 
 async def token(request: Request) -> Response:
@@ -90,14 +104,8 @@ async def token(request: Request) -> Response:
         )
     gateway = gateway_of(request)
     async with gateway.connection() as conn:
-        answer = await exchange(conn, gateway, _guesser(request, admitted(request, Project).project_id), body)
-    return _private(answer)
-
-
-def _guesser(request: Request, project_id: str) -> Guesser:
-    host = request.client.host if request.client else ""
-    # Whoever is on this machine has all of its addresses.
-    return Guesser(project_id, "" if is_loopback_address(host) else host)
+        answer = await exchange(conn, gateway, guesser(request, admitted(request, Project).project_id), body)
+    return accounts.private(answer)
 
 
 async def _by_password(conn: Connection, gateway: Gateway, who: Guesser, body: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +113,7 @@ async def _by_password(conn: Connection, gateway: Gateway, who: Guesser, body: d
     gateway.attempts.begin(who, email)
     user = await user_rows.by_email(conn, who.project_id, email)
     if not await passwords.matches(body.get("password"), user.password_hash if user else None) or user is None:
-        raise _wrong_password("The e-mail address or the password is wrong.", 401)
+        raise passwords.wrong("The e-mail address or the password is wrong.", 401)
     gateway.attempts.right(who, email)
     async with conn.transaction():
         return await sessions.start(conn, gateway.settings, user, "password")
@@ -163,123 +171,6 @@ async def sign_out(request: Request) -> Response:
                 session_id=None if everywhere else session.session_id,
             )
     return reply({"signed_out": True, "sessions": ended})
-
-
-async def read_user(request: Request) -> Response:
-    """GET /auth/v1/user (access token as bearer): the user as it is now."""
-    return _private(accounts.view(admitted(request, Session).user))
-
-
-async def change_user(request: Request) -> Response:
-    """PATCH or PUT /auth/v1/user (access token as bearer) `{data}`: the user.
-
-    `data` is the application's own object, at most 16 KiB. 400 invalid_request.
-    """
-    body = await read_object(request)
-    if set(body) != {"data"}:
-        raise GatewayError(
-            400,
-            "invalid_request",
-            "A user may change `data` here; a password has POST /auth/v1/user/password, and an address cannot be changed.",
-            code=None,
-            field="data",
-        )
-    data = accounts.checked_data(body.get("data", {}))
-    async with gateway_of(request).connection() as conn:
-        user = await user_rows.change(conn, admitted(request, Session).user, data=data)
-    return _private(accounts.view(user))
-
-
-async def set_password(request: Request) -> Response:
-    """POST or PUT /auth/v1/user/password (access token as bearer) `{new_password, current_password?}`: `{password_set, mode}`.
-
-    With `current_password` a change; without it a reset within 15 minutes after a sign-in by mail, or a first password where
-    allow_password_set is on. Ends the user's other sessions. 403 invalid_credentials, current_password_required,
-    password_set_disabled; 400 weak_password.
-    """
-    session = admitted(request, Session)
-    body = await read_object(request)
-    new = passwords.checked(body.get("new_password"), "new_password")
-    async with gateway_of(request).connection() as conn:
-        mode = await _password_mode(conn, request, session, body.get("current_password"))
-        hashed = await passwords.hashed(new)
-        async with conn.transaction():
-            user = await user_rows.change(conn, session.user, password_hash=hashed, password_set_at=datetime.now(UTC))
-            # The session may have ended since it was asked, and the row waited for whoever ended it.
-            if await session_rows.live(conn, user.project_id, session.session_id) is None:
-                raise session_ended()
-            await session_rows.end(conn, user.project_id, user.user_id, "password_changed", but=session.session_id)
-    return _private({"project_id": user.project_id, "password_set": True, "mode": mode})
-
-
-async def _password_mode(conn: Connection, request: Request, session: Session, current: Any) -> str:
-    user = session.user
-    if current is not None:
-        attempts, who = gateway_of(request).attempts, _guesser(request, user.project_id)
-        attempts.begin(who, user.email)
-        if not await passwords.matches(current, user.password_hash):
-            raise _wrong_password("`current_password` is not the user's password.", 403)
-        attempts.right(who, user.email)
-        return "change"
-    by_mail = session.method in MAIL_METHODS and datetime.now(UTC) - session.signed_in_at <= RESET_WINDOW
-    if user.password_set_at is not None:
-        if by_mail:
-            return "reset"
-        raise GatewayError(
-            403,
-            "current_password_required",
-            "Send `current_password` too; or sign in with a mailed link and set the new password within 15 minutes.",
-            code="R402_AUTH_CURRENT_PASSWORD_REQUIRED",
-            field="current_password",
-        )
-    if not (await setting_rows.of_project(conn, user.project_id)).allow_password_set:
-        raise GatewayError(
-            403,
-            "password_set_disabled",
-            "This project lets nobody set a first password. Its owner can: run402 auth settings --allow-password-set true",
-            code="R402_AUTH_PASSWORD_SET_DISABLED",
-        )
-    return "set"
-
-
-def _wrong_password(message: str, status: int) -> GatewayError:
-    return GatewayError(
-        status,
-        "invalid_credentials",
-        f'{message} Try again, or ask for a link: POST /auth/v1/magic-link with intent "recovery".',
-        code="R402_AUTH_INVALID_CREDENTIALS",
-    )
-
-
-async def magic_link(request: Request) -> Response:
-    """POST /auth/v1/magic-link (anon key) `{email, redirect_url?, delivery, intent?, client_state?}`.
-
-    200 `{message, challenge_id?}`. Accepted, not delivered: addresses that may not sign in get no mail. `intent: invite` needs
-    the service key as bearer.
-    400 invalid_email, invalid_request; 401 authentication_required; 429 rate_limited.
-    """
-    gateway = gateway_of(request)
-    project = admitted(request, Project)
-    body = await read_object(request)
-    async with gateway.connection() as conn:
-        trusted = await is_owner(conn, request, project)
-        wish = links.wish_of(body, trusted=trusted)
-        if wish.intent == "invite" and not trusted:
-            await owner_of(conn, request)
-        async with conn.transaction():
-            prepared = await links.prepare(conn, gateway.settings, project, wish)
-            removed = await _invited(conn, project, wish.email) if wish.intent == "invite" else {}
-    # Written after the answer, for every address: the time of the answer does not tell which one has an account.
-    await gateway.afterwards.put(prepared.post, keep=prepared.allowed)
-    message = "If the address may sign in, a mail is in the local outbox: `run402 email outbox` shows it."
-    challenge = {"challenge_id": prepared.challenge_id} if wish.delivery != "link" else {}
-    return reply({"message": message, **challenge, **removed})
-
-
-async def _invited(conn: Connection, project: Project, email: str) -> dict[str, Any]:
-    """The owner invites whoever reads this address; what there is to tell about the account that is there."""
-    found = await user_rows.by_email(conn, project.project_id, email)
-    return {} if found is None else proofs.told(found, await proofs.vouch(conn, found))
 
 
 async def add_user(request: Request) -> Response:
@@ -356,19 +247,13 @@ def _no_such_user(project: Project, email: str) -> GatewayError:
     )
 
 
-def _private(body: dict[str, Any]) -> Response:
-    return reply(body, 200, {"Cache-Control": "no-store"})
-
-
 ROUTES = [
     Route("/auth/v1/signup", sign_up, methods=["POST"], who=APP),
     Route("/auth/v1/token", token, methods=["POST"], who=APP),
     Route("/auth/v1/logout", sign_out, methods=["POST"], who=APP_OR_USER),
-    Route("/auth/v1/user", read_user, methods=["GET"], who=USER),
-    Route("/auth/v1/user", change_user, methods=["PATCH", "PUT"], who=USER),
-    Route("/auth/v1/user/password", set_password, methods=["POST", "PUT"], who=USER),
-    Route("/auth/v1/magic-link", magic_link, methods=["POST"], who=APP),
     Route("/auth/v1/admin/users", add_user, methods=["POST"], who=APP_OWNER),
+    *own_account.ROUTES,
+    *mail_routes.ROUTES,
     *settings.ROUTES,
     Route("/projects/v1/admin/{project_id}/promote-user", promote_user, methods=["POST"], who=SERVICE_KEY),
     Route("/projects/v1/admin/{project_id}/demote-user", demote_user, methods=["POST"], who=SERVICE_KEY),

@@ -62,7 +62,7 @@ def _access_token(settings: Settings, session: Session) -> str:
         "sub": user.user_id,
         "role": user.acting_role,
         "project_id": user.project_id,
-        "email": user.email,
+        **({"is_anonymous": True} if user.email is None else {"email": user.email}),
         "email_verified": user.email_verified_at is not None,
         "session_id": session.session_id,
         "amr": [session.method],

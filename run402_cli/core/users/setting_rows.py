@@ -33,6 +33,11 @@ class AuthSettings:
     require_passkey_for_project_admin: bool = False
     allowed_email_domains: tuple[str, ...] | list[str] = ()
 
+    @property
+    def admits_anonymous(self) -> bool:
+        """May anybody at all get an account, with no address to prove?"""
+        return self.public_signup == "open" and not self.allowed_email_domains
+
     def admits(self, email: str, user: User | None) -> bool:
         """May this address sign in without an invitation of the owner? `user`: who has the address already."""
         if user is not None:

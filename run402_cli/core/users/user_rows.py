@@ -1,4 +1,4 @@
-"""The table of users: one row for each user of a project, found by e-mail address in lower case."""
+"""The table of users: one row for each user of a project, found by e-mail address in lower case; an anonymous one has none."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ ALTER TABLE internal.core_auth_users
   ADD COLUMN IF NOT EXISTS password_hash text,
   ADD COLUMN IF NOT EXISTS password_set_at timestamptz,
   ADD COLUMN IF NOT EXISTS last_sign_in_at timestamptz,
-  ADD COLUMN IF NOT EXISTS data jsonb NOT NULL DEFAULT '{}';
+  ADD COLUMN IF NOT EXISTS data jsonb NOT NULL DEFAULT '{}',
+  ALTER COLUMN email DROP NOT NULL;
 DO $body$
 BEGIN
   IF NOT pg_has_role('project_admin', 'MEMBER') THEN
@@ -54,7 +55,7 @@ COLUMNS = (
 class User:
     project_id: str
     user_id: str
-    email: str
+    email: str | None
     role: str
     created_at: datetime
     email_verified_at: datetime | None
@@ -100,7 +101,14 @@ async def _one(conn: Connection, condition: str, values: tuple[str, str]) -> Use
         return await (await cursor.execute(query.encode(), values)).fetchone()
 
 
-async def add(conn: Connection, project_id: str, email: str, *, role: str = USER) -> User:
+async def locked(conn: Connection, user: User) -> User:
+    """The user as it is now, which nobody else changes until the end of the transaction."""
+    found = await _one(conn, "user_id = %s FOR UPDATE", (user.project_id, user.user_id))
+    assert found is not None
+    return found
+
+
+async def add(conn: Connection, project_id: str, email: str | None, *, role: str = USER) -> User:
     """A new user. 409 user_exists when the address is taken."""
     query = (
         "INSERT INTO internal.core_auth_users (project_id, user_id, email, role) VALUES (%s, %s, %s, %s)"
