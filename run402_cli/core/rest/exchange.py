@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from psycopg.sql import SQL, Composable
 from starlette.requests import Request
@@ -104,14 +105,24 @@ class Exchange:
             "Content-Range": content_range(window.offset, result.rows, total),
             **prefer.applied(self.applied),
         }
+        if not self.calls:
+            headers["Content-Location"] = self._content_location()
         status = 206 if total is not None and result.rows < total else 200
         return self.finish(result, status, render(result, accept), accept, headers)
 
     @property
     def applied(self) -> frozenset[str]:
         """The preferences that count for a read, or for the call of a function."""
-        called = self.request.path_params.get("path", "").startswith("rpc/")
-        return ALWAYS_APPLIED | {"count"} | ({"max-affected"} if called else frozenset())
+        return ALWAYS_APPLIED | {"count"} | ({"max-affected"} if self.calls else frozenset())
+
+    @property
+    def calls(self) -> bool:
+        return bool(self.request.path_params.get("path", "").startswith("rpc/"))
+
+    def _content_location(self) -> str:
+        """One address for one content: the same parameters in the same order."""
+        query = urlencode(sorted(self.pairs, key=lambda pair: pair[0]))
+        return quote(self.request.url.path.rstrip("/")) + (f"?{query}" if query else "")
 
     def refuse_plural(self, accept: Answer, rows: int) -> None:
         if accept.format == "object" and rows != 1:

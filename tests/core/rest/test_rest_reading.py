@@ -508,3 +508,14 @@ def test_schema_changes_are_seen_at_once(library: Library) -> None:
     finally:
         library.sql("DROP TABLE late")
     assert library.anon.get("/late").status_code == 404
+
+
+def test_content_location_names_the_content_in_one_order(library: Library) -> None:
+    one = library.anon.get("/books?title=neq.a%20b%26c&select=id&order=id&id=gt.1&id=lt.4")
+    other = library.anon.head("/books?order=id&id=gt.1&id=lt.4&select=id&title=neq.a+b%26c")
+    there = "/rest/v1/books?id=gt.1&id=lt.4&order=id&select=id&title=neq.a+b%26c"
+    assert one.headers["content-location"] == other.headers["content-location"] == there
+    assert library.anon.get(there.removeprefix("/rest/v1")).json() == one.json() == [{"id": 2}, {"id": 3}]
+    assert library.service.get("/Odd%20%22Name").headers["content-location"] == "/admin/v1/rest/Odd%20%22Name"
+    assert "content-location" not in library.anon.get("/rpc/evens?upto=2").headers
+    assert "content-location" not in library.service.patch("/books?id=eq.9", json={"stock": 1}).headers
