@@ -31,6 +31,7 @@ SHARED = {
         "work_tree",
         "ownership",
         "exact_json",
+        "text_files",
     ),
 }
 MAY_IMPORT = {

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 from click import get_current_context
 
-from run402_cli import exact_json, global_options, standard_input, uploads
+from run402_cli import exact_json, global_options, standard_input, text_files, uploads
 from run402_cli.errors import CommandError, FlagError, UsageError, project_required
 from run402_cli.state.profile import Profile
 from run402_cli.uploads import TYPED, Bounds
@@ -166,15 +166,7 @@ def _from_stdin(flag: str) -> bytes:
 
 def decode_text(flag: str, name: str, data: bytes) -> str:
     """Bytes as UTF-8 without NUL (no PostgreSQL text can hold one). BAD_FILE otherwise."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise CommandError(
-            f"{flag}: {name!r} is not UTF-8 text (byte {exc.start}).",
-            code="BAD_FILE",
-            hint="Save it as UTF-8 and try again.",
-            field=flag,
-        ) from exc
+    text = text_files.decoded(data, name, flag=flag)
     if "\0" in text:
         raise CommandError(f"{flag}: {name!r} is binary: it holds a NUL character.", code="BAD_FILE", field=flag)
     return text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from run402_cli import advice, as_typed, output, standard_input
+from run402_cli import advice, as_typed, output, standard_input, text_files
 from run402_cli.client import Client
 from run402_cli.commands._command import CommandGroup
 from run402_cli.commands._deploy import command_errors, events, require_deployer, this_command
@@ -268,7 +268,7 @@ def _source(manifest: str | None, spec: str | None, directory: str | None, *, ou
         return Source("dir", build=directory, bounds=bounds)
     if manifest == "-" or _stdin_is_a_document():
         data = standard_input.read("the manifest", "Or pass --manifest <file> or --spec '<json>'.")
-        return Source("stdin", text=data.decode("utf-8", "replace"), build=directory, bounds=bounds)
+        return Source("stdin", text=text_files.decoded(data, "-"), build=directory, bounds=bounds)
     raise UsageError(
         "There is no manifest to deploy.",
         hint="Give --manifest <file>, --spec '<json>', or pipe a manifest into the command.",

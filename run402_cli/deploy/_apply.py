@@ -10,7 +10,7 @@ from run402_cli.deploy import _plans, _staging, _steps
 from run402_cli.deploy._options import ApplyOptions, Emit, silent
 from run402_cli.deploy._retry import Failure, announcing, retrying
 from run402_cli.deploy._steps import Apply
-from run402_cli.deploy.errors import continued_by_rerun
+from run402_cli.deploy.errors import continued_by_rerun, naming_sql_files
 from run402_cli.errors import DeployError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def start(client: Client, manifest: NormalizedManifest, options: ApplyOptions, e
 
 def carry_out(state: Apply) -> dict[str, Any]:
     """The whole deploy; afterwards `state` has the plan and the release that became live."""
-    with continued_by_rerun(state.options.command):
+    with continued_by_rerun(state.options.command), naming_sql_files(state.manifest.spec):
         return retrying(
             lambda: _attempt(state),
             lambda exc, attempt: _until_planned_anew(state, exc, attempt),
@@ -44,7 +44,7 @@ def carry_out(state: Apply) -> dict[str, Any]:
 def reviewed_plan(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
     """See `run402_cli.deploy.plan`."""
     state = Apply(client, manifest, options, emit, core=False)
-    with continued_by_rerun(options.command):
+    with continued_by_rerun(options.command), naming_sql_files(manifest.spec):
         _steps.prepare(state)
         return _steps.normalized(
             state, _plans.request(client, state.project, state.release, core=False, mode="reviewed_plan")
@@ -54,7 +54,7 @@ def reviewed_plan(client: Client, manifest: NormalizedManifest, options: ApplyOp
 def dry_run(client: Client, manifest: NormalizedManifest, options: ApplyOptions) -> dict[str, Any]:
     """See `run402_cli.deploy.dry_run`."""
     state = Apply(client, manifest, options, silent, core=False)
-    with continued_by_rerun(options.command):
+    with continued_by_rerun(options.command), naming_sql_files(manifest.spec):
         _steps.prepare(state)
         return _steps.normalized(state, _plans.request(client, state.project, state.release, core=False, dry_run=True))
 

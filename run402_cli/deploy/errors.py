@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from run402_cli import advice
 from run402_cli.deploy import _warnings
 from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError, Run402Error, ValidationError
 from run402_cli.release.errors import ReleaseError
+from run402_cli.text_files import FileText
 
 _PASSING = (408, 425, 429)
 _WHY = "A second run sends only what is missing and applies nothing twice."
@@ -65,6 +67,36 @@ def continued_by_rerun(command: str) -> Iterator[None]:
         if curable(exc) and not exc.fields.get("next_actions"):
             exc.fields["next_actions"] = actions
         raise
+
+
+@contextlib.contextmanager
+def naming_sql_files(spec: Mapping[str, Any]) -> Iterator[None]:
+    """A failure of a migration that came from a file says which: `file` in its details, `file:line` before its message."""
+    try:
+        yield
+    except DeployError as exc:
+        told = exc.fields.get("details")
+        details: dict[str, Any] = dict(told) if isinstance(told, dict) else {}
+        resource = str(exc.fields.get("resource") or "")
+        named = details.get("migration_id") or exc.fields.get("migration_id")
+        sql = _sql(spec, str(named or resource.removeprefix("database.migrations.")))
+        if isinstance(sql, FileText):
+            line, position = details.get("line"), details.get("position")
+            if line is None and isinstance(position, int):
+                line = sql.count("\n", 0, position - 1) + 1
+            exc.fields["details"] = {**details, "file": sql.file, **({"line": line} if line is not None else {})}
+            exc.message = f"{sql.file}:{f'{line}:' if line is not None else ''} {exc.message}"
+        raise
+
+
+def _sql(spec: Mapping[str, Any], migration_id: str) -> Any:
+    database = spec.get("database")
+    for entry in (database.get("migrations") or ()) if isinstance(database, dict) else ():
+        named = entry.get("name")
+        # A migration with a name has it and part of its checksum as its id.
+        if entry.get("id") == migration_id or (named is not None and migration_id.rpartition("_")[0] == named):
+            return entry.get("sql")
+    return None
 
 
 def passes(error: ApiError) -> bool:

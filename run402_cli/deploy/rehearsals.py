@@ -8,7 +8,7 @@ from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy import _follow, _plans, _steps
 from run402_cli.deploy._options import ApplyOptions, Emit
-from run402_cli.deploy.errors import continued_by_rerun
+from run402_cli.deploy.errors import continued_by_rerun, naming_sql_files
 from run402_cli.errors import DeployError
 from run402_cli.services import apply as apply_service
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run(client: Client, manifest: NormalizedManifest, options: ApplyOptions, emit: Emit) -> dict[str, Any]:
     """See `run402_cli.deploy.rehearse`. Always in the Cloud dialect. Plan warnings stop it only when it would commit."""
     state = _steps.Apply(client, manifest, options, emit, core=False)
-    with continued_by_rerun(options.command):
+    with continued_by_rerun(options.command), naming_sql_files(manifest.spec):
         _steps.prepare(state)
         _steps.request_plan(state)
         plan_id = state.plan.get("plan_id")

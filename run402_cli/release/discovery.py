@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
-from run402_cli import advice, as_typed
+from run402_cli import advice, as_typed, exact_json, text_files
 from run402_cli.release.errors import ReleaseError, os_failure
 from run402_cli.release.manifest import TOP_KEYS
 from run402_cli.release.sections import ordered
@@ -55,7 +55,7 @@ def load_manifest_text(text: str, source: Origin, *, code: str = "BAD_USAGE") ->
     Raises ReleaseError with `code` (details `{source, parse_error}`) for text that is not JSON.
     """
     try:
-        return json.loads(text.removeprefix(_MARK), parse_constant=_no_constant)
+        return exact_json.loads_once(text.removeprefix(_MARK))
     except RecursionError:
         problem = "it is nested too deeply"
     except ValueError as error:
@@ -69,7 +69,7 @@ def load_manifest_text(text: str, source: Origin, *, code: str = "BAD_USAGE") ->
 
 def _text(path: Path) -> str:
     # Line ends stay as they are: a place in the text is the same for a file and for a pipe.
-    return path.read_bytes().decode("utf-8", "replace")
+    return text_files.decoded(path.read_bytes(), str(path))
 
 
 def load_apply_manifest(path: str) -> Any:
@@ -253,7 +253,3 @@ def _empty(details: dict[str, Any]) -> ReleaseError:
         code="MANIFEST_EMPTY",
         details=details,
     )
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from run402_cli import signals
+from run402_cli import signals, text_files
 from run402_cli.errors import CommandError
 
 _POLL_S = 0.1
@@ -27,9 +27,10 @@ def with_env_file(environ: Mapping[str, str], path: Path) -> tuple[dict[str, str
     """
     env = dict(environ)
     try:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        data = path.read_bytes()
     except OSError:
         return env, False
+    text = text_files.decoded(data, str(path))
     for line in map(str.strip, text.splitlines()):
         name, equals, value = line.partition("=")
         name, value = name.strip(), value.strip()

@@ -12,6 +12,7 @@ from run402_cli import deploy
 from run402_cli.client import Client
 from run402_cli.deploy import _follow
 from run402_cli.errors import ApiError, DeployError, Interrupted, NetworkError
+from run402_cli.release.manifest import normalize
 
 RESUME = f"run402 deploy resume op_1 --project {PROJECT}"
 
@@ -256,3 +257,25 @@ def test_resume_refuses_what_is_no_operation(gateway: StubGateway, client: Clien
         deploy.resume(client, PROJECT, "rel_1", deploy.silent)
     assert caught.value.code == "OPERATION_NOT_FOUND"
     assert gateway.calls == []
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"id": "001"}, {"details": {"migration_id": "001", "line": 2}}),
+        ({"id": "001"}, {"resource": "database.migrations.001", "details": {"position": 11}}),
+        ({"name": "first"}, {"details": {"migration_id": "first_0123456789abcdef", "line": 2}}),
+    ],
+)
+def test_a_failed_migration_names_file_and_line(
+    gateway: StubGateway, client: Client, tmp_path: Path, named: dict[str, str], told: dict[str, Any]
+) -> None:
+    (tmp_path / "one.sql").write_text("select 1;\nselect nope;\n")
+    value = {"database": {"migrations": [{**named, "sql_path": "one.sql"}]}}
+    manifest = normalize(value, base_dir=tmp_path, project=PROJECT)
+    running(gateway, snapshot("failed", error={"code": "MIGRATION_FAILED", "message": "no such column", **told}))
+    with pytest.raises(DeployError) as caught:
+        deploy.apply(client, manifest, options(), deploy.silent)
+    envelope = caught.value.envelope()
+    assert envelope["message"] == "one.sql:2: no such column"
+    assert (envelope["details"]["file"], envelope["details"]["line"]) == ("one.sql", 2)

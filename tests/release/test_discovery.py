@@ -23,9 +23,7 @@ from run402_cli.release.errors import ReleaseError
 SPEC = Origin("spec")
 
 
-@pytest.mark.parametrize(
-    "text", ["{bad", "", "NaN", '{"a": Infinity}', "[" * 100_000, '{"a": ' + "9" * 300_000 + "}", "{} x"]
-)
+@pytest.mark.parametrize("text", ["{bad", "", "NaN", '{"a": Infinity}', "[" * 100_000, '{"a": 1, "a": 1}', "{} x"])
 def test_text_that_is_not_json_is_bad_usage_with_its_source(text: str) -> None:
     with pytest.raises(ReleaseError) as caught:
         load_manifest_text(text, Origin("stdin"))

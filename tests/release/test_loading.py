@@ -29,7 +29,6 @@ GOOD: dict[str, bytes] = {
     "plain": b'{"site": {"replace": {"index.html": "<h1>hi</h1>"}}}',
     "mark": b'\xef\xbb\xbf{"site": {"replace": {"index.html": "hi"}}}',
     "crlf": b'{\r\n "site": {\r\n  "replace": {"a.txt": "one\\r\\ntwo"}\r\n }\r\n}\r\n',
-    "not-utf8": b'{"site": {"replace": {"a.txt": "caf\xe9"}}}',
     "paths": b'{"site": {"replace": {"a.txt": {"path": "a.txt"}}}, "functions": {"patch": {"set": {"f": {"source": "x"}}}}}',
     "spellings": b'{"i18n": {"default_locale": "en", "locales": ["en"]}, "secrets": {"require": ["A"]}}',
 }

@@ -141,7 +141,7 @@ def test_language_keys_are_read_in_either_spelling_mixed_too() -> None:
 
 
 def test_sql_files_are_read_during_normalization(tmp_path: Path) -> None:
-    (tmp_path / "a.sql").write_bytes(b"\xef\xbb\xbfselect '\xff'")
+    (tmp_path / "a.sql").write_bytes("\ufeffselect '\xff'".encode())
     migrations = [
         {"id": "1", "sql_path": "a.sql"},
         {"name": "n", "sql_file": "a.sql", "sql": "select 2", "transaction": "none", "checksum": "c"},
@@ -149,7 +149,7 @@ def test_sql_files_are_read_during_normalization(tmp_path: Path) -> None:
         {"id": "4", "sql_ref": {"sha256": "aa", "size": 1}, "sql": "ignored"},
     ]
     assert _normalize({"database": {"migrations": migrations}}, tmp_path).spec["database"]["migrations"] == [
-        {"id": "1", "sql": "\ufeffselect '�'"},
+        {"id": "1", "sql": "\ufeffselect '\xff'"},
         {"name": "n", "checksum": "c", "sql": "select 2", "transaction": "none"},
         {"id": "3", "sql": "select 3"},
         {"id": "4", "sql_ref": {"sha256": "aa", "size": 1}},

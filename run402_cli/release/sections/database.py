@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from run402_cli import uploads
+from run402_cli import text_files, uploads
 from run402_cli.release.content import Writer
 from run402_cli.release.content_types import SQL
 from run402_cli.release.entries import Base, absolute
@@ -16,6 +16,7 @@ from run402_cli.release.fields import MANIFEST, SPEC, WIRE, kind_of
 from run402_cli.release.refs import SHA256, check_ref
 from run402_cli.release.section import Section, in_order
 from run402_cli.release.sources import is_content_ref, utf8
+from run402_cli.text_files import FileText
 
 MAX_MIGRATION_ID: Final = 256
 _KEYS: Final = ("migrations", "expose", "zero_downtime")
@@ -161,9 +162,11 @@ def _sql_file(migration: Mapping[str, Any], where: str) -> str | None:
 def _read_sql(path: str, where: str, base: Base) -> str:
     file = absolute(path, where, base)
     try:
-        return uploads.read(Path(file), base.gate.bounds).decode("utf-8", "replace")
+        data = uploads.read(Path(file), base.gate.bounds)
     except OSError as error:
         raise os_failure(error, file, f"the SQL file of {where},") from error
+    # The checksum is that of the bytes: a mark stays until the gateway runs the text.
+    return FileText(text_files.decoded(data, path, mark=True), path)
 
 
 def _check_names(migrations: Iterable[Mapping[str, Any]]) -> None:
