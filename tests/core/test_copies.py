@@ -22,6 +22,11 @@ SCRIPT = """
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%');
 CREATE TYPE pair AS (a int, b mood);
+CREATE FUNCTION email_json(email) RETURNS json LANGUAGE sql IMMUTABLE AS 'SELECT to_json($1)';
+CREATE CAST (email AS json) WITH FUNCTION email_json(email) AS IMPLICIT;
+CREATE CAST (text AS mood) WITH INOUT AS ASSIGNMENT;
+CREATE FUNCTION length_of(pair, int, boolean) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1.a';
+CREATE CAST (pair AS int) WITH FUNCTION length_of(pair, int, boolean);
 CREATE TABLE people (
   id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL UNIQUE,
@@ -72,6 +77,9 @@ UNION ALL SELECT 'grant', attname, attacl::text FROM pg_attribute JOIN pg_class 
 WHERE relnamespace = %(slot)s::regnamespace AND attacl IS NOT NULL
 UNION ALL SELECT 'comment', relname, obj_description(oid) FROM pg_class
 WHERE relnamespace = %(slot)s::regnamespace AND obj_description(oid) IS NOT NULL
+UNION ALL SELECT 'cast', castsource::regtype::text || ' ' || casttarget::regtype::text,
+  castmethod::text || castcontext::text || castfunc::regprocedure::text
+FROM pg_cast JOIN pg_type t ON t.oid IN (castsource, casttarget) WHERE t.typnamespace = %(slot)s::regnamespace
 UNION ALL SELECT 'default', defaclobjtype::text, defaclacl::text FROM pg_default_acl
 WHERE defaclnamespace = %(slot)s::regnamespace
 UNION ALL SELECT 'schema', '', nspacl::text FROM pg_namespace WHERE nspname = %(slot)s
@@ -108,7 +116,7 @@ def copied(live: Live, project: dict[str, Any]) -> Callable[[str], str]:
 def test_everything_in_the_schema_is_copied(live: Live, project: dict[str, Any], copied: Callable[[str], str]) -> None:
     target = copied(SCRIPT)
     original = catalog(live.database_url, project["schema_slot"])
-    assert {row[0] for row in original} >= {"column", "policy", "trigger", "view", "grant", "comment"}
+    assert {row[0] for row in original} >= {"column", "policy", "trigger", "view", "grant", "comment", "cast"}
     assert catalog(live.database_url, target) == original
 
 

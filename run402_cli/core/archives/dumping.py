@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg import sql
 
 from run402_cli.core.archives.loading import PLACEHOLDER
-from run402_cli.core.copies.schemas import dump, hold_tables
+from run402_cli.core.copies.schemas import casts, dump, hold_tables
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.rows import Project
@@ -81,7 +81,7 @@ async def dump_database(
         ]
         pre_data = sql.Composed(wanted).as_string() + "\n" + pre_data
     dumped = await dump(gateway, project.roles, slot, snapshot, "post-data")
-    post_data = await asyncio.to_thread(portable, dumped, slot)
+    post_data = await asyncio.to_thread(portable, dumped + await casts(conn, slot), slot)
     # Row-level security must never leave rows out in silence: without it such a table is an error.
     await conn.execute("SET LOCAL row_security = off")
     found = await as_written(conn, alone(slot), _TABLES, (slot,))

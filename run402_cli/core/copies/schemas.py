@@ -51,6 +51,22 @@ _FILLED_VIEWS = """
 SELECT relname FROM pg_class
 WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind = 'm' AND relispopulated ORDER BY oid
 """
+# pg_dump leaves casts out when it is asked for one schema. Objects below 16384 are PostgreSQL's own; a cast without a
+# function is for superusers.
+_CASTS = """
+SELECT pg_catalog.format('CREATE CAST (%%I.%%I AS %%I.%%I) WITH %%s%%s;', sn.nspname, s.typname, tn.nspname, t.typname,
+  CASE WHEN k.castmethod = 'i' THEN 'INOUT' ELSE pg_catalog.format('FUNCTION %%I.%%I(%%s)', fn.nspname, f.proname, (
+    SELECT pg_catalog.string_agg(pg_catalog.format('%%I.%%I', an.nspname, a.typname), ', ' ORDER BY p.position)
+    FROM pg_catalog.unnest(f.proargtypes) WITH ORDINALITY AS p(type, position)
+    JOIN pg_catalog.pg_type a ON a.oid = p.type JOIN pg_catalog.pg_namespace an ON an.oid = a.typnamespace)) END,
+  CASE k.castcontext WHEN 'i' THEN ' AS IMPLICIT' WHEN 'a' THEN ' AS ASSIGNMENT' ELSE '' END)
+FROM pg_catalog.pg_cast k
+JOIN pg_catalog.pg_type s ON s.oid = k.castsource JOIN pg_catalog.pg_namespace sn ON sn.oid = s.typnamespace
+JOIN pg_catalog.pg_type t ON t.oid = k.casttarget JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
+LEFT JOIN pg_catalog.pg_proc f ON f.oid = k.castfunc LEFT JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
+WHERE k.oid >= 16384 AND k.castmethod IN ('i', 'f') AND %(schema)s IN (sn.nspname, tn.nspname)
+ORDER BY sn.nspname, s.typname, tn.nspname, t.typname
+"""
 # Errors that the project's own definitions and functions can cause when they are made again.
 _SCHEMA_CLASSES = ("0A", "21", "22", "23", "42", "P0")
 Column = tuple[str, str]
@@ -125,7 +141,7 @@ async def copy_schema(
         names = {source, *former_names}
         definitions = Definitions(
             before=_renamed(await dump(gateway, roles, source, snapshot, "pre-data"), names, target),
-            after=_renamed(await dump(gateway, roles, source, snapshot, "post-data"), names, target),
+            after=_renamed(await _after(gateway, conn, roles, source, snapshot), names, target),
         )
         try:
             await _build(conn, source, target, definitions)
@@ -133,6 +149,17 @@ async def copy_schema(
             if exc.sqlstate is None or exc.sqlstate[:2] not in _SCHEMA_CLASSES:
                 raise
             raise _not_copyable(f"PostgreSQL cannot make it again: {exc.diag.message_primary}") from exc
+
+
+async def _after(gateway: Gateway, conn: Connection, roles: str, source: str, snapshot: str) -> str:
+    return await dump(gateway, roles, source, snapshot, "post-data") + await casts(conn, source)
+
+
+async def casts(conn: Connection, schema: str) -> str:
+    """CREATE CAST of every cast from or to a type of the schema. `conn` logged in as its owner."""
+    await only_own(conn)
+    rows = await (await conn.execute(_CASTS, {"schema": schema})).fetchall()
+    return "\n".join(["", *(text for (text,) in rows), ""])
 
 
 async def _build(conn: Connection, source: str, target: str, definitions: Definitions) -> None:

@@ -33,6 +33,10 @@ create table notes (id serial primary key, person bigint references people on de
   check (length(body) < 100));
 create table "Odd Name" ("a b" int, "select" text, primary key ("select", "a b"));
 create table no_key (x text, y json);
+create domain cents as int;
+create function cents_json(cents) returns json language sql immutable as $$ select to_json(($1 / 100.0)::numeric(9, 2)) $$;
+create cast (cents as json) with function cents_json(cents) as implicit;
+create view prices as select 250::cents as price;
 create table parts (k int, v text) partition by range (k);
 create table parts_low partition of parts for values from (0) to (10);
 create view named as select id, name from people;
@@ -179,6 +183,7 @@ def seen(client: httpx.Client, project: dict[str, Any]) -> dict[str, Any]:
         "people of nobody": client.get("/rest/v1/people", headers=anon),
         "notes": client.get("/rest/v1/notes?order=id", headers=anon),
         "hidden": client.get("/rest/v1/no_key", headers=anon),
+        "written by a cast": client.get("/admin/v1/rest/prices", headers={"apikey": project["service_key"]}),
         "rpc": client.post("/rest/v1/rpc/total", json={}, headers=anon),
         "page": client.get(f"{static}/"),
         "undeclared": client.get(f"{static}/app.0123456789ab.js"),
@@ -227,6 +232,7 @@ def test_a_project_survives_the_journey_to_another_gateway(
     there = second.client
     build(client, project, service)
     before = seen(client, project)
+    assert before["written by a cast"] == (200, '[{"price":2.50}]')
     assert before["function"] == (200, "round trip source value")
     archive = export(client, project["project_id"])
     assert archive["status"] == "ready", archive["error"]
