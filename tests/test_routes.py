@@ -105,6 +105,9 @@ GROUND = {
     "tasks",
     "tickets",
     "unsettled",
+    "content.files",
+    "content.journal",
+    "content.settling",
     "content.store",
 }
 ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl", "sql.shared"}

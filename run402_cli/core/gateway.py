@@ -17,6 +17,7 @@ from run402_cli.core.aside import Aside
 from run402_cli.core.attempts import Attempts
 from run402_cli.core.backends import Backends
 from run402_cli.core.background import Functions, Jobs, Mail
+from run402_cli.core.content.settling import Settling
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
@@ -88,6 +89,7 @@ class Gateway:
         self.backends = Backends(database_url)
         self.logins = Logins(database_url, settings.jwt_secret, self.connection, self.backends)
         self.store = ContentStore(settings.content_dir)
+        self.settling = Settling(self.store)
         # Deploys and admin SQL open connections of their own; more of them at once would use up what PostgreSQL allows.
         self.deploy_shares = Shares(10, "deploys")
         self.sql_shares = Shares(20, "SQL sessions")
@@ -110,6 +112,7 @@ class Gateway:
         await self.jobs.close()
         await self.mail.close()
         await self.functions.close()
+        await self.settling.close()
         await self.logins.forget("")
         await self.backends.close()
         await self.pool.close()

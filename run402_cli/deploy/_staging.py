@@ -59,6 +59,7 @@ def _stage(state: Apply) -> None:
             workers=state.options.concurrency,
             emit=state.emit,
             contents=state.release.objects,
+            batches=state.batches,
         )
 
 

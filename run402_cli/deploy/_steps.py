@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from run402_cli import advice
 from run402_cli.client import Client
-from run402_cli.deploy import _assets, _follow, _plans, _tier, _warnings
+from run402_cli.deploy import _assets, _batches, _follow, _plans, _tier, _warnings
 from run402_cli.deploy._options import ApplyOptions, Emit
 from run402_cli.deploy._retry import patiently
 from run402_cli.deploy._upload import missing_entries, send_missing
@@ -36,6 +36,7 @@ class Apply:
     core: bool
     release: WireRelease = field(default_factory=lambda: WireRelease({}, {}, []))
     plan: _plans.Plan = field(default_factory=dict)
+    batches: _batches.Limits | None = None
 
     @property
     def project(self) -> str:
@@ -81,6 +82,7 @@ def request_plan(state: Apply) -> None:
         required_plan=state.options.required_plan,
     )
     state.plan = normalized(state, answer)
+    state.batches = _batches.limits(answer)
 
 
 def require_consent(state: Apply) -> None:
@@ -104,6 +106,7 @@ def upload(state: Apply) -> None:
             state.release.objects,
             workers=state.options.concurrency,
             emit=state.emit,
+            batches=state.batches,
         )
 
 

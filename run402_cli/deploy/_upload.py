@@ -1,4 +1,5 @@
-"""Send the content that the gateway lacks: presigned sessions (Cloud dialect) or staging (Core dialect).
+"""Send the content that the gateway lacks: in batches where it takes them, else to presigned addresses (Cloud dialect) or
+by staging (Core dialect).
 
 Uploads run in parallel, each reading its file from disk piece by piece, so memory does not grow with file sizes.
 After the first final failure no new upload starts and the content plan is not committed.
@@ -16,12 +17,13 @@ from urllib.parse import urlsplit
 from run402_cli.client import Client, response_hints
 from run402_cli.client.http import httpx
 from run402_cli.client.transport import reason
+from run402_cli.deploy._batches import Limits, body, grouped, length_of
 from run402_cli.deploy._bytes import Body, Content, Meter
 from run402_cli.deploy._options import ByteWatcher, Emit
 from run402_cli.deploy._parts import send_parts
 from run402_cli.deploy._retry import LONGEST_SECONDS, Failure, Note, patiently, retrying, wait_asked
 from run402_cli.deploy._workers import run_jobs
-from run402_cli.errors import DeployError
+from run402_cli.errors import DeployError, NetworkError
 from run402_cli.services import content as content_service
 
 if TYPE_CHECKING:
@@ -72,15 +74,23 @@ def send_missing(
     *,
     workers: int,
     emit: Emit,
+    batches: Limits | None = None,
 ) -> None:
     """Plan, upload and commit the given entries; nothing at all happens without entries.
 
-    Addresses that expire on the way are replaced by those of a new content plan, which asks only for what has not
-    arrived.
+    With `batches`, small objects go together and need no content plan. Addresses that expire on the way are replaced by
+    those of a new content plan, which asks only for what has not arrived.
     """
+    progress = _Progress(contents, emit)
+    items = [contents[sha256] for entry in entries if (sha256 := str(entry.get("sha256"))) in contents]
+    together, _ = grouped(items, batches)
+    if together:
+        progress.expect(len(items), sum(item.size for item in items))
+        send_batches(client, project_id, together, client.deploy_reader(project_id), workers=workers, progress=progress)
+        sent = {item.sha256 for batch in together for item in batch}
+        entries = [entry for entry in entries if entry.get("sha256") not in sent]
     if not entries:
         return
-    progress = _Progress(contents, emit)
     while True:
         plan_id, sessions = _content_plan(client, project_id, entries, contents, emit)
         before = progress.done
@@ -164,6 +174,55 @@ def _part(value: Mapping[str, Any], size: int) -> Part:
     if urlsplit(value["url"]).scheme not in ("http", "https"):
         raise ValueError("not an address")
     return Part(value["url"], start, end - start)
+
+
+def send_batches(
+    client: Client,
+    project_id: str,
+    batches: Sequence[Sequence[ContentObject]],
+    auth: httpx.Auth | None,
+    *,
+    workers: int,
+    progress: _Progress,
+) -> None:
+    """Send small objects, a batch in a request; a progress event follows each object of one that has arrived."""
+
+    def work(batch: Sequence[ContentObject], stop: threading.Event) -> None:
+        _send_batch(client, project_id, [progress.content(item, stop) for item in batch], auth)
+
+    def finished(batch: Sequence[ContentObject]) -> None:
+        for item in batch:
+            progress.finished(item)
+
+    run_jobs(batches, work, workers=workers, finished=finished, tick=progress.tick)
+
+
+class _Unreached(DeployError):
+    """No answer to a batch, which may be sent again; the NetworkError is its cause."""
+
+
+def _send_batch(client: Client, project_id: str, contents: Sequence[Content], auth: httpx.Auth | None) -> None:
+    """One batch, up to three attempts; as many more as a busy gateway asks for."""
+    length = length_of([content.item for content in contents])
+
+    def send() -> None:
+        try:
+            content_service.stage_batch(client, project_id, Body(lambda: body(contents)), length=length, auth=auth)
+        except NetworkError as exc:
+            raise _Unreached(exc.message, code="CONTENT_UPLOAD_FAILED", retryable=True) from exc
+
+    def until_sent_anew(exc: Failure, attempt: int) -> float | None:
+        asked = wait_asked(exc, attempt)
+        return _until_sent_anew(exc, attempt) if asked is None else asked
+
+    def rewind(_exc: Failure, _attempt: int, _seconds: float) -> None:
+        for content in contents:
+            content.rewind()
+
+    try:
+        retrying(send, until_sent_anew, rewind, pause=contents[0].wait)
+    except _Unreached as exc:
+        raise exc.__cause__ or exc from None
 
 
 def send_sessions(client: Client, sessions: Sequence[Session], *, workers: int, progress: _Progress) -> None:
@@ -251,9 +310,9 @@ def _attempt(client: Client, session: Session, content: Content) -> None:
 
 def _put(client: Client, item: ContentObject, part: Part, content: Content, checksum: str) -> httpx.Response:
     where = urlsplit(part.url).netloc.rpartition("@")[2]
-    body = Body(lambda: content.sending(part.start, part.length)) if part.length else b""
+    data = Body(lambda: content.sending(part.start, part.length)) if part.length else b""
     try:
-        response = content_service.put(client, part.url, body, length=part.length, checksum=checksum)
+        response = content_service.put(client, part.url, data, length=part.length, checksum=checksum)
     except (httpx.TransportError, httpx.TooManyRedirects) as exc:
         raise _failed(
             f"No answer from {where} while uploading {item.label}: {reason(exc)}.", item.label, retryable=True
@@ -281,11 +340,20 @@ def _refused(response: httpx.Response, where: str, item: ContentObject) -> Deplo
 
 
 def stage_all(
-    client: Client, project_id: str, items: Sequence[ContentObject], *, workers: int, emit: Emit, contents: Contents
+    client: Client,
+    project_id: str,
+    items: Sequence[ContentObject],
+    *,
+    workers: int,
+    emit: Emit,
+    contents: Contents,
+    batches: Limits | None = None,
 ) -> None:
-    """Stage objects on a Core gateway, whose failures keep the common API shape."""
+    """Stage objects on a Core gateway, small ones together with `batches`; failures keep the common API shape."""
     progress = _Progress(contents, emit)
     progress.expect(len(items), sum(item.size for item in items))
+    together, items = grouped(items, batches)
+    send_batches(client, project_id, together, client.principal(), workers=workers, progress=progress)
 
     def stage(item: ContentObject, stop: threading.Event) -> None:
         _stage(client, project_id, progress.content(item, stop))

@@ -62,6 +62,22 @@ def carries_checksum(url: str) -> bool:
     return CHECKSUM_HEADER in httpx.URL(url).params
 
 
+def stage_batch(client: Client, project_id: str, body: Iterable[bytes], *, length: int, auth: httpx.Auth | None) -> Any:
+    """POST /projects/v1/{id}/content/batches: `<sha256> <size>` and a line feed before the bytes of each object.
+
+    201 {staged: how many}. `length` in bytes is that of `body`, which is sent as it is read. Raises ApiError and
+    NetworkError, and what `body` raises.
+    """
+    return client.request(
+        "POST",
+        f"/projects/v1/{segment(project_id)}/content/batches",
+        context="sending content",
+        auth=auth,
+        content=body,
+        headers={"Content-Type": "application/octet-stream", "Content-Length": str(length)},
+    )
+
+
 def stage(
     client: Client,
     project_id: str,

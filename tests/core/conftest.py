@@ -18,6 +18,7 @@ import pytest
 from database_kit import Databases
 from functions_kit import Functions
 from gateway_kit import CONTROL, SETTINGS, Gateways, Live
+from killable_kit import Killable
 
 from run402_cli.core.bootstrap import bootstrap
 from run402_cli.core.daemon import launcher, postgres
@@ -142,3 +143,13 @@ def service(project: dict[str, Any]) -> dict[str, str]:
 def functions(client: httpx.Client, project: dict[str, Any]) -> Functions:
     """The project's functions, deployed and called over HTTP."""
     return Functions(client, project)
+
+
+@pytest.fixture
+def killable(databases: Databases, tmp_path: Path) -> Iterator[Killable]:
+    (tmp_path / "data").mkdir()
+    with databases.one() as url:
+        gateway = Killable(url, tmp_path / "data")
+        yield gateway
+        gateway.kill()
+        gateway.client.close()

@@ -60,6 +60,7 @@ CORE = {
     "commit": COMMIT,
     "project": ("GET", "/projects/v1/[^/]+"),
 }
+BATCH = ("POST", "/projects/v1/[^/]+/content/batches")
 FAULTS: dict[str, Behaviour] = {
     "dropped-before": faults.drop_before,
     "dropped-after": faults.drop_after,
@@ -74,10 +75,18 @@ FEW = ("dropped-after", "500", "truncated")
 # Where the deploy goes on by itself: the answer is not needed, or the proxy lets the repeated request pass.
 HARMLESS = {
     *((phase, fault) for phase in OPTIONAL for fault in FEW),
-    *((phase, "busy") for phase in (*CLOUD, *CORE) if phase != "plan"),
-    *(("content-commit", fault) for fault in ("html", "truncated")),
-    *((phase, "truncated") for phase in ("upload", "stage")),
+    *((phase, "busy") for phase in (*CLOUD, *CORE, "batch") if phase != "plan"),
+    ("content-commit", "html"),
+    ("upload", "truncated"),
 }
+
+
+def one_by_one(exchange: Exchange) -> Answer:
+    """The plan of a gateway that takes each object by itself."""
+    answer = exchange.forward()
+    if answer.status >= 300:
+        return answer
+    return json_answer(answer.status, {key: value for key, value in answer.json.items() if key != "content_batches"})
 
 
 @dataclass
@@ -88,6 +97,10 @@ class Deployer:
     proxy: FaultyProxy
     gateway: str
     project: dict[str, Any]
+
+    def take_batches(self) -> None:
+        """Let the plan say that the gateway takes them, as our own does."""
+        self.proxy.standing = [rule for rule in self.proxy.standing if rule.behave is not one_by_one]
 
     def apply(self) -> Done:
         return self.cli("deploy", "apply", "--manifest", "app.json")
@@ -124,6 +137,7 @@ class Deployer:
 def deployer(tmp_path: Path, gateway: dict[str, Any]) -> Iterator[Deployer]:
     """Without a wallet, on a Core target; `as_cloud` makes it the other kind."""
     proxy = FaultyProxy(gateway["url"].removeprefix("http://"), control(gateway))
+    proxy.always(*PLAN, one_by_one)
     cli = make(tmp_path, Path(gateway["data_dir"]))
     project = httpx.post(f"{gateway['url']}/projects/v1", json={"tier": "prototype"}, headers=control(gateway)).json()
     keys = {"anon_key": project["anon_key"], "service_key": project["service_key"]}
@@ -175,7 +189,7 @@ def write_app(folder: Path, project_id: str) -> None:
 def check_told_how_to_go_on(envelope: dict[str, Any], phase: str) -> str:
     """The error names what it is about; returns the command that continues."""
     assert envelope["code"] in {
-        *("NETWORK_ERROR", "RATE_LIMITED", "INTERNAL_ERROR", "API_ERROR"),
+        *("NETWORK_ERROR", "RATE_LIMITED", "INTERNAL_ERROR", "API_ERROR", "ANSWER_UNREADABLE"),
         *("CONTENT_UPLOAD_FAILED", "CONTENT_MISSING", "CONTENT_DIGEST_MISSING"),
     }
     assert "<html" not in envelope["message"]
@@ -216,6 +230,25 @@ def test_each_phase_of_a_self_hosted_deploy_fails_clearly_and_goes_on(
     phase: str, fault: str, deployer: Deployer
 ) -> None:
     fail_and_go_on(deployer, phase, CORE[phase], fault)
+
+
+@pytest.mark.parametrize("dialect", ["deployer", "cloud"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_files_that_go_together_fail_clearly_and_go_on(
+    fault: str, dialect: str, request: pytest.FixtureRequest
+) -> None:
+    deployer: Deployer = request.getfixturevalue(dialect)
+    deployer.take_batches()
+    fail_and_go_on(deployer, "batch", BATCH, fault)
+
+
+def test_files_that_change_on_the_way_together_are_not_accepted(deployer: Deployer) -> None:
+    deployer.take_batches()
+    deployer.proxy.on(*BATCH, corrupt_end)
+    envelope = deployer.apply().envelope
+    assert envelope["code"] == "CONTENT_DIGEST_MISMATCH"
+    deployer.proxy.clear()
+    deployer.check_live_once(deployer.apply().json)
 
 
 @pytest.mark.parametrize("fault", ["dropped-before", "dropped-after", "500", "html", "truncated"])
@@ -305,6 +338,11 @@ def test_expired_upload_addresses_of_every_plan_end_the_deploy(cloud: Deployer) 
 def corrupt(exchange: Exchange) -> Answer:
     """One bit changes on the way."""
     exchange.body = bytes([exchange.body[0] ^ 1]) + exchange.body[1:]
+    return exchange.forward()
+
+
+def corrupt_end(exchange: Exchange) -> Answer:
+    exchange.body = exchange.body[:-1] + bytes([exchange.body[-1] ^ 1])
     return exchange.forward()
 
 

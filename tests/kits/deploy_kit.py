@@ -37,6 +37,11 @@ def stage(client: httpx.Client, project: dict[str, Any], *contents: bytes) -> No
         assert response.status_code == 201, response.text
 
 
+def batch(*contents: bytes) -> bytes:
+    """The body that stores many small objects in one request."""
+    return b"".join(f"{sha256(data)} {len(data)}\n".encode() + data for data in contents)
+
+
 def upload(client: httpx.Client, project: dict[str, Any], *contents: bytes) -> dict[str, Any]:
     """The Cloud dialect's upload of what is missing; returns the content plan."""
     by_digest = {sha256(data): data for data in contents}

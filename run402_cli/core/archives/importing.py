@@ -21,7 +21,7 @@ from run402_cli.core.archives import rows
 from run402_cli.core.archives.contents import Contents, read_contents, refused
 from run402_cli.core.archives.loading import check_scripts, install_extensions, load_database
 from run402_cli.core.archives.release import ImportedRelease, release_of
-from run402_cli.core.content.store import sync_file
+from run402_cli.core.content.files import sync_file
 from run402_cli.core.copies.schemas import new_slot
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError, run_command

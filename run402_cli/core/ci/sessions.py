@@ -43,7 +43,7 @@ _GRANT: Final = {
 # What a deploy calls. GET /projects/v1/{id} is not here: it answers the project's keys.
 _ALLOWED: Final = re.compile(
     r"""POST\ /content/v1/plans(?:/[^/]+/commit)?
-      | POST\ /projects/v1/(?P<project>[^/]+)/content
+      | POST\ /projects/v1/(?P<project>[^/]+)/content(?:/batches)?
       | POST\ /apply/v1/plans(?:/[^/]+/(?:commit|rehearse))?
       | GET\ /apply/v1/operations/[^/]+(?:/events|/edge-coherence)?
       | GET\ /apply/v1/releases/[^/]+""",

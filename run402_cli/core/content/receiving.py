@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
+from run402_cli.core.content.files import file_sha256, sync_file
 from run402_cli.core.content.rows import (
     Upload,
     add_part,
@@ -17,7 +18,6 @@ from run402_cli.core.content.rows import (
     mark_stored,
     unfinished,
 )
-from run402_cli.core.content.store import file_sha256, sync_file
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
@@ -31,6 +31,8 @@ WRITE_BYTES = 1 << 20
 
 
 async def receive_object(gateway: Gateway, request: Request, upload: Upload) -> str:
+    if upload.size <= WRITE_BYTES:
+        return await _receive_small(gateway, request, upload)
     temporary = gateway.store.temporary()
     try:
         with await asyncio.to_thread(temporary.open, "wb") as handle:
@@ -44,6 +46,30 @@ async def receive_object(gateway: Gateway, request: Request, upload: Upload) -> 
         temporary.unlink(missing_ok=True)
         raise
     return digest
+
+
+async def _receive_small(gateway: Gateway, request: Request, upload: Upload) -> str:
+    """As `receive_object`, in one trip to a thread: for a few bytes the trips take longer than the work."""
+    data = bytearray()
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > upload.size:
+                break
+    except ClientDisconnect as exc:
+        raise _size_mismatch(upload.size, len(data), "The connection closed early.") from exc
+    if len(data) != upload.size:
+        raise _size_mismatch(upload.size, len(data), "")
+
+    def store() -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        _check_part(request, digest)
+        if digest != upload.sha256:
+            raise digest_mismatch(upload.sha256, digest)
+        gateway.store.put(upload.project_id, upload.sha256, data)
+        return digest
+
+    return await asyncio.to_thread(store)
 
 
 async def receive_slice(gateway: Gateway, request: Request, upload: Upload, part: int) -> str:

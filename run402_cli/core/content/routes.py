@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import functools
 import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core import aside
 from run402_cli.core.callers.auth import caller_project, project_by_id
 from run402_cli.core.callers.policies import DEPLOYER, DEPLOYER_OF_WHAT_IT_NAMES
+from run402_cli.core.content import journal
 from run402_cli.core.content.callers import SIGNED_URL
 from run402_cli.core.content.receiving import (
     digest_mismatch,
@@ -37,7 +40,7 @@ from run402_cli.core.content.store import SHA256, storage_failure
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.web.body_limit import DEPLOY, MIB, STREAMED
+from run402_cli.core.web.body_limit import DEPLOY, MIB, STREAMED, too_large
 from run402_cli.core.web.http import public_base, read_object, reply
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.routing import Route, admitted
@@ -74,6 +77,42 @@ async def stage_content(request: Request) -> Response:
     except OSError as exc:
         raise storage_failure(exc) from exc
     return reply({"staged": True, "sha256": sha256, "size_bytes": size, "content_type": content_type}, 201)
+
+
+async def stage_batch(request: Request) -> Response:
+    """POST /projects/v1/{project_id}/content/batches: many small objects in one body. 201 {staged: how many}.
+
+    The body is `<sha256> <size>` and a line feed before the bytes of each object; sizes in bytes. All of them are durable
+    when the answer comes. A plan's `content_batches` has the limits. 400 invalid_request, 404 project_not_found, 409
+    content_digest_mismatch, 413 content_too_large or request_too_large, 507 storage_unavailable. docs/local-gateway.md
+    """
+    gateway, project = gateway_of(request), admitted(request, Project)
+    body = await request.body()
+    if len(body) > journal.MAX_BYTES:
+        raise too_large(journal.MAX_BYTES)
+    store = functools.partial(_stored_batch, gateway, project, body)
+    try:
+        # In a thread however short it is: it waits for the disk.
+        staged = await gateway.aside.run(project.project_id, max(len(body), aside.SHORT + 1), store)
+    except OSError as exc:
+        raise storage_failure(exc) from exc
+    gateway.settling.wake()
+    return reply({"staged": staged}, 201)
+
+
+def _stored_batch(gateway: Gateway, project: Project, body: bytes) -> int:
+    try:
+        objects = list(journal.entries(body))
+    except journal.NoBatch as exc:
+        raise _invalid(f"The body is no batch of objects: {exc}.") from exc
+    if len(objects) > journal.MAX_OBJECTS:
+        raise _invalid(f"The batch has {len(objects)} objects; {journal.MAX_OBJECTS} are the most.")
+    for entry in objects:
+        _check_limit(gateway, len(entry.data), journal.MAX_OBJECT_BYTES)
+        if not journal.is_whole(entry):
+            raise digest_mismatch(entry.sha256, hashlib.sha256(entry.data).hexdigest())
+    gateway.store.put_batch(project.project_id, body, objects)
+    return len(objects)
 
 
 async def plan_content(request: Request) -> Response:
@@ -201,8 +240,10 @@ def _decoded(text: object) -> bytes:
         raise _invalid(f"bytes_base64 is not base64: {exc}.") from exc
 
 
-def _check_limit(gateway: Gateway, size: int) -> None:
+def _check_limit(gateway: Gateway, size: int, most: int | None = None) -> None:
     limit = gateway.settings.max_object_bytes
+    if most is not None:
+        limit = min(limit, most)
     if size > limit:
         raise GatewayError(
             413,
@@ -218,6 +259,7 @@ def _invalid(message: str) -> GatewayError:
 
 ROUTES = [
     Route("/projects/v1/{project_id}/content", stage_content, methods=["POST"], who=DEPLOYER, body=512 * MIB),
+    Route("/projects/v1/{project_id}/content/batches", stage_batch, methods=["POST"], who=DEPLOYER),
     Route("/content/v1/plans", plan_content, methods=["POST"], who=DEPLOYER_OF_WHAT_IT_NAMES, body=DEPLOY),
     Route(
         "/content/v1/plans/{plan_id}/commit",

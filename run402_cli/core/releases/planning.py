@@ -9,6 +9,7 @@ from typing import Any
 
 from run402_cli import advice
 from run402_cli.core import expose
+from run402_cli.core.content.journal import LIMITS
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway
@@ -200,8 +201,9 @@ def fingerprint(evaluation: Evaluation) -> str:
 
 
 def core_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
-    """The Core dialect's plan, with three extras: `missing_content` and `operation_id` let a client skip what is there,
-    `diff` and `warnings` say what the Cloud dialect says, so that nothing is removed unasked in either.
+    """The Core dialect's plan, with extras: `missing_content` and `operation_id` let a client skip what is there,
+    `content_batches` lets it send the rest together, `diff` and `warnings` say what the Cloud dialect says, so that nothing
+    is removed unasked in either.
     """
     plan = evaluation.plan
     return {
@@ -217,6 +219,7 @@ def core_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
         "created_at": iso(plan.created_at),
         "operation_id": None if dry_run else plan.operation_id,
         "missing_content": evaluation.missing_content,
+        "content_batches": LIMITS,
         "warnings": evaluation.warnings,
         "diff": {**_difference(evaluation), "warnings": evaluation.warnings},
         **_unread(evaluation),
@@ -265,6 +268,7 @@ def cloud_answer(evaluation: Evaluation, dry_run: bool) -> dict[str, Any]:
         "manifest_digest": plan.manifest_digest,
         "expected_events": EXPECTED_EVENTS,
         "missing_content": evaluation.missing_content,
+        "content_batches": LIMITS,
         "warnings": evaluation.warnings,
         "payment_required": None,
         **_difference(evaluation),

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.callers.surfaces import LOOPBACK_HOST
-from run402_cli.core.content.store import file_sha256
+from run402_cli.core.content.files import file_sha256
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of

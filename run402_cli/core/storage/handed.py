@@ -9,8 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.content.files import file_sha256
 from run402_cli.core.content.receiving import receive_to
-from run402_cli.core.content.store import file_sha256, storage_failure
+from run402_cli.core.content.store import storage_failure
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project

@@ -13,8 +13,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.content.files import file_sha256
 from run402_cli.core.content.receiving import receive_to
-from run402_cli.core.content.store import SHA256, file_sha256, storage_failure
+from run402_cli.core.content.store import SHA256, storage_failure
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
