@@ -220,6 +220,24 @@ def returning(catalog: Catalog, relation: Relation, query: Query) -> Composable:
     )
 
 
+def keys(relation: Relation) -> Composable:
+    """The key of the first row that a write returned, as pairs of names and texts that a filter takes."""
+    columns = SQL(", ").join(
+        SQL("{} AS {}").format(_filtered(relation.columns[name]), Identifier(name)) for name in relation.row_key
+    )
+    return SQL(
+        "(SELECT json_agg(json_build_array(pgrst_k.key, pgrst_k.value)) FROM (SELECT row_to_json(pgrst_s.*) AS pgrst_row"
+        " FROM (SELECT {} FROM pgrst_source LIMIT 1) AS pgrst_s) AS pgrst_o, json_each_text(pgrst_o.pgrst_row) AS pgrst_k)"
+    ).format(columns)
+
+
+def _filtered(column: ColumnInfo) -> Composable:
+    value, forms = Identifier("pgrst_source", column.name), column.forms
+    if forms.shown is None or forms.compared is None:
+        return value
+    return SQL("CASE WHEN {} IS NOT NULL THEN {} END").format(value, forms.shown.of(value))
+
+
 def _needed(catalog: Catalog, relation: Relation, items: Sequence[Item]) -> set[str] | None:
     names: set[str] = set()
     for item in items:

@@ -20,12 +20,6 @@ from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.schema import Catalog, Relation
 from run402_cli.core.rest.statement import Parameters, Source
 
-# The values as text, in the order of the columns.
-_KEYS = SQL(
-    "(SELECT json_agg(json_build_array(pgrst_k.key, pgrst_k.value)) FROM"
-    " (SELECT row_to_json(pgrst_s.*) AS pgrst_row FROM pgrst_source AS pgrst_s LIMIT 1) AS pgrst_o,"
-    " json_each_text(pgrst_o.pgrst_row) AS pgrst_k)"
-)
 _APPLIED = {
     "POST": frozenset({"resolution", "missing", "return", "count"}) | ALWAYS_APPLIED,
     "PATCH": frozenset({"missing", "return", "count", "max-affected"}) | ALWAYS_APPLIED,
@@ -117,7 +111,7 @@ class Write:
             body = row_body(accept)
         elif prefer.returning == "headers-only" and self.relation.row_key:
             columns = SQL(", ").join(Identifier(self.relation.name, name) for name in self.relation.row_key)
-            keys = _KEYS
+            keys = mutate.keys(self.relation)
         else:
             columns = SQL("1 AS pgrst_one")
         return await run(

@@ -127,6 +127,9 @@ def test_bodies_are_read_as_the_cast_from_json_says(walls: Library) -> None:
     assert made.json() == [{"id": 7, "paint": "none", "cost": "2.50"}, {"id": 8, "paint": "#000001", "cost": "0.01"}]
     changed = walls.user_a.patch("/walls?paint=eq.10&select=id,paint&order=id", json={"paint": "FF"})
     assert changed.json() == [{"id": 4, "paint": "#0000FF"}, {"id": 5, "paint": "#0000FF"}]
+    assert walls.user_a.patch("/walls?id=eq.4&select=darker,paint", json={"paint": "FF00"}).json() == [
+        {"darker": "#007F80", "paint": "#00FF00"}
+    ]
     through = walls.user_a.patch("/painted?coat=eq.1", json={"coat": "2"})
     assert through.json() == [{"number": 8, "coat": "#000002"}]
     assert walls.user_a.patch("/walls?id=eq.8", json={"paint": "nonsense"}).json()["code"] == "22P02"
@@ -142,6 +145,10 @@ def test_upsert_and_put_know_a_key_by_its_form(walls: Library) -> None:
     )
     assert (put.status_code, put.json()) == (200, [{"paint": "#000010", "wall": 2}])
     assert walls.sql("SELECT paint FROM swatches WHERE wall = 2 ORDER BY 1") == [(16,), (255,)]
+    made = walls.user_a.post("/swatches", json={"paint": "#ABC"}, headers={"Prefer": "return=headers-only"})
+    assert made.headers["location"] == "/rest/v1/swatches?paint=eq.%23000ABC"
+    found = walls.user_a.get(made.headers["location"].removeprefix("/rest/v1"))
+    assert found.json() == [{"paint": "#000ABC", "wall": None}]
 
 
 def test_a_form_is_for_who_may_call_its_function(walls: Library) -> None:
