@@ -113,9 +113,8 @@ GROUND = {
 ROWS_TOO = {"releases.plans", "releases.migrations", "expose.ddl", "sql.shared"}
 TOP = {"bootstrap", "compose", "app", "serve", "purge", "daemon.launcher"}
 # Files of a floor that a lower one may use: they know neither the database nor HTTP.
-PLAIN = {"web.instants", "sql.lexer", "releases.wire_spec", "storage.assets_request"}
+PLAIN = {"web.instants", "sql.lexer", "releases.wire_spec", "releases.migration_scripts", "storage.assets_request"}
 UPWARDS = {
-    ("releases.migrations", "expose"): "what was exposed is put back in the transaction of the migration",
     **dict.fromkeys(
         (("background", f"functions.{name}") for name in ("build", "vault", "worker", "workers")),
         "the types of the protocols, which say what the work offers",

@@ -33,7 +33,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.expose import routes as expose_routes
 from run402_cli.core.functions import manage as functions_manage
 from run402_cli.core.functions import routes as functions_routes
-from run402_cli.core.gateway import Gateway, database_unavailable, gateway_of
+from run402_cli.core.gateway import Gateway, database_busy, database_unavailable, gateway_of
 from run402_cli.core.jobs import routes as jobs_routes
 from run402_cli.core.mail import routes as mail_routes
 from run402_cli.core.projects import routes as project_routes
@@ -85,8 +85,10 @@ ROUTES: tuple[BaseRoute, ...] = (
     *archives_routes.ROUTES,
     *sites_routes.ROUTES,
 )
-# SQLSTATE classes: connection lost, server shutting down or starting, out of connections.
-LOST_CONNECTION = re.compile(r"08|57P0|53300")
+# SQLSTATE classes: connection lost, server shutting down or starting.
+LOST_CONNECTION = re.compile(r"08|57P0")
+# Errors of a login have no SQLSTATE.
+NO_CONNECTION_FREE = re.compile(r"too many clients|connection slots are reserved|too many connections")
 # Rollback (serialization, deadlock), lock not available, cancelled by a timeout.
 CONTENTION = re.compile(r"40|55P03|57014")
 
@@ -177,17 +179,18 @@ def envelope_of(exc: Exception, gateway: Gateway) -> GatewayError:
             f"The disk under {gateway.settings.data_dir} is full: nothing was stored. Free space and repeat.",
             retryable=True,
         )
+    if isinstance(exc, PoolTimeout) and gateway.pool_in_use():
+        return database_busy("All connections of the gateway for its own tables were in use, for too long.")
+    if isinstance(exc, psycopg.OperationalError) and NO_CONNECTION_FREE.search(str(exc)):
+        return database_busy("PostgreSQL has as many connections open as it allows.")
     if isinstance(exc, PoolTimeout | psycopg.InterfaceError) or (
         isinstance(exc, psycopg.OperationalError) and (exc.sqlstate is None or LOST_CONNECTION.match(exc.sqlstate))
     ):
         lines = str(exc).strip().splitlines()
         return database_unavailable(f"{lines[0] if lines else type(exc).__name__}.")
     if isinstance(exc, psycopg.Error) and CONTENTION.match(exc.sqlstate or ""):
-        return GatewayError(
-            503,
-            "database_busy",
-            f"Another request held what this one needed: {exc.diag.message_primary}. Nothing was changed; repeat it.",
-            retryable=True,
+        return database_busy(
+            f"Another request held what this one needed: {exc.diag.message_primary}. Nothing was changed."
         )
     return GatewayError(
         500,

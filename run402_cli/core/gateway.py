@@ -183,6 +183,10 @@ class Gateway:
             finally:
                 await conn.close()
 
+    def pool_in_use(self) -> bool:
+        """Whether PostgreSQL is there, and others have all connections of `connection`."""
+        return self.database_lost() is None and self.pool.get_stats().get("pool_size", 0) >= self.pool.max_size
+
     def _refuse_lost(self) -> None:
         lost = self.database_lost()
         if lost is not None:
@@ -202,6 +206,11 @@ def database_unavailable(reason: str) -> GatewayError:
         retryable=True,
         retry_after_seconds=2,
     )
+
+
+def database_busy(what: str) -> GatewayError:
+    """503: PostgreSQL is there, and others have what this needs. `what` says what that is."""
+    return GatewayError(503, "database_busy", f"{what} Repeat in a few seconds.", retryable=True, retry_after_seconds=2)
 
 
 def gateway_of(request: Request) -> Gateway:

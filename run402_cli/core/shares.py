@@ -11,6 +11,8 @@ from typing import Final
 from run402_cli.core.errors import GatewayError
 
 PATIENCE_SECONDS: Final = 15.0
+# More of one project are told at once.
+MOST_WAITING: Final = 200
 
 
 class Shares:
@@ -28,7 +30,7 @@ class Shares:
 
     @asynccontextmanager
     async def taken(self, who: str) -> AsyncIterator[None]:
-        """A place of `who` during the block. 503 database_busy when there is none for too long."""
+        """A place of `who` during the block. 503 database_busy when there is none for too long, or too many wait."""
         await self._take(who)
         try:
             yield
@@ -53,6 +55,8 @@ class Shares:
         if self._may(who) and who not in self._waiting.values():
             self._give(who)
             return
+        if sum(waits == who for waits in self._waiting.values()) >= MOST_WAITING:
+            raise self._none_free(who, f"{MOST_WAITING} more wait already")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[turn] = who
         try:
@@ -64,7 +68,7 @@ class Shares:
                 # It came in the same moment.
                 self._give_back(who)
             if isinstance(exc, TimeoutError):
-                raise self._none_free(who) from None
+                raise self._none_free(who, f"none ended within {PATIENCE_SECONDS:.0f} seconds") from None
             raise
 
     def _hand_on(self) -> None:
@@ -76,12 +80,12 @@ class Shares:
                 self._give(who)
                 turn.set_result(None)
 
-    def _none_free(self, who: str) -> GatewayError:
+    def _none_free(self, who: str, why: str) -> GatewayError:
         return GatewayError(
             503,
             "database_busy",
             f"{self._held[who]} {self.what} of this project use the database at this moment, and {self.busy} of all projects; "
-            f"none ended within {PATIENCE_SECONDS:.0f} seconds. Repeat in a few seconds.",
+            f"{why}. Repeat in a few seconds.",
             retryable=True,
             retry_after_seconds=2,
         )

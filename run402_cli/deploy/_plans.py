@@ -8,14 +8,14 @@ from typing import Any
 from run402_cli import advice
 from run402_cli.client import Client
 from run402_cli.deploy._options import silent
-from run402_cli.deploy._upload import send_missing
+from run402_cli.deploy._upload import send_missing, stage_all
 from run402_cli.deploy._warnings import blocks, unknown_removals
 from run402_cli.deploy.errors import left_behind
 from run402_cli.errors import DeployError
 from run402_cli.release.ci_rules import oversized_in_ci
 from run402_cli.release.content import ContentObject
 from run402_cli.release.routes import readonly_wildcard_warning
-from run402_cli.release.wire import WireRelease, is_oversized, manifest_object, oversized_error
+from run402_cli.release.wire import WireRelease, is_oversized, manifest_object, oversized_error, sql_by_ref
 from run402_cli.services import apply as apply_service
 from run402_cli.services.ci_session import CiClient
 
@@ -38,7 +38,7 @@ def request(
     required_plan: Mapping[str, str] | None = None,
     dry_run: bool = False,
 ) -> Any:
-    """Send the plan request, by way of a stored manifest when the spec is too large for a request body.
+    """Send the plan request; a spec that is too large for a request body is stored before, or its SQL is.
 
     A gateway that could not read a migration, because it has the digest alone, is sent the SQL and asked again: the
     warnings are part of the plan.
@@ -53,15 +53,11 @@ def request(
     if is_oversized(body):
         if isinstance(client, CiClient):
             raise oversized_in_ci()
-        if core:
+        if dry_run and client.is_core:
             raise oversized_error("DRY_RUN_REQUIRES_INLINE_SPEC")
-        if dry_run or mode is not None or required_plan is not None:
+        if not core and (dry_run or mode is not None or required_plan is not None):
             raise oversized_error("PLAN_REQUIRES_INLINE_SPEC")
-        body = {
-            **body,
-            "spec": {"project_id": project_id},
-            "manifest_ref": _store_manifest(client, project_id, release),
-        }
+        body |= _spec_by_ref(client, project_id, release, core=core)
     answer = apply_service.plan(client, project_id, body, dry_run=dry_run)
     sql = _unread_sql(answer, release)
     if not sql:
@@ -79,6 +75,17 @@ def _unread_sql(answer: Any, release: WireRelease) -> dict[str, ContentObject]:
     entries = (release.spec.get("database") or {}).get("migrations") or []
     digests = [entry["sql_ref"]["sha256"] for entry in entries if entry["id"] in unread and "sql_ref" in entry]
     return {sha256: release.objects[sha256] for sha256 in digests if sha256 in release.objects}
+
+
+def _spec_by_ref(client: Client, project_id: str, release: WireRelease, *, core: bool) -> dict[str, Any]:
+    """What stands for the spec when most of it has been uploaded: the local gateway is sent the SQL, and the rest inline."""
+    if not core:
+        manifest = _store_manifest(client, project_id, release)
+        return {"spec": {"project_id": project_id}, "manifest_ref": manifest}
+    smaller = sql_by_ref(release)
+    sql = {sha256: item for sha256, item in smaller.objects.items() if sha256 not in release.objects}
+    stage_all(client, project_id, list(sql.values()), workers=1, emit=silent, contents=sql)
+    return {"spec": smaller.spec}
 
 
 def _store_manifest(client: Client, project_id: str, release: WireRelease) -> dict[str, Any]:

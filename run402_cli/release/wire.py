@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from run402_cli.release.canonical import compact_json, sha256_hex
 from run402_cli.release.content import ContentObject, Writer
-from run402_cli.release.content_types import PLAN_MANIFEST
+from run402_cli.release.content_types import PLAN_MANIFEST, SQL
 from run402_cli.release.errors import ReleaseError, invalid_spec
 from run402_cli.release.sections import SECTIONS
 from run402_cli.release.sources import BytesSource
@@ -83,6 +83,23 @@ def manifest_object(wire_spec: Mapping[str, Any]) -> ContentObject:
     data = plan_bytes(wire_spec)
     sha256 = sha256_hex(data)
     return ContentObject(sha256, len(data), sha256, PLAN_MANIFEST, BytesSource(data), "release")
+
+
+def sql_by_ref(release: WireRelease) -> WireRelease:
+    """The release with SQL that stood in its spec as content of its own, which then has to be uploaded before the plan."""
+    spec, objects = dict(release.spec), dict(release.objects)
+    migrations = []
+    for entry in (spec.get("database") or {}).get("migrations") or []:
+        if "sql" in entry:
+            data = entry["sql"].encode()
+            sha256 = sha256_hex(data)
+            objects[sha256] = ContentObject(sha256, len(data), entry["id"], SQL, BytesSource(data), "release")
+            entry = {key: value for key, value in entry.items() if key != "sql"}
+            entry["sql_ref"] = {"sha256": sha256, "size": len(data), "contentType": SQL}
+        migrations.append(entry)
+    if migrations:
+        spec["database"] = {**spec["database"], "migrations": migrations}
+    return WireRelease(spec, objects, release.slice_kinds)
 
 
 def oversized_error(code: Literal["PLAN_REQUIRES_INLINE_SPEC", "DRY_RUN_REQUIRES_INLINE_SPEC"]) -> ReleaseError:

@@ -8,7 +8,7 @@ import pytest
 from deploy_kit import migration, site
 
 from run402_cli.core.releases.diffs import compare, plan_warnings
-from run402_cli.core.releases.migrations import Migration
+from run402_cli.core.releases.migration_scripts import Migration
 from run402_cli.release.state import materialize
 
 FILES = {"index.html": b"i", "events.html": b"e", "docs/index.html": b"d", "api/data.json": b"j", "login.html": b"l"}

@@ -25,7 +25,7 @@ SETS_THE_PATH = {
     "backends.py",  # pg_catalog
     "gateway.py",  # pg_catalog
     "projects/role_rows.py",  # empty
-    "releases/migrations.py",
+    "releases/migrating.py",
     "rest/execute.py",
     "sql/execution.py",
     "sql/meaning.py",

@@ -26,7 +26,7 @@ from run402_cli.core.errors import CoreProcessError, GatewayError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import lock_rows
 from run402_cli.core.projects.locks import project_lock
-from run402_cli.core.releases import migrations
+from run402_cli.core.releases import migration_scripts, migrations
 from run402_cli.core.serve import open_gateway
 
 # Every number that the gateway ever locked, and the keys of those that were made of text.
@@ -234,6 +234,6 @@ def test_sql_of_a_project_prepares_no_transaction(client: httpx.Client, project:
 
 
 def test_a_migration_prepares_no_transaction() -> None:
-    migration = migrations.Migration("1", "x", "BEGIN; PREPARE TRANSACTION 'pt'", None, transactional=False)
+    migration = migration_scripts.Migration("1", "x", "BEGIN; PREPARE TRANSACTION 'pt'", None, transactional=False)
     with pytest.raises(GatewayError, match="prepares a transaction"):
-        migrations.prepared(migration, migration.sql or "")
+        migration_scripts.prepared(migration, migration.sql or "")

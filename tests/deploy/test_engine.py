@@ -85,12 +85,32 @@ def test_a_spec_too_large_is_refused_where_it_must_be_inline(
     assert gateway.calls == []
 
 
-def test_the_core_dialect_cannot_store_a_large_spec(
+def test_long_sql_goes_to_the_local_gateway_as_content(
+    gateway: StubGateway, core_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "INLINE_PLAN_BYTES", 100)
+    gateway.on("POST", "/projects/v1/prj_test/content", Reply(201, {}))
+    text = "select 1; -- " + "é" * 100
+    sections: dict[str, Any] = {"database": {"migrations": [{"id": "1", "sql": text}]}}
+    deploy.apply(core_client, text_site(tmp_path, **sections), options(), deploy.silent)
+    staged = [
+        base64.b64decode(call.json["bytes_base64"]).decode()
+        for call in gateway.sent("POST", "/projects/v1/prj_test/content")
+    ]
+    assert staged[0] == text
+    (planned,) = gateway.sent("POST", "/apply/v1/plans")
+    (sent,) = planned.json["spec"]["database"]["migrations"]
+    assert (sent["sql_ref"]["size"], sent["checksum"]) == (len(text.encode()), sent["sql_ref"]["sha256"])
+    assert "sql" not in sent and "manifest_ref" not in planned.json
+    assert gateway.calls.index(gateway.sent("POST", "/projects/v1/prj_test/content")[0]) < gateway.calls.index(planned)
+
+
+def test_a_dry_run_stores_no_large_spec_in_the_local_gateway(
     gateway: StubGateway, core_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "INLINE_PLAN_BYTES", 100)
     with pytest.raises(DeployError) as caught:
-        deploy.apply(core_client, text_site(tmp_path), options(), deploy.silent)
+        deploy.dry_run(core_client, text_site(tmp_path), options())
     assert caught.value.code == "DRY_RUN_REQUIRES_INLINE_SPEC"
 
 

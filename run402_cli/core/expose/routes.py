@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio.to_thread
@@ -15,29 +17,35 @@ from run402_cli.core.expose.applying import apply, current, validate, validate_a
 from run402_cli.core.expose.model import ExposeReport
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.sql.locks import lock_option, patiently
 from run402_cli.core.web import body_limit, json_text
 from run402_cli.core.web.http import read_json, read_object, reply
 from run402_cli.core.web.routing import HOLDER_OR_WALLET, Route, admitted
 
 _ATTEMPTS = 4
-_TRY_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.InternalError_)
+_TRY_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.InternalError_)
 
 
 async def post_expose(request: Request) -> Response:
     """POST /projects/v1/admin/{project_id}/expose, the manifest as the body: `{status, project_id, applied, dropped}`."""
     project = admitted(request, Project)
     manifest = await read_json(request)
-    async with gateway_of(request).owner_connection(project.roles) as conn:
-        for attempt in range(_ATTEMPTS):
-            try:
-                async with conn.transaction():
-                    result = await apply(conn, project, manifest)
-                break
-            except _TRY_AGAIN:
-                # A migration or another statement changed the same tables at the same time.
-                if attempt == _ATTEMPTS - 1:
-                    raise
+    async with gateway_of(request).owner_connection(project.roles, options=lock_option()) as conn:
+
+        async def once() -> dict[str, Any]:
+            async with conn.transaction():
+                return await apply(conn, project, manifest)
+
+        result = await patiently(lambda: _repeated(once))
     return reply({"status": "ok", "project_id": project.project_id, **result})
+
+
+async def _repeated(once: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    for _ in range(_ATTEMPTS - 1):
+        # A migration or another statement changed the same tables at the same time.
+        with contextlib.suppress(*_TRY_AGAIN):
+            return await once()
+    return await once()
 
 
 async def get_expose(request: Request) -> Response:

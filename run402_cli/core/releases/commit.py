@@ -22,12 +22,12 @@ from run402_cli.core.functions import secret_rows
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects.locks import project_lock
 from run402_cli.core.projects.rows import Project
-from run402_cli.core.releases import migrations, plans
+from run402_cli.core.releases import migrating, migrations, plans
 from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.checks import refuse_failed, run_checks
 from run402_cli.core.releases.diffs import migration_warnings
-from run402_cli.core.releases.migrations import Migration
+from run402_cli.core.releases.migration_scripts import Migration, prepared, readable
 from run402_cli.core.releases.operation_rows import advance
 from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.restore_points import restore_point
@@ -35,6 +35,7 @@ from run402_cli.core.releases.section_checks import Check
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.releases.wire_spec import content_refs
 from run402_cli.core.sites.lookup import Site
+from run402_cli.core.sql.locks import lock_option, patiently
 
 log = logging.getLogger("run402.core")
 
@@ -162,9 +163,10 @@ class _Work:
         known = await migrations.recorded(self.conn, self.plan.project_id)
         pending = migrations.pending(wire.migrations, known)
         texts = {m.id: await asyncio.to_thread(self._text, m) for m in pending}
+        scripts = {m.id: await asyncio.to_thread(prepared, m, texts[m.id]) for m in pending}
+        texts = {m.id: await asyncio.to_thread(readable, texts[m.id]) for m in pending}
         if wire.expose is not None:
             await check_expose(self.conn, self.project, wire.expose, list(texts.values()))
-        scripts = {m.id: await asyncio.to_thread(migrations.prepared, m, texts[m.id]) for m in pending}
         said = await asyncio.to_thread(lambda: list(migration_warnings([(m, texts[m.id]) for m in pending])))
         plans.refuse_untold(self.plan, said, self.phase)
         await self._step("gating", "done", "Migrations and expose manifest checked", {"pending": list(texts)})
@@ -178,10 +180,12 @@ class _Work:
         for migration in pending:
             await self._step("migrating", "started", f"Running {migration.id}", {"migration_id": migration.id})
             script = scripts[migration.id]
-            await migrations.install_extensions(self.conn, migration, script.extensions)
-            session = self.gateway.owner_connection(self.project.roles, name=migrations.SESSION, seconds=None)
+            await migrating.install_extensions(self.conn, migration, script.extensions)
+            session = self.gateway.owner_connection(
+                self.project.roles, name=migrations.SESSION, options=lock_option(), seconds=None
+            )
             async with session as owner:
-                await migrations.run(owner, self.project, migration, script.text, known.get(migration.id))
+                await migrating.run(owner, self.project, migration, script, known.get(migration.id))
             await self._step("migrating", "done", f"Applied {migration.id}", {"migration_id": migration.id})
         if not pending:
             await self._step("migrating", "skipped", "No new migrations")
@@ -254,8 +258,15 @@ class _Work:
         if self.plan.wire.expose is None:
             yield {}
             return
-        async with self.gateway.owner_connection(self.project.roles) as owner, owner.transaction():
-            yield {"expose": await expose.apply(owner, self.project, self.plan.wire.expose, revocable=True)}
+        manifest = self.plan.wire.expose
+        session = self.gateway.owner_connection(self.project.roles, options=lock_option())
+        async with session as owner, owner.transaction():
+
+            async def once() -> dict[str, Any]:
+                async with owner.transaction():
+                    return await expose.apply(owner, self.project, manifest, revocable=True)
+
+            yield {"expose": await patiently(once)}
 
     async def _sections(self) -> dict[str, Any]:
         target = self.plan.target_release

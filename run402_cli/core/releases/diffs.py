@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from run402_cli.core.releases.migrations import Migration
+from run402_cli.core.releases.migration_scripts import Migration
 from run402_cli.core.releases.route_warnings import route_warnings
 from run402_cli.core.sql.lexer import SqlTextError, Token, each_statement
 from run402_cli.release.sections import LIVE

@@ -18,7 +18,7 @@ from run402_cli.core.releases import diffs, migrations, plans
 from run402_cli.core.releases import inventory as inventories
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.commit import check_expose, missing_secrets
-from run402_cli.core.releases.migrations import Migration
+from run402_cli.core.releases.migration_scripts import Migration, readable
 from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.section_list import SECTIONS
 from run402_cli.core.releases.sections import Planned
@@ -58,7 +58,7 @@ async def evaluate(
     await releases.check_subdomains(conn, project.project_id, target["subdomains"]["names"])
     known = await migrations.recorded(conn, project.project_id)
     pending = migrations.pending(wire.migrations, known)
-    texts = [(m, await asyncio.to_thread(m.text, gateway.store)) for m in pending]
+    texts = [(m, await asyncio.to_thread(_readable, m, gateway)) for m in pending]
     if (wire.document.get("database") or {}).get("zero_downtime"):
         await asyncio.to_thread(refuse_downtime, texts)
     planned = tuple([await part.plan(gateway, conn, project, wire, target) for part in SECTIONS])
@@ -104,6 +104,11 @@ async def evaluate(
     )
     skipped = [m for m in wire.migrations if m not in pending]
     return Evaluation(plan, diff, texts, skipped, missing_content, warnings, expose_changes, planned)
+
+
+def _readable(migration: Migration, gateway: Gateway) -> str | None:
+    text = migration.text(gateway.store)
+    return None if text is None else readable(text)
 
 
 async def _base(conn: Connection, project: Project, wire: WireSpec) -> tuple[str | None, dict[str, Any] | None]:

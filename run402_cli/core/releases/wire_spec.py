@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from run402_cli.core.releases.migrations import Migration
+from run402_cli.core.releases.migration_scripts import Migration
 
 Dialect = Literal["core", "cloud"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from run402_cli.core.errors import GatewayError
-from run402_cli.core.releases.migrations import Migration
+from run402_cli.core.releases.migration_scripts import Migration
 from run402_cli.core.sql.lexer import Lines, SqlTextError, Token, statements
 
 Finding = tuple[str, int, str]

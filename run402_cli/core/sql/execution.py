@@ -135,17 +135,8 @@ def session_options(project: Project, **more: str) -> str:
 
 async def _run(conn: Connection, piece: Piece, statement: Statement, answer: results.Answer) -> None:
     values = await _bind(conn, piece.sql, statement.params) if statement.params else []
-    waits = await results.run(conn, piece.sql.encode(), values, answer)
-    if waits and piece.rows is not None:
-        await results.copy(conn, statement.script.parts(piece.rows), answer)
-    elif waits or piece.rows is not None:
-        raise GatewayError(
-            400,
-            "sql_error",
-            "A COPY from stdin has no rows after it, or rows have no COPY from stdin before them.",
-            code=None,
-            line=piece.line,
-        )
+    rows = None if piece.rows is None else statement.script.parts(piece.rows)
+    await results.run(conn, piece.sql.encode(), answer, values=values, rows=rows)
 
 
 async def _finish(conn: Connection) -> None:

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from psycopg import errors
 from psycopg.abc import PQGen
-from psycopg.generators import copy_to, send
+from psycopg.generators import copy_from, copy_to, send
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import WAIT_R
@@ -38,6 +38,19 @@ JSON_TYPE: Final = "application/json; charset=utf-8"
 
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 _WITH_ROWS = (ExecStatus.SINGLE_TUPLE, ExecStatus.TUPLES_OK)
+
+
+class Taker(Protocol):
+    """What becomes of results: each is one row, or the end of a statement's rows, or a statement without rows."""
+
+    async def take(self, result: PGresult) -> None: ...
+
+
+class Nobody:
+    """Nothing becomes of them."""
+
+    async def take(self, result: PGresult) -> None:
+        pass
 
 
 class Text:
@@ -208,10 +221,17 @@ class Columns:
         return f"{members}}}".encode(), f"[{','.join(texts)}]".encode() if self.repeated else b""
 
 
-async def run(conn: Connection, query: bytes, values: Sequence[bytes | None], answer: Answer) -> PGresult | None:
-    """Run a query, by the simple protocol when it has no values, into `answer`. psycopg's error of the first that failed.
+async def run(
+    conn: Connection,
+    query: bytes,
+    answer: Taker,
+    *,
+    values: Sequence[bytes | None] = (),
+    rows: Iterable[bytes] | None = None,
+) -> None:
+    """Run a query, by the simple protocol when it has no values, into `answer`. psycopg's error of what failed first.
 
-    What COPY answers when it waits for rows is returned: `copy` sends them.
+    `rows` are what a COPY from stdin takes.
     """
     pgconn = conn.pgconn
     if values:
@@ -220,39 +240,42 @@ async def run(conn: Connection, query: bytes, values: Sequence[bytes | None], an
         pgconn.send_query(query)
     pgconn.set_single_row_mode()
     await conn.wait(send(pgconn))
-    return await _taken(conn, answer)
-
-
-async def copy(conn: Connection, rows: Iterable[bytes], answer: Answer) -> None:
-    """Send the rows of a COPY that waits for them."""
-    for part in rows:
-        await conn.wait(copy_to(conn.pgconn, part))
-    while conn.pgconn.put_copy_end() == 0:
-        await conn.wait(send(conn.pgconn))
-    await conn.wait(send(conn.pgconn))
-    await _taken(conn, answer)
-
-
-async def _taken(conn: Connection, answer: Answer) -> PGresult | None:
     failure: Exception | None = None
     while True:
-        found, ended = await conn.wait(_arrived(conn.pgconn))
+        found, ended = await conn.wait(_arrived(pgconn))
         for result in found:
             if result.status == ExecStatus.COPY_IN:
-                return result
-            if result.status == ExecStatus.COPY_OUT:
-                raise _no_copy_out()
-            if result.status in _FAILED and failure is None:
-                failure = errors.error_from_result(result)
+                await _copy_in(conn, rows)
+                rows = None
+            elif result.status == ExecStatus.COPY_OUT:
+                await _copy_out(conn)
+                failure = failure or errors.FeatureNotSupported("COPY to stdout writes to nobody here: use SELECT.")
+            elif result.status in _FAILED:
+                failure = failure or errors.error_from_result(result)
             elif failure is None and (result.status in _WITH_ROWS or result.status == ExecStatus.COMMAND_OK):
                 await answer.take(result)
         if ended:
             break
         # What has come already is read without waiting.
         await asyncio.sleep(0)
+    if failure is None and rows is not None:
+        failure = errors.SyntaxError("There are rows of a COPY, and no COPY from stdin before them took them.")
     if failure is not None:
         raise failure
-    return None
+
+
+async def _copy_in(conn: Connection, rows: Iterable[bytes] | None) -> None:
+    for part in rows or ():
+        await conn.wait(copy_to(conn.pgconn, part))
+    end = b"its rows do not stand after it" if rows is None else None
+    while conn.pgconn.put_copy_end(end) == 0:
+        await conn.wait(send(conn.pgconn))
+    await conn.wait(send(conn.pgconn))
+
+
+async def _copy_out(conn: Connection) -> None:
+    while isinstance(await conn.wait(copy_from(conn.pgconn)), memoryview):
+        await asyncio.sleep(0)
 
 
 def _arrived(pgconn: PGconn) -> PQGen[tuple[list[PGresult], bool]]:
@@ -272,9 +295,3 @@ def _arrived(pgconn: PGconn) -> PQGen[tuple[list[PGresult], bool]]:
         if result.status in (ExecStatus.COPY_IN, ExecStatus.COPY_OUT):
             break
     return found, False
-
-
-def _no_copy_out() -> GatewayError:
-    return GatewayError(
-        400, "sql_error", "COPY ... TO STDOUT has nobody to write to here: use SELECT.", code=None, sqlstate="0A000"
-    )

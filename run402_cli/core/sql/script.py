@@ -61,6 +61,12 @@ class Script:
             line = piece.line + piece.sql.count("\n")
         return "".join(parts)
 
+    def blanked(self, index: int, start: int, end: int) -> Script:
+        """With blanks in place of a part of a piece."""
+        piece = self.pieces[index]
+        sql = piece.sql[:start] + " " * (end - start) + piece.sql[end:]
+        return replace(self, pieces=(*self.pieces[:index], replace(piece, sql=sql), *self.pieces[index + 1 :]))
+
     def parts(self, rows: Rows) -> Iterator[bytes]:
         """The rows as they are sent."""
         for at in range(rows.start, rows.end, _PART):
