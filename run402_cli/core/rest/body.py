@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
@@ -32,7 +32,7 @@ _RAW = {"text/plain": "text", "text/xml": "xml", "application/octet-stream": "by
 class Payload:
     """`text` is what PostgreSQL gets, untouched for JSON so that long numbers stay exact; the rest is what stands in it.
 
-    `keys` are those of all rows that are objects, in the order in which they come; `uneven` when a row has others than the
+    `keys` are those of all rows that are objects, in their order, to be looked up; `uneven` when a row has others than the
     first one; `first` is the first row, or what is no array.
 
     For functions: `whole` are the types of an unnamed parameter that gets all of it, `raw` that body when it is no JSON, and
@@ -42,7 +42,7 @@ class Payload:
     text: str
     is_array: bool
     rows: int
-    keys: tuple[str, ...] = ()
+    keys: dict[str, None] = field(default_factory=dict)
     objects: bool = True
     uneven: bool = False
     first: Any = None
@@ -127,7 +127,7 @@ def _seen(text: str, value: Any) -> Payload:
         if row.keys() != first.keys():
             uneven = True
             keys.update(dict.fromkeys(row))
-    return Payload(text, isinstance(value, list), len(rows), tuple(keys), uneven=uneven, first=first)
+    return Payload(text, isinstance(value, list), len(rows), keys, uneven=uneven, first=first)
 
 
 def _form(text: str, *, function: bool) -> Payload:
@@ -147,7 +147,7 @@ def _csv(text: str) -> Payload:
     """A table of texts. It is written while it is read, so that no row of it is kept."""
     lines = _csv_lines(text)
     _, header = next(lines, (0, []))
-    columns = tuple(dict.fromkeys(header))
+    columns = dict.fromkeys(header)
     if len(columns) > _MAX_COLUMNS:
         raise _invalid(f"The CSV has more than {_MAX_COLUMNS} columns, which no table has.")
     first: dict[str, str | None] | None = None
@@ -158,7 +158,7 @@ def _csv(text: str) -> Payload:
         first = first or rows[0]
         count += len(rows)
         parts.append(json.dumps(rows)[1:-1])
-    return Payload(f"[{', '.join(parts)}]", True, count, columns if count else (), first=first)
+    return Payload(f"[{', '.join(parts)}]", True, count, columns if count else {}, first=first)
 
 
 def _csv_lines(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -38,7 +38,7 @@ def column_of(relation: Relation, name: str) -> ColumnInfo:
         raise RestError(
             400,
             "PGRST204",
-            f"Could not find the '{name}' column of '{relation.name}' in the schema cache",
+            f"Could not find the '{name[:200]}' column of '{relation.name}' in the schema cache",
             hint=f"Perhaps you meant '{close[0]}'."
             if close
             else f"Its columns are {', '.join(relation.columns)[:300]}.",
@@ -160,15 +160,16 @@ def update(
     compiler: Statement, relation: Relation, columns: Sequence[ColumnInfo], payload: Payload, missing_default: bool
 ) -> Composable:
     """UPDATE from one JSON object, without RETURNING."""
-    given = [c for c in columns if c.name in payload.keys or not missing_default]
+    given = {c.name: c for c in columns if c.name in payload.keys or not missing_default}
     changes = SQL(", ").join(
-        SQL("{} = {}").format(Identifier(c.name), _given(c) if c in given else _reset(relation, c)) for c in columns
+        SQL("{} = {}").format(Identifier(c.name), _given(c) if c.name in given else _reset(relation, c))
+        for c in columns
     )
     source: Composable = SQL("")
     if given:
         row = SQL("{}::json").format(compiler.parameters.add(payload.text))
         row = SQL("({} -> 0)").format(row) if payload.is_array else row
-        source = SQL(" FROM json_to_record({}) AS pgrst_r({})").format(row, _shape(given))
+        source = SQL(" FROM json_to_record({}) AS pgrst_r({})").format(row, _shape(given.values()))
     return SQL("UPDATE {} AS {} SET {}{}{}").format(
         compiler.table(relation.name), Identifier(relation.name), changes, source, _where(compiler, relation)
     )
