@@ -93,14 +93,16 @@ ORDER BY o.conname, o.oid
 """
 
 
-# Objects below 16384 are PostgreSQL's own.
+# Objects below 16384 are PostgreSQL's own. Who has no USAGE of the schema is not asked about: those are all other projects.
 _FORMS = """
+WITH callers AS MATERIALIZED (
+  SELECT u.oid, u.rolname FROM pg_catalog.pg_roles u, pg_catalog.pg_namespace n
+  WHERE n.nspname = %s AND pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE')
+)
 SELECT d.oid::pg_catalog.int8, CASE WHEN k.castsource = d.oid THEN 'shown'
     WHEN k.castsource = 'pg_catalog.text'::pg_catalog.regtype THEN 'compared' ELSE 'read' END,
   s.nspname, p.proname, pg_catalog.format_type(p.proargtypes[0], NULL), (
-    SELECT pg_catalog.json_agg(u.rolname) FROM pg_catalog.pg_roles u
-    WHERE pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE')
-      AND pg_catalog.has_function_privilege(u.oid, p.oid, 'EXECUTE'))
+    SELECT pg_catalog.json_agg(u.rolname) FROM callers u WHERE pg_catalog.has_function_privilege(u.oid, p.oid, 'EXECUTE'))
 FROM pg_catalog.pg_cast k
 JOIN pg_catalog.pg_type d ON d.oid = ANY (ARRAY[k.castsource, k.casttarget]) AND d.typtype = 'd'
 JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace
@@ -144,7 +146,8 @@ async def load_catalog(conn: Connection, schema: str) -> Catalog:
 async def _forms(conn: Connection, schema: str) -> dict[int, Forms]:
     """By the number of a domain of the schema."""
     found: dict[int, Forms] = {}
-    for domain, use, namespace, name, takes, roles in await _rows(conn, _FORMS, schema):
+    cursor = await conn.execute(_FORMS, (schema, schema))
+    for domain, use, namespace, name, takes, roles in await cursor.fetchall():
         form = Form(namespace, name, takes, frozenset(roles or ()))
         found[domain] = replace(found.get(domain, PLAIN), **{use: form})
     return found
