@@ -20,6 +20,9 @@ AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
 
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _CAST = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\[\])?")
+# A key of a JSON object, as it may stand without quotes; it ends where an arrow begins.
+_KEY = re.compile(r"[^(\-:.,>)]+(?:-[^(\-:.,>)]+)*")
+_LOGIC = re.compile(r"(not\.)?(and|or) *(?=\()")
 _MAX_DEPTH = 24
 _MAX_STEPS = 50
 
@@ -84,6 +87,20 @@ class Scanner:
             raise self.error("a name (letters, digits, _ or -; anything else in double quotes)")
         return found
 
+    def key(self) -> str:
+        """A key of a JSON object: quoted, or anything but what ends it."""
+        if self.peek() == '"':
+            return self.quoted()
+        found = _KEY.match(self.text, self.position)
+        if found is None or not found[0].strip():
+            raise self.error("an index, or a key without any of ( ) . , : > (else in double quotes)")
+        self.position = found.end()
+        return found[0].strip()
+
+    def spaces(self) -> None:
+        while self.eat(" "):
+            pass
+
     def quoted(self) -> str:
         """`"..."` where a backslash makes the next character literal."""
         start = self.position
@@ -109,7 +126,7 @@ class Scanner:
                 self.position = index.end()
                 found.append(Step(int(index[0]), as_text))
             else:
-                found.append(Step(self.name(), as_text))
+                found.append(Step(self.key(), as_text))
             if len(found) > _MAX_STEPS:
                 raise RestError(400, "PGRST100", f"{self.where} goes more than {_MAX_STEPS} steps into a JSON value.")
         return tuple(found)
@@ -125,8 +142,7 @@ class Scanner:
         return tuple(self.separated(lambda: self.item(depth), ","))
 
     def item(self, depth: int) -> Item:
-        while self.eat(" "):
-            pass
+        self.spaces()
         if self.eat("..."):
             return self.embed(None, self.name(), depth, spread=True)
         if self.eat("*"):
@@ -245,16 +261,16 @@ class Scanner:
         return Logic(op, tuple(conditions), negated)
 
     def condition(self, depth: int) -> Condition:
-        while self.eat(" "):
-            pass
-        for prefix, negated in (("not.", True), ("", False)):
-            for op in ("and", "or"):
-                if self.text.startswith(f"{prefix}{op}(", self.position):
-                    self.position += len(prefix) + len(op)
-                    return self.logic("and" if op == "and" else "or", negated, depth + 1)
-        field = self.field()
-        self.expect(".")
-        return self.operation(field, nested=True)
+        self.spaces()
+        if logic := _LOGIC.match(self.text, self.position):
+            self.position = logic.end()
+            found: Condition = self.logic("and" if logic[2] == "and" else "or", logic[1] is not None, depth + 1)
+        else:
+            field = self.field()
+            self.expect(".")
+            found = self.operation(field, nested=True)
+        self.spaces()
+        return found
 
     def operation(self, field: Field, *, nested: bool) -> Filter:
         """`[not.]op[(modifier)].value`; nested values end at a comma or a closing parenthesis."""

@@ -49,6 +49,21 @@ def test_negative_and_large_array_steps_and_keys_that_begin_with_a_digit() -> No
 
 
 @pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("->!@#$%^&*_d->>e/f?", (Step("!@#$%^&*_d", False), Step("e/f?", True))),
+        ("->a-b->>c d ", (Step("a-b", False), Step("c d", True))),
+        ('->"x.y"->>"->"', (Step("x.y", False), Step("->", True))),
+        ("->>é::int", (Step("é", True),)),
+    ],
+)
+def test_keys_of_json_take_what_does_not_end_them(path: str, steps: tuple[Step, ...]) -> None:
+    (column,) = parse_select(f"j{path}")
+    assert isinstance(column, Column)
+    assert column.field == Field("j", steps)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("eq.a.b,c)", Filter(Field("c"), "eq", "a.b,c)")),
@@ -80,6 +95,11 @@ def test_logic_trees_nest_and_quote() -> None:
             Filter(Field("e", (Step("f", True),)), "gt", "3"),
         ),
     )
+
+
+def test_spaces_stand_anywhere_in_a_logic_tree() -> None:
+    spaced = parse_logic("and", "( and ( a.in.(1,2) , not.or (b.eq.x, c.is.null) ) , or( d.eq.2,e.gt.3 ) )")
+    assert spaced == parse_logic("and", "(and(a.in.(1,2),not.or(b.eq.x,c.is.null)),or(d.eq.2,e.gt.3 ))")
 
 
 def test_order_terms() -> None:
@@ -135,6 +155,9 @@ def test_function_arguments_and_filters_are_told_apart() -> None:
         ("a", "neq(any).1"),
         ("a.b.", "eq.1"),
         ("a->", "eq.1"),
+        ("a->(b", "eq.1"),
+        ("select", "a->>--34"),
+        ("select", "a->b-"),
         ("", "eq.1"),
         ("select", "a::"),
         ("select", "a b;c"),
