@@ -68,7 +68,8 @@ class Exchange:
         return parse_accept(self.request.headers.get("accept"))
 
     def window(self, query: Query) -> Window:
-        header = self.request.headers.get("range") if self.reading else None
+        # HTTP has the header for GET alone.
+        header = self.request.headers.get("range") if self.request.method == "GET" else None
         return parse_range(header, query.window_at(()))
 
     async def enter(self, *, read_only: bool) -> None:

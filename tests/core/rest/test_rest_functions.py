@@ -25,6 +25,9 @@ CREATE FUNCTION s_records() RETURNS SETOF record LANGUAGE sql STABLE AS $$ SELEC
 CREATE FUNCTION s_plain_record() RETURNS record LANGUAGE plpgsql STABLE AS
   $$ DECLARE found record; BEGIN SELECT 7 AS seven INTO found; RETURN found; END $$;
 
+CREATE TYPE corner AS (x int, y int);
+CREATE FUNCTION corners() RETURNS TABLE (id int, at corner, doc json) LANGUAGE sql STABLE AS
+  $$ VALUES (1, ROW(3, 4)::corner, '{"a":[5]}'::json), (2, ROW(6, 7)::corner, '{"a":[8]}') $$;
 CREATE FUNCTION pick() RETURNS SETOF int LANGUAGE sql STABLE AS 'SELECT 1 UNION SELECT 2';
 CREATE FUNCTION pick(json) RETURNS int LANGUAGE sql STABLE AS 'SELECT 99';
 CREATE FUNCTION body_of(json) RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'json ' || $1::text $$;
@@ -73,6 +76,8 @@ def anon(declared: Library) -> httpx.Client:
         ("s_outs?a=5&select=t", {"t": "x"}),
         ("s_table", [{"id": 1}, {"id": 2}]),
         ("s_table?select=other:id&order=id.desc&id=gt.1", [{"other": 2}]),
+        ("corners?select=at->y,at->>x&order=at->x.desc", [{"y": 7, "x": "6"}, {"y": 4, "x": "3"}]),
+        ("corners?select=doc->a->0&at->x=gt.3", [{"a": 8}]),
         ("s_set_out?n=neq.2", [{"n": 1}, {"n": 3}]),
         ("s_domain?select=title,authors(name)", {"title": "Engines", "authors": {"name": "Ada"}}),
         ("s_domains?select=title&title=like.S*", [{"title": "Sums"}]),
