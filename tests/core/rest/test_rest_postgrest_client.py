@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from library_kit import Library
-from postgrest import CountMethod, ReturnMethod, SyncPostgrestClient
+from postgrest import AsyncPostgrestClient, CountMethod, ReturnMethod, SyncPostgrestClient
+from postgrest.base_request_builder import BaseFilterRequestBuilder
 from postgrest.exceptions import APIError
 
 
@@ -178,3 +181,106 @@ def test_user_token_by_auth(library: Library, anon: SyncPostgrestClient) -> None
     made = anon.from_("notes").insert({"body": "mine"}).execute()
     assert made.data[0]["owner"] == "user-a"
     assert len(anon.from_("notes").select("*").execute().data) == 3
+
+
+# One call of each filter that the package has on books or samples, and the ids that it must find.
+FILTERS: list[tuple[str, str, tuple[Any, ...], list[int]]] = [
+    ("books", "filter", ("title", "match", "^[ES]"), [1, 3]),
+    ("books", "eq", ("title", "Sums"), [3]),
+    ("books", "neq", ("id", 1), [2, 3, 4]),
+    ("books", "gt", ("price", 12.5), [3]),
+    ("books", "gte", ("price", 12.5), [1, 3]),
+    ("books", "lt", ("price", 12.5), [2]),
+    ("books", "lte", ("price", 12.5), [1, 2]),
+    ("books", "is_", ("meta", None), [3, 4]),
+    ("books", "like", ("title", "%s"), [1, 2, 3]),
+    ("books", "like_all_of", ("title", "%s,E%"), [1]),
+    ("books", "like_any_of", ("title", "E%,S%"), [1, 3]),
+    ("books", "ilike", ("title", "e%"), [1]),
+    ("books", "ilike_all_of", ("title", "%S,e%"), [1]),
+    ("books", "ilike_any_of", ("title", "e%,s%"), [1, 3]),
+    ("books", "or_", ("id.eq.1,and(stock.eq.0,title.like.P*)",), [1, 2]),
+    ("samples", "fts", ("words", "fox"), [1]),
+    ("samples", "plfts", ("words", "quick foxes"), [1]),
+    ("samples", "phfts", ("words", "quick foxes"), [1]),
+    ("samples", "wfts", ("words", "slow or foxes"), [1]),
+    ("books", "in_", ("title", ["Sums", "a,b", 'q"uote']), [3]),
+    ("books", "cs", ("tags", ["math"]), [1, 3]),
+    ("books", "contains", ("meta", {"pages": 300}), [2]),
+    ("books", "cd", ("tags", ["math", "x"]), [3, 4]),
+    ("books", "contained_by", ("tags", ["math", "x"]), [3, 4]),
+    ("books", "ov", ("tags", ["old"]), [1, 2]),
+    ("books", "overlaps", ("tags", ["old"]), [1, 2]),
+    ("samples", "sl", ("span", ("7", "9")), [1]),
+    ("samples", "sr", ("span", ("-9", "0")), [1]),
+    ("samples", "nxl", ("span", ("0", "9")), [1]),
+    ("samples", "nxr", ("span", ("0", "9")), [1]),
+    ("samples", "adj", ("span", ("4", "9")), [1]),
+    ("samples", "range_gt", ("span", ("-9", "0")), [1]),
+    ("samples", "range_gte", ("span", ("0", "9")), [1]),
+    ("samples", "range_lt", ("span", ("7", "9")), [1]),
+    ("samples", "range_lte", ("span", ("0", "9")), [1]),
+    ("samples", "range_adjacent", ("span", ("4", "9")), [1]),
+    ("books", "match", ({"id": 3, "title": "Sums"},), [3]),
+]
+
+
+@pytest.mark.parametrize(("table", "method", "arguments", "found"), FILTERS)
+def test_every_filter(
+    anon: SyncPostgrestClient, table: str, method: str, arguments: tuple[Any, ...], found: list[int]
+) -> None:
+    query = getattr(anon.from_(table).select("id").order("id"), method)(*arguments)
+    assert [row["id"] for row in query.execute().data] == found
+
+
+def test_no_filter_of_the_package_is_left_out() -> None:
+    there = {name for name in vars(BaseFilterRequestBuilder) if not name.startswith("__")}
+    assert there - {method for _, method, _, _ in FILTERS} == {"not_", "max_affected"}
+
+
+def test_order_with_nulls_and_below(anon: SyncPostgrestClient) -> None:
+    first = anon.from_("books").select("id").order("price", desc=True, nullsfirst=True).order("id").execute()
+    assert [row["id"] for row in first.data] == [4, 3, 1, 2]
+    below = anon.from_("authors").select("id,books(id)").order("id").offset(0).limit(1, foreign_table="books").execute()
+    assert below.data[0] == {"id": 1, "books": [{"id": 1}]}
+
+
+def test_text_search(anon: SyncPostgrestClient) -> None:
+    for kind, text in (("plain", "quick foxes"), ("phrase", "quick foxes"), ("web_search", "foxes or slow")):
+        query = anon.from_("samples").select("id").text_search("words", text, {"type": kind, "config": "english"})
+        assert query.execute().data == [{"id": 1}], kind
+
+
+def test_functions_in_every_form(anon: SyncPostgrestClient) -> None:
+    assert anon.rpc("squares", {"upto": 1}).csv().execute().data == "n,square\n1,1"
+    nothing = anon.rpc("squares", {"upto": 0}).maybe_single().execute()
+    assert nothing is None or nothing.data is None
+    one = anon.rpc("squares", {"upto": 1}).maybe_single().execute()
+    assert one is not None
+    assert one.data == {"n": 1, "square": 1}
+    head = anon.rpc("books_over", {"minimum": 5}, count=CountMethod.exact, head=True).execute()
+    assert (head.count, head.data) == (3, [])
+    assert anon.rpc("evens", {"upto": 4}).execute().data == [2, 4]
+    assert anon.rpc("glue", {"parts": ["a", "b"]}).execute().data == "a-b"
+
+
+def test_schemas(anon: SyncPostgrestClient) -> None:
+    assert anon.schema("public").from_("books").select("id").eq("id", 1).execute().data == [{"id": 1}]
+    with pytest.raises(APIError) as caught:
+        anon.schema("private").from_("books").select("id").execute()
+    assert caught.value.code == "PGRST106"
+
+
+def test_the_asynchronous_client(library: Library) -> None:
+    library.dirty = True
+    key = library.project["service_key"]
+
+    async def calls() -> tuple[Any, Any, Any]:
+        url = f"{library.base_url}/admin/v1/rest"
+        async with AsyncPostgrestClient(url, headers={"apikey": key, "Authorization": f"Bearer {key}"}) as client:
+            made = await client.from_("authors").insert({"name": "Zoe"}).execute()
+            read = await client.from_("books").select("id", count=CountMethod.exact).limit(1).order("id").execute()
+            called = await client.rpc("add", {"a": 1, "b": 2}).execute()
+            return made.data[0]["name"], (read.count, read.data), called.data
+
+    assert asyncio.run(calls()) == ("Zoe", (4, [{"id": 1}]), 3)
