@@ -171,7 +171,7 @@ def parse_filter(name: str, text: str) -> Filter:
 
 def _parse_names(where: str, text: str) -> tuple[str, ...]:
     scanner = Scanner(where, text)
-    if not text.strip():
+    if not text.strip() and where != "columns":
         return ()
     names = scanner.separated(scanner.name, ",")
     scanner.end("a comma or the end")

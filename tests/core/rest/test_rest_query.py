@@ -165,6 +165,8 @@ def test_function_arguments_and_filters_are_told_apart() -> None:
         ("select", "rel(a"),
         ("select", "a," * 3),
         ("order", "a.up"),
+        ("columns", ""),
+        ("columns", "a,"),
         ("limit", "1_0"),
         ("limit", "٣"),
         ("or", "()"),
