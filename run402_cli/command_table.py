@@ -79,6 +79,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "rename": ("write", "principal", "", "Change a project's display name."),
         "tenant-payments": ("read", "principal", "", "Payments received on priced routes."),
         "sql": ("destructive", "service_key", "passes_on", "Run SQL with the service key."),
+        "load": ("write", "service_key", "", "Load rows of a CSV or NDJSON file into a table."),
         "rest": ("destructive", "anon_key service_key", "passes_on", "Read or write a table through REST."),
         "usage": ("read", "service_key", "", "API calls and storage against the limits."),
         "costs": ("read", "admin", "", "Revenue and cost of a project (platform admins)."),

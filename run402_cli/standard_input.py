@@ -7,10 +7,11 @@ comes later than that while. See docs/protocol/conventions.md, "Standard input".
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from run402_cli import output
@@ -36,9 +37,26 @@ def read(what: str, instead: str, *, limit: int = -1) -> bytes:
     When no byte has come after PATIENCE_S seconds a line on stderr says that it waits for `what`, and how to pass it
     `instead`; --quiet does not hide that.
     """
+    with _waited_for(what, instead) as stream:
+        return b"" if stream is None else stream.read(limit)
+
+
+def pieces(what: str, instead: str) -> Iterator[bytes]:
+    """As `read`, piece by piece: for what need not be held as a whole."""
+    with _waited_for(what, instead) as stream:
+        if stream is None:
+            return
+        while piece := stream.read(_CHUNK):
+            yield piece
+
+
+@contextlib.contextmanager
+def _waited_for(what: str, instead: str) -> Iterator[IO[bytes] | None]:
+    """Standard input, None when it is closed; the note is gone when its first byte is there."""
     stream = _stream()
     if stream is None:
-        return b""
+        yield None
+        return
     note = threading.Timer(PATIENCE_S, output.request, [f"run402 waits for {what} on standard input. {instead}"])
     note.daemon = True
     note.start()
@@ -47,7 +65,7 @@ def read(what: str, instead: str, *, limit: int = -1) -> bytes:
         if peek is not None:
             peek(1)
             note.cancel()
-        return stream.read(limit)
+        yield stream
     finally:
         note.cancel()
 

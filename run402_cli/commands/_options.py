@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import urlsplit
 
 import typer
@@ -41,6 +41,7 @@ Words = Annotated[list[str] | None, typer.Argument(hidden=True)]
 
 _INTEGER = re.compile(r"-?\d+")
 _MAX_SAFE = 2**53 - 1
+_PIECE = 256 * 1024
 
 
 def resolve_project(profile: Profile, flag: str | None) -> str:
@@ -141,6 +142,20 @@ def read_file(flag: str, name: str, *, limit: int = -1, bounds: Bounds = TYPED) 
     path = regular_file(flag, name)
     with _readable(flag, name):
         return uploads.read(path, bounds, limit)
+
+
+def file_pieces(flag: str, name: str) -> Iterator[bytes]:
+    """A regular file piece by piece, opened at once: as `read_file`, for what need not be held as a whole."""
+    path = regular_file(flag, name)
+    with _readable(flag, name):
+        file = os.fdopen(uploads.Gate(TYPED).open(path), "rb")
+    return _pieces(file)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def read_text_file(flag: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,6 +18,7 @@ from run402_cli.commands._options import (
     Words,
     bad_project_id,
     decode_text,
+    file_pieces,
     integer,
     no_more,
     one_of,
@@ -25,7 +27,7 @@ from run402_cli.commands._options import (
     regular_file,
     take_project,
 )
-from run402_cli.errors import CommandError, FlagError, UsageError, Verdict, no_allowance
+from run402_cli.errors import ApiError, CommandError, FlagError, UsageError, Verdict, no_allowance
 from run402_cli.services import expose, projects
 from run402_cli.services.terminal import TerminalClient
 from run402_cli.state.profile import current
@@ -41,6 +43,7 @@ _HTTP_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 ProjectWord = Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]", show_default=False)]
 UsedProject = Annotated[list[str] | None, typer.Argument(metavar="PROJECT", show_default=False)]
 QueryWord = Annotated[list[str] | None, typer.Argument(metavar="[SQL]", show_default=False)]
+LoadWords = Annotated[list[str] | None, typer.Argument(metavar="TABLE FILE", show_default=False)]
 TableWords = Annotated[list[str] | None, typer.Argument(metavar="TABLE [QUERY]", show_default=False)]
 ManifestWord = Annotated[list[str] | None, typer.Argument(metavar="[MANIFEST]", show_default=False)]
 EmailWord = Annotated[list[str] | None, typer.Argument(metavar="EMAIL", show_default=False)]
@@ -395,6 +398,68 @@ def _check_utf8(what: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise UsageError(f"{what} is not valid UTF-8.", hint="Save it as a UTF-8 file and pass --file.") from None
+
+
+@app.command(
+    "load",
+    summary="Load rows of a CSV or NDJSON file into a table.",
+    effect="write",
+    auth="service_key",
+    example=[
+        "run402 projects load items items.csv",
+        "generate-rows | run402 projects load items - --format ndjson",
+    ],
+)
+def load(
+    words: LoadWords = None,
+    project: ProjectOpt = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="csv|ndjson", help="How the rows are written. Default: by the file's name."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Load it although the same content was loaded there within a day.")
+    ] = False,
+) -> None:
+    """Load rows into a table by COPY, all or none. Needs a local gateway; `-` is stdin.
+
+    CSV has a header line with names of columns; an empty cell is NULL, "" an empty text. NDJSON has an object a line. Columns
+    that are left out get their default. Rows that are refused are told by line. Row-level security does not apply.
+    """
+    given = words or []
+    if len(given) < 2:
+        raise UsageError("Table and file are needed.", hint="run402 projects load <table> <file.csv|file.ndjson|->")
+    no_more(given[2:])
+    table, name = given
+    kind = format_ or _rows_by_name(name)
+    if kind == "jsonl":
+        kind = "ndjson"
+    if kind is None:
+        raise UsageError(
+            f"The name {name!r} does not say how the rows are written.", hint="Add --format csv or --format ndjson."
+        )
+    projects.one_of_formats(kind)
+    rows = _pieces_of(name)
+    project_id = _project(project, [])
+    with TerminalClient() as client:
+        try:
+            output.emit(projects.load(client, project_id, table, rows, format=kind, again=again))
+        except ApiError as exc:
+            if exc.code == "ALREADY_LOADED":
+                exc.extra["next_actions"] = [advice.run(*as_typed.again("--again"))]
+            raise
+
+
+def _rows_by_name(name: str) -> str | None:
+    kinds = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+    return kinds.get(Path(name).suffix.lower())
+
+
+def _pieces_of(name: str) -> Iterator[bytes]:
+    """A file or stdin piece by piece; what cannot be read is told before anything is sent."""
+    if name == "-":
+        return standard_input.pieces("the rows", "Or name a file.")
+    return file_pieces("FILE", name)
 
 
 @app.command(

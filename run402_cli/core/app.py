@@ -42,6 +42,7 @@ from run402_cli.core.releases import routes as releases_routes
 from run402_cli.core.rest import handler as rest_handler
 from run402_cli.core.sites import cache, domains, subdomains
 from run402_cli.core.sites import routes as sites_routes
+from run402_cli.core.sql import load_routes
 from run402_cli.core.sql import routes as sql
 from run402_cli.core.storage import routes as storage_routes
 from run402_cli.core.users import routes as users_routes
@@ -58,6 +59,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *token_routes.ROUTES,
     *rest_handler.ROUTES,
     *sql.ROUTES,
+    *load_routes.ROUTES,
     *expose_routes.ROUTES,
     *credentials.ROUTES,
     *account.ROUTES,

@@ -30,6 +30,7 @@ from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.settings import Settings
 from run402_cli.core.sites import rows as site_rows
+from run402_cli.core.sql import load_rows
 from run402_cli.core.sql.shared import SHARED_PATH
 from run402_cli.core.storage import object_rows, upload_rows
 from run402_cli.core.users import challenge_rows, session_rows, setting_rows, user_rows
@@ -73,6 +74,7 @@ TABLES: tuple[str, ...] = (
     wallet_rows.DDL,
     payment_rows.DDL,
     binding_rows.DDL,
+    load_rows.DDL,
     archives.DDL,
 )
 

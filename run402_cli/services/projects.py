@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from run402_cli import advice, exact_json
@@ -18,6 +18,7 @@ from run402_cli.state.keys import saving
 _DESTROYS = ["schemas", "functions", "subdomains", "mailbox", "blobs", "secrets"]
 REST_METHODS = ("GET", "POST", "PATCH", "DELETE")
 KEY_TYPES = ("anon", "service")
+LOAD_FORMATS = ("csv", "ndjson")
 REST_RETURNS = ("minimal", "representation")
 _REST_WRITES = ("POST", "PATCH", "DELETE")
 
@@ -259,18 +260,67 @@ def sql(client: Client, project_id: str, text: str, params: list[Json] | None = 
         raise _senseless("the SQL")
     if "rowCount" in answer and "row_count" not in answer:
         answer = {"row_count" if key == "rowCount" else key: value for key, value in answer.items()}
-    return {**answer, **_covered_columns(answer.get("fields"))}
+    return {**answer, **_covered_columns(answer)}
 
 
-def _covered_columns(fields: Json) -> dict[str, Json]:
+def load(
+    client: Client,
+    project_id: str,
+    table: str,
+    rows: bytes | Iterable[bytes],
+    *,
+    format: str = "csv",
+    again: bool = False,
+) -> Json:
+    """POST /projects/v1/admin/{id}/load?table&format[&again]: rows of CSV (with a header) or NDJSON into a table, all or none.
+
+    `rows` is the text in UTF-8, whole or in pieces, at most 1 GiB; `format` is csv or ndjson. Returns {status, table, rows,
+    bytes, sha256, columns}. The same content is not loaded into the same table twice within a day (ApiError 409
+    ALREADY_LOADED), unless `again`. Rows that are refused are an ApiError 400 LOAD_REJECTED with details.rejects [{line,
+    message, value, column?, detail?, sqlstate?}], at most 20. Row-level security does not apply. Raises CommandError
+    LOCAL_GATEWAY_REQUIRED on the Cloud. docs/projects.md
+    """
+    one_of_formats(format)
+    if not client.is_core:
+        raise _load_needs_core(client.api_base, table)
+    path = with_query(_admin(project_id, "load"), table=table, format=format, again="true" if again else None)
+    auth, context = client.service_key(project_id), f"loading rows into {table}"
+    media = {"csv": "text/csv", "ndjson": "application/x-ndjson"}[format]
+    return client.request(
+        "POST", path, context=context, auth=auth, content=rows, headers={"Content-Type": media}, reveals=True
+    )
+
+
+def one_of_formats(format: str) -> None:
+    """FlagError for what is no format of `load`."""
+    if format not in LOAD_FORMATS:
+        raise FlagError(
+            f"--format must be one of {', '.join(LOAD_FORMATS)}, not {format!r}.",
+            details={"flag": "--format", "value": format, "allowed": list(LOAD_FORMATS)},
+        )
+
+
+def _load_needs_core(base: str, table: str) -> CommandError:
+    rest = ("projects", "rest", table, "--method", "POST", "--body-file", advice.Blank("rows.csv"))
+    return CommandError(
+        f"{base} cannot load rows by COPY: only a local (Core) gateway can.",
+        code="LOCAL_GATEWAY_REQUIRED",
+        hint=f"Send them over REST, some thousand at a time, each call all or none: {advice.command(*rest)}",
+        details={"api_base": base},
+        next_actions=[advice.run(*rest)],
+    )
+
+
+def _covered_columns(answer: dict[str, Json]) -> dict[str, Json]:
     """`warnings` when columns of the answer share a name, for rows are objects by name: every gateway keeps the last one."""
+    fields = answer.get("fields")
     names = [field.get("name") for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if not repeated:
         return {}
     message = (
-        f"Several columns have the same name ({', '.join(map(str, repeated))}); each row holds only the last of them. "
-        "Give each a name of its own with AS, as in: select count(*) as total, count(note) as noted"
+        f"Several columns have the same name ({', '.join(map(str, repeated))}); each row holds only the last of them"
+        f"{', and `values` all' if 'values' in answer else ''}. Give each a name of its own with AS, as in: select count(*) as total, count(note) as noted"
     )
     return {"warnings": [{"code": "REPEATED_COLUMN_NAME", "message": message, "columns": repeated}]}
 

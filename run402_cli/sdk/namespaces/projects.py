@@ -13,7 +13,7 @@ from run402_cli.services import expose as _expose
 from run402_cli.services import projects as _projects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 
@@ -83,6 +83,23 @@ class ProjectProjects(Namespace[Id]):
         statement is an ApiError with PostgreSQL's message, position and hint in its body. docs/projects.md
         """
         return self._call(_projects.sql, project_id, text, params)
+
+    @of_project
+    def load(
+        self, project_id: str, table: str, rows: bytes | Iterable[bytes], *, format: str = "csv", again: bool = False
+    ) -> Any:
+        """Load rows into a table by COPY, all or none.
+
+        POST /projects/v1/admin/{id}/load?table&format[&again]: rows of CSV (with a header) or NDJSON into a table, all
+        or none.
+
+        `rows` is the text in UTF-8, whole or in pieces, at most 1 GiB; `format` is csv or ndjson. Returns {status,
+        table, rows, bytes, sha256, columns}. The same content is not loaded into the same table twice within a day
+        (ApiError 409 ALREADY_LOADED), unless `again`. Rows that are refused are an ApiError 400 LOAD_REJECTED with
+        details.rejects [{line, message, value, column?, detail?, sqlstate?}], at most 20. Row-level security does not
+        apply. Raises CommandError LOCAL_GATEWAY_REQUIRED on the Cloud. docs/projects.md
+        """
+        return self._call(_projects.load, project_id, table, rows, format=format, again=again)
 
     @of_project
     def rest(
