@@ -269,7 +269,7 @@ def load(
     table: str,
     rows: bytes | Iterable[bytes],
     *,
-    format: str = "csv",
+    format: str,
     again: bool = False,
 ) -> Json:
     """POST /projects/v1/admin/{id}/load?table&format[&again]: rows of CSV (with a header) or NDJSON into a table, all or none.
@@ -318,9 +318,10 @@ def _covered_columns(answer: dict[str, Json]) -> dict[str, Json]:
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if not repeated:
         return {}
+    elsewhere = ", and `values` all" if "values" in answer else ""
     message = (
         f"Several columns have the same name ({', '.join(map(str, repeated))}); each row holds only the last of them"
-        f"{', and `values` all' if 'values' in answer else ''}. Give each a name of its own with AS, as in: select count(*) as total, count(note) as noted"
+        f"{elsewhere}. Give each a name of its own with AS, as in: select count(*) as total, count(note) as noted"
     )
     return {"warnings": [{"code": "REPEATED_COLUMN_NAME", "message": message, "columns": repeated}]}
 

@@ -120,6 +120,7 @@ WORDS = {
     "policy": {"footer_policy"},
     "principal_id": {"principal", "principal_id"},
     "redirect_url": {"redirect"},
+    "rows": {"file"},
     "scopes": {"scope"},
     "sha256": {"sha"},
     "source": {"file"},
@@ -129,7 +130,11 @@ WORDS = {
     "address": {"address", "clear"},
 }
 # Required, though each of its words may go: there are several, or standard input stands for it.
-OTHER_WORDS = {"notifications.preferences_set.changes", "projects.validate_expose.manifest_text"}
+OTHER_WORDS = {
+    "notifications.preferences_set.changes",
+    "projects.validate_expose.manifest_text",
+    "projects.load.format",  # the name of a file says it
+}
 OF_ONE = {
     "deploy.rehearse.manifest": {"plan_id"},  # the call makes the plan, too
     "deploy.release_diff.new": {"to"},

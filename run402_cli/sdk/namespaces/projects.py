@@ -86,7 +86,7 @@ class ProjectProjects(Namespace[Id]):
 
     @of_project
     def load(
-        self, project_id: str, table: str, rows: bytes | Iterable[bytes], *, format: str = "csv", again: bool = False
+        self, project_id: str, table: str, rows: bytes | Iterable[bytes], *, format: str, again: bool = False
     ) -> Any:
         """Load rows into a table by COPY, all or none.
 
