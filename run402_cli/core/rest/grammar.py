@@ -225,8 +225,11 @@ class Scanner:
 
     def value_list(self) -> tuple[str, ...]:
         self.expect("(")
+        start = self.position
+        self.spaces()
         if self.eat(")"):
             return ()
+        self.position = start
         values = self.separated(self.nested_value, ",")
         self.expect(")")
         return tuple(values)
