@@ -143,7 +143,7 @@ class Scanner:
 
     def item(self, depth: int) -> Item:
         self.spaces()
-        if self.eat("..."):
+        if self.eat("...") or self.eat(".."):
             return self.embed(None, self.name(), depth, spread=True)
         if self.eat("*"):
             return Star()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
+from run402_cli.core.rest import embedding
+from run402_cli.core.rest.embedding import Output
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.fields import IS, Rows, cast
 from run402_cli.core.rest.nodes import Column, Condition, Embed, Field, Filter, Item, Logic, Order, Star, Window
@@ -14,8 +17,20 @@ from run402_cli.core.rest.schema import Relationship
 from run402_cli.core.rest.statement import Source, Statement, Where, at, raw
 
 
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An embedded resource: its place in the statement, and for a spread the outputs that it gives to this level."""
+
+    lateral: str
+    embed: Embed
+    relationship: Relationship
+    where: Where
+    level: Level
+    lifted: tuple[Output, ...] = ()
+
+
 class Level:
-    """One level: the root or an embedded resource."""
+    """One level: the root or an embedded resource. `picked` are the columns that are selected whatever the items are."""
 
     def __init__(
         self,
@@ -33,43 +48,87 @@ class Level:
         self.alias = alias
         self.rows = Rows(source, alias, statement.parameters)
         self.filtered = filtered
-        self.columns: list[Composable] = []
-        self.groups: list[Composable] = []
+        self.passes_on = False
+        self.picked: list[Composable] = []
+        self.outputs: list[Output] = []
         self.joins: list[Composable] = []
-        self.inner_joins: list[Composable] = []
+        # Those that change how many rows there are.
+        self.counted_joins: list[Composable] = []
         self.joined = list(joined)
         self.conditions: list[Composable] | None = None
-        self.embeds: dict[str, tuple[str, Embed, Relationship]] = {}
-        items = [self._counted(item) for item in items]
-        self.aggregated = any(isinstance(item, Column) and item.aggregate for item in items)
-        for item in items:
-            self._item(item)
+        self.embeds: dict[str, Embedded] = {}
+        keys = {item.key for item in items if isinstance(item, Embed)}
+        for item in map(self._counted, items):
+            if isinstance(item, Star):
+                self.outputs += self._star()
+            elif isinstance(item, Column):
+                self.outputs.append(self._column(item))
+            else:
+                self._embed(item, keys)
+
+    @property
+    def aggregated(self) -> bool:
+        """A to-one spread leaves aggregates to the level around it."""
+        return not self.passes_on and any(output.aggregate for output in self.outputs)
 
     def body(self) -> Composed:
         """SELECT ... FROM ... WHERE ... GROUP BY, without order and window."""
-        parts: list[Composable] = [
-            SQL("SELECT"),
-            SQL(", ").join(self.columns),
-            SQL("FROM {} AS {}").format(self.source.table, Identifier(self.alias)),
-            *self.joins,
-        ]
-        parts += self._where()
-        if self.aggregated and self.groups:
-            parts += [SQL("GROUP BY"), SQL(", ").join(self.groups)]
+        outputs = self._grouped()
+        shown = [output.shown(grouped=self.aggregated) for output in outputs]
+        parts = self._select(SQL(", ").join([*self.picked, *shown]))
+        groups = [output.group or raw(str(n)) for n, output in enumerate(outputs, 1) if not output.aggregate]
+        if self.aggregated and groups:
+            parts += [SQL("GROUP BY"), SQL(", ").join(groups)]
         return SQL(" ").join(parts)
 
+    def raw_body(self) -> Composed:
+        """The same for a spread: nothing is named or aggregated in it."""
+        return SQL(" ").join(self._select(embedding.raw_columns(self.outputs)))
+
+    def _select(self, columns: Composable) -> list[Composable]:
+        source = SQL("FROM {} AS {}").format(self.source.table, Identifier(self.alias))
+        return [SQL("SELECT"), columns, source, *self.joins, *self._where()]
+
+    def _grouped(self) -> list[Output]:
+        """The outputs; with an aggregate among them each column on its own, since GROUP BY goes by their numbers."""
+        if not self.aggregated:
+            return self.outputs
+        return self.expanded()
+
+    def expanded(self) -> list[Output]:
+        found = []
+        for output in self.outputs:
+            found += self._columns() if output.name is None and self.source.relation else [output]
+        return found
+
+    def _star(self) -> list[Output]:
+        relation = self.source.relation
+        if relation is not None and relation.has_forms:
+            return self._columns()
+        return [Output(None, SQL("{}.*").format(Identifier(self.alias)))]
+
+    def _columns(self) -> list[Output]:
+        relation = self.source.relation
+        return [self._column(Column(Field(name))) for name in relation.columns] if relation is not None else []
+
     def counted(self) -> Composable:
-        """As many rows as body() gives. Joins that neither drop rows nor take part in a filter are left out."""
+        """As many rows as body() gives. Joins that neither change that nor take part in a filter are left out."""
         tests_presence = self.filtered and any(map(self._tests_presence, self._mine(self.statement.query.filters)))
         if self.aggregated or tests_presence:
             return self.body()
         source = SQL("SELECT 1 FROM {} AS {}").format(self.source.table, Identifier(self.alias))
-        return SQL(" ").join([source, *self.inner_joins, *self._where()])
+        return SQL(" ").join([source, *self.counted_joins, *self._where()])
 
     def _tests_presence(self, condition: Condition) -> bool:
         if isinstance(condition, Logic):
             return any(map(self._tests_presence, condition.conditions))
-        return condition.field.name in self.embeds
+        return self._embedded(condition) is not None
+
+    def _embedded(self, condition: Filter) -> Embedded | None:
+        """The resource whose presence is asked for. Every other operator is for a column of this level."""
+        if condition.op != "is" or condition.value not in ("null", "not_null") or condition.field.steps:
+            return None
+        return self.embeds.get(condition.field.name)
 
     def _where(self) -> list[Composable]:
         if self.conditions is None:
@@ -80,6 +139,11 @@ class Level:
     def tail(self) -> list[Composable]:
         terms = [self._order(term) for terms in self._mine(self.statement.query.orders) for term in terms]
         return [SQL("ORDER BY"), SQL(", ").join(terms)] if terms else []
+
+    def window(self) -> list[Composable]:
+        """Of an embedded resource; the root's also comes from the Range header."""
+        found = self._mine(self.statement.query.windows)
+        return self.statement.window(found[0] if found else Window())
 
     def _mine(self, entries: Iterable[tuple[tuple[str, ...], Any]]) -> list[Any]:
         return [entry for path, entry in entries if at(path, self.where)]
@@ -94,91 +158,76 @@ class Level:
             return Column(None, item.alias, aggregate="count", aggregate_cast=item.cast)
         return item
 
-    def _item(self, item: Item) -> None:
-        if isinstance(item, Star):
-            self._star()
-        elif isinstance(item, Column):
-            self._column(item)
-        else:
-            self._embed(item)
-
-    def _star(self) -> None:
-        relation = self.source.relation
-        if relation is None or not relation.has_forms:
-            self._output(SQL("{}.*").format(Identifier(self.alias)))
-            return
-        for name in relation.columns:
-            self._column(Column(Field(name)))
-
-    def _output(self, column: Composable, group: Composable | None = None) -> None:
-        self.columns.append(column)
-        self.groups.append(group or raw(str(len(self.columns))))
-
-    def _column(self, item: Column) -> None:
+    def _column(self, item: Column) -> Output:
         if item.field is None:
-            value: Composable = SQL("count(*)")
-            name = item.alias or "count"
-        else:
-            field = self.rows.field(item.field) if item.aggregate else self.rows.shown(item.field)
-            value = cast(field, item.cast)
-            name = item.alias or _output_name(item)
+            return Output(item.alias or "count", None, None, item.aggregate, item.aggregate_cast)
+        stored = self.rows.field(item.field)
+        value = cast(stored if item.aggregate else self.rows.shown(item.field), item.cast)
+        name = item.alias or _output_name(item)
         if item.aggregate:
-            if item.field is not None:
-                value = SQL("{}({})").format(raw(item.aggregate), value)
-            self.columns.append(SQL("{} AS {}").format(cast(value, item.aggregate_cast), Identifier(name)))
-        else:
-            # What a domain's cast makes is json, which has no equality.
-            formed = item.field is not None and self.rows.formed(item.field)
-            group = self.rows.field(item.field) if formed and item.field is not None else None
-            self._output(SQL("{} AS {}").format(value, Identifier(name)), group)
+            return Output(name, value, None, item.aggregate, item.aggregate_cast)
+        formed = self.rows.formed(item.field)
+        field = None if item.cast else item.field
+        return Output(name, value, field, is_json=formed and not item.cast, group=stored if formed else None)
 
-    def _embed(self, embed: Embed) -> None:
+    def _embed(self, embed: Embed, keys: set[str]) -> None:
         statement = self.statement
         relationship = statement.catalog.relationship(self.source.name, embed.target, embed.hint)
-        if embed.spread and not relationship.to_one:
-            raise RestError(
-                400,
-                "PGRST119",
-                f"A spread operation on '{embed.target}' is not possible",
-                details=f"'{self.source.name}' and '{embed.target}' do not form a many-to-one or one-to-one relationship.",
-                hint=f"Write {embed.target}(...) without the dots.",
-            )
         lateral = statement.alias("pgrst_e")
-        self.embeds.setdefault(embed.key, (lateral, embed, relationship))
-        self.embeds.setdefault(embed.target, (lateral, embed, relationship))
-        rows = self._embedded_rows(embed, relationship)
-        join = SQL("INNER JOIN LATERAL") if embed.inner else SQL("LEFT JOIN LATERAL")
-        if embed.spread:
-            self._join_lateral(SQL("{} ({}) AS {} ON TRUE").format(join, rows, Identifier(lateral)), embed.inner)
-            if embed.items:
-                self._output(SQL("{}.*").format(Identifier(lateral)))
-            return
-        collect = SQL("row_to_json(pgrst_x.*)") if relationship.to_one else SQL("json_agg(pgrst_x.*)")
-        value = SQL("{}.pgrst_v").format(Identifier(lateral))
-        on = SQL("{} IS NOT NULL").format(value) if embed.inner and not relationship.to_one else SQL("TRUE")
-        one = SQL("(SELECT {} AS pgrst_v FROM ({}) AS pgrst_x)").format(collect, rows)
-        self._join_lateral(SQL("{} {} AS {} ON {}").format(join, one, Identifier(lateral), on), embed.inner)
-        if embed.items:
-            shown = value if relationship.to_one else SQL("COALESCE({}, '[]')").format(value)
-            # GROUP BY needs equality, which json lacks and jsonb has.
-            shown = SQL("CAST({} AS jsonb)").format(shown) if self.aggregated else shown
-            self._output(SQL("{} AS {}").format(shown, Identifier(embed.key)))
-
-    def _join_lateral(self, join: Composable, inner: bool) -> None:
-        self.joins.append(join)
-        if inner:
-            self.inner_joins.append(join)
-
-    def _embedded_rows(self, embed: Embed, relationship: Relationship) -> Composable:
-        statement = self.statement
-        where = (*self.where, frozenset({embed.key, embed.target}))
+        # An alias does not take the target's name away from an embed that has no alias.
+        where = (*self.where, frozenset({embed.key} if embed.target in keys else {embed.key, embed.target}))
         statement.visited.append(where)
         alias = statement.alias(relationship.target)
-        source = statement.source(statement.catalog.relations[relationship.target])
-        level = Level(statement, source, embed.items, where, alias, joined=[self._join(relationship, alias)])
-        body, tail = level.body(), level.tail()
-        windows = level._mine(statement.query.windows)
-        return SQL(" ").join([body, *tail, *statement.window(windows[0] if windows else Window())])
+        level = Level(
+            statement,
+            statement.source(statement.catalog.relations[relationship.target]),
+            embed.items,
+            where,
+            alias,
+            joined=[self._join(relationship, alias)],
+        )
+        found = Embedded(lateral, embed, relationship, where, level)
+        found = self._spread(found) if embed.spread else self._nested(found)
+        self.embeds.setdefault(embed.key, found)
+
+    def _nested(self, found: Embedded) -> Embedded:
+        """As an object or an array under a key of its own."""
+        to_one, level = found.relationship.to_one, found.level
+        rows = SQL(" ").join([level.body(), *level.tail(), *level.window()])
+        joined = embedding.object_rows(rows) if to_one else embedding.array_rows(rows)
+        self._join_lateral(found, joined)
+        if level.outputs:
+            value: Composable = Identifier(found.lateral, "pgrst_v")
+            if not to_one:
+                value = SQL("COALESCE({}, '[]')").format(value)
+            self.outputs.append(Output(found.embed.key, value, is_json=True))
+        return found
+
+    def _spread(self, found: Embedded) -> Embedded:
+        """Its columns are those of this level; those of several rows as arrays. Aggregates are made outside of it."""
+        to_one, level = found.relationship.to_one, found.level
+        level.outputs, level.passes_on = level.expanded(), to_one
+        if level.aggregated:
+            raise RestError(
+                400,
+                "PGRST127",
+                "Feature not implemented",
+                details="Aggregates are not implemented for one-to-many or many-to-many spreads.",
+                hint=f"Embed it without the dots: {found.embed.target}(...).",
+            )
+        rows = SQL(" ").join([level.raw_body(), *level.tail(), *level.window()])
+        joined = SQL("({})").format(rows) if to_one else embedding.spread_arrays(rows, level.outputs)
+        self._join_lateral(found, joined)
+        lifted = embedding.lifted(level.outputs, found.lateral, collected=not to_one)
+        self.outputs += lifted
+        return replace(found, lifted=tuple(lifted))
+
+    def _join_lateral(self, found: Embedded, rows: Composable) -> None:
+        inner = found.embed.inner
+        join = embedding.lateral_join(rows, found.lateral, inner=inner, presence=not found.relationship.to_one)
+        self.joins.append(join)
+        if inner:
+            self.counted_joins.append(join)
 
     def _join(self, relationship: Relationship, alias: str) -> Composable:
         def equal(left: str, lefts: Sequence[str], right: str, rights: Sequence[str]) -> Composable:
@@ -203,25 +252,26 @@ class Level:
             joint = SQL(" AND ") if condition.op == "and" else SQL(" OR ")
             tree = SQL("({})").format(joint.join(self.condition(c) for c in condition.conditions))
             return SQL("NOT {}").format(tree) if condition.negated else tree
-        embedded = self.embeds.get(condition.field.name) if not condition.field.steps else None
-        test = self._presence(condition, embedded[0]) if embedded else self.rows.comparison(condition)
+        embedded = self._embedded(condition)
+        if embedded is None:
+            test = self.rows.comparison(condition)
+        else:
+            test = SQL("{} IS {}").format(Identifier(embedded.lateral, "pgrst_v"), raw(IS[str(condition.value)]))
         return SQL("NOT ({})").format(test) if condition.negated else test
 
-    def _presence(self, condition: Filter, lateral: str) -> Composable:
-        if condition.op != "is" or condition.value not in ("null", "not_null"):
-            raise RestError(
-                400,
-                "PGRST120",
-                f"'{condition.field.name}' is an embedded resource: only is.null and not.is.null can filter on it",
-                hint=f"Filter on its columns with {condition.field.name}.<column>=eq.<value>.",
-            )
-        return SQL("{} IS {}").format(Identifier(lateral, "pgrst_v"), raw(IS[str(condition.value)]))
-
     def _order(self, term: Order) -> Composable:
-        value = self._related(term) if term.relation else self.rows.field(term.field)
+        value = self._related(term) if term.relation else self._ordered(term.field)
         direction = SQL(" DESC") if term.descending else SQL(" ASC")
         nulls = raw(f" NULLS {term.nulls.upper()}") if term.nulls else SQL("")
         return SQL("{}{}{}").format(value, direction, nulls)
+
+    def _ordered(self, field: Field) -> Composable:
+        """Rows are grouped by what is selected: PostgreSQL sees that two expressions are one when they are one."""
+        if self.aggregated:
+            for n, output in enumerate(self._grouped(), 1):
+                if output.field == field:
+                    return output.group or raw(str(n))
+        return self.rows.field(field)
 
     def _related(self, term: Order) -> Composable:
         """A column of an embedded to-one resource, under the same filters as the embedding itself."""
@@ -233,8 +283,7 @@ class Level:
                 f"'{term.relation}' is not an embedded resource in this request",
                 hint=f"Embed it: add '{term.relation}(...)' to select.",
             )
-        _, embed, relationship = found
-        if not relationship.to_one:
+        if not found.relationship.to_one:
             raise RestError(
                 400,
                 "PGRST118",
@@ -242,11 +291,27 @@ class Level:
                 details=f"'{self.source.name}' and '{term.relation}' do not form a many-to-one or one-to-one relationship.",
                 hint=f"Order the embedded rows instead: {term.relation}.order=<column>.",
             )
-        statement, alias = self.statement, self.statement.alias(relationship.target)
-        where = (*self.where, frozenset({embed.key, embed.target}))
+        return self._spread_order(found, term.field) or self._outside_order(found, term.field)
+
+    def _spread_order(self, found: Embedded, field: Field) -> Composable | None:
+        """What a spread shows under that name or of that column is there already, and grouped by if need be."""
+        pairs = list(zip(found.level.outputs, found.lifted, strict=False))
+        named = [up for own, up in pairs if not field.steps and own.name == field.name]
+        same = [up for own, up in pairs if own.field == field]
+        for output in (*named, *same):
+            if not self.aggregated:
+                return output.value
+            return raw(str(1 + self._grouped().index(output)))
+        return None
+
+    def _outside_order(self, found: Embedded, field: Field) -> Composable:
+        statement, relationship = self.statement, found.relationship
+        alias = statement.alias(relationship.target)
         source = statement.source(statement.catalog.relations[relationship.target])
-        level = Level(statement, source, (), where, alias, joined=[self._join(relationship, alias)])
-        level.columns.append(level.rows.field(term.field))
+        level = Level(
+            statement, source, found.embed.items, found.where, alias, joined=[self._join(relationship, alias)]
+        )
+        level.outputs, level.picked = [], [level.rows.field(field)]
         return SQL("({} LIMIT 1)").format(level.body())
 
 

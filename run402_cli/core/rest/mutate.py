@@ -202,7 +202,7 @@ def _where(compiler: Statement, relation: Relation) -> Composable:
             hint="Add order=<a unique column>, so that it is clear which rows change. The table needs a primary key.",
         )
     inner = Level(compiler, compiler.source(relation), (), (), compiler.alias(relation.name))
-    inner.columns = [Identifier(inner.alias, name) for name in relation.primary_key]
+    inner.picked = [Identifier(inner.alias, name) for name in relation.primary_key]
     picked = SQL(" ").join([inner.body(), *inner.tail(), *compiler.window(window)])
     keys = SQL(", ").join(Identifier(relation.name, name) for name in relation.primary_key)
     return SQL(" WHERE ({}) IN ({})").format(keys, picked)

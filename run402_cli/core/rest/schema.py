@@ -112,6 +112,8 @@ class Relationship:
     columns: tuple[str, ...]
     target_columns: tuple[str, ...]
     junction: Junction | None = None
+    # Whether the foreign key is one of the parent.
+    holds_key: bool = False
 
     @property
     def to_one(self) -> bool:
@@ -194,15 +196,10 @@ class Catalog:
 def _named(r: Relationship, target: str, hint: str | None) -> bool:
     constraints = (*r.junction.constraints, r.junction.table) if r.junction else (r.constraint,)
     if r.parent == r.target and r.junction is None:
-        # One foreign key, two directions: a table name means the rows below, the key's column the row above.
-        own_column = len(r.columns) == 1 and r.to_one
-        if hint is None:
-            return (target == r.target and not r.to_one) or (own_column and target == r.columns[0])
-        if target != r.target:
-            return False
-        if r.to_one:
-            return own_column and hint == r.columns[0]
-        return hint == r.constraint or (len(r.columns) == 1 and hint == r.columns[0])
+        # One foreign key, two directions: a table's name means the rows below, the key's column the row above.
+        if r.holds_key:
+            return hint is None and r.columns == (target,)
+        return target == r.target and (hint in (None, r.constraint) or r.target_columns == (hint,))
     if r.junction and r.parent == r.target:
         return target == r.target and hint in (None, r.junction.constraints[0])
     if hint is None:
@@ -216,16 +213,20 @@ def relationships(relations: dict[str, Relation], keys: list[ForeignKey]) -> dic
     found: dict[str, list[Relationship]] = {}
     for key in keys:
         one = frozenset(key.columns) in relations[key.table].uniques
-        found.setdefault(key.table, []).append(
-            Relationship(
-                "one-to-one" if one else "many-to-one", key.table, key.target, key.name, key.columns, key.target_columns
-            )
+        up = Relationship(
+            "one-to-one" if one else "many-to-one",
+            key.table,
+            key.target,
+            key.name,
+            key.columns,
+            key.target_columns,
+            holds_key=True,
         )
-        found.setdefault(key.target, []).append(
-            Relationship(
-                "one-to-one" if one else "one-to-many", key.target, key.table, key.name, key.target_columns, key.columns
-            )
+        down = Relationship(
+            "one-to-one" if one else "one-to-many", key.target, key.table, key.name, key.target_columns, key.columns
         )
+        found.setdefault(key.table, []).append(up)
+        found.setdefault(key.target, []).append(down)
     for near in keys:
         for far in keys:
             pk = set(relations[near.table].primary_key)
