@@ -161,14 +161,16 @@ class Level:
     def _column(self, item: Column) -> Output:
         if item.field is None:
             return Output(item.alias or "count", None, None, item.aggregate, item.aggregate_cast)
-        stored = self.rows.field(item.field)
-        value = cast(stored if item.aggregate else self.rows.shown(item.field), item.cast)
         name = item.alias or _output_name(item)
         if item.aggregate:
-            return Output(name, value, None, item.aggregate, item.aggregate_cast)
-        formed = self.rows.formed(item.field)
+            stored = cast(self.rows.field(item.field), item.cast)
+            return Output(name, stored, None, item.aggregate, item.aggregate_cast)
+        value = cast(self.rows.shown(item.field), item.cast)
         field = None if item.cast else item.field
-        return Output(name, value, field, is_json=formed and not item.cast, group=stored if formed else None)
+        if not self.rows.formed(item.field):
+            return Output(name, value, field)
+        # What a domain's cast makes is json, which has no equality.
+        return Output(name, value, field, is_json=not item.cast, group=self.rows.field(item.field))
 
     def _embed(self, embed: Embed, keys: set[str]) -> None:
         statement = self.statement
