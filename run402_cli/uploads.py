@@ -222,7 +222,7 @@ class Gate:
             return "names a stream of a file"
         if real in self._private_names:
             return "is a place of which nothing is ever uploaded"
-        if os.environ.get("RUN402_ALLOWANCE_PATH") and _identity(Path(real)) in self._private_places:
+        if self._names_allowance and _identity(Path(real)) in self._private_places:
             return "is a file of run402, which holds keys"
         return self._secret(names)
 
@@ -248,6 +248,10 @@ class Gate:
             if wanted is not None and any(_identity(place) == wanted for place in above):
                 return root
         return None
+
+    @functools.cached_property
+    def _names_allowance(self) -> bool:
+        return bool(os.environ.get("RUN402_ALLOWANCE_PATH"))
 
     @functools.cached_property
     def _private_names(self) -> frozenset[str]:
@@ -330,10 +334,15 @@ def _identity(path: Path) -> _Identity | None:
     return found.st_dev, found.st_ino
 
 
+@functools.cache
+def _lists_descriptors() -> bool:
+    return os.path.isdir("/proc/self/fd")  # noqa: PTH112
+
+
 def _path_of(descriptor: int) -> str | None:
     """Where an open file is, as the system knows it; None where it does not tell."""
     try:
-        if os.path.isdir("/proc/self/fd"):  # noqa: PTH112
+        if _lists_descriptors():
             return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
         import fcntl
 

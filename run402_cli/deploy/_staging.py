@@ -33,7 +33,7 @@ def finish(state: Apply, plan_id: str) -> dict[str, Any]:
             retryable=True,
             plan_id=plan_id,
         )
-    urls = _urls(state)
+    urls = _urls(state, answer)
     slices = {"slice_kinds": state.release.slice_kinds} if state.release.slice_kinds else {}
     state.emit({"type": "ready", "releaseId": answer["release_id"], "urls": urls, **slices})
     return _follow.result(
@@ -68,12 +68,14 @@ def _is_core_answer(answer: dict[str, Any]) -> bool:
     return texts and answer.get("status") in _STATUSES
 
 
-def _urls(state: Apply) -> dict[str, str]:
-    """Where the release is served; told by the project, else made from the API base."""
-    try:
-        project = apply_service.project(state.client, state.project)
-    except Run402Error:
-        project = None
+def _urls(state: Apply, answer: dict[str, Any]) -> dict[str, str]:
+    """Where the release is served; told by our own gateway's commit, else by the project, else made from the API base."""
+    project: Any = answer
+    if not isinstance(answer.get("endpoints"), dict):
+        try:
+            project = apply_service.project(state.client, state.project)
+        except Run402Error:
+            project = None
     endpoints = project.get("endpoints") if isinstance(project, dict) else None
     if not isinstance(endpoints, dict):
         static = f"{state.client.api_base}/projects/v1/{segment(state.project)}/static"

@@ -17,6 +17,13 @@ REVIEWED_PLAN: Final = "run402-reviewed-plan-v1"
 
 _MAX_SAFE_INTEGER: Final = 2**53 - 1
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_AS_IT_IS: Final = json.encoder.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+_SORTED: Final = json.encoder.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True
+)
+# A value that contains itself has no end.
+_MOST_PLAIN: Final = 5_000_000
+_FEW_KEYS: Final = 16
 
 
 def canonical_json(value: Any) -> str:
@@ -26,6 +33,11 @@ def canonical_json(value: Any) -> str:
     and nesting too deep to walk. docs/protocol/releases.md, "Digests".
     """
     return _write(value, sort_keys=True)
+
+
+def canonical_object(members: Mapping[str, str]) -> str:
+    """The canonical JSON of an object whose members are canonical JSON already."""
+    return "{" + ",".join(f"{_string(key)}:{members[key]}" for key in code_unit_sorted(members)) + "}"
 
 
 def compact_json(value: Any) -> str:
@@ -63,12 +75,47 @@ def code_unit_sorted(texts: Iterable[str]) -> list[str]:
 def _write(value: Any, *, sort_keys: bool) -> str:
     parts: list[str] = []
     try:
+        if _is_plain(value):
+            # The standard library writes such a value alike, many times as fast.
+            return (_SORTED if sort_keys else _AS_IT_IS).encode(value)
         _append(value, parts.append, sort_keys)
     except RecursionError:
         raise ReleaseError(
             "The document is nested too deeply to be written as JSON. Flatten it.", code=INVALID_SPEC
         ) from None
     return "".join(parts)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value has only what Python and JavaScript write alike: no fractions, no long numbers, no character
+    from the surrogates on, nothing that JSON does not have.
+    """
+    waiting = [value]
+    seen: set[tuple[Any, ...]] = set()
+    for item in waiting:
+        kind = type(item)
+        if kind is dict:
+            # Entries of one kind have the same keys, in the same order.
+            keys = tuple(item) if len(item) <= _FEW_KEYS else None
+            if keys is None or keys not in seen:
+                if not all(type(key) is str and (key.isascii() or max(key) < "\ud800") for key in item):
+                    return False
+                if keys is not None:
+                    seen.add(keys)
+            waiting += item.values()
+        elif kind is list or kind is tuple:
+            waiting += item
+        elif kind is str:
+            if not item.isascii() and max(item) >= "\ud800":
+                return False
+        elif kind is int:
+            if not -_MAX_SAFE_INTEGER <= item <= _MAX_SAFE_INTEGER:
+                return False
+        elif item is not None and kind is not bool:
+            return False
+        if len(waiting) > _MOST_PLAIN:
+            return False
+    return True
 
 
 def _append(value: Any, add: Any, sort_keys: bool) -> None:

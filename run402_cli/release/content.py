@@ -163,12 +163,13 @@ class Writer:
                 continue
             first = objects.get(item.sha256)
             if first is None:
-                first = ContentObject(
+                objects[item.sha256] = ContentObject(
                     item.sha256, item.size, item.label, item.content_type, item.source, item.slice_kind
                 )
-            elif first.slice_kind != item.slice_kind:
-                first = replace(first, slice_kind="mixed")
-            objects[item.sha256] = replace(first, content_type=first.content_type or item.content_type)
+                continue
+            kind = first.slice_kind if first.slice_kind == item.slice_kind else "mixed"
+            content_type = first.content_type or item.content_type
+            objects[item.sha256] = replace(first, slice_kind=kind, content_type=content_type)
         return objects
 
     def ref(self, *place: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from run402_cli.release.canonical import digest
+from run402_cli.release.canonical import canonical_json, canonical_object, sha256_hex
 from run402_cli.release.sections import SECTIONS
 
 APPLY_REQUEST: Final = "run402-apply-request-v1"
@@ -14,14 +14,16 @@ PORTABLE_MANIFEST: Final = "run402-portable-manifest-v1"
 _REQUEST_KEYS: Final = ("project", "idempotency_key", "base")
 
 
-def apply_request_digest(spec: Mapping[str, Any]) -> str:
-    """Digest of a Core wire spec reduced to its known top-level keys."""
-    return digest(APPLY_REQUEST, {key: spec[key] for key in _REQUEST_KEYS if key in spec} | _sections(spec))
+def spec_digests(spec: Mapping[str, Any]) -> tuple[str, str]:
+    """The request digest of a Core wire spec reduced to its known top-level keys, and the portable digest.
 
-
-def portable_manifest_digest(spec: Mapping[str, Any]) -> str:
-    """As `apply_request_digest`, without project, idempotency_key and base: the same on every gateway."""
-    return digest(PORTABLE_MANIFEST, _sections(spec))
+    The portable one is without project, idempotency_key and base: the same on every gateway.
+    """
+    sections = {name: canonical_json(value) for name, value in _sections(spec).items()}
+    more = {key: canonical_json(spec[key]) for key in _REQUEST_KEYS if key in spec}
+    texts = (canonical_object({**more, **sections}), canonical_object(sections))
+    request, manifest = (sha256_hex(text.encode()) for text in texts)
+    return f"{APPLY_REQUEST}:{request}", f"{PORTABLE_MANIFEST}:{manifest}"
 
 
 def _sections(spec: Mapping[str, Any]) -> dict[str, Any]:

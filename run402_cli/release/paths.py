@@ -12,6 +12,7 @@ from run402_cli.release.fields import Fields
 from run402_cli.release.sources import is_unicode
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS: Final = frozenset({".", ".."})
 _ADAPTER_FILE: Final = "run402/adapter.json"
 _ADAPTER_TREE: Final = "run402/server/"
 
@@ -26,7 +27,7 @@ def path_problem(path: str) -> str | None:
         return "has a backslash or control character in it"
     if not is_unicode(path):
         return "has half of a surrogate pair in it"
-    if any(segment in ("", ".", "..") for segment in path.split("/")):
+    if path.endswith("/") or "//" in path or not _DOTS.isdisjoint(path.split("/")):
         return "has an empty, . or .. segment"
     return None
 

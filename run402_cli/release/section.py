@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from run402_cli.release.canonical import code_unit_key, code_unit_sorted
@@ -148,6 +149,9 @@ class NamesSection(Section):
 
 def in_order(entries: Iterable[Mapping[str, Any]], *keys: str) -> list[Any]:
     """`entries` sorted by these fields of theirs."""
+    entries = list(entries)
+    if len(keys) == 1 and all(entry[keys[0]].isascii() for entry in entries):
+        return sorted(entries, key=itemgetter(keys[0]))  # code units come in the order of characters
     return sorted(entries, key=lambda entry: [code_unit_key(entry[key]) for key in keys])
 
 

@@ -7,6 +7,7 @@ they changed. See docs/protocol/releases.md, "File entries" and "Directories".
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import hashlib
 import os
@@ -25,6 +26,8 @@ from run402_cli.secret_names import is_secret_name
 from run402_cli.uploads import TYPED, VERSION_CONTROL, Bounds, Gate
 
 BUFFER_BYTES: Final = 1024 * 1024
+_FEW_BYTES: Final = 8 * 1024
+_LOOKED_AT: Final = 32
 
 # Version control, packages, and what this program keeps in a workspace: never part of what is deployed.
 _SKIPPED: Final = VERSION_CONTROL | {"node_modules", ".DS_Store", ".run402"}
@@ -116,6 +119,27 @@ def hash_files(paths: Sequence[Path], *, follow: bool = True, bounds: Bounds = T
     written to meanwhile. CommandError of uploads.py for one that is not to be read.
     """
     gate = Gate(bounds)
+    if not _are_small(paths):
+        return _hash_together(paths, follow, gate)
+    # Threads would take turns at each call of the system, which takes longer than to hash a few bytes.
+    buffer = memoryview(bytearray(BUFFER_BYTES))
+    hashed = [_hash_one(path, follow, buffer, gate, put_off=True) for path in paths]
+    left = [path for path, found in zip(paths, hashed, strict=True) if found is None]
+    large = iter(_hash_together(left, follow, gate))
+    return [found or next(large) for found in hashed]
+
+
+def _are_small(paths: Sequence[Path]) -> bool:
+    """Whether most files have a few bytes, by a look at some of them."""
+    some = paths[:: max(1, len(paths) // _LOOKED_AT)]
+    sizes = []
+    for path in some:
+        with contextlib.suppress(OSError, ValueError):
+            sizes.append(path.lstat().st_size)
+    return len(sizes) > 1 and sum(sizes) <= len(sizes) * _FEW_BYTES
+
+
+def _hash_together(paths: Sequence[Path], follow: bool, gate: Gate) -> list[HashedFile]:
     workers = min(os.cpu_count() or 1, 16)
     if workers == 1 or len(paths) < 2:
         return _hash_batch(paths, follow, gate)
@@ -129,15 +153,18 @@ def hash_files(paths: Sequence[Path], *, follow: bool = True, bounds: Bounds = T
 
 def _hash_batch(paths: Sequence[Path], follow: bool, gate: Gate) -> list[HashedFile]:
     buffer = memoryview(bytearray(BUFFER_BYTES))
-    return [_hash_one(path, follow, buffer, gate) for path in paths]
+    return [found for path in paths if (found := _hash_one(path, follow, buffer, gate))]
 
 
-def _hash_one(path: Path, follow: bool, buffer: memoryview, gate: Gate) -> HashedFile:
+def _hash_one(path: Path, follow: bool, buffer: memoryview, gate: Gate, *, put_off: bool = False) -> HashedFile | None:
+    """None: the file is large, and such are `put_off`."""
     try:
         descriptor = gate.open(path, follow=follow)
         try:
             before = os.fstat(descriptor)
             _require_regular(before, path)
+            if put_off and before.st_size >= BUFFER_BYTES:
+                return None
             if before.st_size < BUFFER_BYTES:
                 data = os.read(descriptor, before.st_size + 1)
                 gate.check_content(path, data)

@@ -53,4 +53,9 @@ def normalize_state(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def state_digest(state: Mapping[str, Any]) -> str:
     """`run402-materialized-release-v1:<hex>` of the normalized state."""
-    return digest(MATERIALIZED_RELEASE, normalize_state(state))
+    return materialized_digest(normalize_state(state))
+
+
+def materialized_digest(state: Mapping[str, Any]) -> str:
+    """As `state_digest`, of a state that `materialize` made."""
+    return digest(MATERIALIZED_RELEASE, state)

@@ -119,7 +119,7 @@ def _literal_problem(path: str) -> str | None:
         return "has a backslash or control character in it"
     if "//" in path:
         return "has an empty segment"
-    if any(segment in (".", "..") for segment in path.split("/")):
+    if "/." in path and any(segment in (".", "..") for segment in path.split("/")):
         return "has a . or .. segment"
     return "is reserved" if _RESERVED.match(path) else None
 
@@ -127,7 +127,9 @@ def _literal_problem(path: str) -> str | None:
 def _implicit_files(assets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     files: dict[str, Any] = {}
     for path, asset in assets.items():
-        public = unicodedata.normalize("NFC", "/" + path.lstrip("/"))
+        public = "/" + path.lstrip("/")
+        if not public.isascii():
+            public = unicodedata.normalize("NFC", public)
         problem = _literal_problem(public)
         if problem:
             raise invalid_spec(f"The site path {path!r} {problem}: it could never be served. Rename it.", "site")

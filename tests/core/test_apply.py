@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from deploy_kit import commit, deploy, migration, plan, ref, sha256, site, stage, upload
-from gateway_kit import CONTROL
+from gateway_kit import CONTROL, Live
 
 INDEX = b"<!doctype html><h1>Guestbook</h1>"
 CSS = b"body{color:red}"
@@ -83,6 +84,19 @@ class TestCoreDialect:
         assert [entry["present"] for entry in again["missing_content"]] == [True]
         done = commit(client, again).json()
         assert (done["status"], done["release_id"]) == ("noop", first["release_id"])
+        assert done["endpoints"] == client.get(f"/projects/v1/{project['project_id']}").json()["endpoints"]
+
+    @pytest.mark.parametrize("lacks", ["nothing", "i18n"])
+    def test_a_release_that_an_older_gateway_digested_is_the_same_release(
+        self, client: httpx.Client, project: dict[str, Any], live: Live, lacks: str
+    ) -> None:
+        spec = core(project, site={"replace": site({"index.html": INDEX}, core=True)})
+        first = deploy(client, spec, INDEX)
+        with psycopg.connect(live.database_url) as admin:
+            admin.execute("UPDATE internal.core_releases SET digest = 'of before'")
+            admin.execute("UPDATE internal.core_releases SET state = state - %s::text", (lacks,))
+        again = plan(client, spec).json()
+        assert (again["noop"], again["target_release_id"]) == (True, first["release_id"])
 
     def test_a_committed_plan_answers_the_same_again(self, client: httpx.Client, project: dict[str, Any]) -> None:
         planned = plan(client, core(project, database={"migrations": [migration("001", NOTES)]})).json()

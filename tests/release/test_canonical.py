@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from run402_cli.release import canonical
 from run402_cli.release.canonical import (
     MATERIALIZED_RELEASE,
     canonical_json,
@@ -18,7 +19,7 @@ from run402_cli.release.canonical import (
     compact_json,
     digest,
 )
-from run402_cli.release.digests import apply_request_digest, portable_manifest_digest
+from run402_cli.release.digests import spec_digests
 from run402_cli.release.errors import ReleaseError
 
 VECTORS = json.loads((Path(__file__).parent / "digest_vectors.json").read_text("utf-8"))
@@ -97,6 +98,39 @@ def test_control_characters_are_escaped_and_other_text_is_not() -> None:
     assert canonical_json('\x00\x1f\n\t"\\é\x7f\u2028') == '"\\u0000\\u001f\\n\\t\\"\\\\é\x7f\u2028"'
 
 
+@given(simple | st.lists(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts))
+def test_the_fast_way_and_the_long_way_write_the_same(value: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canonical, "_is_plain", lambda _value: False)
+        long = [canonical_json(value), compact_json(value)]
+    assert [canonical_json(value), compact_json(value)] == long
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ({"a": [1, None, True, "\u00e9\n\ud7ff"], "\u4e2d": {}}, True),
+        (2**53 - 1, True),
+        (-(2**53), False),
+        (1.0, False),
+        ("\U0001f600", False),
+        ({"\ue000": 1}, False),
+        ({1: 2}, False),
+        ([{"a": {2}}], False),
+    ],
+)
+def test_which_values_are_written_fast(value: Any, plain: bool) -> None:
+    assert canonical._is_plain(value) is plain
+
+
+def test_a_value_in_itself_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canonical, "_MOST_PLAIN", 1000)
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(ReleaseError, match="nested too deeply"):
+        canonical_json(value)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400, {1: 2}, {"a": object()}, b"bytes"])
 def test_what_json_cannot_hold_is_refused(value: Any) -> None:
     with pytest.raises(ReleaseError):
@@ -123,16 +157,16 @@ def test_the_empty_state_has_the_published_canonical_form_and_digest() -> None:
 
 @pytest.mark.parametrize("vector", VECTORS[1:], ids=lambda vector: vector["name"])
 def test_published_spec_digests(vector: dict[str, Any]) -> None:
-    assert apply_request_digest(vector["spec"]) == vector["apply_request_digest"]
-    assert portable_manifest_digest(vector["spec"]) == vector["portable_manifest_digest"]
+    expected = (vector["apply_request_digest"], vector["portable_manifest_digest"])
+    assert spec_digests(vector["spec"]) == expected
     assert canonical_sha256(vector["state"]["static_manifest"]) == vector["static_manifest_sha256"]
 
 
 def test_the_portable_digest_ignores_project_and_base_and_the_request_digest_does_not() -> None:
     spec = VECTORS[1]["spec"]
     other = {**spec, "project": "prj_other", "base": {"release": "empty"}}
-    assert portable_manifest_digest(other) == portable_manifest_digest(spec)
-    assert apply_request_digest(other) != apply_request_digest(spec)
+    assert spec_digests(other)[1] == spec_digests(spec)[1]
+    assert spec_digests(other)[0] != spec_digests(spec)[0]
 
 
 def _node() -> str:

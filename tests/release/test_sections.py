@@ -67,7 +67,7 @@ from run402_cli.core.releases import diffs
 from run402_cli.core.releases.inventory import contents, empty_inventory
 from run402_cli.core.releases.planning import neutral_spec
 from run402_cli.core.releases.release_request import read_spec
-from run402_cli.release.digests import apply_request_digest, portable_manifest_digest
+from run402_cli.release.digests import spec_digests
 from run402_cli.release.discovery import Origin, require_content, require_deployable
 from run402_cli.release.errors import ReleaseError
 from run402_cli.release.manifest import normalize
@@ -109,7 +109,7 @@ print(json.dumps({
         refusal(require_content, {"banner": {}}, Origin("manifest")),
         refusal(to_wire, {"project": "p"}),
     ],
-    "digests_differ": [d(core) != d(other) for d in (apply_request_digest, portable_manifest_digest)],
+    "digests_differ": [a != b for a, b in zip(spec_digests(core), spec_digests(other))],
     "neutral": neutral_spec(core) == neutral_spec(cloud),
     "state": state["banner"],
     "kept": materialize(state, {"project": "p"})["banner"],

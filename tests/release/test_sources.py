@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from run402_cli.release import sources
 from run402_cli.release.errors import ContentChangedError, ReleaseError
 from run402_cli.release.manifest import normalize
 from run402_cli.release.sources import (
@@ -170,6 +171,19 @@ def test_hash_files_matches_hashlib_for_every_size(tmp_path: Path) -> None:
     hashed = hash_files(paths)
     assert [item.source.path for item in hashed] == paths
     assert [item.source.size for item in hashed] == sizes * 20
+    assert [item.sha256 for item in hashed] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+def test_a_large_file_among_many_small_ones_is_hashed_in_its_place(tmp_path: Path) -> None:
+    sizes = [index % 5 for index in range(200)]
+    sizes[3] = sizes[151] = BUFFER_BYTES + 9
+    paths = []
+    for index, size in enumerate(sizes):
+        paths.append(tmp_path / str(index))
+        paths[-1].write_bytes(bytes([index % 251]) * size)
+    assert sources._are_small(paths)
+    hashed = hash_files(paths)
+    assert [item.source.path for item in hashed] == paths
     assert [item.sha256 for item in hashed] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
 

@@ -195,7 +195,9 @@ async def _permit_routes(conn: Connection, plan: Plan, binding: Binding) -> None
     if plan.spec.get("routes") is None:
         return
     base = await releases.find(conn, plan.project_id, plan.base_release_id) if plan.base_release_id else None
-    bucket = diffs.compare(base.state if base else None, plan.target_release)["routes"]
+    before = base.state if base else None
+    # The row of a plan that changes nothing has no state of its own.
+    bucket = diffs.compare(before, before if before and plan.noop else plan.target_release)["routes"]
     patterns = {entry["pattern"] for name in ("added", "changed") for entry in bucket[name]} | set(bucket["removed"])
     for pattern in sorted(patterns):
         if not any(covers(scope, pattern) for scope in binding.route_scopes):

@@ -67,6 +67,14 @@ class ContentStore:
             found[sha256] = _size(stored + name) if os.path.exists(staged + name) else None  # noqa: PTH110
         return found
 
+    def staged_bytes(self, project_id: str) -> int:
+        """Bytes of all that a project staged."""
+        total = 0
+        for folder in self._refs(project_id).glob("*"):
+            stored = f"{self.root / 'cas' / folder.name}{os.sep}"
+            total += sum(_size(stored + name) or 0 for name in os.listdir(folder))  # noqa: PTH208
+        return total
+
     def read(self, sha256: str) -> bytes:
         return self.path(sha256).read_bytes()
 

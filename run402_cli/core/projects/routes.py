@@ -256,19 +256,14 @@ async def usage(conn: Connection, gateway: Gateway, project: Project) -> dict[st
 
 
 def _content_bytes(gateway: Gateway, project_id: str) -> int:
-    root = gateway.settings.content_dir
-    total = 0
-    for reference in (root / "refs" / project_id).glob("*/*"):
-        path = root / "cas" / reference.name[:2] / reference.name
-        total += path.stat().st_size if path.exists() else 0
-    return total
+    return gateway.store.staged_bytes(project_id)
 
 
 async def _last_deploy(conn: Connection, project: Project) -> dict[str, Any] | None:
     if project.active_release_id is None:
         return None
-    release = await releases.find(conn, project.project_id, project.active_release_id)
-    return {"release_id": project.active_release_id, "activated_at": iso(release.created_at if release else None)}
+    made = await releases.made_at(conn, project.project_id, project.active_release_id)
+    return {"release_id": project.active_release_id, "activated_at": iso(made)}
 
 
 def core_view(gateway: Gateway, project: Project) -> dict[str, Any]:
@@ -280,12 +275,7 @@ def core_view(gateway: Gateway, project: Project) -> dict[str, Any]:
         "public_id": project.public_id,
         "anon_key": keys.anon,
         "service_key": keys.service,
-        "endpoints": {
-            "rest_url": f"{base}/rest/v1",
-            "static_base_url": f"{base}/projects/v1/{project.project_id}/static",
-            "origin": releases.host_url(base, project.public_id),
-            "storage_base_url": f"{base}/projects/v1/{project.project_id}/storage",
-        },
+        "endpoints": releases.endpoints(base, project),
         "active_release_id": project.active_release_id,
         "capabilities": capability_document(),
     }

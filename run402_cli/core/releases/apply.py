@@ -52,7 +52,7 @@ async def create_plan(request: Request) -> Response:
     document = await _document(gateway, body)
     dialect = "core" if "project" in document else "cloud"
     try:
-        wire = read_spec(document)
+        wire = await asyncio.to_thread(read_spec, document)
         async with gateway.connection() as conn:
             project = await project_by_id(conn, wire.project_id)
             key = None if dry_run else _idempotency_key(body, document)
@@ -75,14 +75,18 @@ async def _document(gateway: Gateway, body: dict[str, Any]) -> dict[str, Any]:
         document = await _stored_spec(gateway, document, ref)
     if not isinstance(document, dict):
         raise _invalid("`spec` must be an object.", "spec")
+    await asyncio.to_thread(_check_text, document)
+    return document
+
+
+def _check_text(document: dict[str, Any]) -> None:
     try:
         text = json.dumps(document, ensure_ascii=False)
         text.encode()
     except (UnicodeEncodeError, RecursionError) as exc:
         raise _invalid("The spec contains text that is not valid Unicode, or is nested too deeply.", "spec") from exc
-    if _NUL_ESCAPE.search(text):
+    if "\\u0000" in text and _NUL_ESCAPE.search(text):
         raise _invalid("The spec contains a NUL character (\\u0000). Remove it.", "spec")
-    return document
 
 
 async def _stored_spec(gateway: Gateway, outer: Any, ref: Any) -> dict[str, Any]:
@@ -194,7 +198,7 @@ async def commit_plan(request: Request) -> Response:
     body = await read_object(request)
     async with gateway.connection() as conn:
         plan = await plans.fetch(conn, request.path_params["plan_id"])
-        await project_by_id(conn, plan.project_id)
+        project = await project_by_id(conn, plan.project_id)
         await ci_sessions.permit(conn, request, plan)
     _check_commit(plan, body)
     added = await commit(gateway, plan)
@@ -207,6 +211,7 @@ async def commit_plan(request: Request) -> Response:
                 "release_digest": plan.target_release_digest,
                 "status": "noop" if plan.noop else "committed",
                 "operation_id": plan.operation_id,
+                "endpoints": releases.endpoints(gateway.settings.public_url, project),
                 **added,
             }
         )

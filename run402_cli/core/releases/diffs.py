@@ -67,17 +67,22 @@ def _capped(bucket: dict[str, list[Any]], cap: int) -> dict[str, Any]:
 
 
 def _static_assets(before: State, after: State, present: Collection[str]) -> dict[str, Any]:
-    old = {entry["path"]: entry for entry in before["site"]["paths"]}
-    new = {entry["path"]: entry for entry in after["site"]["paths"]}
-    same = {p for p in new if p in old and old[p]["content_sha256"] == new[p]["content_sha256"]}
-    there = same | {path for path, entry in new.items() if entry["content_sha256"] in present}
-    reused = sum(new[path]["size_bytes"] for path in there)
+    old = {entry["path"]: entry["content_sha256"] for entry in before["site"]["paths"]}
+    unchanged = changed = sent = reused = 0
+    for entry in after["site"]["paths"]:
+        sha256, was = entry["content_sha256"], old.pop(entry["path"], None)
+        unchanged += was == sha256
+        changed += was not in (None, sha256)
+        if was == sha256 or sha256 in present:
+            reused += entry["size_bytes"]
+        else:
+            sent += entry["size_bytes"]
     return {
-        "unchanged": len(same),
-        "changed": len((new.keys() & old.keys()) - same),
-        "added": len(new.keys() - old.keys()),
-        "removed": len(old.keys() - new.keys()),
-        "newly_uploaded_cas_bytes": sum(entry["size_bytes"] for path, entry in new.items() if path not in there),
+        "unchanged": unchanged,
+        "changed": changed,
+        "added": len(after["site"]["paths"]) - unchanged - changed,
+        "removed": len(old),
+        "newly_uploaded_cas_bytes": sent,
         "reused_cas_bytes": reused,
         "deployment_copy_bytes_eliminated": reused,
         "legacy_immutable_warnings": [],

@@ -26,9 +26,9 @@ from run402_cli.core.releases.wire_spec import WireSpec, content_refs
 from run402_cli.core.releases.zero_downtime import refuse_downtime
 from run402_cli.core.web.instants import iso
 from run402_cli.release.canonical import REVIEWED_PLAN, canonical_json, digest
-from run402_cli.release.digests import apply_request_digest, portable_manifest_digest
+from run402_cli.release.digests import spec_digests
 from run402_cli.release.sections import SNAKE
-from run402_cli.release.state import materialize, state_digest
+from run402_cli.release.state import materialize, materialized_digest, state_digest
 
 SEMANTICS = "run402.release_planner.v1"
 MISSING_SECRET = "MISSING_REQUIRED_SECRET"
@@ -53,7 +53,8 @@ async def evaluate(
     gateway: Gateway, conn: Connection, project: Project, wire: WireSpec, key: str | None = None
 ) -> Evaluation:
     """Work out what a spec would do to a project. Writes nothing. ReleaseError or GatewayError when it cannot be."""
-    base_id, base_state = await _base(conn, project, wire)
+    base = await _base(conn, project, wire)
+    base_id, base_state = (base.release_id, base.state) if base else (None, None)
     target = await asyncio.to_thread(materialize, base_state, wire.document)
     await releases.check_subdomains(conn, project.project_id, target["subdomains"]["names"])
     known = await migrations.recorded(conn, project.project_id)
@@ -69,7 +70,7 @@ async def evaluate(
         exc.fields.setdefault("phase", "plan")
         raise
     present, missing_content = await _content(gateway, project, wire, pending, planned)
-    diff = diffs.compare(base_state, target, present=present)
+    diff = await asyncio.to_thread(diffs.compare, base_state, target, present=present)
     warnings = await asyncio.to_thread(diffs.plan_warnings, base_state, target, diff, texts)
     warnings += await _secret_warnings(conn, project, wire)
     warnings += [dict(warning) for part in planned for warning in part.warnings]
@@ -77,8 +78,7 @@ async def evaluate(
     if wire.expose is not None and all(text is not None for _, text in texts):
         found = await check_expose(conn, project, wire.expose, [text or "" for _, text in texts])
         warnings += [_expose_warning(issue) for issue in found]
-    target_digest = state_digest(target)
-    same = base_state is not None and target_digest == state_digest(base_state)
+    digests = await asyncio.to_thread(_Digests.of, wire, target, base)
     plan_id, operation_id = plans.new_ids()
     plan = Plan(
         plan_id=plan_id,
@@ -86,13 +86,13 @@ async def evaluate(
         project_id=project.project_id,
         dialect=wire.dialect,
         spec=wire.document,
-        release_spec_digest=apply_request_digest(wire.core_document),
-        manifest_digest=portable_manifest_digest(wire.document),
+        release_spec_digest=digests.request,
+        manifest_digest=digests.manifest,
         base_release_id=base_id,
-        target_release_id=base_id if same and base_id else f"rel_{target_digest.partition(':')[2][:24]}",
-        target_release_digest=target_digest,
+        target_release_id=base_id if digests.same and base_id else f"rel_{digests.target.partition(':')[2][:24]}",
+        target_release_digest=digests.target,
         target_release=target,
-        noop=same and not pending and not expose_changes and not any(part.changes for part in planned),
+        noop=digests.same and not pending and not expose_changes and not any(part.changes for part in planned),
         idempotency_key=key,
         plan_fingerprint=None,
         expires_at=None,
@@ -111,18 +111,46 @@ def _readable(migration: Migration, gateway: Gateway) -> str | None:
     return None if text is None else readable(text)
 
 
-async def _base(conn: Connection, project: Project, wire: WireSpec) -> tuple[str | None, dict[str, Any] | None]:
+@dataclass(frozen=True, slots=True)
+class _Digests:
+    """Those of a plan. `same`: the target is the release that the plan starts from."""
+
+    request: str
+    manifest: str
+    target: str
+    same: bool
+
+    @classmethod
+    def of(cls, wire: WireSpec, target: Mapping[str, Any], base: releases.Release | None) -> _Digests:
+        request, manifest = spec_digests(wire.core_document)
+        if base is not None and _are_alike(target, base.state):
+            return cls(request, manifest, base.digest, True)
+        made = materialized_digest(target)
+        # The digest of a release that an older gateway made may lack sections that there are by now.
+        same = base is not None and (made == base.digest or made == state_digest(base.state))
+        return cls(request, manifest, made, same)
+
+
+def _are_alike(target: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    """Whether two states are the same without a doubt: what is long has only texts and whole numbers."""
+    long = ("site", "static_manifest")
+    rest, before = ({key: value for key, value in each.items() if key not in long} for each in (target, state))
+    same = all(target[key] == state.get(key) for key in long)
+    return same and canonical_json(rest) == canonical_json(before)
+
+
+async def _base(conn: Connection, project: Project, wire: WireSpec) -> releases.Release | None:
     base_id = project.active_release_id
     if wire.base.get("release") == "empty":
         base_id = None
     elif "release_id" in wire.base:
         base_id = wire.base["release_id"]
     if base_id is None:
-        return None, None
+        return None
     release = await releases.find(conn, project.project_id, base_id)
     if release is None:
         raise releases.release_not_found(409, project.project_id, base_id)
-    return base_id, release.state
+    return release
 
 
 async def _content(

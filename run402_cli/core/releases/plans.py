@@ -51,7 +51,8 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A row of internal.core_apply_plans; `target_release` is the release state that a commit makes active.
+    """A row of internal.core_apply_plans; `target_release` is the release state that a commit makes active. The row of a
+    plan that changes nothing has none: it is that of the base.
 
     `warned` are the warnings that its reader was told: a commit does nothing that deserves another one.
     """
@@ -103,7 +104,7 @@ async def insert(conn: Connection, plan: Plan) -> None:
                 plan.base_release_id,
                 plan.target_release_id,
                 plan.target_release_digest,
-                Jsonb(plan.target_release),
+                Jsonb({} if plan.noop else plan.target_release),
                 plan.noop,
                 plan.idempotency_key,
                 plan.plan_fingerprint,

@@ -70,6 +70,16 @@ async def find(conn: Connection, project_id: str, release_id: str) -> Release | 
     return None if row is None else Release(*row)
 
 
+async def made_at(conn: Connection, project_id: str, release_id: str) -> datetime | None:
+    """When a release was made, without its state, which may be long."""
+    cur = await conn.execute(
+        "SELECT created_at FROM internal.core_releases WHERE project_id = %s AND release_id = %s",
+        (project_id, release_id),
+    )
+    row = await cur.fetchone()
+    return None if row is None else row[0]
+
+
 async def newest(conn: Connection, project_id: str, *, limit: int, offset: int) -> list[dict[str, Any]]:
     """{release_id, parent_id, generation, activated_at} of a project's releases, the latest activated first."""
     async with conn.cursor(row_factory=dict_row) as cursor:
@@ -220,6 +230,16 @@ async def release_urls(conn: Connection, project: Project, release_id: str | Non
     if row is not None:
         urls["subdomain"] = host_url(base, row[0])
     return urls
+
+
+def endpoints(base: str, project: Project) -> dict[str, str]:
+    """Where a project is reached, at the gateway's public address."""
+    return {
+        "rest_url": f"{base}/rest/v1",
+        "static_base_url": f"{base}/projects/v1/{project.project_id}/static",
+        "origin": host_url(base, project.public_id),
+        "storage_base_url": f"{base}/projects/v1/{project.project_id}/storage",
+    }
 
 
 def host_url(base: str, label: str) -> str:
