@@ -73,6 +73,21 @@ BARE = {"id": 3, "paint": "none", "cost": None, "name": "bare"}
             "/walls?select=id,swatches(paint)&swatches.order=paint&id=eq.1",
             [{"id": 1, "swatches": [{"paint": "#000010"}, {"paint": "#0000FF"}]}],
         ),
+        (
+            "/walls?select=id,...swatches(p:paint)&swatches.order=paint&id=eq.1",
+            [{"id": 1, "p": ["#000010", "#0000FF"]}],
+        ),
+        (
+            "/walls?select=id,...swatches(*)&swatches.order=paint&id=eq.1",
+            [{"id": 1, "paint": ["#000010", "#0000FF"], "wall": [1, 1]}],
+        ),
+        ("/swatches?select=...walls(p:paint,n:count())", [{"p": "#0000FF", "n": 2}]),
+        ("/swatches?select=...walls(paint.max())", [{"max": 255}]),
+        ("/swatches?select=...walls(*),paint.max()", [{**BLUE, "max": 255}]),
+        (
+            "/swatches?select=paint,walls(paint),count()&paint=eq.FF",
+            [{"paint": "#0000FF", "walls": {"paint": "#0000FF"}, "count": 1}],
+        ),
         ("/rpc/cheap", [GREEN]),
         ("/rpc/cheap?select=cost", [{"cost": "0.05"}]),
         # What is stored decides, not what is shown.
