@@ -66,7 +66,7 @@ SELECT c.oid::pg_catalog.int8, c.relname, c.relkind::pg_catalog.text, (
     AND c.relkind IN ('v','m')),
   EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 68 = 68)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relkind IN ('r','p','v','m','f')
+WHERE n.nspname = %s AND c.relkind IN ('r','p','v','m','f') AND NOT c.relispartition
 ORDER BY c.relname
 """
 
