@@ -6,7 +6,7 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from run402_cli.core import expose
+from run402_cli.core import change_rows, expose
 from run402_cli.core.archives import rows as archives
 from run402_cli.core.callers import credential_rows, payment_rows, wallet_rows
 from run402_cli.core.ci import binding_rows
@@ -76,6 +76,7 @@ TABLES: tuple[str, ...] = (
     binding_rows.DDL,
     load_rows.DDL,
     archives.DDL,
+    change_rows.DDL,
 )
 
 # The groups that grants and policies of all projects name; nobody logs in as one, and none may use a schema. Roles belong

@@ -31,6 +31,7 @@ async def start(gateway: Gateway) -> None:
     await gateway.pool.open(wait=True, timeout=30)
     async with gateway.connection() as conn:
         gateway.database_upgraded = await bootstrap(conn, gateway.settings)
+    await gateway.changes.start()
     for worker in (gateway.afterwards, gateway.settling, gateway.functions, gateway.mail, gateway.jobs):
         worker.start()
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from run402_cli.core import change_rows
 from run402_cli.core.afterwards import Afterwards
 from run402_cli.core.aside import Aside
 from run402_cli.core.attempts import Attempts
 from run402_cli.core.backends import Backends
 from run402_cli.core.background import Functions, Jobs, Mail
+from run402_cli.core.changes import Changes, Remembered
 from run402_cli.core.content.settling import Settling
 from run402_cli.core.content.store import ContentStore
 from run402_cli.core.db import Connection
@@ -24,6 +28,7 @@ from run402_cli.core.errors import GatewayError
 from run402_cli.core.logins import Liveness, Logins, deleted_meanwhile
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.role_connection import RoleConnection
 from run402_cli.core.settings import Settings
 from run402_cli.core.shares import Shares
 from run402_cli.core.tickets import Tickets
@@ -31,6 +36,10 @@ from run402_cli.core.unsettled import Unsettled
 
 # Temporary tables come first where they are not named, and they are the project's.
 _OWNER_PATH: Final = "-c search_path=pg_catalog,pg_temp"
+
+# Of schemas: columns, of all that are remembered. Of callers: pairs of keys and tokens.
+MOST_COLUMNS: Final = 200_000
+MOST_CALLERS: Final = 5_000
 
 # What the gateway does itself as a project's owner: to grant, to look at a schema. And where rows are moved.
 OWNER_SECONDS: Final = 120
@@ -88,6 +97,12 @@ class Gateway:
         # For all that is a project's.
         self.backends = Backends(database_url)
         self.logins = Logins(database_url, settings.jwt_secret, self.connection, self.backends)
+        self.changes = Changes(self._listening)
+        # What the rooms know of schemas and of callers, each with the mark of `changes` that it holds for.
+        self.known_schemas: Remembered[Any] = Remembered(MOST_COLUMNS)
+        # One request at a time reads a schema; a lock lives as long as somebody has it.
+        self.reading_schemas: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.known_callers: Remembered[Any] = Remembered(MOST_CALLERS)
         self.store = ContentStore(settings.content_dir)
         self.settling = Settling(self.store)
         # Deploys and admin SQL open connections of their own; more of them at once would use up what PostgreSQL allows.
@@ -112,6 +127,7 @@ class Gateway:
         await self.jobs.close()
         await self.mail.close()
         await self.functions.close()
+        await self.changes.close()
         await self.settling.close()
         await self.logins.forget("")
         await self.backends.close()
@@ -141,7 +157,7 @@ class Gateway:
     @asynccontextmanager
     async def request_connection(
         self, project: Project, role: str, *, left: Callable[[], Awaitable[None]] | None = None
-    ) -> AsyncIterator[Connection]:
+    ) -> AsyncIterator[RoleConnection]:
         """A connection of a small pool that logged in as what a request of this project runs as. 503 as `connection`, and
         database_busy while its manifest is taken back.
 
@@ -182,6 +198,15 @@ class Gateway:
                 raise deleted_meanwhile() from exc
             finally:
                 await conn.close()
+
+    async def _listening(self) -> tuple[Connection, bool]:
+        conn = await OwnConnection.connect(self.database_url, autocommit=True)
+        try:
+            await _configure(conn)
+            return conn, await change_rows.listen(conn)
+        except BaseException:
+            await conn.close()
+            raise
 
     def pool_in_use(self) -> bool:
         """Whether PostgreSQL is there, and others have all connections of `connection`."""

@@ -19,13 +19,14 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from run402_cli.core.backends import Backends
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
+from run402_cli.core.role_connection import RoleConnection
 from run402_cli.core.shares import Shares
 
 # A connection that was seen alive this long ago is asked again before it is used.
@@ -35,10 +36,6 @@ MOST: Final = 24
 KEPT: Final = 16
 # How long a request may have its connection, COMMIT and cleaning included: a little longer than a statement may take.
 USE_SECONDS = 35.0
-
-# What a function can leave behind in the session, where the next request would meet it: settings, prepared statements,
-# cursors, temporary tables, locks, channels, positions in sequences.
-_CLEAN = "DISCARD ALL"
 
 # What a session does must not depend on settings of its role: those of the start of a session outweigh them.
 _FIRM = (
@@ -122,7 +119,7 @@ class Logins:
         self._repairing = asyncio.Lock()
         self._shares = Shares(MOST, "requests")
         # Longest unused first.
-        self._idle: OrderedDict[Connection, str] = OrderedDict()
+        self._idle: OrderedDict[RoleConnection, str] = OrderedDict()
 
     def password(self, role: str) -> str:
         return hmac.new(self._secret.encode(), f"database role {role}".encode(), hashlib.sha256).hexdigest()
@@ -131,7 +128,7 @@ class Logins:
         """How to log in as a role."""
         return make_conninfo(self.database_url, user=role, password=self.password(role))
 
-    async def open(self, role: str, *, options: str = "", **settings: Any) -> Connection:
+    async def open(self, role: str, *, options: str = "", **settings: Any) -> RoleConnection:
         """A new connection as a role, in autocommit mode; `settings` as of psycopg's connect.
 
         Every role may change its own settings and password, and a change would hold for all who log in after it. Raises
@@ -153,9 +150,9 @@ class Logins:
             raise _settings_stay(role)
         return conn
 
-    async def _connect(self, role: str, settings: dict[str, Any]) -> Connection | None:
+    async def _connect(self, role: str, settings: dict[str, Any]) -> RoleConnection | None:
         """None when the role has settings of its own. Nothing of the project has run in this session when it is asked."""
-        conn: Connection = await AsyncConnection.connect(self.conninfo(role), autocommit=True, **settings)
+        conn = await RoleConnection.connect(self.conninfo(role), autocommit=True, **settings)
         try:
             cursor = await conn.execute(_OWN_SETTINGS)
             if await cursor.fetchone() is None:
@@ -192,7 +189,9 @@ class Logins:
                 raise _settings_stay(role) from exc
 
     @asynccontextmanager
-    async def lent(self, role: str, *, left: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Connection]:
+    async def lent(
+        self, role: str, *, left: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[RoleConnection]:
         """A connection for one request as `role`, for USE_SECONDS at most, and until `left` returns. Nothing that it
         leaves behind in its session reaches the next.
 
@@ -206,7 +205,7 @@ class Logins:
                     try:
                         yield conn
                     finally:
-                        clean = await self._clean(conn)
+                        clean = conn.pgconn.transaction_status == TransactionStatus.IDLE and await conn.clean()
             finally:
                 # One that was to be ended may hear of it late.
                 if clean and watch.reason is None:
@@ -216,17 +215,7 @@ class Logins:
                 while len(self._idle) > KEPT:
                     await self._idle.popitem(last=False)[0].close()
 
-    async def _clean(self, conn: Connection) -> bool:
-        """Whether the session is as new: what is local to a transaction went with it, all else goes here."""
-        if conn.closed or conn.pgconn.transaction_status != TransactionStatus.IDLE:
-            return False
-        try:
-            await conn.execute(_CLEAN)
-        except psycopg.Error:
-            return False
-        return True
-
-    async def _take(self, role: str) -> Connection | None:
+    async def _take(self, role: str) -> RoleConnection | None:
         for conn in [conn for conn, its in reversed(self._idle.items()) if its == role]:
             # Another request may have taken it while one was asked.
             if self._idle.pop(conn, None) is None:
@@ -239,7 +228,7 @@ class Logins:
                 return conn
         return None
 
-    async def _open_within_bounds(self, role: str) -> Connection:
+    async def _open_within_bounds(self, role: str) -> RoleConnection:
         while self._idle and len(self._idle) + self._shares.busy > MOST:
             conn, _ = self._idle.popitem(last=False)
             await conn.close()

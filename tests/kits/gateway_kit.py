@@ -214,13 +214,18 @@ class _Lent:
         else:
             return None
         await gateway.logins.forget("")
+        # The database is emptied without a word.
+        gateway.changes.forget()
+        listening: Any = gateway.changes._conn
         functions: Any = gateway.functions
         gateway.attempts.forget()
         functions.staged.clear()
         functions._loaded.clear()
         functions.logs._pending.clear()
         functions.logs._pruned.clear()
-        return [conn.info.backend_pid for conn in gateway.pool._pool]
+        if listening is None or not gateway.changes._hears():
+            return None
+        return [conn.info.backend_pid for conn in (*gateway.pool._pool, listening)]
 
 
 async def _tasks() -> set[asyncio.Task[Any]]:

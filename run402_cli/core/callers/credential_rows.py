@@ -56,6 +56,15 @@ async def find_credential(conn: Connection, secret: str) -> tuple[str, Kind] | N
     return row[0], row[1]
 
 
+async def seconds_left(conn: Connection, secret: str) -> list[float]:
+    """Until an issued credential expires; empty for one that does not, and for other keys."""
+    query = (
+        "SELECT extract(epoch FROM expires_at - now())::float8 FROM internal.core_credentials"
+        " WHERE secret_sha256 = %s AND expires_at IS NOT NULL"
+    )
+    return [row[0] for row in await (await conn.execute(query, (_digest(secret),))).fetchall()]
+
+
 def _digest(secret: str) -> str:
     # Plain SHA-256 is enough: the secret is 192 random bits, there is nothing to guess.
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -268,5 +268,12 @@ ROUTES = [
         who=DEPLOYER_OF_WHAT_IT_NAMES,
         body=DEPLOY,
     ),
-    Route("/content/v1/uploads/{upload_id}/{part:int}", receive_part, methods=["PUT"], who=SIGNED_URL, body=STREAMED),
+    Route(
+        "/content/v1/uploads/{upload_id}/{part:int}",
+        receive_part,
+        methods=["PUT"],
+        who=SIGNED_URL,
+        body=STREAMED,
+        settles=False,
+    ),
 ]

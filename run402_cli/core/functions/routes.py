@@ -146,5 +146,5 @@ ROUTES = [
     *schedule_routes.ROUTES,
     *run_routes.ROUTES,
     Route("/functions/v1/invoke", invoke_function, methods=["POST"], who=SERVICE_KEY_OF_WHAT_IT_NAMES),
-    Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS), who=KEY, body=STREAMED),
+    Route("/functions/v1/{name}", call_by_name, methods=list(ALL_METHODS), who=KEY, body=STREAMED, settles=False),
 ]

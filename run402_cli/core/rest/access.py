@@ -12,6 +12,7 @@ from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.rest import known_callers
 from run402_cli.core.rest.execute import Role
 from run402_cli.core.users.session_rows import live
 from run402_cli.core.users.user_rows import ADMIN
@@ -114,14 +115,16 @@ ANON_OR_USER = Policy(
     "anon key or user",
     "sends the project's anon key, a user's token, or both; row-level security decides.",
     frozenset({Kind.ANON_KEY, Kind.USER_TOKEN}),
-    caller,
+    known_callers.remembering(caller),
+    kept=known_callers.find,
     of_the_caller=True,
 )
 SERVICE = Policy(
     "service key past row security",
     "holds a project's service key; row-level security does not bind it.",
     frozenset({Kind.SERVICE_KEY}),
-    service_caller,
+    known_callers.remembering(service_caller),
+    kept=known_callers.find,
     of_the_caller=True,
 )
 

@@ -72,12 +72,12 @@ class Call:
                 hint="Leave max-affected out: what such a function changes cannot be counted.",
             )
         read = compiler.read(source, window)
-        await exchange.enter(read_only=exchange.reading)
+        exchange.enter(read_only=exchange.reading)
         total = await exchange.total(read, parameters, call)
         single = not routine.returns_set
         scalar = None if routine.has_columns else routine.name
         result = await run(
-            exchange.conn,
+            exchange.session,
             parameters,
             source=call,
             rows=read.rows,

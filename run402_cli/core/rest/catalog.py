@@ -1,7 +1,7 @@
 """What a project's schema holds: relations, columns, keys and how relations refer to each other.
 
-A schema is read once and kept until its stamp changes. The stamp is a hash over the row versions of the system
-catalogs that describe the schema, computed for every request, so DDL from anywhere is noticed.
+A schema is read once and kept until PostgreSQL tells that it has changed (schemas.py). Where it does not tell, the stamp is
+looked at: a hash over the row versions of the system catalogs that describe the schema.
 
 It is read on a connection of the gateway, whose search_path is pg_catalog alone: what is kept serves all callers of a
 project and goes into their statements as it is, so no session in which one of them ran something is asked.
@@ -9,7 +9,6 @@ project and goes into their statements as it is, so no session in which one of t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +16,6 @@ from run402_cli.core.db import Connection
 from run402_cli.core.rest.forms import PLAIN, Form, Forms
 from run402_cli.core.rest.schema import Catalog, ColumnInfo, ForeignKey, Relation, relationships
 from run402_cli.core.rest.views import bases_first, inherit, view_origins
-
-_KEPT_SCHEMAS = 128
 
 _STAMP = """
 WITH relations AS (
@@ -124,23 +121,10 @@ WHERE n.nspname = %s AND p.pronargs = 1 AND NOT p.proretset
 """
 
 
-_cache: OrderedDict[tuple[str, ...], tuple[str, Catalog]] = OrderedDict()
-
-
-async def load_catalog(conn: Connection, schema: str) -> Catalog:
-    """The schema as it is now. `conn` is one of the gateway's own."""
-    cursor = await conn.execute(_STAMP, (schema, schema))
-    stamp = str((await cursor.fetchone() or ("",))[0])
-    key = (conn.info.host, str(conn.info.port), conn.info.dbname, schema)
-    kept = _cache.get(key)
-    if kept and kept[0] == stamp:
-        _cache.move_to_end(key)
-        return kept[1]
-    catalog = await _read(conn, schema)
-    _cache[key] = (stamp, catalog)
-    while len(_cache) > _KEPT_SCHEMAS:
-        _cache.popitem(last=False)
-    return catalog
+async def stamp(conn: Connection, schema: str) -> str:
+    """Another one when anything of the schema has changed."""
+    row = await (await conn.execute(_STAMP, (schema, schema))).fetchone()
+    return str((row or ("",))[0])
 
 
 async def _forms(conn: Connection, schema: str) -> dict[int, Forms]:
@@ -160,7 +144,8 @@ def _column(found: dict[str, Any], forms: dict[int, Forms]) -> ColumnInfo:
 _COLUMN_KEYS = ("name", "type", "base", "default", "domain_default", "always")
 
 
-async def _read(conn: Connection, schema: str) -> Catalog:
+async def read(conn: Connection, schema: str) -> Catalog:
+    """The schema as it is now. `conn` is one of the gateway's own."""
     relations: dict[int, Relation] = {}
     origins: dict[int, dict[int, tuple[int, int]]] = {}
     numbers: dict[int, dict[int, str]] = {}

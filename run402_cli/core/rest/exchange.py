@@ -13,12 +13,11 @@ from psycopg.sql import SQL, Composable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from run402_cli.core.db import Connection
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import Read
 from run402_cli.core.rest.errors import RestError
-from run402_cli.core.rest.execute import Result, Role, enter, planned_rows
+from run402_cli.core.rest.execute import Result, Role, entering, planned_rows
 from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import (
     ALWAYS_APPLIED,
@@ -30,11 +29,13 @@ from run402_cli.core.rest.preferences import (
     parse_range,
 )
 from run402_cli.core.rest.query import parse_pairs
+from run402_cli.core.rest.session import Session
 from run402_cli.core.rest.statement import Parameters
+from run402_cli.core.role_connection import Step
 from run402_cli.core.web import hints
 
 PRIVATE = {"Cache-Control": "private, no-store"}
-_TIMEZONE = "SELECT pg_catalog.set_config('TimeZone', %s, true)"
+_TIMEZONE = b"SELECT pg_catalog.set_config('TimeZone', $1, true)"
 # Above this many expected rows count=estimated trusts the planner.
 _ESTIMATE_FROM = 1000
 
@@ -43,7 +44,7 @@ _ESTIMATE_FROM = 1000
 class Exchange:
     """One request on its way through the transaction; `payload` is None when its method takes no body."""
 
-    conn: Connection
+    session: Session
     project: Project
     role: Role
     claims: dict[str, str]
@@ -72,10 +73,10 @@ class Exchange:
         header = self.request.headers.get("range") if self.request.method == "GET" else None
         return parse_range(header, query.window_at(()))
 
-    async def enter(self, *, read_only: bool) -> None:
-        await enter(self.conn, self.request, self.project, self.claims, read_only=read_only)
+    def enter(self, *, read_only: bool) -> None:
+        entering(self.session, self.request, self.project, self.claims, read_only=read_only)
         if self.prefer.timezone is not None:
-            await self.conn.execute(_TIMEZONE, (self.prefer.timezone,))
+            self.session.enter(Step(_TIMEZONE, (self.prefer.timezone,)), read_only=read_only)
 
     async def total(self, read: Read, parameters: Parameters, source: Composable | None = None) -> Composable:
         """The expression for the number of all rows, as `Prefer: count` wants it.
@@ -86,7 +87,7 @@ class Exchange:
         if wanted is None:
             return SQL("NULL::int8")
         if wanted != "exact" and source is None and self.role == "service_role":
-            planned = await planned_rows(self.conn, read.all_rows, parameters)
+            planned = await planned_rows(self.session, read.all_rows, parameters)
             if wanted == "planned" or planned > _ESTIMATE_FROM:
                 return SQL("{}::int8").format(planned)
         return SQL("(SELECT count(*) FROM ({}) AS pgrst_c)").format(read.counted)
@@ -151,7 +152,7 @@ class Exchange:
 def render(result: Result, accept: Answer) -> bytes:
     """The body's bytes; CSV gets its header line from the keys of the first row."""
     if accept.format != "csv":
-        return result.body.encode()
+        return result.body
     first, lines = json.loads(result.body)
     if first is None:
         return b""

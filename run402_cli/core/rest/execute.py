@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from psycopg import AsyncRawCursor
-from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.pq.abc import PGresult
+from psycopg.sql import SQL, Composable, Identifier
 from starlette.requests import Request
 
-from run402_cli.core.db import Connection
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
 from run402_cli.core.rest.preferences import Answer
+from run402_cli.core.rest.session import Session
 from run402_cli.core.rest.statement import Parameters
+from run402_cli.core.role_connection import Step
 from run402_cli.core.sql.shared import search_path
 
 Role = Literal["anon", "authenticated", "project_admin", "service_role"]
@@ -24,18 +24,13 @@ Role = Literal["anon", "authenticated", "project_admin", "service_role"]
 STATEMENT_TIMEOUT_MS = 30_000
 _SECRET_HEADERS = frozenset({"authorization", "apikey", "cookie", "proxy-authorization"})
 
-_ENTER = """
-SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
-  pg_catalog.set_config('statement_timeout', %(timeout)s, true),
-  pg_catalog.set_config('transaction_read_only', %(read_only)s, true),
-  pg_catalog.set_config('request.jwt.claims', %(claims)s, true),
-  pg_catalog.set_config('request.method', %(method)s, true),
-  pg_catalog.set_config('request.path', %(path)s, true),
-  pg_catalog.set_config('request.headers', %(headers)s, true),
-  pg_catalog.set_config('request.cookies', %(cookies)s, true),
-  pg_catalog.set_config('response.headers', '', true),
-  pg_catalog.set_config('response.status', '', true),
-  pg_catalog.setseed(%(seed)s)
+_ENTER = b"""
+SELECT pg_catalog.set_config('search_path', $1, true), pg_catalog.set_config('statement_timeout', $2, true),
+  pg_catalog.set_config('transaction_read_only', $3, true), pg_catalog.set_config('request.jwt.claims', $4, true),
+  pg_catalog.set_config('request.method', $5, true), pg_catalog.set_config('request.path', $6, true),
+  pg_catalog.set_config('request.headers', $7, true), pg_catalog.set_config('request.cookies', $8, true),
+  pg_catalog.set_config('response.headers', '', true), pg_catalog.set_config('response.status', '', true),
+  pg_catalog.setseed($9)
 """
 
 
@@ -43,7 +38,7 @@ SELECT pg_catalog.set_config('search_path', %(search_path)s, true),
 class Result:
     """`rows` counts what the body holds (or what a write touched); `total` what the filters match, if asked for."""
 
-    body: str
+    body: bytes
     rows: int
     total: int | None
     keys: Any
@@ -51,29 +46,26 @@ class Result:
     headers: list[tuple[str, str]]
 
 
-async def enter(
-    conn: Connection, request: Request, project: Project, claims: dict[str, str], *, read_only: bool
-) -> None:
-    """From here to the end of the transaction the project's schema is on the path, the claims are where auth.uid() looks.
+def entering(session: Session, request: Request, project: Project, claims: dict[str, str], *, read_only: bool) -> None:
+    """From the first statement to the end of the transaction the project's schema is on the path, the claims are where
+    auth.uid() looks.
 
     The role is the one that the connection logged in as.
     """
     headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
-    await conn.execute(
-        _ENTER,
-        {
-            "search_path": search_path(project.schema_slot),
-            "timeout": str(STATEMENT_TIMEOUT_MS),
-            "read_only": "on" if read_only else "off",
-            "claims": json.dumps(claims),
-            "method": request.method,
-            "path": "/" + request.path_params.get("path", "").replace("\0", ""),
-            "headers": json.dumps(headers),
-            "cookies": json.dumps(request.cookies),
-            # Else random() is what somebody before chose in this session.
-            "seed": secrets.randbelow(2**53) / 2**52 - 1,
-        },
+    values = (
+        search_path(project.schema_slot),
+        str(STATEMENT_TIMEOUT_MS),
+        "on" if read_only else "off",
+        json.dumps(claims),
+        request.method,
+        "/" + request.path_params.get("path", "").replace("\0", ""),
+        json.dumps(headers),
+        json.dumps(request.cookies),
+        # Else random() is what somebody before chose in this session.
+        secrets.randbelow(2**53) / 2**52 - 1,
     )
+    session.enter(Step(_ENTER, values, keep=session.quiet), read_only=read_only)
 
 
 def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable:
@@ -95,7 +87,7 @@ def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None)
 
 
 async def run(
-    conn: Connection,
+    session: Session,
     parameters: Parameters,
     *,
     body: Composable,
@@ -115,28 +107,32 @@ async def run(
     ).format(body, count, total, keys or SQL("NULL"), rows)
     if source is not None:
         statement = SQL("WITH pgrst_source AS ({}) {}").format(source, statement)
-    found = await fetch(conn, statement, parameters.values)
-    text, row_count, all_count, key_values, status, headers = found
-    return Result(text or "", row_count, all_count, key_values, _status(status), _headers(headers))
+    found = await session.fetch(statement, parameters.values, last=True)
+    status, headers = _text(found, 4), _text(found, 5)
+    return Result(
+        found.get_value(0, 0) or b"",
+        int(found.get_value(0, 1) or 0),
+        _number(found, 2),
+        json.loads(found.get_value(0, 3) or b"null"),
+        _status(status),
+        _headers(headers),
+    )
 
 
-async def planned_rows(conn: Connection, rows: Composable, parameters: Parameters) -> int:
+async def planned_rows(session: Session, rows: Composable, parameters: Parameters) -> int:
     """How many rows the planner expects, with those that policies hide: its statistics are of the whole table."""
-    (plan,) = await fetch(conn, SQL("EXPLAIN (FORMAT JSON) {}").format(rows), parameters.values)
-    return int(plan[0]["Plan"]["Plan Rows"])
+    found = await session.fetch(SQL("EXPLAIN (FORMAT JSON) {}").format(rows), parameters.values)
+    return int(json.loads(found.get_value(0, 0) or b"")[0]["Plan"]["Plan Rows"])
 
 
-async def check_constraints(conn: Connection) -> None:
-    """Before a rollback that was asked for: what a commit would refuse is refused."""
-    await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+def _text(found: PGresult, column: int) -> str | None:
+    value = found.get_value(0, column)
+    return None if value is None else value.decode()
 
 
-async def fetch(conn: Connection, statement: Composable, values: Sequence[Any]) -> tuple[Any, ...]:
-    async with AsyncRawCursor(conn) as cursor:
-        await cursor.execute(Composed([statement]), values, prepare=False)
-        row = await cursor.fetchone()
-    assert row is not None
-    return tuple(row)
+def _number(found: PGresult, column: int) -> int | None:
+    value = found.get_value(0, column)
+    return None if value is None else int(value)
 
 
 def _status(text: str | None) -> int | None:

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.aside import SHORT
-from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway, gateway_of
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
@@ -19,16 +18,17 @@ from run402_cli.core.rest import options
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
 from run402_cli.core.rest.body import Payload, parse_body, read_body
 from run402_cli.core.rest.calling import Call
-from run402_cli.core.rest.catalog import load_catalog
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError, denied, from_database, unknown_relation
 from run402_cli.core.rest.exchange import Exchange, error_response
-from run402_cli.core.rest.execute import check_constraints, row_body, run
+from run402_cli.core.rest.execute import row_body, run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.root import describe, is_root
-from run402_cli.core.rest.routines import Routines, load_routines
+from run402_cli.core.rest.routines import Routines
 from run402_cli.core.rest.schema import Catalog, Relation
+from run402_cli.core.rest.schemas import Schema, routines_of, schema_of
+from run402_cli.core.rest.session import Session
 from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.rest.timezones import timezone_names
 from run402_cli.core.rest.writing import Write
@@ -41,9 +41,10 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request is about, and what the schema holds; `routines` for a call of a function."""
+    """What a request is about, and what the schema holds for the caller; `routines` for a call of a function."""
 
     name: str
+    schema: Schema
     catalog: Catalog
     routines: Routines | None = None
     timezones: frozenset[str] = frozenset()
@@ -69,8 +70,23 @@ async def rest(request: Request) -> Response:
         payload = await _payload(gateway, caller, request, body, target)
     except RestError as error:
         return error_response(error, request, caller.project)
+    quiet = _is_quiet(request, target)
     async with gateway.request_connection(caller.project, caller.role, left=left(request)) as conn:
-        return await serve(conn, caller, request, payload, target)
+        answer = await serve(Session(conn, quiet=quiet), caller, request, payload, target)
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        # A function, a trigger may have changed the schema.
+        await gateway.changes.settled()
+    return answer
+
+
+def _is_quiet(request: Request, target: Target) -> bool:
+    """Does the request read without anything of the project running?"""
+    if request.method not in ("GET", "HEAD") or target.routines is not None:
+        return False
+    # What else it reads is not known before it is compiled.
+    embeds = b"(" in request.scope["query_string"] or b"%28" in request.scope["query_string"]
+    quiet = target.schema.quiet
+    return target.name in quiet and (not embeds or len(quiet) == len(target.catalog.relations))
 
 
 async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
@@ -91,13 +107,22 @@ async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
             hint="The path is /rest/v1/<table> or /rest/v1/rpc/<function>.",
         )
     schema = caller.project.schema_slot
+    role = role_rows.name_of(caller.project.roles, caller.role)
+    known = await schema_of(gateway, schema)
+    catalog = known.catalog.seen_by(role)
+    zones = await _timezones(gateway, request)
+    if function is None:
+        return Target(name, known, catalog, timezones=zones)
+    return Target(function, known, catalog, await routines_of(gateway, schema, function, role), zones)
+
+
+async def _timezones(gateway: Gateway, request: Request) -> frozenset[str]:
+    """The names of time zones, where the request asks for one."""
+    prefer = request.headers.getlist("prefer")
+    if not any("timezone=" in header for header in prefer):
+        return frozenset()
     async with gateway.connection() as conn:
-        role = role_rows.name_of(caller.project.roles, caller.role)
-        catalog = (await load_catalog(conn, schema)).seen_by(role)
-        zones = await timezone_names(conn, request.headers.getlist("prefer"))
-        if function is None:
-            return Target(name, catalog, timezones=zones)
-        return Target(function, catalog, await load_routines(conn, schema, function, role), zones)
+        return await timezone_names(conn)
 
 
 def _check_profile(request: Request, project: Project) -> None:
@@ -142,24 +167,24 @@ def _relation(project: Project, target: Target) -> Relation:
 
 
 async def serve(
-    conn: Connection, caller: Caller, request: Request, payload: Payload | None, target: Target
+    session: Session, caller: Caller, request: Request, payload: Payload | None, target: Target
 ) -> Response:
     """Answer one request in one transaction as the caller's role.
 
     Errors are answers in PostgREST's form. Raises psycopg.Error only when the database itself is away.
     """
     try:
-        exchange = Exchange(conn, caller.project, caller.role, caller.claims, request, payload, target.timezones)
-        async with conn.transaction():
+        exchange = Exchange(session, caller.project, caller.role, caller.claims, request, payload, target.timezones)
+        async with session.transaction():
             answer = await _answer(exchange, target)
             if exchange.prefer.rollback:
-                await check_constraints(conn)
+                await session.check_constraints()
                 raise psycopg.Rollback
         return answer
     except RestError as error:
         return error_response(error, request, caller.project)
     except psycopg.Error as error:
-        if conn.closed:
+        if session.conn.closed:
             raise
         return error_response(from_database(error, caller.role), request, caller.project)
 
@@ -172,8 +197,8 @@ async def _answer(exchange: Exchange, target: Target) -> Response:
         return await Call(exchange, catalog, target.routines).answer(target.name)
     relation = _relation(exchange.project, target)
     if exchange.request.method == "OPTIONS":
-        await exchange.enter(read_only=True)
-        return await options.of_relation(exchange.conn, catalog.schema, relation)
+        exchange.enter(read_only=True)
+        return await options.of_relation(exchange.session, catalog.schema, relation)
     if exchange.reading:
         return await _select(exchange, catalog, relation)
     return await Write(exchange, catalog, relation).answer()
@@ -186,17 +211,17 @@ async def _select(exchange: Exchange, catalog: Catalog, relation: Relation) -> R
     parameters = Parameters()
     compiler = ReadCompiler(catalog, query, parameters)
     read = compiler.read(compiler.source(relation), window)
-    await exchange.enter(read_only=True)
+    exchange.enter(read_only=True)
     total = await exchange.total(read, parameters)
     result = await run(
-        exchange.conn, parameters, body=row_body(accept), rows=read.rows, count=SQL("count(*)"), total=total
+        exchange.session, parameters, body=row_body(accept), rows=read.rows, count=SQL("count(*)"), total=total
     )
     return exchange.read_answer(result, window, prefer, accept)
 
 
 ROUTES = [
-    Route("/rest/v1", rest, methods=METHODS, who=ANON_OR_USER, body=STREAMED),
-    Route("/rest/v1/{path:path}", rest, methods=METHODS, who=ANON_OR_USER, body=STREAMED),
-    Route("/admin/v1/rest", rest, methods=METHODS, who=SERVICE, body=STREAMED),
-    Route("/admin/v1/rest/{path:path}", rest, methods=METHODS, who=SERVICE, body=STREAMED),
+    Route("/rest/v1", rest, methods=METHODS, who=ANON_OR_USER, body=STREAMED, settles=False),
+    Route("/rest/v1/{path:path}", rest, methods=METHODS, who=ANON_OR_USER, body=STREAMED, settles=False),
+    Route("/admin/v1/rest", rest, methods=METHODS, who=SERVICE, body=STREAMED, settles=False),
+    Route("/admin/v1/rest/{path:path}", rest, methods=METHODS, who=SERVICE, body=STREAMED, settles=False),
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from psycopg.sql import SQL
 from starlette.responses import Response
 
-from run402_cli.core.db import Connection
 from run402_cli.core.rest.exchange import PRIVATE
 from run402_cli.core.rest.routines import Routine
 from run402_cli.core.rest.schema import Relation
+from run402_cli.core.rest.session import Session
 
 READS = ("OPTIONS", "GET", "HEAD")
 # By the bit of PostgreSQL's command: what a view can do by itself or by its triggers.
@@ -16,16 +17,16 @@ _ALL = 4 | 8 | 16
 _UPDATABLE = """
 SELECT pg_catalog.pg_relation_is_updatable(c.oid, true)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s
+WHERE n.nspname = $1 AND c.relname = $2
 """
 
 
-async def of_relation(conn: Connection, schema: str, relation: Relation) -> Response:
-    """`conn` is the caller's: to look at a view, PostgreSQL waits for who changes it."""
+async def of_relation(session: Session, schema: str, relation: Relation) -> Response:
+    """`session` is the caller's: to look at a view, PostgreSQL waits for who changes it."""
     able = _ALL if relation.kind in ("r", "p") else 0
     if relation.kind in ("v", "f"):
-        row = await (await conn.execute(_UPDATABLE, (schema, relation.name))).fetchone()
-        able = row[0] if row else 0
+        found = await session.fetch(SQL(_UPDATABLE), (schema, relation.name), last=True)
+        able = int(found.get_value(0, 0) or 0) if found.ntuples else 0
     writes = [method for method, needed in _WRITES if able & needed == needed]
     if not relation.primary_key and "PUT" in writes:
         writes.remove("PUT")

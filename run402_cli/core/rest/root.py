@@ -11,13 +11,13 @@ from run402_cli.core.gateway import Gateway
 from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest import openapi
-from run402_cli.core.rest.catalog import load_catalog
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, respond
 from run402_cli.core.rest.execute import Role
 from run402_cli.core.rest.openapi_rows import able_views, as_able, schema_comment, usable_relations
 from run402_cli.core.rest.preferences import parse_ranked
 from run402_cli.core.rest.routines import usable_routines
+from run402_cli.core.rest.schemas import schema_of
 from run402_cli.core.web.http import left
 
 METHODS = ["GET", "HEAD"]
@@ -47,8 +47,9 @@ async def describe(gateway: Gateway, project: Project, role: Role, request: Requ
             406, "PGRST107", f"None of these media types are available: {accept[:200]}", hint=f"Ask for {_MEDIA}."
         )
     schema, name = project.schema_slot, role_rows.name_of(project.roles, role)
+    catalog = (await schema_of(gateway, schema)).catalog
     async with gateway.connection() as conn:
-        catalog, comment = await load_catalog(conn, schema), await schema_comment(conn, schema)
+        comment = await schema_comment(conn, schema)
         relations, routines = await usable_relations(conn, schema, name), await usable_routines(conn, schema, name)
     if any(relation.kind in ("v", "f") for relation in relations):
         async with gateway.request_connection(project, role, left=left(request)) as conn:

@@ -8,13 +8,11 @@ _NAMES = "SELECT name FROM pg_catalog.pg_timezone_names"
 _cache: dict[tuple[str, str], frozenset[str]] = {}
 
 
-async def timezone_names(conn: Connection, prefer: list[str]) -> frozenset[str]:
-    """The names, read once for each server; none where the Prefer headers ask for no time zone.
+async def timezone_names(conn: Connection) -> frozenset[str]:
+    """The names, read once for each server.
 
     `conn` is one of the gateway's own: what is kept serves the callers of all projects.
     """
-    if not any("timezone=" in header for header in prefer):
-        return frozenset()
     key = (conn.info.host, str(conn.info.port))
     if key not in _cache:
         cursor = await conn.execute(_NAMES)

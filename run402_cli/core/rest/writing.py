@@ -53,10 +53,10 @@ class Write:
         # Also without a representation: a filter on something that is not embedded must not be dropped silently.
         ReadCompiler(self.catalog, query, Parameters()).read(self._written(), Window(), filtered=False)
         planned = self._planned(compiler, query, prefer)
-        await exchange.enter(read_only=False)
+        exchange.enter(read_only=False)
         if planned.statement is None:
-            result = Result("null" if accept.format == "object" else "[]", 0, None, None, None, [])
-            content = b"" if accept.format == "csv" else result.body.encode()
+            result = Result(b"null" if accept.format == "object" else b"[]", 0, None, None, None, [])
+            content = b"" if accept.format == "csv" else result.body
         else:
             result = await self._run(compiler, planned, prefer, accept)
             content = render(result, accept) if prefer.returning == "representation" else b""
@@ -115,7 +115,7 @@ class Write:
         else:
             columns = SQL("1 AS pgrst_one")
         return await run(
-            self.exchange.conn,
+            self.exchange.session,
             compiler.parameters,
             source=SQL("{} RETURNING {}").format(planned.statement, columns),
             rows=rows,

@@ -104,7 +104,7 @@ class HostRoute(Route):
 METHODS = list(ALL_METHODS)
 ROUTES = [
     Route("/projects/v1/{project_id}/static-diagnostics", diagnostics, methods=["GET"], who=SERVICE_KEY),
-    Route("/projects/v1/{project_id}/static", serve_project, methods=METHODS, who=OPEN),
-    Route("/projects/v1/{project_id}/static/{path:path}", serve_project, methods=METHODS, who=OPEN),
-    HostRoute("/{path:path}", serve_host, methods=METHODS, who=OPEN),
+    Route("/projects/v1/{project_id}/static", serve_project, methods=METHODS, who=OPEN, settles=False),
+    Route("/projects/v1/{project_id}/static/{path:path}", serve_project, methods=METHODS, who=OPEN, settles=False),
+    HostRoute("/{path:path}", serve_host, methods=METHODS, who=OPEN, settles=False),
 ]

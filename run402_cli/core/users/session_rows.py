@@ -85,6 +85,14 @@ async def live(conn: Connection, project_id: str, session_id: str) -> Session | 
     return None if row is None else Session(session_id, User(*row[2:]), row[0], row[1])
 
 
+async def seconds_left(conn: Connection, session_id: str) -> list[float]:
+    """Until a session expires; empty when there is none."""
+    query = (
+        "SELECT extract(epoch FROM expires_at - now())::float8 FROM internal.core_auth_sessions WHERE session_id = %s"
+    )
+    return [row[0] for row in await (await conn.execute(query, (session_id.replace("\0", ""),))).fetchall()]
+
+
 async def end(
     conn: Connection,
     project_id: str,

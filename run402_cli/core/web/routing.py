@@ -39,6 +39,7 @@ class Policy:
 
     `opened_by`: the kinds of credentials of which one has to be there. Where the control token is one of them,
     callers/admission.py checks that here, and all that finds a project (callers/auth.py) keeps to what the credential is for.
+    `kept` gives what `check` found for an equal request before, as long as it holds: then there is nothing to ask.
     `of_the_caller`: the credential itself says which project it is about, or there is none.
     """
 
@@ -47,12 +48,17 @@ class Policy:
     opened_by: frozenset[Kind]
     check: Check | None = None
     alone: Callable[[Request], Any] | None = None
+    kept: Callable[[Request], Any | None] | None = None
     within: str = ""
     of_the_caller: bool = False
 
 
 class Route(StarletteRoute):
-    """A route with the policy that is applied before its endpoint, and the most bytes that a body may have there."""
+    """A route with the policy that is applied before its endpoint, and the most bytes that a body may have there.
+
+    `settles`: what it has changed is known to every request after its answer (changes.py). Where it is False the route takes
+    care of that itself, or changes no schema, no key, no session and no project.
+    """
 
     def __init__(
         self,
@@ -62,12 +68,29 @@ class Route(StarletteRoute):
         methods: Sequence[str],
         who: Policy,
         body: int | None = body_limit.DEFAULT,
+        settles: bool = True,
     ) -> None:
-        super().__init__(path, _guarded(endpoint, who), methods=list(methods))
+        guarded = _guarded(endpoint, who)
+        super().__init__(path, _settled(guarded, who) if settles else guarded, methods=list(methods))
         self.who, self.body = who, body
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().handle(scope, body_limit.limited(scope, receive, self.body), send)
+
+
+def _settled(endpoint: Endpoint, who: Policy) -> Endpoint:
+    # Whoever asks the control plane may be told of work that has just ended.
+    always = Kind.CONTROL_TOKEN in who.opened_by
+
+    @functools.wraps(endpoint)
+    async def settled(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        finally:
+            if always or request.method not in ("GET", "HEAD", "OPTIONS"):
+                await gateway_of(request).changes.settled()
+
+    return settled
 
 
 def _guarded(endpoint: Endpoint, who: Policy) -> Endpoint:
@@ -106,8 +129,11 @@ def _checked(endpoint: Endpoint, who: Policy) -> Endpoint:
 
     @functools.wraps(endpoint)
     async def checked(request: Request) -> Response:
-        async with gateway_of(request).connection() as conn:
-            request.scope[_ADMITTED] = await check(conn, request)
+        found = who.kept(request) if who.kept is not None else None
+        if found is None:
+            async with gateway_of(request).connection() as conn:
+                found = await check(conn, request)
+        request.scope[_ADMITTED] = found
         return await endpoint(request)
 
     return checked

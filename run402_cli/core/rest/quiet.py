@@ -1,0 +1,58 @@
+"""Which tables can be read without running anything that a project has written.
+
+After such a read there is nothing in the session to be taken away, and its statements can stay prepared. Whatever is not known
+to be so counts as the project's: views, types of its own, row security that looks elsewhere, an index over an expression.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from run402_cli.core.db import Connection
+
+# Names without a schema in a compiled statement, and columns that are functions of a row, must not mean anything of the
+# project. PostgreSQL notes what a table depends on, but for what is its own from the beginning.
+_QUIET: Final = """
+WITH own AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
+parts(relid, classid, objid) AS (
+  SELECT c.oid, 'pg_class'::regclass, c.oid FROM pg_class c JOIN own ON c.relnamespace = own.oid WHERE c.relkind = 'r'
+  UNION ALL
+  SELECT i.indrelid, 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+  JOIN own ON c.relnamespace = own.oid
+  UNION ALL
+  SELECT n.conrelid, 'pg_constraint'::regclass, n.oid FROM pg_constraint n JOIN own ON n.connamespace = own.oid
+  UNION ALL
+  SELECT p.polrelid, 'pg_policy'::regclass, p.oid FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+  JOIN own ON c.relnamespace = own.oid
+  UNION ALL
+  SELECT s.stxrelid, 'pg_statistic_ext'::regclass, s.oid FROM pg_statistic_ext s JOIN pg_class c ON c.oid = s.stxrelid
+  JOIN own ON c.relnamespace = own.oid
+), loud AS (
+  SELECT p.relid FROM parts p JOIN pg_depend d ON d.classid = p.classid AND d.objid = p.objid
+  WHERE CASE d.refclassid
+    WHEN 'pg_proc'::regclass THEN NOT EXISTS (
+      SELECT FROM pg_proc f WHERE f.oid = d.refobjid AND f.pronamespace = 'auth'::regnamespace)
+    WHEN 'pg_class'::regclass THEN p.classid = 'pg_policy'::regclass AND d.refobjid <> p.relid
+    ELSE d.refclassid IN ('pg_operator'::regclass, 'pg_type'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass,
+      'pg_cast'::regclass, 'pg_ts_config'::regclass) END
+)
+SELECT c.relname FROM pg_class c JOIN own ON c.relnamespace = own.oid
+WHERE c.relkind = 'r' AND NOT c.relhassubclass AND c.oid NOT IN (SELECT relid FROM loud)
+AND NOT EXISTS (
+  SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (
+    t.typnamespace <> 'pg_catalog'::regnamespace OR t.typtype NOT IN ('b', 'r', 'm') OR a.attgenerated = 'v'))
+AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprnamespace = own.oid)
+AND NOT EXISTS (
+  SELECT FROM pg_proc p WHERE p.pronamespace = own.oid AND (
+    EXISTS (SELECT FROM pg_proc s WHERE s.proname = p.proname AND s.pronamespace = 'pg_catalog'::regnamespace)
+    OR EXISTS (
+      SELECT FROM unnest(p.proargtypes) AS given(type) JOIN pg_type t ON t.oid = given.type
+      WHERE t.typnamespace <> 'pg_catalog'::regnamespace OR t.typtype NOT IN ('b', 'r', 'm'))))
+"""
+
+
+async def relations(conn: Connection, schema: str) -> frozenset[str]:
+    """The quiet tables of a schema. `conn` is one of the gateway's own."""
+    cursor = await conn.execute(_QUIET, (schema,))
+    return frozenset(row[0] for row in await cursor.fetchall())

@@ -1,0 +1,65 @@
+"""The transaction of one request: who calls is said together with the first statement, in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
+from psycopg.sql import Composable
+
+from run402_cli.core.role_connection import RoleConnection, Step
+
+
+class Session:
+    """`quiet`: nothing of the project runs in it (quiet.py)."""
+
+    def __init__(self, conn: RoleConnection, *, quiet: bool = False) -> None:
+        self.conn, self.quiet = conn, quiet
+        self._before: list[Step] = [] if quiet else conn.touch()
+        self._read_only = False
+
+    def enter(self, step: Step, *, read_only: bool) -> None:
+        """What is to be said before the first statement. `read_only`: the transaction ends with its last statement."""
+        self._before.append(step)
+        self._read_only = read_only
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Commits after the block, unless the last statement has; what an exception leaves is taken back."""
+        try:
+            yield
+        except psycopg.Rollback:
+            await self._end(b"ROLLBACK")
+            return
+        except Exception:
+            await self._end(b"ROLLBACK")
+            raise
+        await self._end(b"COMMIT")
+
+    async def fetch(self, statement: Composable, values: Sequence[Any], *, last: bool = False) -> PGresult:
+        """The one row that a statement gives. `last`: no other comes after it."""
+        begun = self._status() != TransactionStatus.IDLE
+        ends = last and self._read_only
+        steps = [] if begun or ends else [Step(b"BEGIN")]
+        steps += [*self._before, Step(statement.as_bytes(self.conn), values, keep=self.quiet and last)]
+        self._before = []
+        at = len(steps) - 1
+        if ends and begun:
+            steps.append(Step(b"COMMIT"))
+        return (await self.conn.together(steps, clean=ends))[at]
+
+    async def check_constraints(self) -> None:
+        """Before a rollback that was asked for: what a commit would refuse is refused."""
+        if self._status() == TransactionStatus.INTRANS:
+            await self.conn.together([Step(b"SET CONSTRAINTS ALL IMMEDIATE")])
+
+    async def _end(self, how: bytes) -> None:
+        if self._status() in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            await self.conn.together([Step(how)], clean=True)
+
+    def _status(self) -> int:
+        return self.conn.pgconn.transaction_status
