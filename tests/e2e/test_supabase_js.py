@@ -34,9 +34,6 @@ RPCS = {
 KNOWN = {
     "explain text",
     "explain json analyze",
-    "embed below itself",
-    "filter on the embedded column",
-    "spread to many",
     "computed relationship",
 }
 
