@@ -8,11 +8,12 @@ from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
 
 from run402_cli.core.rest import calls, routines
+from run402_cli.core.rest.bodies import row_body
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, respond
-from run402_cli.core.rest.execute import row_body, run
+from run402_cli.core.rest.execute import run
 from run402_cli.core.rest.nodes import Query
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.schema import Catalog
@@ -58,7 +59,8 @@ class Call:
 
     async def _run(self, routine: routines.Routine, call: Composable, query: Query, parameters: Parameters) -> Response:
         exchange = self.exchange
-        prefer, accept, window = exchange.prefer, exchange.accept, exchange.window(query)
+        prefer, window = exchange.prefer, exchange.window(query)
+        accept = exchange.accept(self.catalog, routine.relation, query, routine.media)
         compiler = ReadCompiler(self.catalog, query, parameters)
         relation = self.catalog.relations.get(routine.relation) if routine.relation else None
         source = Source(Identifier("pgrst_source"), relation)
@@ -84,7 +86,10 @@ class Call:
             body=row_body(accept, single=single, scalar=scalar),
             count=SQL("count(*)"),
             total=total,
+            plan=accept.plan,
         )
+        if accept.plan is not None:
+            return exchange.plan_answer(result, accept)
         exchange.refuse_excess(prefer, result.rows)
         if routine.shape == "void":
             headers = {**prefer.applied(exchange.applied), **PRIVATE}

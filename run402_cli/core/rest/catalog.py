@@ -14,6 +14,7 @@ from typing import Any
 
 from run402_cli.core.db import Connection
 from run402_cli.core.rest.forms import PLAIN, Form, Forms
+from run402_cli.core.rest.media_types import load_handlers
 from run402_cli.core.rest.schema import Catalog, ColumnInfo, ForeignKey, Relation, relationships
 from run402_cli.core.rest.views import bases_first, inherit, view_origins
 
@@ -40,6 +41,9 @@ SELECT coalesce(pg_catalog.sum(pg_catalog.hashtextextended(version, 0)), 0)::pg_
   FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc
   JOIN pg_catalog.pg_type d ON d.oid = ANY (ARRAY[k.castsource, k.casttarget])
   WHERE k.oid >= 16384 AND d.typnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
+  UNION ALL
+  SELECT pg_catalog.concat_ws(' ', 'g', p.oid, p.xmin) FROM pg_catalog.pg_proc p
+  WHERE p.prokind = 'a' AND p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
 ) versions
 """
 
@@ -123,7 +127,7 @@ WHERE n.nspname = %s AND p.pronargs = 1 AND NOT p.proretset
 
 async def stamp(conn: Connection, schema: str) -> str:
     """Another one when anything of the schema has changed."""
-    row = await (await conn.execute(_STAMP, (schema, schema))).fetchone()
+    row = await (await conn.execute(_STAMP, (schema, schema, schema))).fetchone()
     return str((row or ("",))[0])
 
 
@@ -174,7 +178,7 @@ async def read(conn: Connection, schema: str) -> Catalog:
     by_name = {relation.name: relation for relation in relations.values()}
     for oid in bases_first(origins):
         keys += inherit(oid, origins[oid], relations, numbers, by_name, keys)
-    return Catalog(schema, by_name, relationships(by_name, keys))
+    return Catalog(schema, by_name, relationships(by_name, keys), await load_handlers(conn, schema))
 
 
 async def _rows(conn: Connection, statement: str, schema: str) -> list[tuple[Any, ...]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,21 +12,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.rest.bodies import render
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import Read
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.execute import Result, Role, entering, planned_rows
+from run402_cli.core.rest.media import Answer, Handler, negotiate
 from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import (
     ALWAYS_APPLIED,
-    Answer,
     Preferences,
     content_range,
-    parse_accept,
     parse_prefer,
     parse_range,
 )
 from run402_cli.core.rest.query import parse_pairs
+from run402_cli.core.rest.schema import Catalog
 from run402_cli.core.rest.session import Session
 from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.role_connection import Step
@@ -64,9 +63,13 @@ class Exchange:
     def prefer(self) -> Preferences:
         return parse_prefer(self.request.headers.getlist("prefer"), self.timezones)
 
-    @property
-    def accept(self) -> Answer:
-        return parse_accept(self.request.headers.get("accept"))
+    def accept(self, catalog: Catalog, relation: str | None, query: Query, given: Handler | None = None) -> Answer:
+        """The representation that is asked for. `given` is the media type that a function returns by its declaration."""
+        whole = relation is not None and query.select == Query().select
+        own = [h for h in catalog.handlers if whole and h.relation == relation] if given is None else [given]
+        general = [h for h in catalog.handlers if h.relation is None]
+        plans = self.role == "service_role"
+        return negotiate(self.request.headers.get("accept"), own=own, general=general, plans=plans)
 
     def window(self, query: Query) -> Window:
         # HTTP has the header for GET alone.
@@ -92,6 +95,9 @@ class Exchange:
                 return SQL("{}::int8").format(planned)
         return SQL("(SELECT count(*) FROM ({}) AS pgrst_c)").format(read.counted)
 
+    def plan_answer(self, result: Result, accept: Answer) -> Response:
+        return respond(self.request, 200, result.body, accept.content_type, PRIVATE)
+
     def read_answer(self, result: Result, window: Window, prefer: Preferences, accept: Answer) -> Response:
         total = result.total
         if total is not None and window.offset > total:
@@ -110,7 +116,7 @@ class Exchange:
         if not self.calls:
             headers["Content-Location"] = self._content_location()
         status = 206 if total is not None and result.rows < total else 200
-        return self.finish(result, status, render(result, accept), accept, headers)
+        return self.finish(result, status, render(result.body, accept), accept, headers)
 
     @property
     def applied(self) -> frozenset[str]:
@@ -147,18 +153,6 @@ class Exchange:
     def finish(self, result: Result, status: int, content: bytes, accept: Answer, headers: dict[str, str]) -> Response:
         headers = {**headers, **PRIVATE}
         return respond(self.request, result.status or status, content, accept.content_type, headers, result.headers)
-
-
-def render(result: Result, accept: Answer) -> bytes:
-    """The body's bytes; CSV gets its header line from the keys of the first row."""
-    if accept.format != "csv":
-        return result.body
-    first, lines = json.loads(result.body)
-    if first is None:
-        return b""
-    header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(first)
-    return f"{header.getvalue()}{lines}".encode()
 
 
 def error_response(error: RestError, request: Request, project: Project | None = None) -> Response:

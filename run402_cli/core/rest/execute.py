@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from psycopg.pq.abc import PGresult
-from psycopg.sql import SQL, Composable, Identifier
+from psycopg.sql import SQL, Composable
 from starlette.requests import Request
 
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
-from run402_cli.core.rest.preferences import Answer
+from run402_cli.core.rest.media import Plan
 from run402_cli.core.rest.session import Session
-from run402_cli.core.rest.statement import Parameters
+from run402_cli.core.rest.statement import Parameters, raw
 from run402_cli.core.role_connection import Step
 from run402_cli.core.sql.shared import search_path
 
@@ -68,24 +68,6 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
     session.enter(Step(_ENTER, values, keep=session.quiet), read_only=read_only)
 
 
-def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable:
-    """The expression that turns the rows of `pgrst_x` into the answer's text.
-
-    `single` is for functions that give one value; `scalar` names the only column when bare values are wanted.
-    """
-    if answer.format == "csv":
-        # record_out doubles every backslash, which CSV does not.
-        line = SQL("substring((pgrst_x.*)::text, 2, length((pgrst_x.*)::text) - 2)")
-        lines = SQL(r"string_agg(replace({}, '\\', '\'), E'\n')").format(line)
-        return SQL("json_build_array(json_agg(pgrst_x.*) -> 0, {})").format(lines)
-    rows = SQL("json_agg({})").format(Identifier("pgrst_x", scalar) if scalar else SQL("pgrst_x.*"))
-    if single or answer.format == "object":
-        rows = SQL("COALESCE({} -> 0, 'null')").format(rows)
-    else:
-        rows = SQL("COALESCE({}, '[]')").format(rows)
-    return SQL("json_strip_nulls({})").format(rows) if answer.strip_nulls else rows
-
-
 async def run(
     session: Session,
     parameters: Parameters,
@@ -96,10 +78,12 @@ async def run(
     total: Composable,
     keys: Composable | None = None,
     source: Composable | None = None,
+    plan: Plan | None = None,
 ) -> Result:
     """`WITH pgrst_source AS (source) SELECT body, count, total, keys ... FROM (rows) AS pgrst_x`.
 
-    `count` and `total` are expressions for the numbers of Result; `total` may be NULL.
+    `count` and `total` are expressions for the numbers of Result; `total` may be NULL. With a `plan` the body is what
+    EXPLAIN says of that statement, and nothing else is known.
     """
     statement = SQL(
         "SELECT ({})::text, {}, {}, {}, current_setting('response.status', true), "
@@ -107,6 +91,11 @@ async def run(
     ).format(body, count, total, keys or SQL("NULL"), rows)
     if source is not None:
         statement = SQL("WITH pgrst_source AS ({}) {}").format(source, statement)
+    if plan is not None:
+        options = raw(", ".join([f"FORMAT {plan.format}", *plan.options]))
+        told = await session.fetch(SQL("EXPLAIN ({}) {}").format(options, statement), parameters.values, last=True)
+        lines = (told.get_value(line, 0) or b"" for line in range(told.ntuples))
+        return Result(b"\n".join(lines), 0, None, None, None, [])
     found = await session.fetch(statement, parameters.values, last=True)
     status, headers = _text(found, 4), _text(found, 5)
     return Result(

@@ -16,12 +16,13 @@ from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest import options
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
+from run402_cli.core.rest.bodies import row_body
 from run402_cli.core.rest.body import Payload, parse_body, read_body
 from run402_cli.core.rest.calling import Call
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError, denied, from_database, unknown_relation
 from run402_cli.core.rest.exchange import Exchange, error_response
-from run402_cli.core.rest.execute import row_body, run
+from run402_cli.core.rest.execute import run
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.root import describe, is_root
@@ -85,6 +86,9 @@ def _is_quiet(request: Request, target: Target) -> bool:
         return False
     # What else it reads is not known before it is compiled.
     embeds = b"(" in request.scope["query_string"] or b"%28" in request.scope["query_string"]
+    if target.catalog.handlers:
+        # An aggregate may make the answer.
+        return False
     quiet = target.schema.quiet
     return target.name in quiet and (not embeds or len(quiet) == len(target.catalog.relations))
 
@@ -205,8 +209,8 @@ async def _answer(exchange: Exchange, target: Target) -> Response:
 
 
 async def _select(exchange: Exchange, catalog: Catalog, relation: Relation) -> Response:
-    prefer, accept = exchange.prefer, exchange.accept
-    query = parse_query(exchange.pairs)
+    prefer, query = exchange.prefer, parse_query(exchange.pairs)
+    accept = exchange.accept(catalog, relation.name, query)
     window = exchange.window(query)
     parameters = Parameters()
     compiler = ReadCompiler(catalog, query, parameters)
@@ -214,8 +218,16 @@ async def _select(exchange: Exchange, catalog: Catalog, relation: Relation) -> R
     exchange.enter(read_only=True)
     total = await exchange.total(read, parameters)
     result = await run(
-        exchange.session, parameters, body=row_body(accept), rows=read.rows, count=SQL("count(*)"), total=total
+        exchange.session,
+        parameters,
+        body=row_body(accept),
+        rows=read.rows,
+        count=SQL("count(*)"),
+        total=total,
+        plan=accept.plan,
     )
+    if accept.plan is not None:
+        return exchange.plan_answer(result, accept)
     return exchange.read_answer(result, window, prefer, accept)
 
 

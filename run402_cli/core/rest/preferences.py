@@ -1,4 +1,4 @@
-"""Prefer, Accept and Range headers of a REST request. Pure."""
+"""Prefer and Range headers of a REST request. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.nodes import Window
 
 Returning = Literal["minimal", "representation", "headers-only"]
-Format = Literal["json", "array", "object", "csv"]
 
 _KNOWN = {
     "return": {"minimal", "representation", "headers-only"},
@@ -23,23 +22,6 @@ _KNOWN = {
 }
 # What is in Preference-Applied of every kind of request that gives it.
 ALWAYS_APPLIED = frozenset({"tx", "handling", "timezone"})
-_MEDIA: dict[str, Format] = {
-    "application/json": "json",
-    "application/vnd.pgrst.array+json": "array",
-    "application/vnd.pgrst.array": "array",
-    "application/vnd.pgrst.object+json": "object",
-    "application/vnd.pgrst.object": "object",
-    "text/csv": "csv",
-    "*/*": "json",
-    "application/*": "json",
-    "text/*": "csv",
-}
-_CONTENT_TYPES: dict[Format, str] = {
-    "json": "application/json",
-    "array": "application/vnd.pgrst.array+json",
-    "object": "application/vnd.pgrst.object+json",
-    "csv": "text/csv",
-}
 _RANGE = re.compile(r"(?:items=)?([0-9]{1,18})-([0-9]{0,18})", re.ASCII)
 
 
@@ -112,48 +94,6 @@ def parse_prefer(headers: list[str], timezones: frozenset[str] = frozenset()) ->
         timezone=values.get("timezone"),
         given=frozenset(values),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The representation asked for."""
-
-    format: Format = "json"
-    strip_nulls: bool = False
-
-    @property
-    def content_type(self) -> str:
-        suffix = ";nulls=stripped" if self.strip_nulls else ""
-        return f"{_CONTENT_TYPES[self.format]}{suffix}; charset=utf-8"
-
-
-def parse_accept(header: str | None) -> Answer:
-    """The best supported media type by quality, then by order. 406 PGRST107 when none fits."""
-    if not header or not header.strip():
-        return Answer()
-    for media, parameters in parse_ranked(header):
-        if media in _MEDIA:
-            return Answer(_MEDIA[media], "nulls=stripped" in parameters and _MEDIA[media] in ("array", "object"))
-    raise RestError(
-        406,
-        "PGRST107",
-        f"None of these media types are available: {header[:200]}",
-        hint="Ask for application/json, application/vnd.pgrst.object+json or text/csv.",
-    )
-
-
-def parse_ranked(header: str) -> list[tuple[str, list[str]]]:
-    """The media types of an Accept header with their parameters: by quality, then in the order in which they stand."""
-    ranked = []
-    for position, entry in enumerate(header.split(",")):
-        media, *parameters = [part.strip().lower() for part in entry.split(";")]
-        quality = 1.0
-        for parameter in parameters:
-            if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter):
-                quality = float(parameter[2:])
-        if media and quality > 0:
-            ranked.append((-quality, position, media, parameters))
-    return [(media, parameters) for _, _, media, parameters in sorted(ranked, key=lambda entry: entry[:2])]
 
 
 def parse_range(header: str | None, window: Window) -> Window:

@@ -14,8 +14,8 @@ from run402_cli.core.rest import openapi
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, respond
 from run402_cli.core.rest.execute import Role
+from run402_cli.core.rest.media import ranked
 from run402_cli.core.rest.openapi_rows import able_views, as_able, schema_comment, usable_relations
-from run402_cli.core.rest.preferences import parse_ranked
 from run402_cli.core.rest.routines import usable_routines
 from run402_cli.core.rest.schemas import schema_of
 from run402_cli.core.web.http import left
@@ -42,7 +42,7 @@ async def describe(gateway: Gateway, project: Project, role: Role, request: Requ
             headers={"Allow": ", ".join(["OPTIONS", *METHODS])},
         )
     accept = request.headers.get("accept", "").strip()
-    if accept and not any(media in _TAKEN for media, _ in parse_ranked(accept)):
+    if accept and not any(media in _TAKEN for media, _ in ranked(accept)):
         raise RestError(
             406, "PGRST107", f"None of these media types are available: {accept[:200]}", hint=f"Ask for {_MEDIA}."
         )

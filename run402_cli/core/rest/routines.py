@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from run402_cli import suggest
 from run402_cli.core.db import Connection
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.media import MEDIA_NAME, Handler
 
 # `t` is what is under a domain, or under a domain over one.
 _ALL = """
@@ -22,7 +24,9 @@ SELECT p.proname, p.pronargs, p.pronargdefaults, p.provariadic <> 0, p.proretset
    FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[])) WITH ORDINALITY AS k(type, ord)),
   coalesce((SELECT pg_catalog.has_function_privilege(u.oid, p.oid, 'EXECUTE') FROM pg_catalog.pg_roles u
    WHERE u.rolname = %(role)s), false),
-  pg_catalog.obj_description(p.oid, 'pg_proc')
+  pg_catalog.obj_description(p.oid, 'pg_proc'),
+  (SELECT pg_catalog.lower(d.typname) FROM pg_catalog.pg_type d
+   WHERE d.oid = p.prorettype AND d.typtype = 'd' AND NOT p.proretset)
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 CROSS JOIN LATERAL (
@@ -64,7 +68,7 @@ class Argument:
 class Routine:
     """`shape`: void, scalar, composite, columns (by OUT or TABLE) or record (whatever its query gives).
 
-    `relation` is set when it gives rows of a table or view of the schema.
+    `relation` is set when it gives rows of a table or view of the schema, `media` when its one value is of a media type.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Routine:
     columns: frozenset[str]
     allowed: bool
     comment: str | None = None
+    media: Handler | None = None
 
     @property
     def has_columns(self) -> bool:
@@ -114,7 +119,8 @@ async def usable_routines(conn: Connection, schema: str, role: str) -> list[Rout
 
 
 def _routine(row: tuple[Any, ...]) -> Routine:
-    name, count, defaults, variadic, returns_set, volatility, kind, type_name, relation, attributes, parts, *told = row
+    name, count, defaults, variadic, returns_set, volatility, kind, type_name, relation, attributes, parts = row[:11]
+    allowed, comment, domain = row[11:]
     inputs = [part for part in parts or [] if part["mode"] in "ibv"]
     outputs = [part["name"] for part in parts or [] if part["mode"] in "obt"]
     arguments = tuple(
@@ -135,7 +141,8 @@ def _routine(row: tuple[Any, ...]) -> Routine:
     else:
         shape = "record" if type_name == "record" else "scalar"
     columns = frozenset(attributes or outputs) if shape in ("composite", "columns") else frozenset()
-    return Routine(name, arguments, returns_set, volatility == "v", shape, relation, columns, *told)
+    media = Handler(domain, type_name == "bytea") if domain and re.match(MEDIA_NAME, domain) else None
+    return Routine(name, arguments, returns_set, volatility == "v", shape, relation, columns, allowed, comment, media)
 
 
 def _uncut(kind: str) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from run402_cli import suggest
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.forms import PLAIN, Forms
+from run402_cli.core.rest.media import Handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class Catalog:
     schema: str
     relations: dict[str, Relation]
     relationships: dict[str, tuple[Relationship, ...]]
+    handlers: tuple[Handler, ...] = ()
     seen: dict[str, Catalog] = field(default_factory=dict, compare=False)
 
     def seen_by(self, role: str) -> Catalog:

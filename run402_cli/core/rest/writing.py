@@ -9,13 +9,15 @@ from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
 
 from run402_cli.core.rest import mutate
+from run402_cli.core.rest.bodies import render, row_body
 from run402_cli.core.rest.body import require_rows
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError
-from run402_cli.core.rest.exchange import PRIVATE, Exchange, render, respond
-from run402_cli.core.rest.execute import Result, row_body, run
+from run402_cli.core.rest.exchange import PRIVATE, Exchange, respond
+from run402_cli.core.rest.execute import Result, run
+from run402_cli.core.rest.media import Answer
 from run402_cli.core.rest.nodes import Query, Window
-from run402_cli.core.rest.preferences import ALWAYS_APPLIED, Answer, Preferences, content_range
+from run402_cli.core.rest.preferences import ALWAYS_APPLIED, Preferences, content_range
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.schema import Catalog, Relation
 from run402_cli.core.rest.statement import Parameters, Source
@@ -47,7 +49,8 @@ class Write:
 
     async def answer(self) -> Response:
         exchange = self.exchange
-        prefer, accept, query = exchange.prefer, exchange.accept, parse_query(exchange.pairs)
+        prefer, query = exchange.prefer, parse_query(exchange.pairs)
+        accept = exchange.accept(self.catalog, self.relation.name, query)
         parameters = Parameters()
         compiler = ReadCompiler(self.catalog, query, parameters)
         # Also without a representation: a filter on something that is not embedded must not be dropped silently.
@@ -59,7 +62,9 @@ class Write:
             content = b"" if accept.format == "csv" else result.body
         else:
             result = await self._run(compiler, planned, prefer, accept)
-            content = render(result, accept) if prefer.returning == "representation" else b""
+            if accept.plan is not None:
+                return exchange.plan_answer(result, accept)
+            content = render(result.body, accept) if prefer.returning == "representation" else b""
         if exchange.request.method == "PUT" and result.rows != 1:
             raise mutate.put_mismatch()
         exchange.refuse_plural(accept, result.rows)
@@ -123,6 +128,7 @@ class Write:
             count=SQL("(SELECT count(*) FROM pgrst_source)"),
             total=mutate.INSERTED if planned.merges else SQL("NULL::int8"),
             keys=keys,
+            plan=accept.plan,
         )
 
     def _finish(

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from run402_cli.core.rest.body import parse_body
 from run402_cli.core.rest.errors import RestError
+from run402_cli.core.rest.media import Answer, negotiate
 from run402_cli.core.rest.nodes import Window
-from run402_cli.core.rest.preferences import Answer, content_range, parse_accept, parse_prefer, parse_range
+from run402_cli.core.rest.preferences import content_range, parse_prefer, parse_range
 from run402_cli.core.rest.views import view_origins
 
 
@@ -44,13 +45,13 @@ def test_strict_handling_refuses_unknown_preferences() -> None:
     ],
 )
 def test_accept(header: str | None, expected: Answer) -> None:
-    assert parse_accept(header) == expected
+    assert negotiate(header) == expected
 
 
 @pytest.mark.parametrize("header", ["application/pdf", "application/json;q=0", "garbage", ";;,"])
 def test_accept_without_a_match_is_406(header: str) -> None:
     with pytest.raises(RestError) as caught:
-        parse_accept(header)
+        negotiate(header)
     assert (caught.value.status, caught.value.code) == (406, "PGRST107")
 
 

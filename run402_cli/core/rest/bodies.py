@@ -1,0 +1,59 @@
+"""How rows become the text of an answer, in PostgreSQL, and its bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from run402_cli.core.rest.media import Answer, Handler
+
+
+def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable:
+    """The expression that turns the rows of `pgrst_x` into the answer's text.
+
+    `single` is for functions that give one value; `scalar` names the only column when bare values are wanted.
+    """
+    if answer.handler is not None:
+        return _made(answer.handler, scalar)
+    if answer.format == "csv":
+        # record_out doubles every backslash, which CSV does not.
+        line = SQL("substring((pgrst_x.*)::text, 2, length((pgrst_x.*)::text) - 2)")
+        lines = SQL(r"string_agg(replace({}, '\\', '\'), E'\n')").format(line)
+        return SQL("json_build_array(json_agg(pgrst_x.*) -> 0, {})").format(lines)
+    rows = SQL("json_agg({})").format(Identifier("pgrst_x", scalar) if scalar else SQL("pgrst_x.*"))
+    if single or answer.format == "object":
+        rows = SQL("COALESCE({} -> 0, 'null')").format(rows)
+    else:
+        rows = SQL("COALESCE({}, '[]')").format(rows)
+    return SQL("json_strip_nulls({})").format(rows) if answer.strip_nulls else rows
+
+
+def _made(handler: Handler, scalar: str | None) -> Composable:
+    """The value that the project's own function makes, as text: bytes in hexadecimal."""
+    if handler.aggregate is None:
+        value = SQL("(array_agg({}))[1]").format(Identifier("pgrst_x", scalar or "pgrst_x"))
+    else:
+        schema, _ = handler.aggregate
+        rows = SQL("pgrst_x")
+        row = SQL("CAST({} AS {})").format(rows, Identifier(schema, handler.relation)) if handler.relation else rows
+        value = SQL("{}({})").format(Identifier(*handler.aggregate), row)
+    if handler.binary:
+        return SQL("pg_catalog.encode(CAST({} AS pg_catalog.bytea), 'hex')").format(value)
+    return SQL("CAST({} AS pg_catalog.text)").format(value)
+
+
+def render(body: bytes, answer: Answer) -> bytes:
+    """The body's bytes; CSV gets its header line from the keys of the first row."""
+    if answer.handler is not None and answer.handler.binary:
+        return bytes.fromhex(body.decode())
+    if answer.handler is not None or answer.format != "csv":
+        return body
+    first, lines = json.loads(body)
+    if first is None:
+        return b""
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(first)
+    return f"{header.getvalue()}{lines}".encode()
