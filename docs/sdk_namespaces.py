@@ -137,7 +137,7 @@ NAMESPACES: dict[str, tuple[str, tuple[Source, ...]]] = {
     "projects": (
         "Projects: provision, SQL, REST, usage, members' roles.",
         (
-            _service("projects", lister="list_projects"),
+            _service("projects", lister="list_projects", omit=("sql_rows", "rest_rows")),
             _service("expose", rename={"apply": "apply_expose", "get": "get_expose", "validate": "validate_expose"}),
         ),
     ),

@@ -36,7 +36,7 @@ SECTIONS: dict[str, tuple[Variable, ...]] = {
         Variable("RUN402_SERVICE_KEY", "Service key of the project, for `run402 dev` only.", secret=True),
     ),
     "Output and checks": (
-        Variable("RUN402_FORMAT", "Default of --format: json, jsonl or text."),
+        Variable("RUN402_FORMAT", "Default of --format: json, jsonl, text or csv."),
         Variable("RUN402_WALLET_PROVENANCE", "1: say on stderr which wallet was chosen, and why."),
         Variable("RUN402_WALLET_LABEL_SYNC", "0: do not tell the server the wallet's name."),
         Variable("RUN402_NO_UPDATE_CHECK", "1: doctor asks no package index for a newer version."),

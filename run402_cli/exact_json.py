@@ -70,14 +70,28 @@ class RepeatedKey(ValueError):
 def loads(text: str | bytes) -> Any:
     """The value of a JSON text. ValueError for what is none (NaN and Infinity too), RecursionError when nested too deeply."""
     text = _decoded(text)
-    reader = _ANY if "-0" in text and _MINUS_ZERO.search(text) else _ORDINARY
     try:
-        return reader.decode(text)
+        return reader(text).decode(text)
     except json.JSONDecodeError:
         raise
     except ValueError:
         # Python reads no whole number of more than some thousand digits.
         return _ANY.decode(text)
+
+
+def first(text: str, at: int, using: json.JSONDecoder) -> tuple[Any, int]:
+    """The JSON value that begins at `at`, and where it ends; as `loads`. `using` the `reader` of the text."""
+    try:
+        return using.raw_decode(text, at)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _ANY.raw_decode(text, at)
+
+
+def reader(text: str) -> json.JSONDecoder:
+    """The one for a text: a minus before a zero is kept by one that takes longer for whole numbers."""
+    return _ANY if "-0" in text and _MINUS_ZERO.search(text) else _ORDINARY
 
 
 def loads_once(text: str | bytes) -> Any:

@@ -12,13 +12,13 @@ if TYPE_CHECKING:  # root help must not pay for typing
     from collections.abc import Sequence
     from typing import Any
 
-FORMATS = ("json", "jsonl", "text")
+FORMATS = ("json", "jsonl", "text", "csv")
 # Spelling: whether it takes a value, and what it does.
 OPTIONS: dict[str, tuple[str | None, str]] = {
     "--jq": ("EXPR", "Filter the result; one JSON value per line."),
     "--raw": (None, "Strings without quotes; also -r."),
     "--fields": ("a,b.c", "Keep only these fields; lists are mapped."),
-    "--format": ("FORMAT", "json, jsonl or text. Default: RUN402_FORMAT, json."),
+    "--format": ("FORMAT", "json, jsonl, text or csv. Also: RUN402_FORMAT."),
     "--jsonl": (None, "The same as --format jsonl."),
     "--dry-run": (None, "Show the first write instead of sending it."),
     "--http-timeout": ("SECONDS", "Give up on a request after this."),
@@ -74,6 +74,11 @@ class Invocation:
         self.payments: list[dict[str, Any]] = []
         # The active project, when the command works on it because none was named.
         self.active_project: str | None = None
+
+    @property
+    def streams(self) -> bool:
+        """Whether rows can be printed as they come: a line each, and nothing is asked of the document around them."""
+        return self.format in ("jsonl", "csv") and not (self.jq or self.fields or self.raw)
 
     @property
     def reshapes(self) -> bool:

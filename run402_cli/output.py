@@ -11,6 +11,7 @@ from run402_cli.errors import OutputLost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # root help must not pay for typing
+    from collections.abc import Callable, Iterable
     from typing import Any, TextIO
 
     from run402_cli.progress import Display
@@ -30,6 +31,32 @@ def emit_line(value: Any) -> None:
         _reshaped(value, lines=True)
     else:
         _write(sys.stdout, dumps(value, compact=True))
+
+
+def emit_rows(rows: Iterable[Any], columns: Callable[[], list[str]] = list) -> None:
+    """Print rows as they come, in the format of lines that was asked for (`streams` of the global options).
+
+    `columns` are those of the header where no row came, known by then.
+    """
+    if global_options.current.format == "csv":
+        from run402_cli import csv_format
+
+        lines = csv_format.streamed(rows, columns)
+    else:
+        lines = (dumps(row, compact=True) for row in rows)
+    waiting: list[str] = []
+    size = 0
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size > _TOGETHER:
+            _write(sys.stdout, "\n".join(waiting))
+            waiting, size = [], 0
+    if waiting:
+        _write(sys.stdout, "\n".join(waiting))
+
+
+_TOGETHER = 65_536
 
 
 def _reshaped(value: Any, *, lines: bool = False) -> None:

@@ -24,6 +24,13 @@ def render(value: Any, options: Invocation, dumps: Dumps, notice: Callable[[str]
             yield item
         elif options.format == "text":
             yield from _texts(item, options, notice)
+        elif options.format == "csv":
+            from run402_cli import csv_format
+
+            listed, note = _listed(item, options)
+            yield from csv_format.texts(listed)
+            if note:
+                notice(note)
         elif options.format == "jsonl":
             listed, note = _listed(item, options)
             yield from (row if options.raw and isinstance(row, str) else dumps(row, compact=True) for row in listed)

@@ -269,12 +269,15 @@ class Client:
         *,
         context: str,
         auth: httpx.Auth | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[httpx.Response]:
         """Like `send`, but the body is not read yet. A connection that breaks inside the block is a NetworkError."""
         url = self.api_base + path
         merged = {"Run402-Client": self.client_header, **(headers or {})}
-        request = self.http.build_request(method, url, headers=merged, extensions={credentials.SIGNED_URI: url})
+        request = self.http.build_request(
+            method, url, content=content, headers=merged, extensions={credentials.SIGNED_URI: url}
+        )
         with self._network_errors(method, context):
             response = self.http.send(request, auth=auth or _NO_AUTH, stream=True)
             with contextlib.closing(response):

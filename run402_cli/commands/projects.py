@@ -10,7 +10,8 @@ from typing import Annotated, Any, NoReturn
 import click
 import typer
 
-from run402_cli import advice, as_typed, exact_json, output, standard_input
+from run402_cli import advice, as_typed, exact_json, global_options, output, standard_input
+from run402_cli.client.row_stream import Rows
 from run402_cli.commands._command import Command, CommandGroup
 from run402_cli.commands._options import (
     OverwriteOpt,
@@ -364,7 +365,13 @@ def sql(
     values = _params(params, params_file)
     project_id = _project(project, given)
     with TerminalClient() as client:
-        output.emit(projects.sql(client, project_id, text, values))
+        if global_options.current.streams:
+            with projects.sql_rows(client, project_id, text, values) as rows:
+                output.emit_rows(rows, lambda: [field["name"] for field in rows.around.get("fields") or ()])
+            for warning in rows.around.get("warnings", ()):
+                output.notice(warning["message"])
+        else:
+            output.emit(projects.sql(client, project_id, text, values))
 
 
 def _sql_source(inline: list[str], file: str | None, stdin: bool) -> str | None:
@@ -518,6 +525,11 @@ def rest(
     filters = query if query is not None else rest_words[1] if len(rest_words) > 1 else None
     project_id = _project(project, given)
     with TerminalClient() as client:
+        if method == "GET" and returning is None and global_options.current.streams:
+            path = projects.rest_path(rest_words[0], query=filters, key_type=key_type)
+            with projects.rest_rows(client, project_id, path, key_type=key_type) as found:
+                (output.emit_rows if isinstance(found, Rows) else output.emit)(found)
+            return
         output.emit(
             projects.rest_query(
                 client,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from run402_cli import advice, exact_json
-from run402_cli.client import Client, credentials, rest_body, segment, with_query
+from run402_cli.client import Client, bounded, credentials, rest_body, row_stream, segment, with_query
 from run402_cli.errors import CommandError, FlagError, Run402Error, UsageError, ValidationError, no_allowance
 from run402_cli.naming import name_key
 from run402_cli.services import prices
@@ -247,20 +248,61 @@ def sql(client: Client, project_id: str, text: str, params: list[Json] | None = 
     share a name: a row holds the last of them alone. Row-level security does not apply. A failing statement is an ApiError
     with PostgreSQL's message, position and hint in its body. docs/projects.md
     """
-    auth = client.service_key(project_id)
-    path, context = _admin(project_id, "sql"), "running SQL"
-    if params:
-        answer = client.request(
-            "POST", path, context=context, auth=auth, body={"sql": text, "params": params}, reveals=True
-        )
-    else:
-        headers = {"Content-Type": "text/plain"}
-        answer = client.request("POST", path, context=context, auth=auth, content=text, headers=headers, reveals=True)
+    content, media = _sql_body(text, params)
+    answer = client.request(
+        "POST",
+        _admin(project_id, "sql"),
+        context="running SQL",
+        auth=client.service_key(project_id),
+        content=content,
+        headers={"Content-Type": media},
+        reveals=True,
+    )
     if not isinstance(answer, dict):
         raise _senseless("the SQL")
     if "rowCount" in answer and "row_count" not in answer:
         answer = {"row_count" if key == "rowCount" else key: value for key, value in answer.items()}
     return {**answer, **_covered_columns(answer)}
+
+
+def _sql_body(text: str, params: list[Json] | None) -> tuple[bytes, str]:
+    if params:
+        document = {"sql": text, "params": params}
+        return exact_json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
+    return text.encode(), "text/plain"
+
+
+@contextlib.contextmanager
+def sql_rows(client: Client, project_id: str, text: str, params: list[Json] | None = None) -> Iterator[row_stream.Rows]:
+    """As `sql`, and the rows as they come: how many there are does not matter. What `sql` answers besides is in `around`."""
+    content, media = _sql_body(text, params)
+    auth, headers = client.service_key(project_id), {"Content-Type": media}
+    path = _admin(project_id, "sql")
+    with client.stream("POST", path, context="running SQL", auth=auth, content=content, headers=headers) as response:
+        if not bounded.is_json(response):
+            raise _senseless("the SQL")
+        rows = row_stream.Rows(response.iter_bytes(), "rows")
+        yield rows
+        rows.around |= _covered_columns(rows.around)
+
+
+@contextlib.contextmanager
+def rest_rows(
+    client: Client, project_id: str, path: str, *, key_type: str = "anon"
+) -> Iterator[row_stream.Rows | Json]:
+    """As `rest_call` with GET, and the rows of a list as they come; another answer as a whole."""
+    auth, context = _rest_auth(client, project_id, path, key_type)
+    with client.stream("GET", path, context=context, auth=auth) as response:
+        rows = row_stream.Rows(response.iter_bytes()) if bounded.is_json(response) else None
+        if rows is None:
+            response.read()
+        yield rest_body(response) if rows is None else rows if rows.is_list() else rows.whole()
+
+
+def _rest_auth(client: Client, project_id: str, path: str, key_type: str) -> tuple[Any, str]:
+    service = key_type == "service"
+    auth = client.service_key(project_id, apikey=True) if service else client.anon_key(project_id, bearer=True)
+    return auth, f"querying {path.partition('?')[0].rpartition('/')[2]}"
 
 
 def load(
@@ -408,13 +450,11 @@ def rest_call(
     returning: str | None = None,
 ) -> tuple[int, Json]:
     """Send a request to a `rest_path`: (HTTP status, body as in `rest_query`)."""
-    service = key_type == "service"
-    auth = client.service_key(project_id, apikey=True) if service else client.anon_key(project_id, bearer=True)
+    auth, context = _rest_auth(client, project_id, path, key_type)
     headers = {} if method == "GET" else {"Prefer": f"return={returning or 'representation'}"}
     if body_text is not None:
         headers["Content-Type"] = media
     content = body_text.encode() if body_text is not None else None
-    context = f"querying {path.partition('?')[0].rpartition('/')[2]}"
     response = client.send(method, path, context=context, auth=auth, content=content, headers=headers)
     return response.status_code, client.answered(response, context, rest_body)
 
