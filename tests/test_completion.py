@@ -64,10 +64,10 @@ def offered(*words: str) -> list[str]:
         (["up", "ver"], [DIRS, "verify"]),
         (["nonsense", ""], []),
         # Values, and nothing else, after a flag that takes one.
-        (["--format", ""], ["json", "jsonl", "text", "csv"]),
+        (["--format", ""], ["csv", "json", "jsonl", "text"]),
         (["projects", "sql", "--format=t"], ["--format=text"]),
         (["projects", "sql", "--format", "=", "t"], ["text"]),  # as bash splits it
-        (["projects", "sql", "--format", "="], ["json", "jsonl", "text", "csv"]),
+        (["projects", "sql", "--format", "="], ["csv", "json", "jsonl", "text"]),
         (["up", "--tier", ""], ["hobby", "prototype", "team"]),
         (["deploy", "apply", "--manifest", ""], [FILES]),
         (["core", "start", "--data-dir", "/t"], [DIRS]),
