@@ -90,7 +90,7 @@ def _is_quiet(request: Request, target: Target) -> bool:
         # An aggregate may make the answer.
         return False
     quiet = target.schema.quiet
-    return target.name in quiet and (not embeds or len(quiet) == len(target.catalog.relations))
+    return target.name in quiet and (not embeds or quiet >= target.catalog.relations.keys())
 
 
 async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:

@@ -11,7 +11,8 @@ from typing import Final
 from run402_cli.core.db import Connection
 
 # Names without a schema in a compiled statement, and columns that are functions of a row, must not mean anything of the
-# project. PostgreSQL notes what a table depends on, but for what is its own from the beginning.
+# project. PostgreSQL notes what a table depends on, but for what is its own from the beginning: of that some functions
+# change the session, or run what a text says, and a policy may call them. Its expression has their numbers.
 _QUIET: Final = """
 WITH own AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
 parts(relid, classid, objid) AS (
@@ -35,6 +36,11 @@ parts(relid, classid, objid) AS (
     WHEN 'pg_class'::regclass THEN p.classid = 'pg_policy'::regclass AND d.refobjid <> p.relid
     ELSE d.refclassid IN ('pg_operator'::regclass, 'pg_type'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass,
       'pg_cast'::regclass, 'pg_ts_config'::regclass) END
+  UNION ALL
+  SELECT p.polrelid FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN own ON c.relnamespace = own.oid
+  CROSS JOIN LATERAL regexp_matches(concat(p.polqual::text, p.polwithcheck::text), 'funcid ([0-9]+)', 'g') AS called(number)
+  JOIN pg_proc f ON f.oid = number[1]::oid
+  WHERE f.pronamespace <> 'auth'::regnamespace AND (f.provolatile = 'v' OR f.proname ~ '_to_xml')
 )
 SELECT c.relname FROM pg_class c JOIN own ON c.relnamespace = own.oid
 WHERE c.relkind = 'r' AND NOT c.relhassubclass AND c.oid NOT IN (SELECT relid FROM loud)

@@ -1,0 +1,85 @@
+"""Which tables are read in a session that needs no cleaning: nothing that a project wrote can change it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from database_kit import Databases
+
+from run402_cli.core.rest import quiet
+
+SCHEMA = """
+CREATE SCHEMA shop; SET search_path = shop;
+CREATE TABLE plain (id int PRIMARY KEY);
+CREATE FUNCTION mine(owner text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';
+CREATE TABLE policed (id int PRIMARY KEY, owner text, body text);
+ALTER TABLE policed ENABLE ROW LEVEL SECURITY;
+"""
+Tables = Callable[[str], frozenset[str]]
+
+
+@pytest.fixture
+def tables(databases: Databases) -> Iterator[Tables]:
+    """The quiet tables after a statement."""
+
+    async def look(url: str) -> frozenset[str]:
+        async with await psycopg.AsyncConnection.connect(url, options="-c search_path=pg_catalog") as conn:
+            return await quiet.relations(conn, "shop")
+
+    with databases.one() as url, psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(SCHEMA)
+
+        def after(statement: str) -> frozenset[str]:
+            owner.execute(statement.encode())
+            return asyncio.run(look(url))
+
+        yield after
+
+
+@pytest.mark.parametrize(
+    "condition", ["true", "owner = auth.uid()", "lower(body) = body", "id < extract(year FROM now())", "body ~ '^a'"]
+)
+def test_a_policy_that_only_compares_is_quiet(tables: Tables, condition: str) -> None:
+    assert tables(f"CREATE POLICY p ON policed USING ({condition})") == {"plain", "policed"}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "set_config('run402.left', body, false) IS NOT NULL",
+        "query_to_xml('select 1', true, true, '') IS NOT NULL",
+        "table_to_xml('pg_class', true, true, '') IS NOT NULL",
+        "id > 0 AND CASE WHEN owner IS NULL THEN pg_try_advisory_lock(id) ELSE true END",
+        "EXISTS (SELECT FROM plain)",
+        "mine(owner)",
+    ],
+)
+@pytest.mark.parametrize("use", ["USING", "FOR INSERT WITH CHECK"])
+def test_a_policy_that_may_change_the_session_is_not(tables: Tables, condition: str, use: str) -> None:
+    assert tables(f"CREATE POLICY p ON policed {use} ({condition})") == {"plain"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE FUNCTION shown(policed) RETURNS text LANGUAGE sql STABLE AS 'SELECT 1'",
+        "CREATE FUNCTION anything(anyelement) RETURNS text LANGUAGE sql STABLE AS 'SELECT 1'",
+        "CREATE FUNCTION count(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT 1'",
+        "CREATE OPERATOR = (LEFTARG = int, RIGHTARG = text, FUNCTION = int4eq_text)",
+    ],
+)
+def test_names_that_a_compiled_statement_uses_must_be_postgresqls(tables: Tables, statement: str) -> None:
+    tables("CREATE FUNCTION int4eq_text(int, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'")
+    assert tables(statement) == frozenset()
+
+
+def test_views_and_columns_of_own_types_are_not_quiet(tables: Tables) -> None:
+    tables("CREATE TYPE mood AS ENUM ('fine')")
+    tables("CREATE TABLE moods (mood mood)")
+    tables("CREATE TABLE parts (id int) PARTITION BY RANGE (id)")
+    tables("CREATE TABLE part PARTITION OF parts DEFAULT")
+    assert "shown" not in tables("CREATE VIEW shown AS SELECT * FROM plain")
+    assert {"moods", "parts"}.isdisjoint(tables("SELECT 1"))
