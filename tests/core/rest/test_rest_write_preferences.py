@@ -102,6 +102,20 @@ def test_missing_default_through_views(ticks: Library) -> None:
     assert changed.json() == [{"number": 1, "amount": 7, "s": "red"}]
 
 
+def test_defaults_are_those_of_now(ticks: Library) -> None:
+    def given(path: str) -> Any:
+        rows = [{"amount": 1}, {"number": 40, "s": "x"}]
+        return ticks.service.post(path, json=rows, headers=prefer("missing=default", "tx=rollback")).json()[0]
+
+    assert given("/seen")["s"] == "grey"
+    ticks.sql("ALTER DOMAIN deep_shade SET DEFAULT 'black'")
+    assert given("/seen")["s"] == "black"
+    ticks.sql("ALTER TABLE ticks ALTER s SET DEFAULT 'white'")
+    assert given("/seen")["s"] == "white"
+    ticks.sql("ALTER VIEW seen ALTER s SET DEFAULT 'green'")
+    assert given("/seen?columns=number,amount,s")["s"] == "green"
+
+
 def test_missing_default_of_an_update_touches_the_listed_columns_only(ticks: Library) -> None:
     ticks.sql("INSERT INTO ticks (id, n, t, s) VALUES (50, 1, 'x', 'red')")
     path = "/ticks?id=eq.50&select=n,t,s&columns="
