@@ -15,7 +15,15 @@ from typing import Any
 from run402_cli.core.db import Connection
 from run402_cli.core.rest.forms import PLAIN, Form, Forms
 from run402_cli.core.rest.media_types import load_handlers
-from run402_cli.core.rest.schema import Catalog, ColumnInfo, ForeignKey, Relation, relationships
+from run402_cli.core.rest.schema import (
+    Catalog,
+    ColumnInfo,
+    ForeignKey,
+    Relation,
+    Relationship,
+    computed_relationship,
+    relationships,
+)
 from run402_cli.core.rest.views import bases_first, inherit, view_origins
 
 _STAMP = """
@@ -42,8 +50,9 @@ SELECT coalesce(pg_catalog.sum(pg_catalog.hashtextextended(version, 0)), 0)::pg_
   JOIN pg_catalog.pg_type d ON d.oid = ANY (ARRAY[k.castsource, k.casttarget])
   WHERE k.oid >= 16384 AND d.typnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
   UNION ALL
-  SELECT pg_catalog.concat_ws(' ', 'g', p.oid, p.xmin) FROM pg_catalog.pg_proc p
-  WHERE p.prokind = 'a' AND p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
+  SELECT pg_catalog.concat_ws(' ', 'p', p.oid, p.xmin) FROM pg_catalog.pg_depend e JOIN pg_catalog.pg_proc p ON p.oid = e.objid
+  WHERE e.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    AND e.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s) AND (p.pronargs = 1 OR p.prokind = 'a')
 ) versions
 """
 
@@ -114,14 +123,18 @@ WHERE k.oid >= 16384 AND n.nspname = %s AND k.castcontext = 'i' AND k.castmethod
     AND k.castsource IN ('pg_catalog.json'::pg_catalog.regtype, 'pg_catalog.text'::pg_catalog.regtype)))
 """
 
+# Functions of one row, or of any value: computed columns, and relationships where they give rows of a relation.
 _COMPUTED = """
-SELECT c.oid::pg_catalog.int8, p.proname, p.prorettype::pg_catalog.int8
+SELECT c.oid::pg_catalog.int8, p.proname, p.prorettype::pg_catalog.int8, d.typrelid::pg_catalog.int8, p.proretset,
+  NOT p.proretset OR p.prorows = 1
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_type y ON y.oid = p.proargtypes[0]
-JOIN pg_catalog.pg_class c ON c.oid = y.typrelid
-JOIN pg_catalog.pg_type d ON d.oid = p.prorettype AND d.typtype = 'd'
-WHERE n.nspname = %s AND p.pronargs = 1 AND NOT p.proretset
+JOIN pg_catalog.pg_type d ON d.oid = p.prorettype
+JOIN pg_catalog.pg_class c ON c.oid = y.typrelid OR (c.relnamespace = n.oid AND y.oid IN (
+  'pg_catalog.record'::pg_catalog.regtype, 'pg_catalog.anyelement'::pg_catalog.regtype))
+WHERE n.nspname = %s AND p.pronargs = 1 AND p.prokind = 'f'
+ORDER BY p.oid
 """
 
 
@@ -160,9 +173,16 @@ async def read(conn: Connection, schema: str) -> Catalog:
         relations[oid] = Relation(name, kind, infos, instead=instead)
         if action:
             origins[oid] = view_origins(action)
-    for oid, function, domain in await _rows(conn, _COMPUTED, schema) if forms else []:
-        if oid in relations and domain in forms:
-            relations[oid].computed[function] = forms[domain]
+    computed: list[Relationship] = []
+    for oid, function, result, target, returns_set, to_one in await _rows(conn, _COMPUTED, schema):
+        relation = relations.get(oid)
+        if relation is None:
+            continue
+        relation.functions.add(function)
+        if result in forms and not returns_set:
+            relation.computed[function] = forms[result]
+        if target in relations:
+            computed.append(computed_relationship(relation.name, relations[target].name, function, to_one, returns_set))
     for oid, primary, names in await _rows(conn, _UNIQUES, schema):
         relation = relations.get(oid)
         if relation is None:
@@ -178,7 +198,7 @@ async def read(conn: Connection, schema: str) -> Catalog:
     by_name = {relation.name: relation for relation in relations.values()}
     for oid in bases_first(origins):
         keys += inherit(oid, origins[oid], relations, numbers, by_name, keys)
-    return Catalog(schema, by_name, relationships(by_name, keys), await load_handlers(conn, schema))
+    return Catalog(schema, by_name, relationships(by_name, keys, computed), await load_handlers(conn, schema))
 
 
 async def _rows(conn: Connection, statement: str, schema: str) -> list[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 
 from run402_cli.core.rest.casts import cast_type
+from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.forms import PLAIN, Form, Forms
 from run402_cli.core.rest.nodes import Field, Filter
 from run402_cli.core.rest.statement import Parameters, Source, array_literal, raw
@@ -38,6 +39,7 @@ _TEXT_SEARCH = {
     "phfts": "phraseto_tsquery",
     "wfts": "websearch_to_tsquery",
 }
+_SYSTEM = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 IS = {"null": "NULL", "not_null": "NOT NULL", "true": "TRUE", "false": "FALSE", "unknown": "UNKNOWN"}
 
 
@@ -48,9 +50,24 @@ class Rows:
     source: Source
     alias: str
     parameters: Parameters
+    schema: str
+
+    def whole(self) -> Composable:
+        """A row with its type, which tells overloads of a function apart also where it comes from a write or a call."""
+        row, relation = Identifier(self.alias), self.source.relation
+        return SQL("{}::{}").format(row, Identifier(self.schema, relation.name)) if relation is not None else row
+
+    def _named(self, name: str) -> Composable:
+        """A column, or a function of the row that is one of the project's schema and of no other on the path."""
+        relation = self.source.relation
+        if relation is None or name in relation.columns or name in _SYSTEM:
+            return Identifier(self.alias, name)
+        if name in relation.functions:
+            return SQL("{}({})").format(Identifier(self.schema, name), self.whole())
+        raise RestError(400, "42703", f"column {self.alias}.{name} does not exist")
 
     def field(self, field: Field) -> Composable:
-        value: Composable = Identifier(self.alias, field.name)
+        value = self._named(field.name)
         if not field.steps:
             return value
         relation = self.source.relation

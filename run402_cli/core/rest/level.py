@@ -46,7 +46,7 @@ class Level:
         self.source = source
         self.where = where
         self.alias = alias
-        self.rows = Rows(source, alias, statement.parameters)
+        self.rows = Rows(source, alias, statement.parameters, statement.catalog.schema)
         self.filtered = filtered
         self.passes_on = False
         self.picked: list[Composable] = []
@@ -180,14 +180,8 @@ class Level:
         where = (*self.where, frozenset({embed.key} if embed.target in keys else {embed.key, embed.target}))
         statement.visited.append(where)
         alias = statement.alias(relationship.target)
-        level = Level(
-            statement,
-            statement.source(statement.catalog.relations[relationship.target]),
-            embed.items,
-            where,
-            alias,
-            joined=[self._join(relationship, alias)],
-        )
+        source, joined = self._target(relationship, alias)
+        level = Level(statement, source, embed.items, where, alias, joined=joined)
         found = Embedded(lateral, embed, relationship, where, level)
         found = self._spread(found) if embed.spread else self._nested(found)
         self.embeds.setdefault(embed.key, found)
@@ -228,8 +222,20 @@ class Level:
         inner = found.embed.inner
         join = embedding.lateral_join(rows, found.lateral, inner=inner, presence=not found.relationship.to_one)
         self.joins.append(join)
-        if inner:
+        several = found.relationship.function is not None and found.relationship.to_one
+        if inner or several:
             self.counted_joins.append(join)
+
+    def _target(self, relationship: Relationship, alias: str) -> tuple[Source, list[Composable]]:
+        """Where the rows of an embedded resource come from, and the conditions that tie them to a row of this level."""
+        statement = self.statement
+        relation = statement.catalog.relations[relationship.target]
+        if relationship.function is None:
+            return statement.source(relation), [self._join(relationship, alias)]
+        called = SQL("{}({})").format(statement.table(relationship.function), self.rows.whole())
+        # A function that gives NULL for one row gives a row of nulls here.
+        some = [] if relationship.returns_set else [SQL("NOT ({} IS NULL)").format(Identifier(alias))]
+        return Source(called, relation), list(some)
 
     def _join(self, relationship: Relationship, alias: str) -> Composable:
         def equal(left: str, lefts: Sequence[str], right: str, rights: Sequence[str]) -> Composable:
@@ -309,10 +315,8 @@ class Level:
     def _outside_order(self, found: Embedded, field: Field) -> Composable:
         statement, relationship = self.statement, found.relationship
         alias = statement.alias(relationship.target)
-        source = statement.source(statement.catalog.relations[relationship.target])
-        level = Level(
-            statement, source, found.embed.items, found.where, alias, joined=[self._join(relationship, alias)]
-        )
+        source, joined = self._target(relationship, alias)
+        level = Level(statement, source, found.embed.items, found.where, alias, joined=joined)
         level.outputs, level.picked = [], [level.rows.field(field)]
         return SQL("({} LIMIT 1)").format(level.body())
 

@@ -214,6 +214,9 @@ def returning(catalog: Catalog, relation: Relation, query: Query) -> Composable:
     if names is None:
         return SQL("{}.*").format(Identifier(relation.name))
     names |= {term.field.name for term in query.order_at(()) if term.relation is None}
+    if names & relation.functions - relation.columns.keys():
+        # A function of the row may read any of its columns.
+        return SQL("{}.*").format(Identifier(relation.name))
     if not names:
         return SQL("1 AS pgrst_one")
     return SQL(", ").join(
@@ -247,7 +250,10 @@ def _needed(catalog: Catalog, relation: Relation, items: Sequence[Item]) -> set[
         if isinstance(item, Column):
             names |= {item.field.name} if item.field else set()
         elif isinstance(item, Embed):
-            names |= set(catalog.relationship(relation.name, item.target, item.hint).columns)
+            relationship = catalog.relationship(relation.name, item.target, item.hint)
+            if relationship.function is not None:
+                return None
+            names |= set(relationship.columns)
     return names
 
 

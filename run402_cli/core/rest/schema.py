@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -44,7 +45,7 @@ class ColumnInfo:
 class Relation:
     """`shown_keys` of a view are the key columns of all tables that it shows. `instead`: a trigger does its inserts.
 
-    `computed` are the forms of functions of its row, where they give a domain that has some.
+    `functions` are those of the schema that take its row; `computed` their forms, where they give a domain that has some.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Relation:
     shown_keys: tuple[str, ...] = ()
     instead: bool = False
     computed: dict[str, Forms] = field(default_factory=dict)
+    functions: set[str] = field(default_factory=set)
 
     def forms(self, name: str) -> Forms:
         """How the values of a column, or of a computed one, are written."""
@@ -115,6 +117,9 @@ class Relationship:
     junction: Junction | None = None
     # Whether the foreign key is one of the parent.
     holds_key: bool = False
+    # The function from a row of the parent to the rows of the target, in place of a key.
+    function: str | None = None
+    returns_set: bool = True
 
     @property
     def to_one(self) -> bool:
@@ -159,7 +164,8 @@ class Catalog:
 
     def relationship(self, parent: str, target: str, hint: str | None) -> Relationship:
         """The one way from `parent` to what `target` (and `hint`) name. PGRST200 when none, PGRST201 when several."""
-        found = [r for r in self.relationships.get(parent, ()) if _named(r, target, hint)]
+        ways = self.relationships.get(parent, ())
+        found = [r for r in ways if r.function == target] or [r for r in ways if _named(r, target, hint)]
         if len(found) > 1:
             found = [r for r in found if not self._through_view(r, target)] or found
         if not found:
@@ -182,7 +188,7 @@ class Catalog:
 
     def _no_relationship(self, parent: str, target: str, hint: str | None) -> RestError:
         using = f" using the hint '{hint}'" if hint else ""
-        reachable = sorted({r.target for r in self.relationships.get(parent, ())})
+        reachable = sorted({r.function or r.target for r in self.relationships.get(parent, ())})
         close = suggest.alike(target, reachable)
         advice = f"Perhaps you meant '{close[0]}' instead of '{target}'." if close else None
         return RestError(
@@ -196,6 +202,8 @@ class Catalog:
 
 
 def _named(r: Relationship, target: str, hint: str | None) -> bool:
+    if r.function is not None:
+        return False
     constraints = (*r.junction.constraints, r.junction.table) if r.junction else (r.constraint,)
     if r.parent == r.target and r.junction is None:
         # One foreign key, two directions: a table's name means the rows below, the key's column the row above.
@@ -211,7 +219,23 @@ def _named(r: Relationship, target: str, hint: str | None) -> bool:
     return target == r.target and (hint in constraints or hint in sides)
 
 
-def relationships(relations: dict[str, Relation], keys: list[ForeignKey]) -> dict[str, tuple[Relationship, ...]]:
+def computed_relationship(parent: str, target: str, function: str, to_one: bool, returns_set: bool) -> Relationship:
+    cardinality: Literal["many-to-one", "one-to-many"] = "many-to-one" if to_one else "one-to-many"
+    return Relationship(cardinality, parent, target, function, (), (), function=function, returns_set=returns_set)
+
+
+def relationships(
+    relations: dict[str, Relation], keys: list[ForeignKey], computed: Sequence[Relationship]
+) -> dict[str, tuple[Relationship, ...]]:
+    """By parent. A function that is named like its target stands in place of the keys that lead there."""
+    found = _by_keys(relations, keys)
+    for way in computed:
+        found[way.parent] = [r for r in found.get(way.parent, ()) if r.function or r.target != way.function]
+        found[way.parent].append(way)
+    return {name: tuple(ways) for name, ways in found.items()}
+
+
+def _by_keys(relations: dict[str, Relation], keys: list[ForeignKey]) -> dict[str, list[Relationship]]:
     found: dict[str, list[Relationship]] = {}
     for key in keys:
         one = frozenset(key.columns) in relations[key.table].uniques
@@ -246,4 +270,4 @@ def relationships(relations: dict[str, Relation], keys: list[ForeignKey]) -> dic
                     junction,
                 )
             )
-    return {name: tuple(ways) for name, ways in found.items()}
+    return found
