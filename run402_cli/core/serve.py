@@ -33,6 +33,7 @@ from run402_cli.core import tasks
 from run402_cli.core.app import create_app
 from run402_cli.core.compose import compose, start
 from run402_cli.core.daemon import datadir
+from run402_cli.core.daemon.batched_log import BatchedLog
 from run402_cli.core.daemon.listening import listening
 from run402_cli.core.daemon.postgres import EmbeddedPostgres, make_cluster_parent
 from run402_cli.core.daemon.postgres_watch import Supervisor
@@ -280,11 +281,10 @@ def set_up_logging(options: ServeOptions) -> None:
     """One file of bounded size, plus stderr in the foreground."""
     # A full disk must not turn every log line into a traceback on stderr.
     logging.raiseExceptions = False
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(
-            options.data_dir / datadir.LOG, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
-        )
-    ]
+    file = logging.handlers.RotatingFileHandler(
+        options.data_dir / datadir.LOG, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+    )
+    handlers: list[logging.Handler] = [BatchedLog(file)]
     if options.log_to_stderr:
         handlers.append(logging.StreamHandler(sys.stderr))
     logging.basicConfig(

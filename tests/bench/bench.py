@@ -28,6 +28,7 @@ from typing import Any
 import archives_bench
 import assets_bench
 import functions_bench
+import rest_bench
 import uploads_bench
 
 RUN402 = str(Path(sys.executable).parent / "run402")
@@ -242,6 +243,7 @@ def main() -> None:
     report["deploy_20000_small_files"] = uploads_bench.report()
     report["functions"] = functions_bench.report()
     report["assets"] = assets_bench.report()
+    report["rest"] = rest_bench.report()
     report["archives"] = archives_bench.report()
     print(json.dumps(report, indent=2))
 
