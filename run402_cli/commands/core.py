@@ -24,6 +24,14 @@ DataDirOpt = Annotated[
     str | None,
     typer.Option("--data-dir", metavar="DIR", help="Default: RUN402_CORE_DATA_DIR, then the user data directory."),
 ]
+TimeoutOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--statement-timeout",
+        metavar="SECONDS",
+        help="What a statement of a request may take at most, 1 to 300. Default: 30.",
+    ),
+]
 
 
 @app.command(
@@ -55,6 +63,7 @@ def start(
         bool,
         typer.Option("--open", help="Ask no local program for a credential: for clients that know no control token."),
     ] = False,
+    statement_timeout: TimeoutOpt = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the foreground until Ctrl-C or SIGTERM.")
     ] = False,
@@ -64,6 +73,7 @@ def start(
 ) -> None:
     """Start the local gateway with its PostgreSQL; return when it is healthy. A second start reports the running one."""
     number = integer("--port", port, low=0, high=65535)
+    seconds = integer("--statement-timeout", statement_timeout, low=1, high=300)
     global_options.about_to_write(data_dir or "the gateway's data directory")
 
     def ready(state: dict[str, Any]) -> None:
@@ -81,6 +91,7 @@ def start(
             database_url=database_url,
             require_payment=require_payment,
             open=open_,
+            statement_seconds=seconds,
         )
         if foreground:
             launcher.run_foreground(options, ready)

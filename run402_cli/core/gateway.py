@@ -165,7 +165,8 @@ class Gateway:
         """
         self._refuse_lost()
         await self.unsettled.over(project.project_id)
-        async with self.logins.lent(role_rows.name_of(project.roles, role), left=left) as conn:
+        seconds = self.settings.request_seconds
+        async with self.logins.lent(role_rows.name_of(project.roles, role), seconds=seconds, left=left) as conn:
             yield conn
 
     @asynccontextmanager

@@ -34,8 +34,6 @@ TRUST_SECONDS = 5.0
 MOST: Final = 24
 # So many of them are kept for the next request.
 KEPT: Final = 16
-# How long a request may have its connection, COMMIT and cleaning included: a little longer than a statement may take.
-USE_SECONDS = 35.0
 
 # What a session does must not depend on settings of its role: those of the start of a session outweigh them.
 _FIRM = (
@@ -190,9 +188,9 @@ class Logins:
 
     @asynccontextmanager
     async def lent(
-        self, role: str, *, left: Callable[[], Awaitable[None]] | None = None
+        self, role: str, *, seconds: float, left: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[RoleConnection]:
-        """A connection for one request as `role`, for USE_SECONDS at most, and until `left` returns. Nothing that it
+        """A connection for one request as `role`, for so many seconds at most, and until `left` returns. Nothing that it
         leaves behind in its session reaches the next.
 
         503 database_busy when all that the project may have are in use for too long, or when its time is over.
@@ -201,7 +199,7 @@ class Logins:
             conn = await self._take(role) or await self._open_within_bounds(role)
             clean = False
             try:
-                async with self._backends.watched(conn, seconds=USE_SECONDS, left=left) as watch:
+                async with self._backends.watched(conn, seconds=seconds, left=left) as watch:
                     try:
                         yield conn
                     finally:

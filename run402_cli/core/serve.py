@@ -42,7 +42,7 @@ from run402_cli.core.errors import CoreProcessError
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.purge import purge
 from run402_cli.core.releases import take_backs
-from run402_cli.core.settings import Settings
+from run402_cli.core.settings import STATEMENT_SECONDS, Settings
 from run402_cli.core.web.instants import iso
 from run402_cli.core.web.patience import patient_protocol
 from run402_cli.proxies import is_loopback
@@ -63,6 +63,7 @@ class ServeOptions:
     log_to_stderr: bool = False
     require_payment: bool = False
     open: bool = False
+    statement_seconds: int = STATEMENT_SECONDS
 
 
 def run(options: ServeOptions, on_ready: Callable[[dict[str, Any]], None]) -> None:
@@ -129,6 +130,7 @@ class _Process:
             database_url=self.options.database_url,
             require_payment=self.options.require_payment,
             open=self.options.open,
+            statement_seconds=self.options.statement_seconds,
         )
         async with self._database(secrets) as (url, postgres):
             gateway = compose(settings, url)
@@ -273,6 +275,7 @@ def describe(gateway: Gateway) -> dict[str, Any]:
         "database": "external" if settings.database_url else "embedded",
         "require_payment": settings.require_payment,
         "open": settings.open,
+        "statement_timeout_seconds": settings.statement_seconds,
         "database_upgraded": gateway.database_upgraded,
     }
 
@@ -300,6 +303,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--require-payment", action="store_true")
     parser.add_argument("--open", action="store_true")
+    parser.add_argument("--statement-timeout", type=int, default=STATEMENT_SECONDS)
     arguments = parser.parse_args()
     url = os.environ.pop("RUN402_CORE_DATABASE_URL", None) or None
     try:
@@ -309,6 +313,7 @@ def main() -> int:
             url,
             require_payment=arguments.require_payment,
             open=arguments.open,
+            statement_seconds=arguments.statement_timeout,
         )
         run(options, lambda state: _report({"ready": state}))
     except CoreProcessError as exc:

@@ -54,10 +54,12 @@ def test_start_prints_the_gateway_and_takes_its_options(
     started: list[process.StartOptions], capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = "postgresql://bob:s3cret@h/x"
-    code, out, err = run(capsys, "start", "--port", "4444", "--data-dir=d", "--database-url", url)
+    code, out, err = run(
+        capsys, "start", "--port", "4444", "--data-dir=d", "--database-url", url, "--statement-timeout", "5"
+    )
     shown = json.loads(out)
     assert (code, {key: shown[key] for key in STATE}) == (0, STATE)
-    assert started == [process.StartOptions(port=4444, data_dir=Path("d"), database_url=url)]
+    assert started == [process.StartOptions(port=4444, data_dir=Path("d"), database_url=url, statement_seconds=5)]
     assert "s3cret" not in out + err
 
 
@@ -129,6 +131,16 @@ def test_start_says_when_requests_go_to_another_gateway(
                 "run402 core start --data-dir d --database-url <url> --require-payment",
             ],
         ),
+        (
+            {"statement_seconds": 60},
+            {"open": True, "statement_timeout_seconds": 30},
+            ["run402 core stop", "run402 core start --open --statement-timeout 60"],
+        ),
+        (
+            {"open": True},
+            {"statement_timeout_seconds": 5},
+            ["run402 core stop", "run402 core start --open --statement-timeout 5"],
+        ),
     ],
 )
 def test_a_start_again_keeps_what_the_running_gateway_has(
@@ -144,6 +156,8 @@ def test_a_start_again_keeps_what_the_running_gateway_has(
     [
         (["start", "--port", "http"], "BAD_FLAG"),
         (["start", "--port", "65536"], "BAD_FLAG"),
+        (["start", "--statement-timeout", "0"], "BAD_FLAG"),
+        (["start", "--statement-timeout", "301"], "BAD_FLAG"),
         (["start", "here"], "BAD_USAGE"),
         (["logs", "--lines", "0"], "BAD_FLAG"),
         (["reset"], "CONFIRMATION_REQUIRED"),

@@ -14,6 +14,7 @@ from copies_kit import sql
 from deploy_kit import commit, migration, plan
 
 from run402_cli.core.releases import migration_scripts
+from run402_cli.core.settings import Settings
 from run402_cli.core.sql import locks
 
 
@@ -127,7 +128,7 @@ def test_a_migration_waits_for_readers_and_keeps_none_waiting(
 def test_a_migration_that_never_gets_its_lock_can_be_deployed_again(
     client: httpx.Client, project: dict[str, Any], items: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(Settings, "lock_patience", 0.3)
     change = "create table made (a int); alter table items add t text"
     with reading(client, project, 4):
         answer = migrate(client, project, change)
@@ -150,8 +151,8 @@ def test_a_manifest_that_finds_its_table_in_use_says_so(
     path = f"/projects/v1/admin/{project['project_id']}/expose"
     headers = {"apikey": project["service_key"]}
     with reading(client, project, 4):
-        monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.3)
+        monkeypatch.setattr(Settings, "lock_patience", 0.3)
         answer = client.post(path, json=manifest, headers=headers)
         assert (answer.status_code, answer.json()["error"]) == (503, "database_busy"), answer.text
-        monkeypatch.setattr(locks, "PATIENCE_SECONDS", 30)
+        monkeypatch.setattr(Settings, "lock_patience", 30)
         assert client.post(path, json=manifest, headers=headers).status_code == 200

@@ -16,6 +16,7 @@ import pytest
 from copies_kit import sql
 
 from run402_cli.core import backends, logins, shares
+from run402_cli.core.settings import Settings
 
 SCHEMA = """
 CREATE TABLE notes (id int); INSERT INTO notes VALUES (1);
@@ -59,7 +60,7 @@ def other(client: httpx.Client) -> dict[str, Any]:
 
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logins, "USE_SECONDS", 1.5)
+    monkeypatch.setattr(Settings, "request_seconds", 1.5)
     monkeypatch.setattr(backends, "UNWATCHED_SECONDS", 0.2)
     monkeypatch.setattr(shares, "PATIENCE_SECONDS", 0.8)
 

@@ -25,6 +25,7 @@ from run402_cli import advice
 from run402_cli.core import clean_environment
 from run402_cli.core.daemon import datadir, run_lock
 from run402_cli.core.errors import CoreProcessError
+from run402_cli.core.settings import STATEMENT_SECONDS
 from run402_cli.local_gateway import CONSOLE
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ LOGS = advice.action("run_command", "core", "logs")
 class StartOptions:
     """What `core start` was asked for. `data_dir` None: the default one.
 
-    `port` None: the one that this directory's gateway had last, or DEFAULT_PORT; 0: any free one.
+    `port` None: the one that this directory's gateway had last, or DEFAULT_PORT; 0: any free one. `statement_seconds` None:
+    STATEMENT_SECONDS of settings.py.
     """
 
     port: int | None = None
@@ -56,13 +58,14 @@ class StartOptions:
     database_url: str | None = None
     require_payment: bool = False
     open: bool = False
+    statement_seconds: int | None = None
 
 
 def start(options: StartOptions) -> dict[str, Any]:
     """Start the gateway in the background and return when it is healthy; report the running one if there is one.
 
     `{running, healthy, already_running, url, console_url, port, pid, started_at, version, data_dir, database,
-    require_payment, open, log}`.
+    require_payment, open, statement_timeout_seconds, log}`.
     `upgraded` is there when data of an older version was brought up to date: [{what, from, to}].
     Raises CORE_ALREADY_RUNNING (it runs, but not as asked for), CORE_DEPENDENCIES_MISSING, CORE_DATA_DIR_INVALID,
     CORE_FORMAT_NEWER, CORE_DISK_FULL, CORE_PORT_IN_USE, CORE_DATABASE_UNUSABLE, CORE_START_FAILED (also: it runs and does
@@ -108,6 +111,7 @@ def run_foreground(options: StartOptions, on_ready: Callable[[dict[str, Any]], N
         log_to_stderr=True,
         require_payment=options.require_payment,
         open=options.open,
+        statement_seconds=options.statement_seconds or STATEMENT_SECONDS,
     )
     # Open requests and PostgreSQL are ended in order, which may take longer than a command has.
     with signals.patient():
@@ -242,6 +246,7 @@ def _spawn(options: StartOptions, data_dir: Path) -> None:
                 *("--data-dir", str(data_dir), "--port", str(_port(options, data_dir))),
                 *(["--require-payment"] if options.require_payment else []),
                 *(["--open"] if options.open else []),
+                *_timeout(options.statement_seconds),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -363,6 +368,8 @@ def _check_as_asked(options: StartOptions, state: dict[str, Any]) -> None:
         what = "does not charge"
     elif options.open and not state.get("open"):
         what = "is not open"
+    elif options.statement_seconds and options.statement_seconds != state.get("statement_timeout_seconds"):
+        what = f"ends statements of requests after {state.get('statement_timeout_seconds', STATEMENT_SECONDS)} seconds"
     elif options.database_url and state.get("database") != "external":
         what = "uses the embedded PostgreSQL"
     elif options.port and options.port != state["port"]:
@@ -386,6 +393,10 @@ def _check_as_asked(options: StartOptions, state: dict[str, Any]) -> None:
 _START = ("core", "start")
 
 
+def _timeout(seconds: int | None) -> list[str]:
+    return [] if seconds is None else ["--statement-timeout", str(seconds)]
+
+
 def _directory(options: StartOptions) -> list[str]:
     return [] if options.data_dir is None else ["--data-dir", str(options.data_dir)]
 
@@ -397,7 +408,8 @@ def _settings(options: StartOptions, state: dict[str, Any]) -> list[str]:
     external = options.database_url or state.get("database") == "external"
     url = ["--database-url", advice.Blank("url")] if external else []
     flags = [*(["--require-payment"] if charges else []), *(["--open"] if options.open or state.get("open") else [])]
-    return [*_directory(options), *port, *url, *flags]
+    seconds = options.statement_seconds or state.get("statement_timeout_seconds")
+    return [*_directory(options), *port, *url, *flags, *_timeout(None if seconds == STATEMENT_SECONDS else seconds)]
 
 
 def _look_at(data_dir: Path, holder: run_lock.Holder) -> dict[str, Any]:

@@ -30,13 +30,14 @@ async def post_expose(request: Request) -> Response:
     """POST /projects/v1/admin/{project_id}/expose, the manifest as the body: `{status, project_id, applied, dropped}`."""
     project = admitted(request, Project)
     manifest = await read_json(request)
-    async with gateway_of(request).owner_connection(project.roles, options=lock_option()) as conn:
+    gateway = gateway_of(request)
+    async with gateway.owner_connection(project.roles, options=lock_option()) as conn:
 
         async def once() -> dict[str, Any]:
             async with conn.transaction():
                 return await apply(conn, project, manifest)
 
-        result = await patiently(lambda: _repeated(once))
+        result = await patiently(lambda: _repeated(once), gateway.settings.lock_patience)
     return reply({"status": "ok", "project_id": project.project_id, **result})
 
 

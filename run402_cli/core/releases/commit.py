@@ -185,7 +185,8 @@ class _Work:
                 self.project.roles, name=migrations.SESSION, options=lock_option(), seconds=None
             )
             async with session as owner:
-                await migrating.run(owner, self.project, migration, script, known.get(migration.id))
+                record, patience = known.get(migration.id), self.gateway.settings.lock_patience
+                await migrating.run(owner, self.project, migration, script, record, patience=patience)
             await self._step("migrating", "done", f"Applied {migration.id}", {"migration_id": migration.id})
         if not pending:
             await self._step("migrating", "skipped", "No new migrations")
@@ -266,7 +267,7 @@ class _Work:
                 async with owner.transaction():
                     return await expose.apply(owner, self.project, manifest, revocable=True)
 
-            yield {"expose": await patiently(once)}
+            yield {"expose": await patiently(once, self.gateway.settings.lock_patience)}
 
     async def _sections(self) -> dict[str, Any]:
         target = self.plan.target_release

@@ -29,24 +29,34 @@ from run402_cli.core.sql.shared import SharedNameError, install, search_path
 
 
 async def run(
-    conn: Connection, project: Project, migration: Migration, script: Script, record: Recorded | None
+    conn: Connection,
+    project: Project,
+    migration: Migration,
+    script: Script,
+    record: Recorded | None,
+    *,
+    patience: float,
 ) -> None:
     """Run one migration. GatewayError 400 MIGRATION_FAILED with PostgreSQL's own words, 503 MIGRATION_LOCKED.
 
     `conn`, in autocommit, logged in as the owner of the project's schema, with the option of locks.py, and is closed
-    afterwards. Transactional ones commit together with their row; for `transaction: none` the row says `running` first, so
-    an interruption is noticed instead of repeated. docs/local-gateway.md
+    afterwards. `patience`: seconds of tries to get a lock. Transactional ones commit together with their row; for
+    `transaction: none` the row says `running` first, so an interruption is noticed instead of repeated. docs/local-gateway.md
     """
     if "\0" in script.text:
         raise invalid_sql(migration, "its SQL contains a NUL character", "Remove it.")
     try:
         if migration.transactional:
             steps = await asyncio.to_thread(in_transaction, migration, script)
-            await patiently(lambda: _run_transactional(conn, project, migration, script, steps))
+            again = await patiently(lambda: _run_transactional(conn, project, migration, script, steps), patience)
+            if again:
+                # The end of the transaction ran what the migration left for it.
+                await _forget_settings(conn)
+                await patiently(lambda: expose.reapply(conn, project), patience)
         else:
-            await _run_bare(conn, project, migration, script, record)
+            await _run_bare(conn, project, migration, script, record, patience)
     except LOCKED as exc:
-        raise locked(migration, exc) from exc
+        raise locked(migration, exc, patience) from exc
     finally:
         if not conn.closed:
             await _forget_settings(conn)
@@ -62,7 +72,8 @@ async def install_extensions(conn: Connection, migration: Migration, names: tupl
 
 async def _run_transactional(
     conn: Connection, project: Project, migration: Migration, script: Script, steps: Sequence[Step]
-) -> None:
+) -> bool:
+    """Whether what it granted has to be looked at once more."""
     async with conn.transaction():
         await _enter_schema(conn, project, local=True)
         for step in steps:
@@ -74,10 +85,7 @@ async def _run_transactional(
         await _forget_settings(conn)
         again = await expose.reapply(conn, project)
         await _remember(conn, migration, "applied")
-    if again:
-        # The end of the transaction ran what the migration left for it.
-        await _forget_settings(conn)
-        await patiently(lambda: expose.reapply(conn, project))
+    return again
 
 
 async def _run_step(conn: Connection, migration: Migration, script: Script, step: Step) -> None:
@@ -97,7 +105,7 @@ async def _forget_settings(conn: Connection) -> None:
 
 
 async def _run_bare(
-    conn: Connection, project: Project, migration: Migration, script: Script, record: Recorded | None
+    conn: Connection, project: Project, migration: Migration, script: Script, record: Recorded | None, patience: float
 ) -> None:
     if record is not None and record.state == "running":
         await _remember(conn, migration, "failed")
@@ -118,7 +126,7 @@ async def _run_bare(
     await _enter_schema(conn, project, local=False)
     for step in steps:
         try:
-            await _run_alone(conn, migration, script, step)
+            await _run_alone(conn, migration, script, step, patience)
         except (GatewayError, psycopg.Error):
             if not conn.closed:
                 await _forget_settings(conn)
@@ -131,7 +139,7 @@ async def _run_bare(
         await _remember(conn, migration, "applied")
 
 
-async def _run_alone(conn: Connection, migration: Migration, script: Script, step: Step) -> None:
+async def _run_alone(conn: Connection, migration: Migration, script: Script, step: Step, patience: float) -> None:
     async def once() -> None:
         try:
             await _run_step(conn, migration, script, step)
@@ -139,7 +147,7 @@ async def _run_alone(conn: Connection, migration: Migration, script: Script, ste
             if conn.info.transaction_status == TransactionStatus.IDLE:
                 raise
             # It began a transaction of its own, which has to be begun again.
-            raise locked(migration, exc) from exc
+            raise locked(migration, exc, patience) from exc
 
     if "concurrently" in step.sql.lower():
         # It keeps nobody waiting, and what it has begun would stay half done.
@@ -147,7 +155,7 @@ async def _run_alone(conn: Connection, migration: Migration, script: Script, ste
         await once()
         await conn.execute("RESET lock_timeout")
     else:
-        await patiently(once)
+        await patiently(once, patience)
 
 
 async def _enter_schema(conn: Connection, project: Project, *, local: bool) -> None:

@@ -16,7 +16,7 @@ from run402_cli.core.content.store import ContentStore
 from run402_cli.core.errors import GatewayError, run_command
 from run402_cli.core.sql import script as scripts
 from run402_cli.core.sql.lexer import SqlTextError, Token, each_statement
-from run402_cli.core.sql.locks import LOCK_SECONDS, PATIENCE_SECONDS
+from run402_cli.core.sql.locks import LOCK_SECONDS
 from run402_cli.core.sql.script import Rows, Script
 from run402_cli.core.sql.shared import SharedNameError
 
@@ -217,13 +217,13 @@ def invalid_sql(migration: Migration, problem: str, remedy: str) -> GatewayError
     )
 
 
-def locked(migration: Migration, exc: psycopg.Error) -> GatewayError:
+def locked(migration: Migration, exc: psycopg.Error, patience: float) -> GatewayError:
     """503: what it wants is held by others, for longer than requests may take."""
     where = "It was rolled back." if migration.transactional else "Statements before that one stay."
     return GatewayError(
         503,
         "migration_locked",
-        f"Migration {migration.id} found what it changes in use again and again, for {PATIENCE_SECONDS:.0f} seconds: "
+        f"Migration {migration.id} found what it changes in use again and again, for {patience:.0f} seconds: "
         f"{exc.diag.message_primary or exc}. {where} A long query, an open transaction or a function holds it. "
         f"So that requests are served, it waits {LOCK_SECONDS:.0f} seconds at a time. Deploy again when that has ended.",
         phase="migrate",

@@ -11,6 +11,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.sql import SQL, Composable
 from starlette.requests import Request
 
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
 from run402_cli.core.rest.media import Plan
@@ -21,7 +22,6 @@ from run402_cli.core.sql.shared import search_path
 
 Role = Literal["anon", "authenticated", "project_admin", "service_role"]
 
-STATEMENT_TIMEOUT_MS = 30_000
 _SECRET_HEADERS = frozenset({"authorization", "apikey", "cookie", "proxy-authorization"})
 
 _ENTER = b"""
@@ -55,7 +55,7 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
     headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
     values = (
         search_path(project.schema_slot),
-        str(STATEMENT_TIMEOUT_MS),
+        str(gateway_of(request).settings.statement_milliseconds),
         "on" if read_only else "off",
         json.dumps(claims),
         request.method,

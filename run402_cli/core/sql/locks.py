@@ -14,8 +14,6 @@ T = TypeVar("T")
 # Nobody waits longer at a time for a table that such work wants and does not get.
 LOCK_SECONDS = 2.0
 PAUSE_SECONDS = 1.0
-# A request that reads the table has ended by then: it has USE_SECONDS of logins.py.
-PATIENCE_SECONDS = 45.0
 LOCKED: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
@@ -24,9 +22,12 @@ def lock_option() -> str:
     return f"-c lock_timeout={round(LOCK_SECONDS * 1000)}"
 
 
-async def patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """What `work` returns; it is repeated from its start while it finds something locked, for PATIENCE_SECONDS."""
-    end = time.monotonic() + PATIENCE_SECONDS
+async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """What `work` returns; it is repeated from its start while it finds something locked, for so many seconds.
+
+    `lock_patience` of the settings outlasts every request.
+    """
+    end = time.monotonic() + seconds
     while True:
         try:
             return await work()

@@ -13,7 +13,7 @@ import pytest
 from gateway_kit import CONTROL
 from library_kit import Library
 
-from run402_cli.core.rest import execute
+from run402_cli.core.settings import Settings
 
 MINIMAL = {"Prefer": "return=minimal"}
 
@@ -145,7 +145,7 @@ def test_a_lost_connection_is_503_and_the_next_request_works(library: Library) -
 
 
 def test_slow_statements_are_stopped(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "STATEMENT_TIMEOUT_MS", 50)
+    monkeypatch.setattr(Settings, "statement_milliseconds", 50)
     library.sql("CREATE FUNCTION dream() RETURNS void LANGUAGE sql AS $$ SELECT pg_sleep(20) $$")
     try:
         response = library.service.post("/rpc/dream")
