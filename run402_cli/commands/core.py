@@ -24,6 +24,9 @@ DataDirOpt = Annotated[
     str | None,
     typer.Option("--data-dir", metavar="DIR", help="Default: RUN402_CORE_DATA_DIR, then the user data directory."),
 ]
+OpenOpt = Annotated[
+    bool, typer.Option("--open", help="Ask no local program for a credential: for clients that know no control token.")
+]
 TimeoutOpt = Annotated[
     str | None,
     typer.Option(
@@ -59,10 +62,7 @@ def start(
         bool,
         typer.Option("--require-payment", help="Charge for new projects by x402; verified here, on no chain."),
     ] = False,
-    open_: Annotated[
-        bool,
-        typer.Option("--open", help="Ask no local program for a credential: for clients that know no control token."),
-    ] = False,
+    open_: OpenOpt = False,
     statement_timeout: TimeoutOpt = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the foreground until Ctrl-C or SIGTERM.")
