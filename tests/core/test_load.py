@@ -119,11 +119,15 @@ def test_ndjson_takes_what_each_object_has(db: Project) -> None:
         {"id": 3, "name": None, "n": 7, "tags": None, "doc": None, "price": None, "at": "2026-01-02T03:04:05.123456Z"},
         {"id": 4, "name": None, "n": 7, "tags": None, "doc": {"n": 1.1}, "price": "12345678901234567.890", "at": None},
     ]
+    assert db.loaded("items", '{"doc": "text"}\n{"doc": "1.10"}\n{"doc": 1.10}', "ndjson")["rows"] == 3
+    assert [row["d"] for row in db.sql("select doc::text as d from items where id > 4")] == ['"text"', '"1.10"', "1.10"]
+    assert db.loaded("items", '{"doc": -0, "price": ' + "7" * 5000 + "}", "ndjson")["rows"] == 1
+    assert db.sql("select length(price::text) as n from items where id = 8") == [{"n": 5000}]
     assert db.sql("select doc::text from items where id = 4") == [{"doc": '{"n": 1.10}'}]
 
 
 def test_ndjson_without_a_marker_for_defaults_means_the_same() -> None:
-    columns = {name: Column(is_array=False, has_default=name == "n") for name in ("name", "n")}
+    columns = {name: Column(is_array=False, is_json=False, has_default=name == "n") for name in ("name", "n")}
     body = b'{"n": 1, "name": "a"}\n{"name": null, "n": 2}\n{"name": "b"}\n{"n": 3}\n'
     found = NdjsonReader(columns, None).feed(body, final=True)
     assert [(batch.columns, batch.records, batch.lines) for batch in found if isinstance(batch, Batch)] == [

@@ -33,16 +33,19 @@ WHERE %(again)s OR known.loaded_at < now() - interval '1 day' OR CASE
 RETURNING 1
 """
 _COLUMNS = """
-SELECT a.attname, t.typcategory = 'A', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL FROM pg_attribute a
+SELECT a.attname, t.typcategory = 'A', coalesce(nullif(t.typbasetype, 0), t.oid) IN ('json'::regtype, 'jsonb'::regtype),
+  a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL
+FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid
 WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 
 
 class Column(NamedTuple):
-    """What a list is in it, an array or JSON; and whether there is a default."""
+    """Whether it holds arrays or JSON; and whether there is a default."""
 
     is_array: bool
+    is_json: bool
     has_default: bool
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from run402_cli.core.sql.load_rows import Column
-from run402_cli.core.sql.values import Digits, encode_parameter
+from run402_cli.core.sql.values import Digits, encode_parameter, text_json
 from run402_cli.core.web import json_text
 
 # One record: an opening quote without an end would take all the rest.
@@ -171,7 +171,10 @@ class NdjsonReader:
             raise ValueError("it is nested too deeply") from None
 
     def _text(self, name: str, item: Any) -> str | None:
-        return encode_parameter(item, as_json=isinstance(item, list) and not self._columns[name].is_array)
+        column = self._columns[name]
+        if column.is_json and isinstance(item, str) and not isinstance(item, Digits):
+            return text_json(item)
+        return encode_parameter(item, as_json=isinstance(item, list) and not column.is_array)
 
 
 def _quoted(cell: str | None) -> str:

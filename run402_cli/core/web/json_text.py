@@ -4,6 +4,7 @@ served meanwhile.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -14,6 +15,8 @@ MOST_VALUES: Final = 1_000_000
 # To read so many escaped characters takes as long as to read a value.
 _ESCAPES: Final = 16
 _BEGINS: Final = (",", "[", "{")
+# Below the least limit that Python can be given.
+_MOST_DIGITS: Final = 640
 _STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
@@ -37,14 +40,20 @@ class TooManyValues(ValueError):
 def loads(text: str, most: int = MOST_VALUES, *, fraction: Callable[[str], Any] | None = None) -> Any:
     """The value of a JSON text. ValueError for what is no JSON, nested too deeply, or TooManyValues.
 
-    `fraction` makes the value of a number with a fraction or an exponent; else it is a float.
+    `fraction` makes the value of a number with a fraction or an exponent; else it is a float. And of what Python reads as no
+    whole number: a minus before a zero, and thousands of digits.
     """
     if text.count("\\") // _ESCAPES > most or (_begins(text, 0, len(text)) > most and _exceeds(text, most)):
         raise TooManyValues(most)
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=fraction)
+        whole = None if fraction is None else functools.partial(_whole, fraction)
+        return json.loads(text, parse_constant=_no_constant, parse_float=fraction, parse_int=whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _whole(fraction: Callable[[str], Any], digits: str) -> Any:
+    return fraction(digits) if digits == "-0" or len(digits) > _MOST_DIGITS else int(digits)
 
 
 def _begins(text: str, start: int, end: int) -> int:
