@@ -140,6 +140,21 @@ class TestDisk:
         assert synced == [store.path(sha256(b"alone")).parent, store.ref_path(PROJECT, sha256(b"alone")).parent]
 
     @pytest.mark.parametrize("at_once", [True, False])
+    def test_many_folders_are_synced_at_once_where_the_system_can(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+    ) -> None:
+        store = ContentStore(tmp_path)
+        put(store, *SMALL)
+        store.settle()
+        synced: list[Path] = []
+        monkeypatch.setattr(stores, "sync_folder", synced.append)
+        monkeypatch.setattr(stores, "sync_file_system", lambda _root: at_once)
+        store.sync(PROJECT, [sha256(data) for data in SMALL])
+        folders = {sha256(data)[:2] for data in SMALL}
+        assert len(folders) * 2 > stores.MANY_FOLDERS
+        assert len(synced) == (0 if at_once else len(folders) * 2)
+
+    @pytest.mark.parametrize("at_once", [True, False])
     def test_batches_go_when_their_objects_are_synced(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
     ) -> None:
@@ -147,7 +162,7 @@ class TestDisk:
         put(store, *SMALL)
         store.ref_path(PROJECT, sha256(SMALL[1])).unlink()  # by a purge
         if not at_once:
-            monkeypatch.setattr(journal, "_sync_file_system", lambda _folder: False)
+            monkeypatch.setattr(journal, "sync_file_system", lambda _folder: False)
         assert len(batches(tmp_path)) == 1
         store.settle()
         assert not batches(tmp_path)
@@ -160,7 +175,7 @@ class TestDisk:
         store = ContentStore(tmp_path)
         put(store, *SMALL)
         with monkeypatch.context() as patch:
-            patch.setattr(journal, "_sync_file_system", broken)
+            patch.setattr(journal, "sync_file_system", broken)
             with pytest.raises(OSError, match="Input/output"):
                 store.settle()
         assert len(batches(tmp_path)) == 1

@@ -7,19 +7,16 @@ the batch stays, and a gateway that was killed finds in it what its disk may lac
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
-import os
 import re
 import secrets
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from run402_cli.core.content.files import sync_file, sync_folder
+from run402_cli.core.content.files import sync_file, sync_file_system, sync_folder
 
 MAX_BYTES: Final = 4 << 20
 MAX_OBJECTS: Final = 500
@@ -119,31 +116,13 @@ class Journal:
                 taken = dict(self._kept)
             if not taken:
                 return
-            if root.exists() and not _sync_file_system(root):
+            if root.exists() and not sync_file_system(root):
                 _sync_each(files(owner, sha256) for owner, digests in taken.values() for sha256 in digests)
             for path in taken:
                 path.unlink(missing_ok=True)
             with self._lock:
                 for path in taken:
                     del self._kept[path]
-
-
-def _sync_file_system(folder: Path) -> bool:
-    """One call for all files, where the system has it. OSError when something could not be written."""
-    if sys.platform != "linux":
-        return False
-    try:
-        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
-    except (OSError, AttributeError):
-        return False
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if syncfs(handle) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(folder))
-    finally:
-        os.close(handle)
-    return True
 
 
 def _sync_each(pairs: Iterable[tuple[Path, Path]]) -> None:

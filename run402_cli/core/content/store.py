@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from run402_cli.core.content.files import sync_file, sync_folder
+from run402_cli.core.content.files import sync_file, sync_file_system, sync_folder
 from run402_cli.core.content.journal import Entry, Journal
 from run402_cli.core.errors import GatewayError
 
@@ -21,6 +21,8 @@ PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 # Abandoned temporary files are only those of a killed gateway or of a client that went away for good.
 ABANDONED_AFTER_SECONDS = 48 * 3600
 COPY_BYTES = 1 << 20
+# To sync so many one by one takes longer than whatever else waits to be written.
+MANY_FOLDERS = 64
 
 
 class ContentStore:
@@ -142,10 +144,12 @@ class ContentStore:
             temporary.unlink(missing_ok=True)
 
     def sync(self, project_id: str, digests: list[str]) -> None:
-        """Make the directory entries of these objects durable (one fsync per directory, not per object)."""
+        """Make the directory entries of these objects durable: one fsync per directory, or one sync of everything."""
         covered = self.journal.covered(project_id)
         left = [sha256 for sha256 in digests if sha256 not in covered]
         folders = {self.path(d).parent for d in left} | {self.ref_path(project_id, d).parent for d in left}
+        if len(folders) > MANY_FOLDERS and self.root.exists() and sync_file_system(self.root):
+            return
         for folder in sorted(folders):
             sync_folder(folder)
 
