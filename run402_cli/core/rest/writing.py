@@ -20,7 +20,7 @@ from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import ALWAYS_APPLIED, Preferences, content_range
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.schema import Catalog, Relation
-from run402_cli.core.rest.statement import Parameters, Source
+from run402_cli.core.rest.statement import Parameters
 
 _APPLIED = {
     "POST": frozenset({"resolution", "missing", "return", "count"}) | ALWAYS_APPLIED,
@@ -54,26 +54,25 @@ class Write:
         parameters = Parameters()
         compiler = ReadCompiler(self.catalog, query, parameters)
         # Also without a representation: a filter on something that is not embedded must not be dropped silently.
-        ReadCompiler(self.catalog, query, Parameters()).read(self._written(), Window(), filtered=False)
+        shown = prefer.returning == "representation"
+        reader = compiler if shown else ReadCompiler(self.catalog, query, Parameters())
+        rows = reader.read(mutate.written(self.relation), Window(), filtered=False).rows
         planned = self._planned(compiler, query, prefer)
         exchange.enter(read_only=False)
         if planned.statement is None:
             result = Result(b"null" if accept.format == "object" else b"[]", 0, None, None, None, [])
             content = b"" if accept.format == "csv" else result.body
         else:
-            result = await self._run(compiler, planned, prefer, accept)
+            result = await self._run(compiler, planned, rows if shown else SQL("SELECT 1"), prefer, accept)
             if accept.plan is not None:
                 return exchange.plan_answer(result, accept)
-            content = render(result.body, accept) if prefer.returning == "representation" else b""
+            content = render(result.body, accept) if shown else b""
         if exchange.request.method == "PUT" and result.rows != 1:
             raise mutate.put_mismatch()
         exchange.refuse_plural(accept, result.rows)
         if exchange.request.method in ("PATCH", "DELETE"):
             exchange.refuse_excess(prefer, result.rows)
         return self._finish(planned, result, content, prefer, accept)
-
-    def _written(self) -> Source:
-        return mutate.written(self.relation)
 
     def _planned(self, compiler: ReadCompiler, query: Query, prefer: Preferences) -> Planned:
         method, relation, payload = self.exchange.request.method, self.relation, self.exchange.payload
@@ -105,14 +104,14 @@ class Write:
         )
         return Planned(statement, conflict is not None, merges)
 
-    async def _run(self, compiler: ReadCompiler, planned: Planned, prefer: Preferences, accept: Answer) -> Result:
+    async def _run(
+        self, compiler: ReadCompiler, planned: Planned, rows: Composable, prefer: Preferences, accept: Answer
+    ) -> Result:
         assert planned.statement is not None
         body: Composable = SQL("NULL")
         keys: Composable = SQL("NULL")
-        rows: Composable = SQL("SELECT 1")
         if prefer.returning == "representation":
             columns = mutate.returning(self.catalog, self.relation, compiler.query)
-            rows = compiler.read(self._written(), Window(), filtered=False).rows
             body = row_body(accept)
         elif prefer.returning == "headers-only" and self.relation.row_key:
             columns = SQL(", ").join(Identifier(self.relation.name, name) for name in self.relation.row_key)
