@@ -32,6 +32,7 @@ def ready(answer: httpx.Response) -> bool:
 
 DUMP = (
     "\ufeff--\n-- PostgreSQL database dump\n--\n\n\\restrict k3y\n\nSET client_encoding = 'UTF8';\n"
+    "SELECT pg_catalog.set_config('search_path', '', false);\nSET check_function_bodies = false;\n"
     "CREATE TABLE notes (id int PRIMARY KEY, t text);\n\n"
     "COPY notes (id, t) FROM stdin;\n1\tone; drop table notes; -- '\n2\t\\N\n\\.\n\n\n\\unrestrict k3y\n"
 )

@@ -35,6 +35,13 @@ def search_path(slot: str) -> str:
     return f"{sql.Identifier(slot).as_string(None)}, {SHARED_PATH}"
 
 
+# pg_dump writes this because it names the schema of all things; here names without one mean the project's.
+_WITHOUT_PATH: Final = [
+    *("select", "pg_catalog", ".", "set_config", "("),
+    *("'search_path'", ",", "''", ",", "false", ")"),
+]
+
+
 class SharedNameError(ValueError):
     """What the text names, and what to write instead."""
 
@@ -45,7 +52,9 @@ class SharedNameError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The text without its CREATE EXTENSION statements (blanked, so positions stay), and the extensions that they name."""
+    """The text without its CREATE EXTENSION statements and what pg_dump does to the search path (blanked, so positions
+    stay), and the extensions that they name.
+    """
 
     text: str
     extensions: tuple[str, ...] = ()
@@ -54,14 +63,14 @@ class Prepared:
 def prepare(text: str) -> Prepared:
     """SharedNameError for `public.` and for an extension that is not on the list. What cannot be read is as it was."""
     lowered = text.lower()
-    if not any(word in lowered for word in ("public", "extension", "prepare")):
+    if not any(word in lowered for word in ("public", "extension", "prepare", "set_config")):
         return Prepared(text)
     names: list[str] = []
     blanked: list[tuple[int, int]] = []
     refused: SharedNameError | None = None
     try:
         # To its end: a text that cannot be read is refused nothing.
-        for tokens in each_statement(text):
+        for tokens in each_statement(text, repeats=False):
             if refused is not None:
                 continue
             words = [token.text if token.kind == "word" else "" for token in tokens[:3]]
@@ -77,7 +86,8 @@ def prepare(text: str) -> Prepared:
                     names.append(_extension(text, tokens))
             except SharedNameError as exc:
                 refused = exc
-            if words[:2] == ["create", "extension"] or words == ["comment", "on", "extension"]:
+            without_path = [token.text for token in tokens] == _WITHOUT_PATH
+            if without_path or words[:2] == ["create", "extension"] or words == ["comment", "on", "extension"]:
                 blanked.append((tokens[0].start, tokens[-1].end))
     except SqlTextError:
         return Prepared(text)
@@ -109,7 +119,7 @@ def _refuse_public(text: str, tokens: list[Token]) -> None:
             hint = "Drop the prefix `public.`" if qualifies else "Remove the statement"
             raise SharedNameError(
                 "it names the schema public, which belongs to no project",
-                f"{hint}: a project has one schema, and names without a prefix mean it.",
+                f"{hint}: a project has one schema, and names without a prefix mean it. In a dump: sed 's/public[.]//g'",
                 _line(text, token),
             )
 
