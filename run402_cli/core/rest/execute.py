@@ -22,6 +22,8 @@ from run402_cli.core.sql.shared import search_path
 
 Role = Literal["anon", "authenticated", "project_admin", "service_role"]
 
+# A whole answer is in memory once, in PostgreSQL and here, before its first byte is sent.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _SECRET_HEADERS = frozenset({"authorization", "apikey", "cookie", "proxy-authorization"})
 
 _ENTER = b"""
@@ -68,6 +70,25 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
     session.enter(Step(_ENTER, values, keep=session.quiet), read_only=read_only)
 
 
+# Its length is known before it is sent.
+_SIZED = raw(
+    f"SELECT CASE WHEN pg_catalog.octet_length(pgrst_body) <= {MAX_ANSWER_BYTES} THEN pgrst_body END, "
+    "pgrst_rows, pgrst_total, pgrst_keys, pgrst_status, pgrst_headers, pg_catalog.octet_length(pgrst_body) FROM"
+)
+
+
+def _too_large(size: int, rows: int) -> RestError:
+    fitting = max(rows * MAX_ANSWER_BYTES // size * 9 // 10, 1)
+    return RestError(
+        400,
+        "RESULT_TOO_LARGE",
+        f"The answer has {size:,} bytes, and {MAX_ANSWER_BYTES:,} is the most.",
+        details=f"Nothing was sent or changed. It would hold {rows:,} rows.",
+        hint=f"Read in pages, such as limit={fitting}&order=id and then id=gt.<the last one>; or select fewer columns; "
+        "or send Prefer: return=minimal with a write.",
+    )
+
+
 async def run(
     session: Session,
     parameters: Parameters,
@@ -83,13 +104,17 @@ async def run(
     """`WITH pgrst_source AS (source) SELECT body, count, total, keys ... FROM (rows) AS pgrst_x`.
 
     `count` and `total` are expressions for the numbers of Result; `total` may be NULL. With a `plan` the body is what
-    EXPLAIN says of that statement, and nothing else is known.
+    EXPLAIN says of that statement, and nothing else is known. A body of more than MAX_ANSWER_BYTES is refused.
     """
     statement = SQL(
-        "SELECT ({})::text, {}, {}, {}, current_setting('response.status', true), "
-        "current_setting('response.headers', true) FROM ({}) AS pgrst_x"
+        "SELECT ({})::text AS pgrst_body, {} AS pgrst_rows, {} AS pgrst_total, {} AS pgrst_keys, "
+        "current_setting('response.status', true) AS pgrst_status, "
+        "current_setting('response.headers', true) AS pgrst_headers FROM ({}) AS pgrst_x"
     ).format(body, count, total, keys or SQL("NULL"), rows)
+    if plan is None:
+        statement = SQL("{} ({}) AS pgrst_o").format(_SIZED, statement)
     if source is not None:
+        # At the top: a statement that writes may stand nowhere else.
         statement = SQL("WITH pgrst_source AS ({}) {}").format(source, statement)
     if plan is not None:
         options = raw(", ".join([f"FORMAT {plan.format}", *plan.options]))
@@ -97,6 +122,8 @@ async def run(
         lines = (told.get_value(line, 0) or b"" for line in range(told.ntuples))
         return Result(b"\n".join(lines), 0, None, None, None, [])
     found = await session.fetch(statement, parameters.values, last=True)
+    if (size := int(found.get_value(0, 6) or 0)) > MAX_ANSWER_BYTES:
+        raise _too_large(size, int(found.get_value(0, 1) or 0))
     status, headers = _text(found, 4), _text(found, 5)
     return Result(
         found.get_value(0, 0) or b"",
