@@ -284,3 +284,13 @@ def test_the_asynchronous_client(library: Library) -> None:
             return made.data[0]["name"], (read.count, read.data), called.data
 
     assert asyncio.run(calls()) == ("Zoe", (4, [{"id": 1}]), 3)
+
+
+def test_explain_with_the_service_key(admin: SyncPostgrestClient, anon: SyncPostgrestClient) -> None:
+    shown = admin.from_("books").select("id").explain(analyze=True, format="text").execute()
+    assert "Scan on books" in str(shown)
+    plan = admin.from_("books").select("id").explain(format="json").execute()
+    assert "Plan" in str(plan)
+    with pytest.raises(APIError) as caught:
+        anon.from_("books").select("id").explain(format="json").execute()
+    assert caught.value.code == "PGRST107"
