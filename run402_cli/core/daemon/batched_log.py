@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import Final
 
 PAUSE_SECONDS: Final = 0.2
@@ -16,7 +17,8 @@ class BatchedLog(logging.Handler):
     def __init__(self, target: logging.Handler) -> None:
         super().__init__()
         self._target = target
-        self._lines: list[logging.LogRecord] = []
+        # Other threads log too: it is changed by one call at a time.
+        self._lines: deque[logging.LogRecord] = deque()
         self._some = threading.Event()
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
@@ -33,9 +35,8 @@ class BatchedLog(logging.Handler):
     def flush(self) -> None:
         """Also at the end of the process."""
         with self._target.lock or threading.RLock():
-            lines, self._lines = self._lines, []
-            for record in lines:
-                self._target.handle(record)
+            while self._lines:
+                self._target.handle(self._lines.popleft())
 
     def close(self) -> None:
         self.flush()
