@@ -121,7 +121,7 @@ async def reapply(conn: Connection, project: Project, *, records: rows.Records =
         await _lock(conn, project, records)
         applied = _applied(await records.find(conn), project)
         outcome = _Outcome()
-        if applied.raw is not None:
+        if applied.raw is not None and not await _as_left(conn, project, applied):
             schema = await read_schema(conn, project.schema_slot)
             made = await _converge(conn, project, applied, applied.manifest, schema, outcome)
             if made != applied.surfaces:
@@ -129,6 +129,14 @@ async def reapply(conn: Connection, project: Project, *, records: rows.Records =
         await converge_privileges(conn, project, applied.manifest, outcome.failed)
         row = await (await conn.execute(_DEFERRED)).fetchone()
         return row is not None and bool(row[0])
+
+
+async def _as_left(conn: Connection, project: Project, applied: _Applied) -> bool:
+    """Whether all that the manifest declares is as the last run left it: then there is nothing to make."""
+    tables_of, views_of = applied.manifest.tables, applied.manifest.views
+    names, views = [table.name for table in tables_of], [view.name for view in views_of]
+    live = await tables.surfaces(conn, project.schema_slot, names, views)
+    return live == applied.surfaces and all(name in live for name in (*names, *views))
 
 
 async def undo(conn: Connection, project: Project) -> None:
