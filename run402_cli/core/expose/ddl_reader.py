@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from run402_cli.core.expose.signatures import Signature, arguments, type_name
-from run402_cli.core.sql.lexer import SqlTextError, Token, in_parens, split_commas, statements
+from run402_cli.core.sql.lexer import SqlTextError, Token, each_statement, in_parens, split_commas
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class _Reader:
 def read_migrations(sql: str, schema: Schema, *, own_schema: str | None = None) -> None:
     """Apply the statements of `sql` to `schema`; names qualified with a schema other than `own_schema` are passed over."""
     try:
-        found = statements(sql)
+        found = list(each_statement(sql, repeats=False))
     except SqlTextError as exc:
         schema.doubts.append(f"the migration SQL could not be read to its end: {exc}")
         return

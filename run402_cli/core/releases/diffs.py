@@ -204,7 +204,7 @@ def _rules_of(text: str) -> set[str]:
     """The codes of the rules that a statement of the text is about."""
     found: set[str] = set()
     try:
-        for tokens in each_statement(text):
+        for tokens in each_statement(text, repeats=False):
             found |= {code for code, _, _, test, _ in _SQL_RULES if code not in found and test(tokens)}
     except SqlTextError:
         return set()

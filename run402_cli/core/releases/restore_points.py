@@ -56,7 +56,7 @@ async def restore_point(gateway: Gateway, conn: Connection, project: Project, sc
 def only_adds(script: str) -> bool:
     """Whether no statement of a script can change or remove what exists."""
     try:
-        return all(map(_adds, each_statement(script)))
+        return all(map(_adds, each_statement(script, repeats=False)))
     except SqlTextError:
         return False
 

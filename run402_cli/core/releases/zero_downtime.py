@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.releases.migration_scripts import Migration
-from run402_cli.core.sql.lexer import Lines, SqlTextError, Token, statements
+from run402_cli.core.sql.lexer import Lines, SqlTextError, Token, each_statement
 
 Finding = tuple[str, int, str]
 
@@ -41,7 +41,7 @@ def refuse_downtime(pending: Iterable[tuple[Migration, str | None]]) -> None:
 def problems(text: str, *, transactional: bool = True) -> list[tuple[int, str]]:
     """(line, problem) of every statement that readers or writers of the old release would notice."""
     try:
-        found = statements(text)
+        found = list(each_statement(text, repeats=False))
     except SqlTextError:
         return []  # PostgreSQL reads it too, and says better what is wrong.
     new: set[str] = set()
