@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
@@ -120,6 +122,10 @@ class Call:
         )
 
 
+# PostgreSQL's own. More names fit no function, however many they are.
+_MOST_ARGUMENTS: Final = 100
+
+
 def _given(payload: Payload, query: Query) -> frozenset[str] | None:
     """The names of the arguments in a body: those of `columns` if the request has them; None when the body has no names."""
     if payload.raw is not None:
@@ -128,4 +134,4 @@ def _given(payload: Payload, query: Query) -> frozenset[str] | None:
         return frozenset(query.columns)
     if not payload.objects:
         return None
-    return frozenset(payload.first or ())
+    return frozenset(islice(payload.first or (), _MOST_ARGUMENTS + 1))
