@@ -72,8 +72,8 @@ class Rows:
             return value
         relation = self.source.relation
         info = relation.columns.get(field.name) if relation else None
-        # The types of what a function gives are not known here.
-        if relation is None or (info and not info.is_json):
+        # The types of what functions give are not known here.
+        if info is None or not info.is_json:
             value = SQL("to_jsonb({})").format(value)
         for step in field.steps:
             arrow = SQL("->>") if step.as_text else SQL("->")

@@ -125,6 +125,8 @@ class Scanner:
             if index:
                 self.position = index.end()
                 found.append(Step(int(index[0]), as_text))
+            elif self.peek() == "-":
+                raise self.error("digits of an index, and the end of the key after them")
             else:
                 found.append(Step(self.key(), as_text))
             if len(found) > _MAX_STEPS:
@@ -230,9 +232,25 @@ class Scanner:
         if self.eat(")"):
             return ()
         self.position = start
-        values = self.separated(self.nested_value, ",")
+        values = self.separated(self.listed_value, ",")
         self.expect(")")
         return tuple(values)
+
+    def listed_value(self) -> str:
+        """Blanks around a quoted value are no part of it."""
+        start = self.position
+        self.spaces()
+        if self.peek() == '"':
+            try:
+                value = self.quoted()
+            except RestError:
+                pass
+            else:
+                self.spaces()
+                if self.peek() in (",", ")"):
+                    return value
+        self.position = start
+        return self.nested_value()
 
     def nested_value(self) -> str:
         """A value inside parentheses: quoted, a `{...}` array literal, or plain up to a comma or parenthesis."""

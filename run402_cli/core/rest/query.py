@@ -144,7 +144,9 @@ def parse_select(text: str) -> tuple[Item, ...]:
     if not text.strip():
         return (Star(),)
     items = scanner.items(0)
-    scanner.end("a comma or the end")
+    # PostgREST ignores what comes after a closing parenthesis that is the last of them.
+    if not text[: scanner.position].endswith(")"):
+        scanner.end("a comma or the end")
     return items
 
 
@@ -159,9 +161,7 @@ def parse_order(text: str) -> tuple[Order, ...]:
 
 def parse_logic(op: str, text: str, *, negated: bool = False) -> Logic:
     scanner = Scanner(op, text)
-    tree = scanner.logic("and" if op == "and" else "or", negated, 0)
-    scanner.end("the end after the closing parenthesis")
-    return tree
+    return scanner.logic("and" if op == "and" else "or", negated, 0)
 
 
 def parse_filter(name: str, text: str) -> Filter:
@@ -182,6 +182,8 @@ def _parse_count(where: str, text: str) -> int:
     if not _INTEGER.fullmatch(text.strip()):
         raise parse_error(where, text, 0, "a whole number")
     number = int(text)
+    if number < 0 and where == "offset":
+        return 0
     if number < 0:
         raise RestError(
             416,

@@ -231,3 +231,21 @@ def test_quoting_carries_any_text(name: str, values: list[str]) -> None:
 
 def test_array_literal_quotes_every_element() -> None:
     assert array_literal(["a", 'b"c', "d\\e", "", "NULL"]) == r'{"a","b\"c","d\\e","","NULL"}'
+
+
+def test_a_negative_offset_counts_as_none_and_text_after_the_last_parenthesis_is_ignored() -> None:
+    windows = parse_query([("offset", "-4"), ("a.offset", "-1"), ("a.limit", "2")]).windows
+    assert dict(windows) == {(): Window(), ("a",): Window(limit=2)}
+    assert parse_logic("or", "(a.eq.1,b.eq.2)x,y") == parse_logic("or", "(a.eq.1,b.eq.2)")
+    assert parse_select("a,b(c))d") == parse_select("a,b(c)")
+    for refused in ("a)", "a,b(c),d)"):
+        with pytest.raises(RestError):
+            parse_select(refused)
+
+
+def test_blanks_stand_around_listed_values_and_a_dash_begins_an_index() -> None:
+    assert parse_filter("a", 'in.( "x y" , "z")').value == ("x y", "z")
+    assert parse_select("a->>-3") == (Column(Field("a", (Step(-3, True),))),)
+    for refused in ("a->>--3", "a->-3x", "a->-"):
+        with pytest.raises(RestError):
+            parse_select(refused)

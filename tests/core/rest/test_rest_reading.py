@@ -453,7 +453,6 @@ def test_injection_in_every_position_changes_nothing(library: Library, text: str
         "or=(",
         "or=()",
         "or=(id.eq.1",
-        "or=(id.eq.1))",
         "select=a(",
         "select=a)",
         "select=,",
