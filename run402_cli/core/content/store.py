@@ -20,7 +20,6 @@ PROJECT_ID = re.compile(r"prj_[a-z0-9_]{1,96}")
 
 # Abandoned temporary files are only those of a killed gateway or of a client that went away for good.
 ABANDONED_AFTER_SECONDS = 48 * 3600
-COPY_BYTES = 1 << 20
 # To sync so many one by one takes longer than whatever else waits to be written.
 MANY_FOLDERS = 64
 
