@@ -108,6 +108,8 @@ class Gateway:
         # Deploys and admin SQL open connections of their own; more of them at once would use up what PostgreSQL allows.
         self.deploy_shares = Shares(10, "deploys")
         self.sql_shares = Shares(20, "SQL sessions")
+        # Each is a file of up to 256 MiB until its reader has it.
+        self.answer_shares = Shares(16, "large answers")
         self.aside = Aside()
         self.afterwards = Afterwards(self.connection)
         self.attempts = Attempts()

@@ -86,6 +86,11 @@ class RoleConnection(AsyncConnection[Any]):
                 self.pgconn.finish()
         return talk.heard(results)
 
+    def say(self, step: Step) -> None:
+        """Only sends it: somebody else reads what comes back."""
+        _, values, types, formats = self._dumped(step)
+        self.pgconn.send_query_params(step.sql, values, types, formats)
+
     def _dumped(self, step: Step) -> _Dumped:
         if not step.values:
             return _Dumped(step, [], (), [])

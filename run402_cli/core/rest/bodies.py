@@ -5,10 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable
 
 from psycopg.sql import SQL, Composable, Identifier
 
 from run402_cli.core.rest.media import Answer, Handler
+
+# record_out doubles every backslash, which CSV does not.
+_CSV_LINE = SQL(r"replace(substring((pgrst_x.*)::text, 2, length((pgrst_x.*)::text) - 2), '\\', '\')")
+# The keys of the first row.
+_CSV_NAMES = SQL(
+    "CASE WHEN pg_catalog.row_number() OVER () = 1 THEN (SELECT pg_catalog.json_agg(pgrst_name) "
+    "FROM pg_catalog.json_object_keys(pg_catalog.row_to_json(pgrst_x.*)) AS pgrst_name) END"
+)
 
 
 def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable:
@@ -19,16 +28,24 @@ def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None)
     if answer.handler is not None:
         return _made(answer.handler, scalar)
     if answer.format == "csv":
-        # record_out doubles every backslash, which CSV does not.
-        line = SQL("substring((pgrst_x.*)::text, 2, length((pgrst_x.*)::text) - 2)")
-        lines = SQL(r"string_agg(replace({}, '\\', '\'), E'\n')").format(line)
-        return SQL("json_build_array(json_agg(pgrst_x.*) -> 0, {})").format(lines)
+        return SQL(r"json_build_array(json_agg(pgrst_x.*) -> 0, string_agg({}, E'\n'))").format(_CSV_LINE)
     rows = SQL("json_agg({})").format(Identifier("pgrst_x", scalar) if scalar else SQL("pgrst_x.*"))
     if single or answer.format == "object":
         rows = SQL("COALESCE({} -> 0, 'null')").format(rows)
     else:
         rows = SQL("COALESCE({}, '[]')").format(rows)
     return SQL("json_strip_nulls({})").format(rows) if answer.strip_nulls else rows
+
+
+def line(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable | None:
+    """The same for the rows of an answer one by one: `pgrst_line`, `pgrst_names`. None for an answer that is one value."""
+    if answer.handler is not None or answer.format == "object" or (single and answer.format != "csv"):
+        return None
+    if answer.format == "csv":
+        return SQL("{} AS pgrst_line, {} AS pgrst_names").format(_CSV_LINE, _CSV_NAMES)
+    row = SQL("pg_catalog.to_json({})").format(Identifier("pgrst_x", scalar) if scalar else SQL("pgrst_x.*"))
+    row = SQL("pg_catalog.json_strip_nulls({})").format(row) if answer.strip_nulls else row
+    return SQL("COALESCE(({})::pg_catalog.text, 'null') AS pgrst_line, NULL AS pgrst_names").format(row)
 
 
 def _made(handler: Handler, scalar: str | None) -> Composable:
@@ -54,6 +71,11 @@ def render(body: bytes, answer: Answer) -> bytes:
     first, lines = json.loads(body)
     if first is None:
         return b""
+    return f"{csv_header(first)}{lines}".encode()
+
+
+def csv_header(names: Iterable[str]) -> str:
+    """Each name once, however many columns have it."""
     header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(first)
-    return f"{header.getvalue()}{lines}".encode()
+    csv.writer(header, lineterminator="\n").writerow(dict.fromkeys(names))
+    return header.getvalue()

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
 
 from run402_cli.core.rest import calls, routines
-from run402_cli.core.rest.bodies import row_body
+from run402_cli.core.rest.bodies import line, row_body
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError
@@ -89,6 +89,7 @@ class Call:
             count=SQL("count(*)"),
             total=total,
             plan=accept.plan,
+            line=line(accept, single=single, scalar=scalar) if exchange.reading else None,
         )
         if accept.plan is not None:
             return exchange.plan_answer(result, accept)
@@ -96,7 +97,7 @@ class Call:
         if routine.shape == "void":
             headers = {**prefer.applied(exchange.applied), **PRIVATE}
             return respond(exchange.request, result.status or 204, b"", None, headers, result.headers)
-        response = exchange.read_answer(result, window, prefer, accept)
+        response = await exchange.read_answer(result, window, prefer, accept)
         if exchange.request.method == "HEAD":
             del response.headers["content-length"]
         return response

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
 from psycopg.sql import SQL, Composable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.rest import long_answers
 from run402_cli.core.rest.bodies import render
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import Read
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.execute import Result, Role, entering, planned_rows
+from run402_cli.core.rest.long_answers import Long
 from run402_cli.core.rest.media import Answer, Handler, negotiate
 from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import (
@@ -98,7 +101,7 @@ class Exchange:
     def plan_answer(self, result: Result, accept: Answer) -> Response:
         return respond(self.request, 200, result.body, accept.content_type, PRIVATE)
 
-    def read_answer(self, result: Result, window: Window, prefer: Preferences, accept: Answer) -> Response:
+    async def read_answer(self, result: Result, window: Window, prefer: Preferences, accept: Answer) -> Response:
         total = result.total
         if total is not None and window.offset > total:
             raise RestError(
@@ -109,6 +112,33 @@ class Exchange:
                 headers={"Content-Range": f"*/{total}"},
             )
         self.refuse_plural(accept, result.rows)
+        if result.long is not None:
+            return await self._long_answer(result, result.long, window, prefer, accept)
+        return self._rows_answer(result, window, prefer, accept)
+
+    async def _long_answer(
+        self, result: Result, long: Long, window: Window, prefer: Preferences, accept: Answer
+    ) -> Response:
+        """Its rows are read once more, and counted; what a function said of the answer is of the first time."""
+        if self.request.method == "HEAD" or result.status in (204, 304):
+            answer = self._rows_answer(result, window, prefer, accept)
+            if self.request.method == "HEAD":
+                answer.headers["Content-Length"] = str(long.size)
+                if accept.format == "csv":
+                    # It has been measured as JSON.
+                    del answer.headers["Content-Length"]
+            return answer
+        waiting = await long_answers.read(gateway_of(self.request), self.project.project_id, self.session, long, accept)
+        try:
+            total = None if result.total is None else max(result.total, window.offset + waiting.rows)
+            counted = replace(result, rows=waiting.rows, total=total)
+            return waiting.response(self._rows_answer(counted, window, prefer, accept))
+        except BaseException:
+            await waiting.close()
+            raise
+
+    def _rows_answer(self, result: Result, window: Window, prefer: Preferences, accept: Answer) -> Response:
+        total = result.total
         headers = {
             "Content-Range": content_range(window.offset, result.rows, total),
             **prefer.applied(self.applied),
@@ -116,7 +146,8 @@ class Exchange:
         if not self.calls:
             headers["Content-Location"] = self._content_location()
         status = 206 if total is not None and result.rows < total else 200
-        return self.finish(result, status, render(result.body, accept), accept, headers)
+        content = b"" if result.long is not None else render(result.body, accept)
+        return self.finish(result, status, content, accept, headers)
 
     @property
     def applied(self) -> frozenset[str]:

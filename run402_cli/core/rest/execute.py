@@ -14,16 +14,16 @@ from starlette.requests import Request
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
+from run402_cli.core.rest.long_answers import MAX_VALUE_BYTES, SHORT_ANSWER, Long, bounded_lines, too_large
 from run402_cli.core.rest.media import Plan
 from run402_cli.core.rest.session import Session
 from run402_cli.core.rest.statement import Parameters, raw
 from run402_cli.core.role_connection import Step
+from run402_cli.core.sql.results import MOST_BYTES
 from run402_cli.core.sql.shared import search_path
 
 Role = Literal["anon", "authenticated", "project_admin", "service_role"]
 
-# A whole answer is in memory once, in PostgreSQL and here, before its first byte is sent.
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _SECRET_HEADERS = frozenset({"authorization", "apikey", "cookie", "proxy-authorization"})
 
 _ENTER = b"""
@@ -38,7 +38,10 @@ SELECT pg_catalog.set_config('search_path', $1, true), pg_catalog.set_config('st
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`rows` counts what the body holds (or what a write touched); `total` what the filters match, if asked for."""
+    """`rows` counts what the body holds (or what a write touched); `total` what the filters match, if asked for.
+
+    `long`: the body is not here, but can be read (long_answers.py).
+    """
 
     body: bytes
     rows: int
@@ -46,6 +49,7 @@ class Result:
     keys: Any
     status: int | None
     headers: list[tuple[str, str]]
+    long: Long | None = None
 
 
 def entering(session: Session, request: Request, project: Project, claims: dict[str, str], *, read_only: bool) -> None:
@@ -71,22 +75,10 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
 
 
 # Its length is known before it is sent.
-_SIZED = raw(
-    f"SELECT CASE WHEN pg_catalog.octet_length(pgrst_body) <= {MAX_ANSWER_BYTES} THEN pgrst_body END, "
+_SIZED = (
+    "SELECT CASE WHEN pg_catalog.octet_length(pgrst_body) <= {} THEN pgrst_body END, "
     "pgrst_rows, pgrst_total, pgrst_keys, pgrst_status, pgrst_headers, pg_catalog.octet_length(pgrst_body) FROM"
 )
-
-
-def _too_large(size: int, rows: int) -> RestError:
-    fitting = max(rows * MAX_ANSWER_BYTES // size * 9 // 10, 1)
-    return RestError(
-        400,
-        "RESULT_TOO_LARGE",
-        f"The answer has {size:,} bytes, and {MAX_ANSWER_BYTES:,} is the most.",
-        details=f"Nothing was sent or changed. It would hold {rows:,} rows.",
-        hint=f"Read in pages, such as limit={fitting}&order=id and then id=gt.<the last one>; or select fewer columns; "
-        "or send Prefer: return=minimal with a write.",
-    )
 
 
 async def run(
@@ -100,30 +92,34 @@ async def run(
     keys: Composable | None = None,
     source: Composable | None = None,
     plan: Plan | None = None,
+    line: Composable | None = None,
 ) -> Result:
     """`WITH pgrst_source AS (source) SELECT body, count, total, keys ... FROM (rows) AS pgrst_x`.
 
     `count` and `total` are expressions for the numbers of Result; `total` may be NULL. With a `plan` the body is what
-    EXPLAIN says of that statement, and nothing else is known. A body of more than MAX_ANSWER_BYTES is refused.
+    EXPLAIN says of that statement, and nothing else is known. A body of more than MAX_VALUE_BYTES is refused, unless each
+    `line` of a read can be had by itself (bodies.line()).
     """
-    statement = SQL(
+    most = MAX_VALUE_BYTES if line is None else SHORT_ANSWER
+    statement: Composable = SQL(
         "SELECT ({})::text AS pgrst_body, {} AS pgrst_rows, {} AS pgrst_total, {} AS pgrst_keys, "
         "current_setting('response.status', true) AS pgrst_status, "
         "current_setting('response.headers', true) AS pgrst_headers FROM ({}) AS pgrst_x"
     ).format(body, count, total, keys or SQL("NULL"), rows)
     if plan is None:
-        statement = SQL("{} ({}) AS pgrst_o").format(_SIZED, statement)
-    if source is not None:
-        # At the top: a statement that writes may stand nowhere else.
-        statement = SQL("WITH pgrst_source AS ({}) {}").format(source, statement)
+        statement = SQL("{} ({}) AS pgrst_o").format(raw(_SIZED.format(most)), statement)
+    statement = _with_source(source, statement)
     if plan is not None:
         options = raw(", ".join([f"FORMAT {plan.format}", *plan.options]))
         told = await session.fetch(SQL("EXPLAIN ({}) {}").format(options, statement), parameters.values, last=True)
         lines = (told.get_value(line, 0) or b"" for line in range(told.ntuples))
         return Result(b"\n".join(lines), 0, None, None, None, [])
     found = await session.fetch(statement, parameters.values, last=True)
-    if (size := int(found.get_value(0, 6) or 0)) > MAX_ANSWER_BYTES:
-        raise _too_large(size, int(found.get_value(0, 1) or 0))
+    long = None
+    if (size := int(found.get_value(0, 6) or 0)) > most:
+        if line is None or size > MOST_BYTES:
+            raise too_large(size, int(found.get_value(0, 1) or 0), most if line is None else MOST_BYTES)
+        long = Long(size, _with_source(source, bounded_lines(line, rows)), parameters.values)
     status, headers = _text(found, 4), _text(found, 5)
     return Result(
         found.get_value(0, 0) or b"",
@@ -132,7 +128,13 @@ async def run(
         json.loads(found.get_value(0, 3) or b"null"),
         _status(status),
         _headers(headers),
+        long,
     )
+
+
+def _with_source(source: Composable | None, statement: Composable) -> Composable:
+    # At the top: a statement that writes may stand nowhere else.
+    return statement if source is None else SQL("WITH pgrst_source AS ({}) {}").format(source, statement)
 
 
 async def planned_rows(session: Session, rows: Composable, parameters: Parameters) -> int:

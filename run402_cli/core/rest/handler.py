@@ -16,13 +16,14 @@ from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest import options
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
-from run402_cli.core.rest.bodies import row_body
+from run402_cli.core.rest.bodies import line, row_body
 from run402_cli.core.rest.body import Payload, parse_body, read_body
 from run402_cli.core.rest.calling import Call
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError, denied, from_database, unknown_relation
 from run402_cli.core.rest.exchange import Exchange, error_response
 from run402_cli.core.rest.execute import run
+from run402_cli.core.rest.long_answers import LongResponse
 from run402_cli.core.rest.query import parse_query
 from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.root import describe, is_root
@@ -72,8 +73,14 @@ async def rest(request: Request) -> Response:
     except RestError as error:
         return error_response(error, request, caller.project)
     quiet = _is_quiet(request, target)
-    async with gateway.request_connection(caller.project, caller.role, left=left(request)) as conn:
-        answer = await serve(Session(conn, quiet=quiet), caller, request, payload, target)
+    answer: Response | None = None
+    try:
+        async with gateway.request_connection(caller.project, caller.role, left=left(request)) as conn:
+            answer = await serve(Session(conn, quiet=quiet), caller, request, payload, target)
+    except BaseException:
+        if isinstance(answer, LongResponse):
+            await answer.close()
+        raise
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         # A function, a trigger may have changed the schema.
         await gateway.changes.settled()
@@ -225,10 +232,11 @@ async def _select(exchange: Exchange, catalog: Catalog, relation: Relation) -> R
         count=SQL("count(*)"),
         total=total,
         plan=accept.plan,
+        line=line(accept),
     )
     if accept.plan is not None:
         return exchange.plan_answer(result, accept)
-    return exchange.read_answer(result, window, prefer, accept)
+    return await exchange.read_answer(result, window, prefer, accept)
 
 
 ROUTES = [

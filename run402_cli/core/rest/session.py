@@ -12,6 +12,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.sql import Composable
 
 from run402_cli.core.role_connection import RoleConnection, Step
+from run402_cli.core.sql import results
 
 
 class Session:
@@ -20,11 +21,13 @@ class Session:
     def __init__(self, conn: RoleConnection, *, quiet: bool = False) -> None:
         self.conn, self.quiet = conn, quiet
         self._before: list[Step] = [] if quiet else conn.touch()
+        self._entered: list[Step] = []
         self._read_only = False
 
     def enter(self, step: Step, *, read_only: bool) -> None:
         """What is to be said before the first statement. `read_only`: the transaction ends with its last statement."""
         self._before.append(step)
+        self._entered.append(step)
         self._read_only = read_only
 
     @asynccontextmanager
@@ -51,6 +54,16 @@ class Session:
         if ends and begun:
             steps.append(Step(b"COMMIT"))
         return (await self.conn.together(steps, clean=ends))[at]
+
+    async def each(self, statement: Composable, values: Sequence[Any], taker: results.Taker) -> None:
+        """After the last statement of a read: one more, in a transaction that is entered as the first was. Its rows go to
+        `taker` one by one.
+        """
+        before = [] if self.quiet else self.conn.touch()
+        await self.conn.together([Step(b"BEGIN"), *before, *self._entered])
+        self.conn.say(Step(statement.as_bytes(self.conn), values))
+        await results.received(self.conn, taker)
+        await self._end(b"COMMIT")
 
     async def check_constraints(self) -> None:
         """Before a rollback that was asked for: what a commit would refuse is refused."""

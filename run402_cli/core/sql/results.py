@@ -238,6 +238,12 @@ async def run(
         pgconn.send_query_params(query, values)
     else:
         pgconn.send_query(query)
+    await received(conn, answer, rows)
+
+
+async def received(conn: Connection, answer: Taker, rows: Iterable[bytes] | None = None) -> None:
+    """The results of a query that was said to `conn` just now. As `run`."""
+    pgconn = conn.pgconn
     pgconn.set_single_row_mode()
     await conn.wait(send(pgconn))
     failure: Exception | None = None
