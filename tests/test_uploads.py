@@ -24,6 +24,7 @@ LOCAL = {
     "archive/unpack.py": "writes",
     "archive/writer.py": "the gateway's own files",
     "command_schemas.py": "of the package",
+    "commands/_options.py": "pieces of a file that the gate has opened",
     "commands/wallets.py": "a key that is imported here",
     "completion.py": "of the package",
     "deploy/_bytes.py": "a FileSource, which has the gate",

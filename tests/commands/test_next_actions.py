@@ -386,6 +386,7 @@ CASES: dict[str, Case] = {
 NOT_RUN: dict[str, str] = {
     "the action is the same command with one flag more: tests/commands/test_files_walls.py": "PATH_OUTSIDE_WORKSPACE",
     "nothing but another file helps: tests/commands/test_files_walls.py": "SECRET_FILE_REFUSED",
+    "it takes rows of which one has a column more: tests/commands/test_csv_format.py": "ROWS_DIFFER",
     "it takes a repository with a binding in it: tests/state/test_bindings.py": "BINDING_NOT_CONFIRMED",
     "it takes an answer of megabytes, or a packed one: tests/client/test_bounds.py": "ANSWER_TOO_LARGE ANSWER_UNREADABLE",
     "it takes an answer that redirects elsewhere: tests/client/test_redirect_credentials.py": "REDIRECT_REFUSED",

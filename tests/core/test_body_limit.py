@@ -27,6 +27,7 @@ STREAMS = {
     "/admin/v1/rest",
     "/admin/v1/rest/x",
     "/functions/v1/x",
+    "/projects/v1/admin/x/load",
 }
 
 
@@ -36,7 +37,7 @@ async def keep(request: Request) -> Response:
 
 @pytest.fixture
 def http() -> httpx.AsyncClient:
-    route = Route("/{path:path}", keep, methods=["POST"], who=OPEN, body=1000)
+    route = Route("/{path:path}", keep, methods=["POST"], who=OPEN, body=1000, settles=False)
     app = Starlette(routes=[route], middleware=[Middleware(Envelope)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://gateway.test")
 

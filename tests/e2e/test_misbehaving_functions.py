@@ -125,7 +125,7 @@ def test_a_download_whose_bytes_are_damaged_leaves_no_file(
     [ref] = cli.ok("assets", "put", "a.txt")
     stored = [
         path
-        for path in Path(gateway["data_dir"]).rglob("*")
+        for path in Path(gateway["data_dir"], "content", "cas").rglob("*")
         if path.is_file() and path.name.endswith(ref["sha256"][-16:]) and path.stat().st_size == len(content)
     ]
     assert len(stored) == 1
