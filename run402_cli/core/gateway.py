@@ -40,6 +40,8 @@ _OWNER_PATH: Final = "-c search_path=pg_catalog,pg_temp"
 # Of schemas: columns, of all that are remembered. Of callers: pairs of keys and tokens.
 MOST_COLUMNS: Final = 200_000
 MOST_CALLERS: Final = 5_000
+# Of compiled reads.
+MOST_BYTES_OF_READS: Final = 16 * 1024 * 1024
 
 # What the gateway does itself as a project's owner: to grant, to look at a schema. And where rows are moved.
 OWNER_SECONDS: Final = 120
@@ -103,6 +105,8 @@ class Gateway:
         # One request at a time reads a schema; a lock lives as long as somebody has it.
         self.reading_schemas: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.known_callers: Remembered[Any] = Remembered(MOST_CALLERS)
+        # By what they are made from.
+        self.known_reads: Remembered[Any] = Remembered(MOST_BYTES_OF_READS)
         self.store = ContentStore(settings.content_dir)
         self.settling = Settling(self.store)
         # Deploys and admin SQL open connections of their own; more of them at once would use up what PostgreSQL allows.

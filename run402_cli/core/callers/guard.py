@@ -28,6 +28,7 @@ from run402_cli.core.callers.surfaces import (
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.sites.lookup import project_of_host
+from run402_cli.core.web.addresses import path_of
 
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
@@ -109,7 +110,7 @@ class Guard:
 
 def refusal(request: Request) -> str | None:
     """Why this request may come from a web page and must not reach the control plane; None when it may pass."""
-    if is_public(request.url.path, request.headers):
+    if is_public(path_of(request), request.headers):
         return None
     if not is_bare(request.headers):
         return f"The Host header {request.headers.get('host', '')!r} is not a name of the gateway."
@@ -134,7 +135,7 @@ def _no_worker() -> GatewayError:
 
 async def _of_another(request: Request, label: str) -> bool:
     """Does a key or a user's token of another project come to the host of this one, whose page the answer would be?"""
-    sent = {request.headers.get("apikey"), bearer_of(request)} if CORS_PATH.fullmatch(request.url.path) else set()
+    sent = {request.headers.get("apikey"), bearer_of(request)} if CORS_PATH.fullmatch(path_of(request)) else set()
     credentials = [credential for credential in sent if credential]
     if not credentials:
         return False

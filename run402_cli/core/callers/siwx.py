@@ -27,6 +27,7 @@ from run402_cli.core.callers.wallet_signatures import ADDRESS, personal_digest, 
 from run402_cli.core.db import Connection
 from run402_cli.core.errors import GatewayError
 from run402_cli.core.gateway import Gateway, gateway_of
+from run402_cli.core.web.addresses import path_of
 
 HEADER = "sign-in-with-x"
 # In the scope of a request: whether the control token's holder admitted the wallet.
@@ -65,7 +66,7 @@ class Siwx:
         request = Request(scope) if scope["type"] == "http" else None
         value = None if request is None else request.headers.get(HEADER)
         # What everybody may read is no principal's route; a site may even use a header of this name itself.
-        if request is None or value is None or is_public(request.url.path, request.headers):
+        if request is None or value is None or is_public(path_of(request), request.headers):
             await self.app(scope, receive, send)
             return
         sign_in = verify(value, request, datetime.now(UTC))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None)
     return SQL("json_strip_nulls({})").format(rows) if answer.strip_nulls else rows
 
 
+@functools.lru_cache(maxsize=64)
 def line(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable | None:
     """The same for the rows of an answer one by one: `pgrst_line`, `pgrst_names`. None for an answer that is one value."""
     if answer.handler is not None or answer.format == "object" or (single and answer.format != "csv"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode
 
 from psycopg.sql import SQL, Composable
@@ -35,6 +35,7 @@ from run402_cli.core.rest.session import Session
 from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.role_connection import Step
 from run402_cli.core.web import hints
+from run402_cli.core.web.addresses import path_of
 
 PRIVATE = {"Cache-Control": "private, no-store"}
 _TIMEZONE = b"SELECT pg_catalog.set_config('TimeZone', $1, true)"
@@ -53,18 +54,16 @@ class Exchange:
     request: Request
     payload: Payload | None
     timezones: frozenset[str] = frozenset()
+    pairs: list[tuple[str, str]] = field(init=False)
+    prefer: Preferences = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pairs = parse_pairs(self.request.scope.get("query_string", b""))
+        self.prefer = parse_prefer(self.request.headers.getlist("prefer"), self.timezones)
 
     @property
     def reading(self) -> bool:
         return self.request.method in ("GET", "HEAD")
-
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        return parse_pairs(self.request.scope.get("query_string", b""))
-
-    @property
-    def prefer(self) -> Preferences:
-        return parse_prefer(self.request.headers.getlist("prefer"), self.timezones)
 
     def accept(self, catalog: Catalog, relation: str | None, query: Query, given: Handler | None = None) -> Answer:
         """The representation that is asked for. `given` is the media type that a function returns by its declaration."""
@@ -89,13 +88,20 @@ class Exchange:
 
         The planner counts rows that policies hide, so its numbers are for the service key alone; others get the exact one.
         """
-        wanted = self.prefer.count
-        if wanted is None:
-            return SQL("NULL::int8")
-        if wanted != "exact" and source is None and self.role == "service_role":
+        if self.asks_planner and source is None:
             planned = await planned_rows(self.session, read.all_rows, parameters)
-            if wanted == "planned" or planned > _ESTIMATE_FROM:
+            if self.prefer.count == "planned" or planned > _ESTIMATE_FROM:
                 return SQL("{}::int8").format(planned)
+        return self.counted(read)
+
+    @property
+    def asks_planner(self) -> bool:
+        return self.prefer.count in ("planned", "estimated") and self.role == "service_role"
+
+    def counted(self, read: Read) -> Composable:
+        """The expression for the exact number, if it is wanted."""
+        if self.prefer.count is None:
+            return SQL("NULL::int8")
         return SQL("(SELECT count(*) FROM ({}) AS pgrst_c)").format(read.counted)
 
     def plan_answer(self, result: Result, accept: Answer) -> Response:
@@ -161,7 +167,7 @@ class Exchange:
     def _content_location(self) -> str:
         """One address for one content: the same parameters in the same order."""
         query = urlencode(sorted(self.pairs, key=lambda pair: pair[0]))
-        return quote(self.request.url.path.rstrip("/")) + (f"?{query}" if query else "")
+        return quote(path_of(self.request).rstrip("/")) + (f"?{query}" if query else "")
 
     def refuse_plural(self, accept: Answer, rows: int) -> None:
         if accept.format == "object" and rows != 1:
@@ -214,9 +220,7 @@ def respond(
         if request.method == "HEAD":
             headers = {**headers, "Content-Length": str(len(content))}
             content = b""
-        response = Response(content, status, headers)
-        if content_type:
-            response.headers["Content-Type"] = content_type
+        response = Response(content, status, {**headers, "Content-Type": content_type} if content_type else headers)
     for name in {name.lower() for name, _ in own}:
         if name in response.headers:
             del response.headers[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,6 +35,11 @@ SELECT pg_catalog.set_config('search_path', $1, true), pg_catalog.set_config('st
   pg_catalog.set_config('response.headers', '', true), pg_catalog.set_config('response.status', '', true),
   pg_catalog.setseed($9)
 """
+# Where nobody looks at the request, and nothing says a header or is random.
+_ENTER_UNASKING = b"""
+SELECT pg_catalog.set_config('search_path', $1, true), pg_catalog.set_config('statement_timeout', $2, true),
+  pg_catalog.set_config('transaction_read_only', $3, true), pg_catalog.set_config('request.jwt.claims', $4, true)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,17 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
 
     The role is the one that the connection logged in as.
     """
-    headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
-    values = (
+    values: tuple[Any, ...] = (
         search_path(project.schema_slot),
         str(gateway_of(request).settings.statement_milliseconds),
         "on" if read_only else "off",
         json.dumps(claims),
+    )
+    if session.unasking:
+        session.enter(Step(_ENTER_UNASKING, values, keep=True), read_only=read_only)
+        return
+    headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
+    values += (
         request.method,
         "/" + request.path_params.get("path", "").replace("\0", ""),
         json.dumps(headers),
@@ -74,6 +85,10 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
     session.enter(Step(_ENTER, values, keep=session.quiet), read_only=read_only)
 
 
+_SAYS = raw(
+    "current_setting('response.status', true) AS pgrst_status, current_setting('response.headers', true) AS pgrst_headers"
+)
+_SAYS_NOTHING = raw("NULL::text AS pgrst_status, NULL::text AS pgrst_headers")
 # Its length is known before it is sent.
 _SIZED = (
     "SELECT CASE WHEN pg_catalog.octet_length(pgrst_body) <= {} THEN pgrst_body END, "
@@ -81,10 +96,9 @@ _SIZED = (
 )
 
 
-async def run(
-    session: Session,
-    parameters: Parameters,
+def answering(
     *,
+    unasking: bool,
     body: Composable,
     rows: Composable,
     count: Composable,
@@ -93,33 +107,54 @@ async def run(
     source: Composable | None = None,
     plan: Plan | None = None,
     line: Composable | None = None,
-) -> Result:
+) -> Composable:
     """`WITH pgrst_source AS (source) SELECT body, count, total, keys ... FROM (rows) AS pgrst_x`.
 
-    `count` and `total` are expressions for the numbers of Result; `total` may be NULL. With a `plan` the body is what
-    EXPLAIN says of that statement, and nothing else is known. A body of more than MAX_VALUE_BYTES is refused, unless each
-    `line` of a read can be had by itself (bodies.line()).
+    `count` and `total` are expressions for the numbers of Result; `total` may be NULL. With a `plan` it is EXPLAIN of that.
+    A body that is too long stays where it is: see `fetched`, whose `lines` are there where `line` is.
     """
     most = MAX_VALUE_BYTES if line is None else SHORT_ANSWER
     statement: Composable = SQL(
         "SELECT ({})::text AS pgrst_body, {} AS pgrst_rows, {} AS pgrst_total, {} AS pgrst_keys, "
-        "current_setting('response.status', true) AS pgrst_status, "
-        "current_setting('response.headers', true) AS pgrst_headers FROM ({}) AS pgrst_x"
-    ).format(body, count, total, keys or SQL("NULL"), rows)
+        "{} FROM ({}) AS pgrst_x"
+    ).format(body, count, total, keys or SQL("NULL"), _SAYS_NOTHING if unasking else _SAYS, rows)
     if plan is None:
         statement = SQL("{} ({}) AS pgrst_o").format(raw(_SIZED.format(most)), statement)
     statement = _with_source(source, statement)
     if plan is not None:
         options = raw(", ".join([f"FORMAT {plan.format}", *plan.options]))
-        told = await session.fetch(SQL("EXPLAIN ({}) {}").format(options, statement), parameters.values, last=True)
+        statement = SQL("EXPLAIN ({}) {}").format(options, statement)
+    return statement
+
+
+async def run(session: Session, parameters: Parameters, *, plan: Plan | None = None, **parts: Any) -> Result:
+    """The answer of what `answering` makes of these parts. With a `plan` the body is all that is known."""
+    statement = answering(unasking=session.unasking, plan=plan, **parts).as_bytes(session.conn)
+    if plan is not None:
+        told = await session.fetch(statement, parameters.values, last=True)
         lines = (told.get_value(line, 0) or b"" for line in range(told.ntuples))
         return Result(b"\n".join(lines), 0, None, None, None, [])
-    found = await session.fetch(statement, parameters.values, last=True)
-    long = None
+    return await fetched(session, statement, parameters.values, _lines(**parts))
+
+
+def _lines(
+    *, rows: Composable, line: Composable | None = None, source: Composable | None = None, **_: Any
+) -> Callable[[], Composable] | None:
+    return None if line is None else lambda: _with_source(source, bounded_lines(line, rows))
+
+
+async def fetched(
+    session: Session, statement: bytes, values: Sequence[Any], lines: Callable[[], Composable] | None
+) -> Result:
+    """The answer of one statement. A body of more than MAX_VALUE_BYTES is refused, unless each of its `lines` can be had by
+    itself (bodies.line()).
+    """
+    found = await session.fetch(statement, values, last=True)
+    long, most = None, MAX_VALUE_BYTES if lines is None else SHORT_ANSWER
     if (size := int(found.get_value(0, 6) or 0)) > most:
-        if line is None or size > MOST_BYTES:
-            raise too_large(size, int(found.get_value(0, 1) or 0), most if line is None else MOST_BYTES)
-        long = Long(size, _with_source(source, bounded_lines(line, rows)), parameters.values)
+        if lines is None or size > MOST_BYTES:
+            raise too_large(size, int(found.get_value(0, 1) or 0), most if lines is None else MOST_BYTES)
+        long = Long(size, lines(), values)
     status, headers = _text(found, 4), _text(found, 5)
     return Result(
         found.get_value(0, 0) or b"",
@@ -139,7 +174,8 @@ def _with_source(source: Composable | None, statement: Composable) -> Composable
 
 async def planned_rows(session: Session, rows: Composable, parameters: Parameters) -> int:
     """How many rows the planner expects, with those that policies hide: its statistics are of the whole table."""
-    found = await session.fetch(SQL("EXPLAIN (FORMAT JSON) {}").format(rows), parameters.values)
+    statement = SQL("EXPLAIN (FORMAT JSON) {}").format(rows).as_bytes(session.conn)
+    found = await session.fetch(statement, parameters.values)
     return int(json.loads(found.get_value(0, 0) or b"")[0]["Plan"]["Plan Rows"])
 
 
@@ -163,8 +199,10 @@ def _status(text: str | None) -> int | None:
 
 def _headers(text: str | None) -> list[tuple[str, str]]:
     """`response.headers`, which a function may set: `[{"Name": "value"}, ...]`."""
+    if not text:
+        return []
     try:
-        return checked_headers(pair for entry in json.loads(text or "[]") for pair in entry.items())
+        return checked_headers(pair for entry in json.loads(text) for pair in entry.items())
     except (ValueError, TypeError, AttributeError, RecursionError) as exc:
         raise RestError(
             500,

@@ -10,7 +10,7 @@ from run402_cli.core.rest.casts import cast_type
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.forms import PLAIN, Form, Forms
 from run402_cli.core.rest.nodes import Field, Filter
-from run402_cli.core.rest.statement import Parameters, Source, array_literal, raw
+from run402_cli.core.rest.statement import Parameters, Source, raw
 
 _COMPARISONS = {
     "eq": "=",
@@ -98,22 +98,20 @@ class Rows:
         return SQL("{}::text").format(self.parameters.add(value))
 
     def comparison(self, condition: Filter) -> Composable:
-        field, add = self.field(condition.field), self.parameters.add
-        op, value = condition.op, condition.value
+        field, op = self.field(condition.field), condition.op
         if op == "is":
-            return SQL("{} IS {}").format(field, raw(IS[str(value)]))
+            return SQL("{} IS {}").format(field, raw(IS[str(condition.value)]))
         form = self._forms(condition.field).compared
         if op == "in":
-            values = add(array_literal(value))
+            values = self.parameters.add_of(condition)
             return SQL("{} = ANY ({})").format(field, values if form is None else _each(form, values))
         if op in _TEXT_SEARCH:
             return self._text_search(condition, field)
-        text = str(value)
         if op in ("like", "ilike"):
             # A pattern is no value of a domain.
-            text, form = text.replace("*", "%"), None
+            form = None
         operator = raw(_COMPARISONS[op])
-        wanted: Composable = add(text)
+        wanted: Composable = self.parameters.add_of(condition)
         if condition.modifier:
             wanted = wanted if form is None else _each(form, wanted)
             return SQL("{} {} {} ({})").format(field, operator, raw(condition.modifier.upper()), wanted)
@@ -132,7 +130,7 @@ class Rows:
             given = [SQL("{}::regconfig").format(add(language))] if language else []
             field = SQL("to_tsvector({})").format(SQL(", ").join([*given, field]))
         given = [SQL("{}::regconfig").format(add(language))] if language else []
-        wanted = SQL(", ").join([*given, add(condition.value)])
+        wanted = SQL(", ").join([*given, self.parameters.add_of(condition)])
         return SQL("{} @@ {}({})").format(field, raw(_TEXT_SEARCH[condition.op]), wanted)
 
 

@@ -6,7 +6,6 @@ import functools
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.sql import SQL
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,24 +15,21 @@ from run402_cli.core.projects import role_rows
 from run402_cli.core.projects.rows import Project
 from run402_cli.core.rest import options
 from run402_cli.core.rest.access import ANON_OR_USER, SERVICE, Caller
-from run402_cli.core.rest.bodies import line, row_body
 from run402_cli.core.rest.body import Payload, parse_body, read_body
 from run402_cli.core.rest.calling import Call
-from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError, denied, from_database, unknown_relation
 from run402_cli.core.rest.exchange import Exchange, error_response
-from run402_cli.core.rest.execute import run
 from run402_cli.core.rest.long_answers import LongResponse
-from run402_cli.core.rest.query import parse_query
+from run402_cli.core.rest.reading import select
 from run402_cli.core.rest.rights import may_write
 from run402_cli.core.rest.root import describe, is_root
 from run402_cli.core.rest.routines import Routines
 from run402_cli.core.rest.schema import Catalog, Relation
 from run402_cli.core.rest.schemas import Schema, routines_of, schema_of
 from run402_cli.core.rest.session import Session
-from run402_cli.core.rest.statement import Parameters
 from run402_cli.core.rest.timezones import timezone_names
 from run402_cli.core.rest.writing import Write
+from run402_cli.core.role_connection import RoleConnection
 from run402_cli.core.web.body_limit import STREAMED
 from run402_cli.core.web.http import left
 from run402_cli.core.web.routing import Route, admitted
@@ -72,11 +68,10 @@ async def rest(request: Request) -> Response:
         payload = await _payload(gateway, caller, request, body, target)
     except RestError as error:
         return error_response(error, request, caller.project)
-    quiet = _is_quiet(request, target)
     answer: Response | None = None
     try:
         async with gateway.request_connection(caller.project, caller.role, left=left(request)) as conn:
-            answer = await serve(Session(conn, quiet=quiet), caller, request, payload, target)
+            answer = await serve(_session(conn, request, target), caller, request, payload, target)
     except BaseException:
         if isinstance(answer, LongResponse):
             await answer.close()
@@ -87,8 +82,14 @@ async def rest(request: Request) -> Response:
     return answer
 
 
-def _is_quiet(request: Request, target: Target) -> bool:
-    """Does the request read without anything of the project running?"""
+def _session(conn: RoleConnection, request: Request, target: Target) -> Session:
+    quiet = target.schema.quiet
+    silent = _is_in(quiet.relations, request, target)
+    return Session(conn, quiet=silent, unasking=silent and _is_in(quiet.unasking, request, target))
+
+
+def _is_in(names: frozenset[str], request: Request, target: Target) -> bool:
+    """Does the request read these tables and nothing else?"""
     if request.method not in ("GET", "HEAD") or target.routines is not None:
         return False
     # What else it reads is not known before it is compiled.
@@ -96,8 +97,7 @@ def _is_quiet(request: Request, target: Target) -> bool:
     if target.catalog.handlers:
         # An aggregate may make the answer.
         return False
-    quiet = target.schema.quiet
-    return target.name in quiet and (not embeds or quiet >= target.catalog.relations.keys())
+    return target.name in names and (not embeds or names >= target.catalog.relations.keys())
 
 
 async def _target(gateway: Gateway, caller: Caller, request: Request) -> Target:
@@ -211,32 +211,8 @@ async def _answer(exchange: Exchange, target: Target) -> Response:
         exchange.enter(read_only=True)
         return await options.of_relation(exchange.session, catalog.schema, relation)
     if exchange.reading:
-        return await _select(exchange, catalog, relation)
+        return await select(exchange, catalog, relation)
     return await Write(exchange, catalog, relation).answer()
-
-
-async def _select(exchange: Exchange, catalog: Catalog, relation: Relation) -> Response:
-    prefer, query = exchange.prefer, parse_query(exchange.pairs)
-    accept = exchange.accept(catalog, relation.name, query)
-    window = exchange.window(query)
-    parameters = Parameters()
-    compiler = ReadCompiler(catalog, query, parameters)
-    read = compiler.read(compiler.source(relation), window)
-    exchange.enter(read_only=True)
-    total = await exchange.total(read, parameters)
-    result = await run(
-        exchange.session,
-        parameters,
-        body=row_body(accept),
-        rows=read.rows,
-        count=SQL("count(*)"),
-        total=total,
-        plan=accept.plan,
-        line=line(accept),
-    )
-    if accept.plan is not None:
-        return exchange.plan_answer(result, accept)
-    return await exchange.read_answer(result, window, prefer, accept)
 
 
 ROUTES = [

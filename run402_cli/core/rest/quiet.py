@@ -6,7 +6,7 @@ to be so counts as the project's: views, types of its own, row security that loo
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from run402_cli.core.db import Connection
 
@@ -42,7 +42,13 @@ parts(relid, classid, objid) AS (
   JOIN pg_proc f ON f.oid = number[1]::oid
   WHERE f.pronamespace <> 'auth'::regnamespace AND (f.provolatile = 'v' OR f.proname ~ '_to_xml')
 )
-SELECT c.relname FROM pg_class c JOIN own ON c.relnamespace = own.oid
+SELECT c.relname, EXISTS (
+  SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND (
+    p.polqual::text ~ 'SUBLINK' OR EXISTS (
+      SELECT FROM regexp_matches(p.polqual::text, 'funcid ([0-9]+)', 'g') AS called(number)
+      JOIN pg_proc f ON f.oid = number[1]::oid
+      WHERE f.pronamespace <> 'auth'::regnamespace AND f.provolatile <> 'i'))) AS asks
+FROM pg_class c JOIN own ON c.relnamespace = own.oid
 WHERE c.relkind = 'r' AND NOT c.relhassubclass AND c.oid NOT IN (SELECT relid FROM loud)
 AND NOT EXISTS (
   SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
@@ -58,7 +64,16 @@ AND NOT EXISTS (
 """
 
 
-async def relations(conn: Connection, schema: str) -> frozenset[str]:
-    """The quiet tables of a schema. `conn` is one of the gateway's own."""
-    cursor = await conn.execute(_QUIET, (schema,))
-    return frozenset(row[0] for row in await cursor.fetchall())
+class Quiet(NamedTuple):
+    """The quiet tables of a schema, and those of them whose policies do not look at what a request was like: nothing that
+    they call depends on a setting, but for the claims that auth.uid() and its kin read.
+    """
+
+    relations: frozenset[str] = frozenset()
+    unasking: frozenset[str] = frozenset()
+
+
+async def relations(conn: Connection, schema: str) -> Quiet:
+    """`conn` is one of the gateway's own."""
+    found = await (await conn.execute(_QUIET, (schema,))).fetchall()
+    return Quiet(frozenset(name for name, _ in found), frozenset(name for name, asks in found if not asks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -150,6 +151,8 @@ class Catalog:
     relationships: dict[str, tuple[Relationship, ...]]
     handlers: tuple[Handler, ...] = ()
     seen: dict[str, Catalog] = field(default_factory=dict, compare=False)
+    # No other has it, however equal.
+    number: int = field(default_factory=itertools.count().__next__, init=False, compare=False)
 
     def seen_by(self, role: str) -> Catalog:
         """The same with the forms of domains that the role may use."""

@@ -11,6 +11,7 @@ from run402_cli.core.changes import Mark
 from run402_cli.core.db import Connection
 from run402_cli.core.gateway import Gateway
 from run402_cli.core.rest import catalog, quiet
+from run402_cli.core.rest.quiet import Quiet
 from run402_cli.core.rest.routines import Routines, load_routines
 from run402_cli.core.rest.schema import Catalog
 
@@ -20,10 +21,10 @@ LOOK_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class Schema:
-    """A schema as it was read; `quiet`: relations that can be read without running anything that is the project's."""
+    """A schema as it was read; `quiet`: what can be read without running anything that is the project's."""
 
     catalog: Catalog
-    quiet: frozenset[str]
+    quiet: Quiet
     mark: Mark | None
     stamp: str | None
     routines: dict[tuple[str, str], Routines] = field(default_factory=dict)
@@ -80,8 +81,8 @@ async def _read(gateway: Gateway, slot: str, known: Schema | None) -> Schema:
 async def _read_all(conn: Connection, slot: str, mark: Mark | None, stamp: str | None) -> Schema:
     found = await catalog.read(conn, slot)
     # What a stamp does not tell of, such as an operator, is no reason to trust.
-    names = frozenset[str]() if mark is None else await quiet.relations(conn, slot)
-    return Schema(found, names, mark, stamp)
+    silent = Quiet() if mark is None else await quiet.relations(conn, slot)
+    return Schema(found, silent, mark, stamp)
 
 
 def _lock(gateway: Gateway, slot: str) -> asyncio.Lock:

@@ -16,10 +16,10 @@ from run402_cli.core.sql import results
 
 
 class Session:
-    """`quiet`: nothing of the project runs in it (quiet.py)."""
+    """`quiet`: nothing of the project runs in it; `unasking`: nor anything that looks at the request (quiet.py)."""
 
-    def __init__(self, conn: RoleConnection, *, quiet: bool = False) -> None:
-        self.conn, self.quiet = conn, quiet
+    def __init__(self, conn: RoleConnection, *, quiet: bool = False, unasking: bool = False) -> None:
+        self.conn, self.quiet, self.unasking = conn, quiet, quiet and unasking
         self._before: list[Step] = [] if quiet else conn.touch()
         self._entered: list[Step] = []
         self._read_only = False
@@ -43,12 +43,12 @@ class Session:
             raise
         await self._end(b"COMMIT")
 
-    async def fetch(self, statement: Composable, values: Sequence[Any], *, last: bool = False) -> PGresult:
+    async def fetch(self, statement: bytes, values: Sequence[Any], *, last: bool = False) -> PGresult:
         """The one row that a statement gives. `last`: no other comes after it."""
         begun = self._status() != TransactionStatus.IDLE
         ends = last and self._read_only
         steps = [] if begun or ends else [Step(b"BEGIN")]
-        steps += [*self._before, Step(statement.as_bytes(self.conn), values, keep=self.quiet and last)]
+        steps += [*self._before, Step(statement, values, keep=self.quiet and last)]
         self._before = []
         at = len(steps) - 1
         if ends and begun:

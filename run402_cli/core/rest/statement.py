@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier
 
-from run402_cli.core.rest.nodes import Query, Window
+from run402_cli.core.rest.nodes import Filter, Query, Window
 from run402_cli.core.rest.schema import Catalog, Relation
 
 # The names by which a level of embedding is known, for each step from the root to it.
@@ -29,10 +29,25 @@ class Parameters:
 
     def __init__(self) -> None:
         self.values: list[Any] = []
+        # The filters that give some of them, by their places.
+        self.filters: dict[int, Filter] = {}
 
     def add(self, value: Any) -> SQL:
         self.values.append(value)
         return raw(f"${len(self.values)}")
+
+    def add_of(self, condition: Filter) -> SQL:
+        """The value of a filter, as `sent` gives it."""
+        self.filters[len(self.values)] = condition
+        return self.add(sent(condition))
+
+
+def sent(condition: Filter) -> str:
+    """The value of a filter as PostgreSQL gets it. Nothing else of a statement depends on it, but for `is`."""
+    if condition.op == "in":
+        return array_literal(condition.value)
+    text = str(condition.value)
+    return text.replace("*", "%") if condition.op in ("like", "ilike") else text
 
 
 def array_literal(values: Iterable[str]) -> str:

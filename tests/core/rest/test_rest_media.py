@@ -183,6 +183,7 @@ def test_a_plan_of_a_write_writes_only_when_it_is_analyzed(made: Library) -> Non
 
 
 def test_nobody_else_sees_a_plan(made: Library) -> None:
+    made.restore()
     for caller in (made.anon, made.user_a):
         for path in ("/books", "/rpc/squares?upto=1"):
             refused = caller.get(path, headers={"Accept": PLAN})

@@ -18,25 +18,51 @@ CREATE FUNCTION mine(owner text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT 
 CREATE TABLE policed (id int PRIMARY KEY, owner text, body text);
 ALTER TABLE policed ENABLE ROW LEVEL SECURITY;
 """
+Found = Callable[[str], quiet.Quiet]
 Tables = Callable[[str], frozenset[str]]
 
 
 @pytest.fixture
-def tables(databases: Databases) -> Iterator[Tables]:
-    """The quiet tables after a statement."""
+def found(databases: Databases) -> Iterator[Found]:
+    """What is quiet after a statement."""
 
-    async def look(url: str) -> frozenset[str]:
+    async def look(url: str) -> quiet.Quiet:
         async with await psycopg.AsyncConnection.connect(url, options="-c search_path=pg_catalog") as conn:
             return await quiet.relations(conn, "shop")
 
     with databases.one() as url, psycopg.connect(url, autocommit=True) as owner:
         owner.execute(SCHEMA)
 
-        def after(statement: str) -> frozenset[str]:
+        def after(statement: str) -> quiet.Quiet:
             owner.execute(statement.encode())
             return asyncio.run(look(url))
 
         yield after
+
+
+@pytest.fixture
+def tables(found: Found) -> Tables:
+    return lambda statement: found(statement).relations
+
+
+@pytest.mark.parametrize("condition", ["true", "owner = auth.uid()", "lower(body) = body AND id > 3"])
+def test_a_policy_of_claims_and_columns_does_not_look_at_the_request(found: Found, condition: str) -> None:
+    assert found(f"CREATE POLICY p ON policed USING ({condition})").unasking == {"plain", "policed"}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "current_setting('request.headers', true) LIKE '%a%'",
+        "body = current_setting('request.method')",
+        "EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'request.path')",
+        "body IN (SELECT setting FROM pg_catalog.pg_show_all_settings() WHERE name = 'request.cookies')",
+    ],
+)
+def test_a_policy_that_may_look_at_it_does(found: Found, condition: str) -> None:
+    silent = found(f"CREATE POLICY p ON policed FOR SELECT USING ({condition})")
+    assert "policed" not in silent.unasking
+    assert "plain" in silent.unasking
 
 
 @pytest.mark.parametrize(
