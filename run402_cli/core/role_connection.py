@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
@@ -62,10 +62,17 @@ class RoleConnection(AsyncConnection[Any]):
         self.touched = True
         return [Step(_FORGET)] if self._kept else []
 
+    async def execute(self, query: Any, *args: Any, **settings: Any) -> AsyncCursor[Any]:
+        """As psycopg's. Any text but the empty one counts as something of the project."""
+        if query and (before := self.touch()):
+            await self.together(before)
+        return await super().execute(query, *args, **settings)
+
     async def together(self, steps: Sequence[Step], *, clean: bool = False) -> list[PGresult]:
         """Run the steps in one round trip; their results. With `clean` the session is as new after it, if it was touched.
 
-        Raises the error of the first that fails.
+        Raises the error of the first that fails. A session that could not be cleaned stays touched: that is no error of the
+        steps, which were committed before.
         """
         talk = _Talk(self)
         # What cannot be said, such as a NUL, is refused before anything is.
@@ -79,7 +86,8 @@ class RoleConnection(AsyncConnection[Any]):
                 talk.say(self._dumped(Step(CLEAN)))
                 talk.end()
             results = await self.wait(talk.results())
-            self.pgconn.exit_pipeline_mode()
+            if self.pgconn.status != ConnStatus.BAD:
+                self.pgconn.exit_pipeline_mode()
         finally:
             if self.pgconn.status != ConnStatus.BAD and self.pgconn.pipeline_status != PipelineStatus.OFF:
                 # Nobody knows what is still to come.
@@ -141,6 +149,8 @@ class _Talk:
         self.expected: list[tuple[bytes, tuple[int, ...]] | Step | None] = []
         self.names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self.syncs = 0
+        # So many results came before the first end.
+        self.done: int | None = None
 
     def say(self, dumped: _Dumped) -> None:
         step, values, types, formats = dumped
@@ -165,27 +175,34 @@ class _Talk:
         self.syncs += 1
 
     def results(self) -> PQGen[list[PGresult]]:
-        """All results but those of the ends."""
+        """All results but those of the ends. A connection that is lost after the first end has said what was asked."""
         found: list[PGresult] = []
         while self.pgconn.flush():
             if (yield Wait.RW) & Ready.R:
                 self.pgconn.consume_input()
         while self.syncs:
-            while self.pgconn.is_busy():
-                yield Wait.R
-                self.pgconn.consume_input()
+            try:
+                while self.pgconn.is_busy():
+                    yield Wait.R
+                    self.pgconn.consume_input()
+            except psycopg.OperationalError:
+                if self.done is None:
+                    raise
+                break
             result = self.pgconn.get_result()
             if result is None:
                 if self.pgconn.status == ConnStatus.BAD:
                     break
             elif result.status == ExecStatus.PIPELINE_SYNC:
                 self.syncs -= 1
+                if self.done is None:
+                    self.done = len(found)
             else:
                 found.append(result)
         return found
 
     def heard(self, results: list[PGresult]) -> list[PGresult]:
-        """The results of the steps. Raises the first error."""
+        """The results of the steps. Raises the first error before the first end."""
         wanted = []
         for what, result in zip(self.expected, results, strict=False):
             fine = result.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
@@ -195,9 +212,9 @@ class _Talk:
                     self.conn.note_forgotten(cleaned=what.sql == CLEAN)
             elif what is not None and fine:
                 self.conn.note_prepared(what, self.names[what])
-        for result in results:
+        for result in results[: self.done]:
             if result.status == ExecStatus.FATAL_ERROR:
                 raise error_from_result(result, encoding="utf-8")
-        if self.syncs:
+        if self.done is None:
             raise psycopg.OperationalError("the connection was lost")
         return wanted

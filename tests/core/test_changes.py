@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ import pytest
 from copies_kit import sql
 from database_kit import owner_of
 from gateway_kit import Live
+from remembered_kit import expose, read, service, soon
 
 from run402_cli.core.changes import Remembered
 from run402_cli.core.daemon.batched_log import BatchedLog
 from run402_cli.core.role_connection import RoleConnection
-
-OPEN = {"policy": "public_read_write_UNRESTRICTED", "i_understand_this_is_unrestricted": True}
 
 
 @pytest.fixture
@@ -28,35 +26,6 @@ def project(client: httpx.Client) -> dict[str, Any]:
     sql(client, made, "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')")
     expose(client, made, "items")
     return made
-
-
-def expose(
-    client: httpx.Client, project: dict[str, Any], *tables: str, rpcs: list[dict[str, Any]] | None = None
-) -> None:
-    manifest = {
-        "version": "1",
-        "tables": [{"name": name, "expose": True, **OPEN} for name in tables],
-        "rpcs": rpcs or [],
-    }
-    url = f"/projects/v1/admin/{project['project_id']}/expose"
-    assert client.post(url, json=manifest, headers=service(project)).status_code == 200
-
-
-def service(project: dict[str, Any]) -> dict[str, str]:
-    return {"Authorization": f"Bearer {project['service_key']}"}
-
-
-def read(client: httpx.Client, key: str, table: str = "items", query: str = "") -> httpx.Response:
-    return client.get(f"/rest/v1/{table}?{query}", headers={"apikey": key})
-
-
-def soon(true: Callable[[], bool]) -> bool:
-    """What somebody else has done is noticed without being told."""
-    for _ in range(100):
-        if true():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.fixture
@@ -111,6 +80,11 @@ def test_a_read_that_runs_something_of_the_project_is_one_round_trip_too(
 # -- what stays prepared ------------------------------------------------------------------------------------------------------
 
 PREPARED = "CREATE FUNCTION prepared() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM pg_prepared_statements'"
+# A type whose check is a function of the project.
+CHECKED = (
+    "CREATE FUNCTION fine(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+    "CREATE DOMAIN d AS text CHECK (fine(VALUE));"
+)
 LOUD = (
     "CREATE FUNCTION no(varchar, varchar) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
     "CREATE OPERATOR = (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = no)",
@@ -121,6 +95,9 @@ LOUD = (
     "CREATE POLICY p ON items AS RESTRICTIVE USING (ok())",
     "CREATE DOMAIN d AS text; ALTER TABLE items ADD c d",
     "CREATE TABLE child () INHERITS (items)",
+    CHECKED + "CREATE POLICY p ON items AS RESTRICTIVE USING (pg_input_is_valid('x', 'd'))",
+    CHECKED + "CREATE POLICY p ON items AS RESTRICTIVE USING (domain_in('x', to_regtype('d')::oid, -1) IS NOT NULL)",
+    CHECKED + "CREATE POLICY p ON items AS RESTRICTIVE USING (array_in('{x}', to_regtype('d')::oid, -1) IS NOT NULL)",
 )
 
 

@@ -76,9 +76,10 @@ async def rest(request: Request) -> Response:
         if isinstance(answer, LongResponse):
             await answer.close()
         raise
-    if request.method not in ("GET", "HEAD", "OPTIONS"):
-        # A function, a trigger may have changed the schema.
-        await gateway.changes.settled()
+    finally:
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            # A function, a trigger may have changed the schema, whatever became of the answer.
+            await gateway.changes.settled()
     return answer
 
 

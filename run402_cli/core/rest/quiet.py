@@ -12,7 +12,8 @@ from run402_cli.core.db import Connection
 
 # Names without a schema in a compiled statement, and columns that are functions of a row, must not mean anything of the
 # project. PostgreSQL notes what a table depends on, but for what is its own from the beginning: of that some functions
-# change the session, or run what a text says, and a policy may call them. Its expression has their numbers.
+# change the session, or run what a text says (`domain_in` the checks of a type), and a policy may call them. Its expression
+# has their numbers.
 _QUIET: Final = """
 WITH own AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
 parts(relid, classid, objid) AS (
@@ -40,7 +41,8 @@ parts(relid, classid, objid) AS (
   SELECT p.polrelid FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN own ON c.relnamespace = own.oid
   CROSS JOIN LATERAL regexp_matches(concat(p.polqual::text, p.polwithcheck::text), 'funcid ([0-9]+)', 'g') AS called(number)
   JOIN pg_proc f ON f.oid = number[1]::oid
-  WHERE f.pronamespace <> 'auth'::regnamespace AND (f.provolatile = 'v' OR f.proname ~ '_to_xml')
+  WHERE f.pronamespace <> 'auth'::regnamespace AND (
+    f.provolatile = 'v' OR f.proname ~ '_to_xml|^pg_' OR 'cstring'::regtype = ANY (f.proargtypes))
 )
 SELECT c.relname, EXISTS (
   SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND (

@@ -89,3 +89,25 @@ def test_runs_and_schedules_pass_gates(functions: Functions) -> None:
     deploy(functions, require_auth=True)
     run_id = functions.create_run("api", "k").json()["run_id"]
     assert functions.wait_for(run_id, "succeeded", "failed", "retrying")["status"] == "succeeded"
+
+
+LEAVES = """
+CREATE TABLE people (user_id text PRIMARY KEY, role text); INSERT INTO people VALUES ('u1', 'admin');
+CREATE FUNCTION leave(role text) RETURNS text LANGUAGE plpgsql AS $f$
+BEGIN PERFORM set_config('my.flag', role, false); RETURN role; END $f$;
+CREATE VIEW members AS SELECT user_id, leave(role) AS role FROM people;
+CREATE FUNCTION left_behind() RETURNS text LANGUAGE sql AS $f$ SELECT current_setting('my.flag', true) $f$;
+"""
+
+
+def test_what_a_gates_view_runs_leaves_nothing_in_the_session(functions: Functions) -> None:
+    """Also where statements stay prepared there."""
+    url = f"/projects/v1/admin/{functions.id}/sql"
+    assert functions.client.post(url, content=LEAVES, headers=functions.service).status_code == 200
+    deploy(functions, require_role=GATE)
+    rest = "/admin/v1/rest"
+    for _ in range(2):
+        assert functions.client.get(f"{rest}/people", headers=functions.service).status_code == 200
+    assert functions.get("/api/x", headers=functions.token("u1")).json() == {"id": "u1", "role": "admin"}
+    answer = functions.client.post(f"{rest}/rpc/left_behind", headers=functions.service, json={})
+    assert (answer.status_code, answer.json() or None) == (200, None)

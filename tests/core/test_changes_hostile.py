@@ -1,0 +1,75 @@
+"""What a session of a project does to hear of changes, and to what is said after its request was committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from copies_kit import sql
+from database_kit import owner_of
+from gateway_kit import Live
+from remembered_kit import service
+
+from run402_cli.core import role_connection
+
+
+@pytest.fixture
+def project(client: httpx.Client) -> dict[str, Any]:
+    made: dict[str, Any] = client.post("/projects/v1", json={"name": "hostile"}).json()
+    sql(client, made, "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'one')")
+    return made
+
+
+@pytest.mark.parametrize("change", ["CREATE TABLE {}.other (id int)", "DROP TABLE {}.items"])
+def test_no_session_of_a_project_is_shown_where_changes_are_told(
+    live: Live, project: dict[str, Any], change: str
+) -> None:
+    said: list[str] = []
+    with psycopg.connect(owner_of(live.database_url, project["schema_slot"]), autocommit=True) as conn:
+        conn.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
+        conn.execute("SET client_min_messages = debug1; SET trace_notify = on; SET debug_print_plan = on")
+        conn.execute("NOTIFY mine")
+        assert "Async_Notify(mine)" in said
+        conn.execute(change.format(project["schema_slot"]).encode())
+    with psycopg.connect(live.database_url) as admin:
+        channel = admin.execute("SELECT name FROM internal.core_channel").fetchone()
+    assert channel and not [text for text in said if channel[0] in text]
+
+
+def test_what_was_committed_is_told_as_done_though_its_session_cannot_be_cleaned(
+    client: httpx.Client, project: dict[str, Any]
+) -> None:
+    sql(
+        client,
+        project,
+        """
+      CREATE FUNCTION leave() RETURNS int LANGUAGE plpgsql AS $f$
+      BEGIN
+        INSERT INTO items VALUES (2, 'left');
+        FOR n IN 1..300 LOOP EXECUTE format('CREATE TEMP TABLE t%s (id int PRIMARY KEY, name text)', n); END LOOP;
+        PERFORM set_config('statement_timeout', '1ms', false);
+        RETURN 7;
+      END $f$""",
+    )
+    answer = client.post("/admin/v1/rest/rpc/leave", headers=service(project), json={})
+    assert (answer.status_code, answer.json()) == (200, 7)
+    assert len(client.get("/admin/v1/rest/items?name=eq.left", headers=service(project)).json()) == 1
+
+
+# An error, and the end of the session.
+FAILS = (b"SELECT 1 / 0", b"SELECT set_config('transaction_timeout', '1ms', true), pg_sleep(30)")
+
+
+@pytest.mark.parametrize("clean", FAILS)
+def test_so_it_is_when_the_connection_is_lost_after_the_commit(
+    client: httpx.Client, live: Live, project: dict[str, Any], monkeypatch: pytest.MonkeyPatch, clean: bytes
+) -> None:
+    headers = service(project)
+    with monkeypatch.context() as changed:
+        changed.setattr(role_connection, "CLEAN", clean)
+        answer = client.post("/admin/v1/rest/items", headers=headers, json={"id": 2})
+        assert (answer.status_code, answer.text) == (201, "")
+        assert not live.gateway.logins._idle
+    assert len(client.get("/admin/v1/rest/items?id=eq.2", headers=headers).json()) == 1
