@@ -229,6 +229,8 @@ def _flagged(envelope: Envelope, told: secrecy.CommandLine) -> list[Envelope]:
     if asked is None or not told.flags.get(asked[1]) or asked[1] in told.given:
         return []
     value = asked[2].removesuffix(".")
+    if value[0] in "'\"":  # an example of a text, which may go on behind a space
+        value = f"<{asked[1].removeprefix('--')}>"
     blank = Blank(re.sub("[<>]", "", value)) if "<" in value else value
     return [advice.run(*as_typed.again(asked[1], blank))]
 

@@ -154,7 +154,11 @@ def test_parameters_come_from_a_file(gateway: Any, tmp_path: Path) -> None:
     for words in (["--params", "[1]", "--params-file", "p.json"], ["--file", "-", "--params-file", "-"]):
         assert json.loads(run(env, "projects", "sql", *words, input=b"").stderr)["code"] == "BAD_USAGE"
     (tmp_path / "o.json").write_text("{}")
-    assert run(env, "projects", "sql", "select 1", "--params-file", str(tmp_path / "o.json")).returncode == 1
+    for given in (["--params-file", str(tmp_path / "o.json")], ["--params", "{}"]):
+        error = json.loads(run(env, "projects", "sql", "select 1", *given).stderr)
+        (action,) = error["next_actions"]
+        assert (error["code"], action["argv"][:4]) == ("BAD_USAGE", ["run402", "projects", "sql", "select 1"])
+        assert action["argv"][4:] == [given[0], f"<{given[0][2:].replace('-', '_')}>"]
 
 
 def test_rows_go_in_as_csv(gateway: Any, tmp_path: Path) -> None:

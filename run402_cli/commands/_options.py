@@ -195,7 +195,9 @@ def parse_json_flag(flag: str, text: str, read: Callable[[str], Any] | None = No
         raise CommandError(
             f"{flag} is not valid JSON: {exc}.",
             code="BAD_JSON_FLAG",
-            hint="Quote the JSON so that the shell passes it as one word.",
+            hint="Correct the JSON in it."
+            if flag.endswith("-file")
+            else "Quote the JSON so that the shell passes it as one word.",
             details={"flag": flag, "value_preview": text[:32], "parse_error": str(exc)},
         ) from exc
 

@@ -56,7 +56,7 @@ def start(
     data_dir: DataDirOpt = None,
     database_url: Annotated[
         str | None,
-        typer.Option("--database-url", metavar="URL", help="Use this PostgreSQL (15 or newer), not the embedded one."),
+        typer.Option("--database-url", metavar="URL", help="Use this PostgreSQL (16 or newer), not the embedded one."),
     ] = None,
     require_payment: Annotated[
         bool,

@@ -396,7 +396,11 @@ def _params(text: str | None, file: str | None) -> list[Any] | None:
         return None
     values = parse_json_flag(flag, text or "")
     if not isinstance(values, list):
-        raise UsageError(f"{flag} must be a JSON array.", hint="--params '[1, \"two\", null]'")
+        raise UsageError(
+            f"{flag} must be a JSON array.",
+            hint='Such as [1, "two", null], a value for each $1, $2, ...',
+            details={"flag": flag},
+        )
     return values
 
 
@@ -454,6 +458,9 @@ def load(
         except ApiError as exc:
             if exc.code == "ALREADY_LOADED":
                 exc.extra["next_actions"] = [advice.run(*as_typed.again("--again"))]
+            if exc.code == "LOAD_REJECTED":
+                why = "Once the lines of details.rejects are corrected."
+                exc.extra["next_actions"] = [advice.action("edit_request", *as_typed.again(), why=why)]
             raise
 
 

@@ -126,7 +126,7 @@ def no_embedded_postgres() -> str | None:
 def _no_database_here(place: str, code: str, details: dict[str, Any]) -> CommandError:
     start = ["core", "start", "--database-url", advice.Blank("url")]
     others = [name for name in details["missing"] if name != "embedded_postgres"]
-    actions = [advice.action("run_command", *start, why="uses a PostgreSQL of yours, 15 or newer")]
+    actions = [advice.action("run_command", *start, why="uses a PostgreSQL of yours, 16 or newer")]
     first = ""
     if others:
         words = [*_installer(), *_without_database()]
@@ -135,7 +135,7 @@ def _no_database_here(place: str, code: str, details: dict[str, Any]) -> Command
     return CommandError(
         f"There is no embedded PostgreSQL for {place}.",
         code=code,
-        hint=f"{first}{advice.command(*start)}, with a PostgreSQL of yours (15 or newer).",
+        hint=f"{first}{advice.command(*start)}, with a PostgreSQL of yours (16 or newer).",
         details={**details, "platform": place},
         next_actions=actions,
     )

@@ -343,7 +343,17 @@ def one_of_formats(format: str) -> None:
 
 
 def _load_needs_core(base: str, table: str) -> CommandError:
-    rest = ("projects", "rest", table, "--method", "POST", "--body-file", advice.Blank("rows.csv"))
+    rest = (
+        "projects",
+        "rest",
+        table,
+        "--method",
+        "POST",
+        "--body-file",
+        advice.Blank("rows.csv"),
+        "--key-type",
+        "service",
+    )
     return CommandError(
         f"{base} cannot load rows by COPY: only a local (Core) gateway can.",
         code="LOCAL_GATEWAY_REQUIRED",

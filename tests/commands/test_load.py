@@ -60,7 +60,13 @@ def test_refused_rows_are_passed_on(run: Run, wallet: Path, httpx_mock: HTTPXMoc
     rejects = [{"line": 3, "message": "m", "value": "12345678901234567.890"}]
     told = {"code": "LOAD_REJECTED", "message": "m", "details": {"rejects": rejects, "more": False}}
     httpx_mock.add_response(status_code=400, json=told)
-    assert run("projects", "load", "items", "x.csv").error["details"]["rejects"] == rejects
+    from run402_cli import global_options
+
+    global_options.remember(["projects", "load", "items", "x.csv"])
+    error = run("projects", "load", "items", "x.csv").error
+    assert error["details"]["rejects"] == rejects
+    (action,) = error["next_actions"]
+    assert (action["type"], action["command"]) == ("edit_request", "run402 projects load items x.csv")
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,19 @@ def test_the_same_content_is_not_loaded_twice(db: Project) -> None:
     assert db.loaded("others", body)["rows"] == 2
 
 
+@pytest.mark.parametrize("ids", [range(1, 3), range(1, 9_000)])
+def test_a_repetition_whose_keys_collide_is_told_as_one(db: Project, ids: range) -> None:
+    db.sql("create table keyed (id int primary key, name text)")
+    body = "id,name\n" + "".join(f"{number},{'x' * 60}\n" for number in ids)
+    assert db.loaded("keyed", body)["rows"] == len(ids)
+    again = db.load("keyed", body)
+    assert (again.status_code, again.json()["code"]) == (409, "ALREADY_LOADED"), again.text
+    assert again.json()["details"]["rows"] == len(ids)
+    assert "duplicate key" in db.rejected("keyed", body, again="true")[0]["message"]
+    assert "duplicate key" in db.rejected("keyed", body + "0,new\n")[0]["message"]
+    assert db.sql("select count(*) as n from keyed") == [{"n": str(len(ids))}]
+
+
 def test_what_was_refused_or_undone_may_come_again(db: Project) -> None:
     db.sql("create table pairs (a int unique deferrable initially deferred)")
     assert db.load("pairs", "a\n1\n1\n").json()["sqlstate"] == "23505"  # at its end, which no line is to blame for

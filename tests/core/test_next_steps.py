@@ -178,6 +178,26 @@ def test_rest_names_the_expose_manifest_of_the_project(
     ]
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({}, "credentials project-keys export --project <project_id> --reveal"),
+        ({"apikey": "anon_of_nobody"}, "credentials project-keys export --project <project_id> --reveal"),
+        (None, "projects get-expose"),
+    ],
+)
+def test_rest_names_a_command_that_runs_as_it_stands(
+    client: httpx.Client, project: dict[str, Any], headers: dict[str, str] | None, words: str
+) -> None:
+    sql = {"Authorization": f"Bearer {project['service_key']}", "Content-Type": "text/plain"}
+    address = f"/projects/v1/admin/{project['project_id']}/sql"
+    assert client.post(address, content="create table if not exists dark (id int)", headers=sql).status_code == 200
+    key = {"apikey": project["anon_key"]} if headers is None else headers
+    answer = client.get("/rest/v1/dark", headers=key)
+    assert answer.status_code == 401, answer.text
+    assert answer.json()["next_actions"][0]["argv"] == ["run402", *words.split()]
+
+
 def refused(client: httpx.Client, project: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
     answer = client.post("/apply/v1/plans", json={"spec": {"project_id": project["project_id"], **spec}})
     assert 400 <= answer.status_code < 500

@@ -42,7 +42,8 @@ async def caller(conn: Connection, request: Request) -> Caller:
     if holder is None:
         said = "The apikey header holds no key of this gateway" if key else "The apikey header is missing"
         raise _unauthenticated(
-            f"{said}. Send the project's anon key in it; `run402 credentials project-keys export --reveal` prints it."
+            f"{said}. Send the project's anon key in it; "
+            "`run402 credentials project-keys export --project <project_id> --reveal` prints it."
         )
     project, kind = holder
     if kind == "service":

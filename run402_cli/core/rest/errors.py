@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from run402_cli import suggest
+from run402_cli import advice, suggest
 from run402_cli.core.projects.rows import Project
 
 # PostgREST's table: SQLSTATE, or its first two characters, to HTTP status. The rest is 400.
@@ -125,7 +125,9 @@ def from_database(error: psycopg.Error, role: str) -> RestError:
 def denied(role: str, message: str, *, details: str | None = None, hint: str | None = None) -> RestError:
     """What PostgreSQL does not permit the role: 401 for anon, who may be somebody else with a token, 403 for the others."""
     status, headers = (401, {"WWW-Authenticate": "Bearer"}) if role == "anon" else (403, {})
-    return RestError(status, "42501", message, details=details, hint=hint or _DENIED.get(role), headers=headers)
+    ours = None if hint else _DENIED.get(role)
+    see = {"next_actions": [advice.run("projects", "get-expose")]} if ours else None
+    return RestError(status, "42501", message, details=details, hint=hint or ours, headers=headers, extra=see)
 
 
 def _raised_answer(message: str, detail: str | None) -> RestError:

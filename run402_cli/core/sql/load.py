@@ -155,9 +155,9 @@ async def load(
             404,
             "table_not_found",
             f"The project has no table {table}.",
-            hint="Create it with a migration or `run402 projects sql`; `run402 projects schema` lists the tables.",
+            hint="`run402 projects schema` lists the tables. A migration makes one, or `run402 projects sql <create_table>`.",
         )
-    digest, size = hashlib.sha256(), 0
+    digest, size, pieces = hashlib.sha256(), 0, _pieces(body)
     async with gateway.owner_connection(
         project.roles, name="run402-load", options=session_options(project), seconds=ROWS_SECONDS
     ) as conn:
@@ -167,7 +167,7 @@ async def load(
         reader: records.Reader = records.CsvReader() if kind == "csv" else records.NdjsonReader(known, marker)
         loader = Loader(conn, project, table, marker)
         try:
-            async for piece, final in _pieces(body):
+            async for piece, final in pieces:
                 size += len(piece)
                 digest.update(piece)
                 work = functools.partial(reader.feed, piece, final=final)
@@ -178,14 +178,31 @@ async def load(
                     break
         except BadRecord as exc:
             await loader.add(exc)
-        if loader.rejects:
-            raise _rejected(loader)
-        loaded = {"table": table, "rows": loader.rows, "bytes": size, "sha256": digest.hexdigest()}
-        if loader.rows:
-            await _note(gateway, conn, project, loaded, again=again)
-        with reporting_sql_errors(conn, project, ""):
-            await conn.execute("COMMIT")
-    return {"status": "ok", **loaded, "columns": list(loader.columns)}
+        if not loader.rejects:
+            loaded = {"table": table, "rows": loader.rows, "bytes": size, "sha256": digest.hexdigest()}
+            if loader.rows:
+                await _note(gateway, conn, project, loaded, again=again)
+            with reporting_sql_errors(conn, project, ""):
+                await conn.execute("COMMIT")
+            return {"status": "ok", **loaded, "columns": list(loader.columns)}
+    if not again:
+        await _refuse_a_repetition(gateway, project, table, digest, pieces)
+    raise _rejected(loader)
+
+
+async def _refuse_a_repetition(
+    gateway: Gateway, project: Project, table: str, digest: hashlib._Hash, rest: AsyncIterator[tuple[bytes, bool]]
+) -> None:
+    """already_loaded where that is why rows are refused: the table has them, by an earlier call whose answer got lost."""
+    try:
+        async for piece, _final in rest:
+            digest.update(piece)
+    except GatewayError:
+        return  # It was never read to its end, so it was not loaded.
+    async with gateway.connection() as own:
+        before = await load_rows.before(own, project.project_id, table, digest.hexdigest())
+    if before is not None:
+        raise _already_loaded(table, before)
 
 
 def _check_columns(batch: Batch | BadRecord, known: dict[str, load_rows.Column]) -> None:
@@ -234,14 +251,17 @@ async def _note(gateway: Gateway, conn: Connection, project: Project, loaded: di
             again=again,
         )
     if before is not None:
-        raise GatewayError(
-            409,
-            "already_loaded",
-            f"The same content was loaded into {loaded['table']} at {iso(before.at)}: {before.rows} rows. "
-            "Nothing was loaded now.",
-            hint="If that was this call, repeated after a lost answer, all is done. To load it once more: add --again.",
-            details={"table": loaded["table"], "rows": before.rows, "loaded_at": iso(before.at)},
-        )
+        raise _already_loaded(loaded["table"], before)
+
+
+def _already_loaded(table: str, before: load_rows.Loaded) -> GatewayError:
+    return GatewayError(
+        409,
+        "already_loaded",
+        f"The same content was loaded into {table} at {iso(before.at)}: {before.rows} rows. Nothing was loaded now.",
+        hint="If that was this call, repeated after a lost answer, all is done. To load it once more: add --again.",
+        details={"table": table, "rows": before.rows, "loaded_at": iso(before.at)},
+    )
 
 
 def _rejected(loader: Loader) -> GatewayError:

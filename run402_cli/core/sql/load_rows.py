@@ -21,16 +21,23 @@ CREATE TABLE IF NOT EXISTS internal.core_load_events (
 );
 """
 # Of a transaction that this PostgreSQL has not come to yet it was restored from elsewhere.
-_NOTE = """
+_GONE = """
+known.loaded_at < now() - interval '1 day' OR CASE
+  WHEN known.xid::xid8 < pg_snapshot_xmax(pg_current_snapshot())
+  THEN coalesce(pg_xact_status(known.xid::xid8) = 'aborted', false)
+  ELSE true END
+"""
+_NOTE = f"""
 INSERT INTO internal.core_load_events AS known (project_id, table_name, sha256, xid, row_count)
 VALUES (%(project_id)s, %(table)s, %(sha256)s, %(xid)s, %(rows)s)
 ON CONFLICT (project_id, table_name, sha256)
 DO UPDATE SET xid = excluded.xid, row_count = excluded.row_count, loaded_at = now()
-WHERE %(again)s OR known.loaded_at < now() - interval '1 day' OR CASE
-  WHEN known.xid::xid8 < pg_snapshot_xmax(pg_current_snapshot())
-  THEN coalesce(pg_xact_status(known.xid::xid8) = 'aborted', false)
-  ELSE true END
+WHERE %(again)s OR {_GONE}
 RETURNING 1
+"""
+_BEFORE = f"""
+SELECT row_count, loaded_at FROM internal.core_load_events AS known
+WHERE project_id = %s AND table_name = %s AND sha256 = %s AND NOT ({_GONE})
 """
 _COLUMNS = """
 SELECT a.attname, t.typcategory = 'A', coalesce(nullif(t.typbasetype, 0), t.oid) IN ('json'::regtype, 'jsonb'::regtype),
@@ -70,12 +77,12 @@ async def note(
         (project_id,),
     )
     values = {"project_id": project_id, "table": table, "sha256": sha256, "xid": xid, "rows": rows, "again": again}
-    if (await (await conn.execute(_NOTE, values)).fetchone()) is not None:
+    if (await (await conn.execute(_NOTE.encode(), values)).fetchone()) is not None:
         return None
-    cursor = await conn.execute(
-        "SELECT row_count, loaded_at FROM internal.core_load_events"
-        " WHERE project_id = %s AND table_name = %s AND sha256 = %s",
-        (project_id, table, sha256),
-    )
-    row = await cursor.fetchone()
+    return await before(conn, project_id, table, sha256)
+
+
+async def before(conn: Connection, project_id: str, table: str, sha256: str) -> Loaded | None:
+    """When this content was loaded into this table within a day, or is being loaded."""
+    row = await (await conn.execute(_BEFORE.encode(), (project_id, table, sha256))).fetchone()
     return None if row is None else Loaded(*row)

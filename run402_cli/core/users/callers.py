@@ -24,7 +24,7 @@ async def app_of(conn: Connection, request: Request) -> Project:
         said = "holds no key of this gateway" if key else "is missing"
         raise _refused(
             f"The apikey header {said}. Send the project's anon key; "
-            "`run402 credentials project-keys export --reveal` prints it."
+            "`run402 credentials project-keys export --project <project_id> --reveal` prints it."
         )
     return holder[0]
 
