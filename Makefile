@@ -28,7 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## Start-up, memory, deploy, function, asset and archive figures as ratios, in one JSON document. A benchmark, not a test.
+## Start-up, memory, deploy, function, asset, archive and REST figures as ratios, in one JSON document. A benchmark, not a test.
 bench: $(VENV)/.bench
 	$(VENV)-bench/bin/python tests/bench/bench.py
 

@@ -457,7 +457,7 @@ def load(
             output.emit(projects.load(client, project_id, table, rows, format=kind, again=again))
         except ApiError as exc:
             if exc.code == "ALREADY_LOADED":
-                exc.extra["next_actions"] = [advice.run(*as_typed.again("--again"))]
+                exc.extra["next_actions"] = [{**advice.run(*as_typed.again("--again")), "confirms": True}]
             if exc.code == "LOAD_REJECTED":
                 why = "Once the lines of details.rejects are corrected."
                 exc.extra["next_actions"] = [advice.action("edit_request", *as_typed.again(), why=why)]

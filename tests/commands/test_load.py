@@ -53,6 +53,7 @@ def test_what_was_loaded_already_names_the_way_to_load_it_again(run: Run, wallet
     error = run("projects", "load", "items", "x.csv").error
     assert error["code"] == "ALREADY_LOADED"
     assert [action["command"] for action in error["next_actions"]] == ["run402 projects load items x.csv --again"]
+    assert error["next_actions"][0]["confirms"] is True  # the rows would be there twice
 
 
 def test_refused_rows_are_passed_on(run: Run, wallet: Path, httpx_mock: HTTPXMock) -> None:
