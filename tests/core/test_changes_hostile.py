@@ -13,6 +13,7 @@ from gateway_kit import Live
 from remembered_kit import service
 
 from run402_cli.core import role_connection
+from run402_cli.core.rest import handler
 
 
 @pytest.fixture
@@ -56,6 +57,37 @@ def test_what_was_committed_is_told_as_done_though_its_session_cannot_be_cleaned
     answer = client.post("/admin/v1/rest/rpc/leave", headers=service(project), json={})
     assert (answer.status_code, answer.json()) == (200, 7)
     assert len(client.get("/admin/v1/rest/items?name=eq.left", headers=service(project)).json()) == 1
+
+
+def test_what_takes_the_place_of_a_quiet_table_leaves_nothing(
+    client: httpx.Client, live: Live, project: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the schema and the read a view comes in, with a function behind it."""
+    slot, headers = project["schema_slot"], service(project)
+    sql(
+        client,
+        project,
+        """
+      CREATE FUNCTION leave(name text) RETURNS text LANGUAGE plpgsql AS $f$
+        BEGIN PERFORM set_config('my.flag', name, false); RETURN name; END $f$;
+      CREATE FUNCTION left_behind() RETURNS text LANGUAGE sql AS $f$ SELECT current_setting('my.flag', true) $f$""",
+    )
+    assert client.get("/admin/v1/rest/items", headers=headers).status_code == 200
+    made = handler._session
+
+    def late(*given: Any) -> Any:
+        with psycopg.connect(owner_of(live.database_url, slot)) as conn:
+            conn.execute(f"SET search_path = {slot}; ALTER TABLE items RENAME TO hidden".encode())
+            conn.execute("CREATE VIEW items AS SELECT id, leave(name) AS name FROM hidden")
+            reader = conn.info.user.removesuffix("owner") + "service_role"
+            conn.execute(f"GRANT SELECT ON items TO {reader}".encode())
+        return made(*given)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(handler, "_session", late)
+        assert client.get("/admin/v1/rest/items", headers=headers).json() == [{"id": 1, "name": "one"}]
+    answer = client.post("/admin/v1/rest/rpc/left_behind", headers=headers, json={})
+    assert (answer.status_code, answer.json() or None) == (200, None)
 
 
 # An error, and the end of the session.

@@ -72,6 +72,9 @@ async def rest(request: Request) -> Response:
     try:
         async with gateway.request_connection(caller.project, caller.role, left=left(request)) as conn:
             answer = await serve(_session(conn, request, target), caller, request, payload, target)
+            if target.schema.mark != gateway.changes.of_schema(caller.project.schema_slot):
+                # What was quiet when it was looked at may have been another thing when it was read.
+                conn.touched = True
     except BaseException:
         if isinstance(answer, LongResponse):
             await answer.close()
