@@ -209,6 +209,14 @@ def test_the_same_content_is_not_loaded_twice(db: Project) -> None:
     assert db.loaded("others", body)["rows"] == 2
 
 
+def test_a_header_without_rows_is_checked(db: Project) -> None:
+    empty = db.loaded("items", "name,n\n")
+    assert (empty["rows"], empty["columns"]) == (0, ["name", "n"])
+    assert "no column '70'" in db.rejected("items", "70,q\n")[0]["message"]
+    assert "no column 'colour'" in db.rejected("items", "name,colour")[0]["message"]
+    assert db.loaded("items", "")["columns"] == []
+
+
 @pytest.mark.parametrize("ids", [range(1, 3), range(1, 9_000)])
 def test_a_repetition_whose_keys_collide_is_told_as_one(db: Project, ids: range) -> None:
     db.sql("create table keyed (id int primary key, name text)")

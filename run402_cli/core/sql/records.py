@@ -81,7 +81,7 @@ class CsvReader:
         self._columns: tuple[str, ...] = ()
 
     def feed(self, data: bytes, *, final: bool = False) -> list[Batch | BadRecord]:
-        batch = Batch(self._columns)
+        known, batch = self._columns, Batch(self._columns)
         for record, line in self._records(data, final=final):
             if not self._columns:
                 self._columns = _header(record, line)
@@ -91,7 +91,8 @@ class CsvReader:
                 batch.add(b'"\\."' if record == b"\\." else record, line)
         if final and self._open:
             raise BadRecord(self._first, "a quote is opened and not closed", self._open[0])
-        return [batch] if batch.records else []
+        # A header counts without rows, too: its columns are checked.
+        return [batch] if batch.records or self._columns != known else []
 
     def _records(self, data: bytes, *, final: bool) -> Iterator[tuple[bytes, int]]:
         for line in self._lines.of(data, final=final):
