@@ -99,6 +99,8 @@ def test_so_it_is_when_the_connection_is_lost_after_the_commit(
     client: httpx.Client, live: Live, project: dict[str, Any], monkeypatch: pytest.MonkeyPatch, clean: bytes
 ) -> None:
     headers = service(project)
+    # A session that used a sequence is cleaned.
+    sql(client, project, "CREATE SEQUENCE n; ALTER TABLE items ALTER COLUMN name SET DEFAULT nextval('n')::text")
     with monkeypatch.context() as changed:
         changed.setattr(role_connection, "CLEAN", clean)
         answer = client.post("/admin/v1/rest/items", headers=headers, json={"id": 2})

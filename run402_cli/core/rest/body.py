@@ -120,10 +120,12 @@ def require_rows(payload: Payload) -> None:
 def _seen(text: str, value: Any) -> Payload:
     rows = value if isinstance(value, list) else [value]
     first: Any = rows[0] if rows else None
-    if not all(isinstance(row, dict) for row in rows):
+    if set(map(type, rows)) - {dict}:
         return Payload(text, isinstance(value, list), len(rows), objects=False, first=first)
     keys, uneven = dict.fromkeys(first or ()), False
-    for row in rows:
+    # Most bodies have the same keys in the same order.
+    names = list(keys)
+    for row in rows if any(map(names.__ne__, map(list, rows))) else ():
         if row.keys() != first.keys():
             uneven = True
             keys.update(dict.fromkeys(row))

@@ -78,10 +78,12 @@ class Exchange:
         header = self.request.headers.get("range") if self.request.method == "GET" else None
         return parse_range(header, query.window_at(()))
 
-    def enter(self, *, read_only: bool) -> None:
-        entering(self.session, self.request, self.project, self.claims, read_only=read_only)
+    def enter(self, *, read_only: bool, ends: bool | None = None) -> None:
+        """`ends`: with its last statement; as said, a read does."""
+        ends = read_only if ends is None else ends
+        entering(self.session, self.request, self.project, self.claims, read_only=read_only, ends=ends)
         if self.prefer.timezone is not None:
-            self.session.enter(Step(_TIMEZONE, (self.prefer.timezone,)), read_only=read_only)
+            self.session.enter(Step(_TIMEZONE, (self.prefer.timezone,)), ends=ends)
 
     async def total(self, read: Read, parameters: Parameters, source: Composable | None = None) -> Composable:
         """The expression for the number of all rows, as `Prefer: count` wants it.

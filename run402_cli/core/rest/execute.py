@@ -58,7 +58,9 @@ class Result:
     long: Long | None = None
 
 
-def entering(session: Session, request: Request, project: Project, claims: dict[str, str], *, read_only: bool) -> None:
+def entering(
+    session: Session, request: Request, project: Project, claims: dict[str, str], *, read_only: bool, ends: bool
+) -> None:
     """From the first statement to the end of the transaction the project's schema is on the path, the claims are where
     auth.uid() looks.
 
@@ -71,7 +73,7 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
         json.dumps(claims),
     )
     if session.unasking:
-        session.enter(Step(_ENTER_UNASKING, values, keep=True), read_only=read_only)
+        session.enter(Step(_ENTER_UNASKING, values, keep=True), ends=ends)
         return
     headers = {name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS}
     values += (
@@ -82,7 +84,7 @@ def entering(session: Session, request: Request, project: Project, claims: dict[
         # Else random() is what somebody before chose in this session.
         secrets.randbelow(2**53) / 2**52 - 1,
     )
-    session.enter(Step(_ENTER, values, keep=session.quiet), read_only=read_only)
+    session.enter(Step(_ENTER, values, keep=session.quiet), ends=ends)
 
 
 _SAYS = raw(
@@ -165,6 +167,12 @@ async def fetched(
         _headers(headers),
         long,
     )
+
+
+async def changed(session: Session, statement: bytes, values: Sequence[Any]) -> Result:
+    """What a write that nothing of the project has a say in did, by PostgreSQL's own word."""
+    found = await session.fetch(statement, values, last=True)
+    return Result(b"", found.command_tuples or 0, None, None, None, [])
 
 
 def _with_source(source: Composable | None, statement: Composable) -> Composable:

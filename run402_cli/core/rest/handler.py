@@ -69,32 +69,34 @@ async def rest(request: Request) -> Response:
     except RestError as error:
         return error_response(error, request, caller.project)
     answer: Response | None = None
+    session: Session | None = None
     try:
         async with gateway.request_connection(caller.project, caller.role, left=left(request)) as conn:
-            answer = await serve(_session(conn, request, target), caller, request, payload, target)
+            session = _session(conn, request, target)
+            answer = await serve(session, caller, request, payload, target)
             if target.schema.mark != gateway.changes.of_schema(caller.project.schema_slot):
-                # What was quiet when it was looked at may have been another thing when it was read.
-                conn.touched = True
+                # What was quiet when it was looked at may have been another thing when it was read or written.
+                conn.touched, session.quiet = True, False
     except BaseException:
         if isinstance(answer, LongResponse):
             await answer.close()
         raise
     finally:
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not (session and session.quiet):
             # A function, a trigger may have changed the schema, whatever became of the answer.
             await gateway.changes.settled()
     return answer
 
 
 def _session(conn: RoleConnection, request: Request, target: Target) -> Session:
-    quiet = target.schema.quiet
-    silent = _is_in(quiet.relations, request, target)
-    return Session(conn, quiet=silent, unasking=silent and _is_in(quiet.unasking, request, target))
+    quiet, reads = target.schema.quiet, request.method in ("GET", "HEAD")
+    silent = _is_in(quiet.relations if reads else quiet.written, request, target)
+    return Session(conn, quiet=silent, unasking=reads and _is_in(quiet.unasking, request, target))
 
 
 def _is_in(names: frozenset[str], request: Request, target: Target) -> bool:
-    """Does the request read these tables and nothing else?"""
-    if request.method not in ("GET", "HEAD") or target.routines is not None:
+    """Is the request about these tables and nothing else?"""
+    if request.method == "OPTIONS" or target.routines is not None:
         return False
     # What else it reads is not known before it is compiled.
     embeds = b"(" in request.scope["query_string"] or b"%28" in request.scope["query_string"]
@@ -158,13 +160,9 @@ async def _payload(gateway: Gateway, caller: Caller, request: Request, body: byt
         return None
     if target.routines is None:
         relation = _relation(caller.project, target)
-        if len(body) > SHORT:
-            role = role_rows.name_of(caller.project.roles, caller.role)
-            async with gateway.connection() as conn:
-                allowed = await may_write(conn, caller.project.schema_slot, relation.name, role, request.method)
-            if not allowed:
-                kind = "view" if relation.is_view else "table"
-                raise denied(caller.role, f"permission denied for {kind} {relation.name}")
+        if len(body) > SHORT and not await _may_write(gateway, caller, request.method, relation, target.schema):
+            kind = "view" if relation.is_view else "table"
+            raise denied(caller.role, f"permission denied for {kind} {relation.name}")
     read = functools.partial(
         parse_body,
         body,
@@ -172,6 +170,18 @@ async def _payload(gateway: Gateway, caller: Caller, request: Request, body: byt
         function=target.routines is not None,
     )
     return await gateway.aside.run(caller.project.project_id, len(body), read)
+
+
+async def _may_write(gateway: Gateway, caller: Caller, method: str, relation: Relation, schema: Schema) -> bool:
+    role = role_rows.name_of(caller.project.roles, caller.role)
+    key = (relation.name, role, method == "PATCH")
+    # A right that somebody got is soon known. One that was taken is for PostgreSQL to refuse.
+    if schema.mark is None or key not in schema.writers:
+        async with gateway.connection() as conn:
+            if not await may_write(conn, schema.catalog.schema, relation.name, role, method):
+                return False
+        schema.writers.add(key)
+    return True
 
 
 def _relation(project: Project, target: Target) -> Relation:

@@ -1,7 +1,8 @@
-"""Which tables can be read without running anything that a project has written.
+"""Which tables can be read, and which written, without running anything that a project has written.
 
-After such a read there is nothing in the session to be taken away, and its statements can stay prepared. Whatever is not known
-to be so counts as the project's: views, types of its own, row security that looks elsewhere, an index over an expression.
+After such a request there is nothing in the session to be taken away, and its statements can stay prepared. Whatever is not
+known to be so counts as the project's: views, types of its own, row security that looks elsewhere, an index over an
+expression.
 """
 
 from __future__ import annotations
@@ -49,7 +50,21 @@ SELECT c.relname, EXISTS (
     p.polqual::text ~ 'SUBLINK' OR EXISTS (
       SELECT FROM regexp_matches(p.polqual::text, 'funcid ([0-9]+)', 'g') AS called(number)
       JOIN pg_proc f ON f.oid = number[1]::oid
-      WHERE f.pronamespace <> 'auth'::regnamespace AND f.provolatile <> 'i'))) AS asks
+      WHERE f.pronamespace <> 'auth'::regnamespace AND f.provolatile <> 'i'))) AS asks,
+  c.relhastriggers OR c.relhasrules OR c.relispartition OR EXISTS (
+    SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attidentity <> ''
+  ) OR EXISTS (
+    SELECT FROM (
+      SELECT d.adbin::text FROM pg_attrdef d WHERE d.adrelid = c.oid
+      UNION ALL
+      SELECT n.conbin::text FROM pg_constraint n WHERE n.conrelid = c.oid AND n.conbin IS NOT NULL
+    ) AS kept(expression)
+    WHERE expression ~ 'SUBLINK|NEXTVALUE' OR EXISTS (
+      SELECT FROM regexp_matches(expression, 'funcid ([0-9]+)', 'g') AS called(number)
+      LEFT JOIN pg_proc f ON f.oid = number[1]::oid
+      WHERE f.oid IS NULL OR f.pronamespace NOT IN ('auth'::regnamespace, 'pg_catalog'::regnamespace)
+      OR (f.provolatile = 'v' AND f.proname NOT IN ('gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp'))
+      OR f.proname ~ '_to_xml|^pg_' OR 'cstring'::regtype = ANY (f.proargtypes))) AS runs
 FROM pg_class c JOIN own ON c.relnamespace = own.oid
 WHERE c.relkind = 'r' AND NOT c.relhassubclass AND c.oid NOT IN (SELECT relid FROM loud)
 AND NOT EXISTS (
@@ -67,15 +82,21 @@ AND NOT EXISTS (
 
 
 class Quiet(NamedTuple):
-    """The quiet tables of a schema, and those of them whose policies do not look at what a request was like: nothing that
-    they call depends on a setting, but for the claims that auth.uid() and its kin read.
+    """The quiet tables of a schema. Of them, `unasking` are those whose policies do not look at what a request was like:
+    nothing that they call depends on a setting, but for the claims that auth.uid() and its kin read. `written`: a write runs
+    nothing that changes the session either: no trigger, no sequence, no default or check that does.
     """
 
     relations: frozenset[str] = frozenset()
     unasking: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
 
 
 async def relations(conn: Connection, schema: str) -> Quiet:
     """`conn` is one of the gateway's own."""
     found = await (await conn.execute(_QUIET, (schema,))).fetchall()
-    return Quiet(frozenset(name for name, _ in found), frozenset(name for name, asks in found if not asks))
+    return Quiet(
+        frozenset(name for name, _, _ in found),
+        frozenset(name for name, asks, _ in found if not asks),
+        frozenset(name for name, _, runs in found if not runs),
+    )

@@ -28,6 +28,8 @@ class Schema:
     mark: Mark | None
     stamp: str | None
     routines: dict[tuple[str, str], Routines] = field(default_factory=dict)
+    # Who may write what: table, role, whether it is an update.
+    writers: set[tuple[str, str, bool]] = field(default_factory=set)
     looked: float = 0.0
     asked: int = 0
 

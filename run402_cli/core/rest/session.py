@@ -22,13 +22,13 @@ class Session:
         self.conn, self.quiet, self.unasking = conn, quiet, quiet and unasking
         self._before: list[Step] = [] if quiet else conn.touch()
         self._entered: list[Step] = []
-        self._read_only = False
+        self._ends = False
 
-    def enter(self, step: Step, *, read_only: bool) -> None:
-        """What is to be said before the first statement. `read_only`: the transaction ends with its last statement."""
+    def enter(self, step: Step, *, ends: bool) -> None:
+        """What is to be said before the first statement. `ends`: the transaction does with its last statement."""
         self._before.append(step)
         self._entered.append(step)
-        self._read_only = read_only
+        self._ends = ends
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -46,7 +46,7 @@ class Session:
     async def fetch(self, statement: bytes, values: Sequence[Any], *, last: bool = False) -> PGresult:
         """The one row that a statement gives. `last`: no other comes after it."""
         begun = self._status() != TransactionStatus.IDLE
-        ends = last and self._read_only
+        ends = last and self._ends
         steps = [] if begun or ends else [Step(b"BEGIN")]
         steps += [*self._before, Step(statement, values, keep=self.quiet and last)]
         self._before = []

@@ -14,7 +14,7 @@ from run402_cli.core.rest.body import require_rows
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, Exchange, respond
-from run402_cli.core.rest.execute import Result, run
+from run402_cli.core.rest.execute import Result, changed, run
 from run402_cli.core.rest.media import Answer
 from run402_cli.core.rest.nodes import Query, Window
 from run402_cli.core.rest.preferences import ALWAYS_APPLIED, Preferences, content_range
@@ -58,10 +58,15 @@ class Write:
         reader = compiler if shown else ReadCompiler(self.catalog, query, Parameters())
         rows = reader.read(mutate.written(self.relation), Window(), filtered=False).rows
         planned = self._planned(compiler, query, prefer)
-        exchange.enter(read_only=False)
+        plain = self._is_plain(planned, prefer, accept)
+        exchange.enter(read_only=False, ends=plain and self._is_final(prefer, accept))
         if planned.statement is None:
             result = Result(b"null" if accept.format == "object" else b"[]", 0, None, None, None, [])
             content = b"" if accept.format == "csv" else result.body
+        elif plain:
+            session = exchange.session
+            result = await changed(session, planned.statement.as_bytes(session.conn), parameters.values)
+            content = b""
         else:
             result = await self._run(compiler, planned, rows if shown else SQL("SELECT 1"), prefer, accept)
             if accept.plan is not None:
@@ -73,6 +78,17 @@ class Write:
         if exchange.request.method in ("PATCH", "DELETE"):
             exchange.refuse_excess(prefer, result.rows)
         return self._finish(planned, result, content, prefer, accept)
+
+    def _is_plain(self, planned: Planned, prefer: Preferences, accept: Answer) -> bool:
+        """Is the number of rows all that is to be known, and nobody's but PostgreSQL's?"""
+        counted = prefer.returning == "minimal" and not planned.merges
+        return counted and accept.plan is None and self.exchange.session.quiet
+
+    def _is_final(self, prefer: Preferences, accept: Answer) -> bool:
+        """Is it certain before that the write is kept, unless it fails?"""
+        if prefer.rollback or accept.format == "object" or self.exchange.request.method == "PUT":
+            return False
+        return not (prefer.strict and prefer.max_affected is not None)
 
     def _planned(self, compiler: ReadCompiler, query: Query, prefer: Preferences) -> Planned:
         method, relation, payload = self.exchange.request.method, self.relation, self.exchange.payload

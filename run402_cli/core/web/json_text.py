@@ -43,7 +43,10 @@ def loads(text: str, most: int = MOST_VALUES, *, fraction: Callable[[str], Any] 
     `fraction` makes the value of a number with a fraction or an exponent; else it is a float. And of what Python reads as no
     whole number: a minus before a zero, and thousands of digits.
     """
-    if text.count("\\") // _ESCAPES > most or (_begins(text, 0, len(text)) > most and _exceeds(text, most)):
+    # Each value has a character at least.
+    if len(text) > most and (
+        text.count("\\") // _ESCAPES > most or (_begins(text, 0, len(text)) > most and _exceeds(text, most))
+    ):
         raise TooManyValues(most)
     try:
         whole = None if fraction is None else functools.partial(_whole, fraction)

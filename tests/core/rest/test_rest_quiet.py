@@ -109,3 +109,40 @@ def test_views_and_columns_of_own_types_are_not_quiet(tables: Tables) -> None:
     tables("CREATE TABLE part PARTITION OF parts DEFAULT")
     assert "shown" not in tables("CREATE VIEW shown AS SELECT * FROM plain")
     assert {"moods", "parts"}.isdisjoint(tables("SELECT 1"))
+
+
+def test_a_write_of_plain_columns_is_quiet(found: Found) -> None:
+    made = """CREATE TABLE lines (id uuid DEFAULT gen_random_uuid(), at timestamptz DEFAULT now(),
+      owner text DEFAULT auth.uid(), name text DEFAULT lower('A') CHECK (length(name) < 9),
+      twice text GENERATED ALWAYS AS (name || name) STORED)"""
+    assert found(made).written == {"plain", "policed", "lines"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON lines EXECUTE FUNCTION tell()",
+        "CREATE RULE r AS ON INSERT TO lines DO ALSO INSERT INTO plain VALUES (1)",
+        "ALTER TABLE lines ADD COLUMN n serial",
+        "ALTER TABLE lines ADD COLUMN n int GENERATED ALWAYS AS IDENTITY",
+        "ALTER TABLE lines ADD FOREIGN KEY (id) REFERENCES plain",
+        "ALTER TABLE lines ALTER COLUMN id SET DEFAULT mine('a')::int",
+        "ALTER TABLE lines ALTER COLUMN name SET DEFAULT set_config('run402.left', 'a', false)",
+        "ALTER TABLE lines ADD CHECK (set_config('run402.left', name, false) <> '')",
+        "ALTER TABLE lines ADD CHECK (query_to_xml(name, true, true, '') IS NOT NULL)",
+        "ALTER TABLE lines ADD CHECK (domain_in('1', 'int4'::regtype, -1) IS NOT NULL)",
+        "ALTER TABLE lines ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED",
+        "CREATE UNIQUE INDEX ON lines (sure(name))",
+    ],
+)
+def test_a_write_that_runs_more_is_not(found: Found, statement: str) -> None:
+    found("CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    found("CREATE FUNCTION sure(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1'")
+    assert "lines" in found("CREATE TABLE lines (id int, name text)").written
+    assert "lines" not in found(statement).written
+
+
+def test_a_part_of_a_table_is_written_by_the_rules_of_the_whole(found: Found) -> None:
+    found("CREATE TABLE whole (id int) PARTITION BY RANGE (id)")
+    silent = found("CREATE TABLE part PARTITION OF whole DEFAULT")
+    assert {"whole", "part"}.isdisjoint(silent.written)
