@@ -87,8 +87,7 @@ class _Lines:
             size = len(line) if line is not None else int(result.get_value(row, 1) or 0)
             if line is None or self.text.size + size > MOST_BYTES:
                 raise _row_too_large(size) if line is None else too_large(self.text.size + size, self.count, MOST_BYTES)
-            await self.text.add(self._between if self.count else self._begin(result.get_value(row, 2)))
-            await self.text.add(line)
+            await self.text.add((self._between if self.count else self._begin(result.get_value(row, 2))) + line)
             self.count += 1
 
     def _begin(self, names: bytes | None) -> bytes:
