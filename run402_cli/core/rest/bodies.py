@@ -7,6 +7,7 @@ import functools
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Identifier
 
@@ -38,16 +39,46 @@ def row_body(answer: Answer, *, single: bool = False, scalar: str | None = None)
     return SQL("json_strip_nulls({})").format(rows) if answer.strip_nulls else rows
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How an answer is made of one line for each row of `pgrst_x`; `columns` are pgrst_line and pgrst_names.
+
+    PostgreSQL has no more in memory than is asked for, where json_agg has all.
+    """
+
+    columns: Composable
+    # In bytes, and in SQL.
+    between: bytes
+    separator: Composable
+    csv: bool = False
+
+    def whole(self, most: int) -> Composable:
+        """The answer's text, of a beginning of so many bytes at most. `pgrst_size` is the length up to a line."""
+        lines = SQL("pg_catalog.string_agg(pgrst_line, {}) FILTER (WHERE pgrst_size <= {})").format(
+            self.separator, most
+        )
+        if self.csv:
+            return SQL("json_build_array(pg_catalog.max(pgrst_names::pg_catalog.text)::pg_catalog.json, {})").format(
+                lines
+            )
+        return SQL("pg_catalog.concat('[', {}, ']')").format(lines)
+
+
 @functools.lru_cache(maxsize=64)
-def line(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Composable | None:
-    """The same for the rows of an answer one by one: `pgrst_line`, `pgrst_names`. None for an answer that is one value."""
+def lines_of(answer: Answer, *, single: bool = False, scalar: str | None = None) -> Lines | None:
+    """None for an answer that is one value."""
     if answer.handler is not None or answer.format == "object" or (single and answer.format != "csv"):
         return None
     if answer.format == "csv":
-        return SQL("{} AS pgrst_line, {} AS pgrst_names").format(_CSV_LINE, _CSV_NAMES)
+        columns = SQL("{} AS pgrst_line, {} AS pgrst_names").format(_CSV_LINE, _CSV_NAMES)
+        return Lines(columns, b"\n", SQL(r"E'\n'"), csv=True)
     row = SQL("pg_catalog.to_json({})").format(Identifier("pgrst_x", scalar) if scalar else SQL("pgrst_x.*"))
     row = SQL("pg_catalog.json_strip_nulls({})").format(row) if answer.strip_nulls else row
-    return SQL("COALESCE(({})::pg_catalog.text, 'null') AS pgrst_line, NULL AS pgrst_names").format(row)
+    columns = SQL("COALESCE(({})::pg_catalog.text, 'null') AS pgrst_line, NULL AS pgrst_names").format(row)
+    # As json_strip_nulls and json_agg write them.
+    if answer.strip_nulls:
+        return Lines(columns, b",", SQL("','"))
+    return Lines(columns, b", ", SQL("', '")) if scalar else Lines(columns, b", \n ", SQL(r"E', \n '"))
 
 
 def _made(handler: Handler, scalar: str | None) -> Composable:

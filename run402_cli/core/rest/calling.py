@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composable, Identifier
 from starlette.responses import Response
 
 from run402_cli.core.rest import calls, routines
-from run402_cli.core.rest.bodies import line, row_body
+from run402_cli.core.rest.bodies import lines_of, row_body
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.compile import ReadCompiler
 from run402_cli.core.rest.errors import RestError
@@ -89,7 +89,7 @@ class Call:
             count=SQL("count(*)"),
             total=total,
             plan=accept.plan,
-            line=line(accept, single=single, scalar=scalar) if exchange.reading else None,
+            lines=lines_of(accept, single=single, scalar=scalar) if exchange.reading else None,
         )
         if accept.plan is not None:
             return exchange.plan_answer(result, accept)

@@ -136,7 +136,7 @@ class Exchange:
                     # It has been measured as JSON.
                     del answer.headers["Content-Length"]
             return answer
-        waiting = await long_answers.read(gateway_of(self.request), self.project.project_id, self.session, long, accept)
+        waiting = await long_answers.read(gateway_of(self.request), self.project.project_id, self.session, long)
         try:
             total = None if result.total is None else max(result.total, window.offset + waiting.rows)
             counted = replace(result, rows=waiting.rows, total=total)

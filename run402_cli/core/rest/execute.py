@@ -14,8 +14,9 @@ from starlette.requests import Request
 
 from run402_cli.core.gateway import gateway_of
 from run402_cli.core.projects.rows import Project
+from run402_cli.core.rest.bodies import Lines
 from run402_cli.core.rest.errors import RestError, checked_headers, checked_status
-from run402_cli.core.rest.long_answers import MAX_VALUE_BYTES, SHORT_ANSWER, Long, bounded_lines, too_large
+from run402_cli.core.rest.long_answers import MAX_VALUE_BYTES, SHORT_ANSWER, Long, bounded_lines, sized_lines, too_large
 from run402_cli.core.rest.media import Plan
 from run402_cli.core.rest.session import Session
 from run402_cli.core.rest.statement import Parameters, raw
@@ -93,8 +94,8 @@ _SAYS = raw(
 _SAYS_NOTHING = raw("NULL::text AS pgrst_status, NULL::text AS pgrst_headers")
 # Its length is known before it is sent.
 _SIZED = (
-    "SELECT CASE WHEN pg_catalog.octet_length(pgrst_body) <= {} THEN pgrst_body END, "
-    "pgrst_rows, pgrst_total, pgrst_keys, pgrst_status, pgrst_headers, pg_catalog.octet_length(pgrst_body) FROM"
+    "SELECT CASE WHEN COALESCE(pgrst_size, pg_catalog.octet_length(pgrst_body)) <= {} THEN pgrst_body END, pgrst_rows, "
+    "pgrst_total, pgrst_keys, pgrst_status, pgrst_headers, COALESCE(pgrst_size, pg_catalog.octet_length(pgrst_body)) FROM"
 )
 
 
@@ -108,18 +109,21 @@ def answering(
     keys: Composable | None = None,
     source: Composable | None = None,
     plan: Plan | None = None,
-    line: Composable | None = None,
+    lines: Lines | None = None,
 ) -> Composable:
     """`WITH pgrst_source AS (source) SELECT body, count, total, keys ... FROM (rows) AS pgrst_x`.
 
     `count` and `total` are expressions for the numbers of Result; `total` may be NULL. With a `plan` it is EXPLAIN of that.
-    A body that is too long stays where it is: see `fetched`, whose `lines` are there where `line` is.
+    A body that is too long stays where it is: see `fetched`. What is made of `lines` does from SHORT_ANSWER on.
     """
-    most = MAX_VALUE_BYTES if line is None else SHORT_ANSWER
+    most, size, whole = MAX_VALUE_BYTES, SQL("NULL::pg_catalog.int8"), rows
+    if lines is not None and plan is None:
+        most, size, whole = SHORT_ANSWER, SQL("pg_catalog.max(pgrst_size)"), sized_lines(lines, rows)
+        body = lines.whole(most)
     statement: Composable = SQL(
         "SELECT ({})::text AS pgrst_body, {} AS pgrst_rows, {} AS pgrst_total, {} AS pgrst_keys, "
-        "{} FROM ({}) AS pgrst_x"
-    ).format(body, count, total, keys or SQL("NULL"), _SAYS_NOTHING if unasking else _SAYS, rows)
+        "{}, {} AS pgrst_size FROM ({}) AS pgrst_x"
+    ).format(body, count, total, keys or SQL("NULL"), _SAYS_NOTHING if unasking else _SAYS, size, whole)
     if plan is None:
         statement = SQL("{} ({}) AS pgrst_o").format(raw(_SIZED.format(most)), statement)
     statement = _with_source(source, statement)
@@ -134,29 +138,31 @@ async def run(session: Session, parameters: Parameters, *, plan: Plan | None = N
     statement = answering(unasking=session.unasking, plan=plan, **parts).as_bytes(session.conn)
     if plan is not None:
         told = await session.fetch(statement, parameters.values, last=True)
-        lines = (told.get_value(line, 0) or b"" for line in range(told.ntuples))
-        return Result(b"\n".join(lines), 0, None, None, None, [])
-    return await fetched(session, statement, parameters.values, _lines(**parts))
-
-
-def _lines(
-    *, rows: Composable, line: Composable | None = None, source: Composable | None = None, **_: Any
-) -> Callable[[], Composable] | None:
-    return None if line is None else lambda: _with_source(source, bounded_lines(line, rows))
+        told_lines = (told.get_value(line, 0) or b"" for line in range(told.ntuples))
+        return Result(b"\n".join(told_lines), 0, None, None, None, [])
+    lines, rows, source = parts.get("lines"), parts["rows"], parts.get("source")
+    return await fetched(session, statement, parameters.values, lines, lambda: (rows, source))
 
 
 async def fetched(
-    session: Session, statement: bytes, values: Sequence[Any], lines: Callable[[], Composable] | None
+    session: Session,
+    statement: bytes,
+    values: Sequence[Any],
+    lines: Lines | None,
+    again: Callable[[], tuple[Composable, Composable | None]],
 ) -> Result:
-    """The answer of one statement. A body of more than MAX_VALUE_BYTES is refused, unless each of its `lines` can be had by
-    itself (bodies.line()).
+    """The answer of one statement. A body of more than MAX_VALUE_BYTES is refused, unless it is made of `lines`; `again` gives
+    their rows and source then.
     """
     found = await session.fetch(statement, values, last=True)
     long, most = None, MAX_VALUE_BYTES if lines is None else SHORT_ANSWER
     if (size := int(found.get_value(0, 6) or 0)) > most:
         if lines is None or size > MOST_BYTES:
             raise too_large(size, int(found.get_value(0, 1) or 0), most if lines is None else MOST_BYTES)
-        long = Long(size, lines(), values)
+        rows, source = again()
+        # As many separators as lines: one too many, and the brackets.
+        size += 2 - len(lines.between)
+        long = Long(size, lines, _with_source(source, bounded_lines(lines, rows)), values)
     status, headers = _text(found, 4), _text(found, 5)
     return Result(
         found.get_value(0, 0) or b"",

@@ -17,11 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from run402_cli.core.gateway import Gateway
-from run402_cli.core.rest.bodies import csv_header
+from run402_cli.core.rest.bodies import Lines, csv_header
 from run402_cli.core.rest.errors import RestError
-from run402_cli.core.rest.media import Answer
 from run402_cli.core.rest.session import Session
-from run402_cli.core.rest.statement import raw
 from run402_cli.core.sql.results import MOST_BYTES, Text
 
 # What is answered in one value.
@@ -34,10 +32,11 @@ SENDING_SECONDS: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Long:
-    """An answer that is still in the database. `lines` gives its rows as text, see bodies.line()."""
+    """An answer that is still in the database. `statement` gives its lines."""
 
     size: int
-    lines: Composable
+    lines: Lines
+    statement: Composable
     values: Sequence[Any]
 
 
@@ -63,23 +62,32 @@ def _row_too_large(size: int) -> RestError:
     )
 
 
-def bounded_lines(line: Composable, rows: Composable) -> Composable:
-    """`line` of every row, its length, and for the first row of CSV the names of the columns. A long line is left out."""
-    # OFFSET 0: the line is made once.
+# OFFSET 0: a line is made once.
+_LINES = SQL("(SELECT {} FROM ({}) AS pgrst_x OFFSET 0) AS pgrst_l")
+
+
+def sized_lines(lines: Lines, rows: Composable) -> Composable:
+    """The lines, each with the length of the answer up to it."""
+    return SQL(
+        "SELECT pgrst_line, pgrst_names, pg_catalog.sum(pg_catalog.octet_length(pgrst_line) + {}) "
+        "OVER (ROWS UNBOUNDED PRECEDING) AS pgrst_size FROM {}"
+    ).format(len(lines.between), _LINES.format(lines.columns, rows))
+
+
+def bounded_lines(lines: Lines, rows: Composable) -> Composable:
+    """The lines with their lengths, and for the first row of CSV the names of the columns. A long line is left out."""
     return SQL(
         "SELECT CASE WHEN pg_catalog.octet_length(pgrst_line) <= {most} THEN pgrst_line END, "
-        "pg_catalog.octet_length(pgrst_line), pgrst_names FROM (SELECT {line} FROM ({rows}) AS pgrst_x OFFSET 0) AS pgrst_l"
-    ).format(most=raw(str(MAX_VALUE_BYTES)), line=line, rows=rows)
+        "pg_catalog.octet_length(pgrst_line), pgrst_names FROM {lines}"
+    ).format(most=MAX_VALUE_BYTES, lines=_LINES.format(lines.columns, rows))
 
 
-class _Lines:
+class _Taker:
     """Takes rows and writes them as the answer's format has them. RestError for what is too long."""
 
-    def __init__(self, text: Text, answer: Answer) -> None:
+    def __init__(self, text: Text, lines: Lines) -> None:
         self.text, self.count = text, 0
-        self._csv = answer.format == "csv"
-        # As json_agg and json_strip_nulls write them.
-        self._between = b"\n" if self._csv else b"," if answer.strip_nulls else b", \n "
+        self._between, self._csv = lines.between, lines.csv
 
     async def take(self, result: PGresult) -> None:
         for row in range(result.ntuples):
@@ -135,13 +143,13 @@ class LongResponse(StreamingResponse):
         await self._waiting.close()
 
 
-async def read(gateway: Gateway, project_id: str, session: Session, long: Long, answer: Answer) -> Waiting:
+async def read(gateway: Gateway, project_id: str, session: Session, long: Long) -> Waiting:
     """Read the rows once more, in a transaction of its own. A project has a share of the files that there may be at once."""
     async with AsyncExitStack() as places:
         await places.enter_async_context(gateway.answer_shares.taken(project_id))
         text = Text(gateway.settings.data_dir)
         places.callback(text.close)
-        lines = _Lines(text, answer)
-        await session.each(long.lines, long.values, lines)
-        await lines.end()
-        return Waiting(text, lines.count, places.pop_all())
+        taker = _Taker(text, long.lines)
+        await session.each(long.statement, long.values, taker)
+        await taker.end()
+        return Waiting(text, taker.count, places.pop_all())

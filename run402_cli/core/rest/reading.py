@@ -10,11 +10,10 @@ from psycopg.sql import SQL, Composable
 from starlette.responses import Response
 
 from run402_cli.core.gateway import gateway_of
-from run402_cli.core.rest.bodies import line, row_body
+from run402_cli.core.rest.bodies import lines_of, row_body
 from run402_cli.core.rest.compile import Read, ReadCompiler
 from run402_cli.core.rest.exchange import Exchange
 from run402_cli.core.rest.execute import Result, answering, fetched, run
-from run402_cli.core.rest.long_answers import bounded_lines
 from run402_cli.core.rest.media import Answer
 from run402_cli.core.rest.nodes import Condition, Filter, Logic, Query, Window
 from run402_cli.core.rest.query import parse_query
@@ -83,7 +82,7 @@ async def select(exchange: Exchange, catalog: Catalog, relation: Relation) -> Re
         count=SQL("count(*)"),
         total=total,
         plan=accept.plan,
-        line=line(accept),
+        lines=lines_of(accept),
     )
     if accept.plan is not None:
         return exchange.plan_answer(result, accept)
@@ -96,7 +95,7 @@ async def _known(
     """The answer, by the statement of an earlier query of the same shape if there was one."""
     session, known = exchange.session, gateway_of(exchange.request).known_reads
     filters: list[Filter] = []
-    single = line(accept)
+    lines = lines_of(accept)
     counts = exchange.prefer.count is not None
     key = (catalog.number, relation.name, session.unasking, counts, accept, window, shape(query, filters))
     found: Compiled | None = known.get(key)
@@ -108,7 +107,7 @@ async def _known(
             rows=read.rows,
             count=SQL("count(*)"),
             total=exchange.counted(read),
-            line=single,
+            lines=lines,
         )
         found = compiled(statement.as_bytes(session.conn), parameters, filters)
         if len(found.sql) <= LONGEST_PREPARED:
@@ -116,11 +115,10 @@ async def _known(
             known.put(key, found, len(found.sql) + _SHAPE * len(asked))
     exchange.enter(read_only=True)
 
-    def lines() -> Composable:
-        assert single is not None
-        return bounded_lines(single, _read(catalog, relation, query, window)[0].rows)
+    def again() -> tuple[Composable, None]:
+        return _read(catalog, relation, query, window)[0].rows, None
 
-    return await fetched(session, found.sql, found.values_for(filters), None if single is None else lines)
+    return await fetched(session, found.sql, found.values_for(filters), lines, again)
 
 
 def _read(catalog: Catalog, relation: Relation, query: Query, window: Window) -> tuple[Read, Parameters]:
