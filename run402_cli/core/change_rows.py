@@ -97,6 +97,20 @@ FROM internal.core_channel
 """
 
 
+# The queue of notifications is one for all; what a session has not heard stays in it until its transaction ends.
+MOST_QUEUED: Final = 0.25
+_RELIEVE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pg_notification_queue_usage() > %s AND datname = current_database() AND usename ~ '^r402_'
+  AND xact_start < now() - make_interval(secs => %s)
+"""
+
+
+async def relieve(conn: Connection, most: float = MOST_QUEUED, seconds: float = 10) -> int:
+    """End the sessions of projects that may keep the queue from being emptied, when so much of it is full; how many."""
+    return len(await (await conn.execute(_RELIEVE, (most, seconds))).fetchall())
+
+
 async def listen(conn: Connection) -> bool:
     """From here on the connection hears what changes; whether that includes the schemas of projects."""
     row = await (await conn.execute(_CHANNEL.encode())).fetchone()

@@ -39,10 +39,15 @@ T = TypeVar("T")
 
 
 class Changes:
-    """Counts what changed, by schema and by project. `listen` gives a connection that listens; True if DDL is told there."""
+    """Counts what changed, by schema and by project. `listen` gives a connection that listens; True if DDL is told there.
 
-    def __init__(self, listen: Callable[[], Awaitable[tuple[Connection, bool]]]) -> None:
-        self._listen = listen
+    `relieve` is called now and then, so that there is room for what is told.
+    """
+
+    def __init__(
+        self, listen: Callable[[], Awaitable[tuple[Connection, bool]]], relieve: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._listen, self._relieve = listen, relieve
         self._conn: Connection | None = None
         self._lost = asyncio.Event()
         self._epoch = self._told = 0
@@ -167,6 +172,8 @@ class Changes:
                 await asyncio.wait_for(self._lost.wait(), QUIET_SECONDS)
             if not self._lost.is_set():
                 await self.settled()
+                with contextlib.suppress(Exception):
+                    await self._relieve()
                 continue
             log.warning("the connection that hears of changes was lost; nothing is remembered until it is back")
             await self._let_go()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ from run402_cli.core.settings import Settings
 from run402_cli.core.shares import Shares
 from run402_cli.core.tickets import Tickets
 from run402_cli.core.unsettled import Unsettled
+
+log = logging.getLogger("run402.core")
 
 # Temporary tables come first where they are not named, and they are the project's.
 _OWNER_PATH: Final = "-c search_path=pg_catalog,pg_temp"
@@ -99,7 +102,7 @@ class Gateway:
         # For all that is a project's.
         self.backends = Backends(database_url)
         self.logins = Logins(database_url, settings.jwt_secret, self.connection, self.backends)
-        self.changes = Changes(self._listening)
+        self.changes = Changes(self._listening, self._room_for_changes)
         # What the rooms know of schemas and of callers, each with the mark of `changes` that it holds for.
         self.known_schemas: Remembered[Any] = Remembered(MOST_COLUMNS)
         # One request at a time reads a schema; a lock lives as long as somebody has it.
@@ -205,6 +208,11 @@ class Gateway:
                 raise deleted_meanwhile() from exc
             finally:
                 await conn.close()
+
+    async def _room_for_changes(self) -> None:
+        async with self.connection() as conn:
+            if ended := await change_rows.relieve(conn):
+                log.warning("%d sessions of projects kept the queue of notifications full, and were ended", ended)
 
     async def _listening(self) -> tuple[Connection, bool]:
         conn = await OwnConnection.connect(self.database_url, autocommit=True)
