@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import logging.handlers
@@ -172,6 +173,9 @@ class _Process:
         )
         self.server = _Server(config)
         self.server.should_exit = self.stop_requested
+        # What is there from here to the end need not be looked through for garbage again and again.
+        gc.collect()
+        gc.freeze()
         serving = asyncio.create_task(self.server.serve(sockets=listeners))
         while not self.server.started and not serving.done():
             await asyncio.sleep(0.005)
