@@ -49,6 +49,8 @@ class Changes:
     ) -> None:
         self._listen, self._relieve = listen, relieve
         self._conn: Connection | None = None
+        # Its socket, as long as the event loop looks at it. It is the number of another one as soon as it is closed.
+        self._watched: int | None = None
         self._lost = asyncio.Event()
         self._epoch = self._told = 0
         self._counts: Counter[str] = Counter()
@@ -96,15 +98,15 @@ class Changes:
             await asyncio.shield(self._trip)
 
     async def _round_trip(self) -> None:
-        conn, upto, loop = self._conn, self.asked, asyncio.get_running_loop()
+        conn, upto = self._conn, self.asked
         assert conn is not None
         try:
-            loop.remove_reader(conn.fileno())
+            self._watch(None)
             async with asyncio.timeout(SETTLING_SECONDS):
                 # What was told comes before the end of the answer.
                 await conn.execute("")
             self._drain(conn)
-            loop.add_reader(conn.fileno(), self._hear)
+            self._watch(conn.fileno())
         except (psycopg.Error, OSError):
             # A timeout is one of them.
             self._lose()
@@ -132,9 +134,16 @@ class Changes:
         else:
             self._counts[told] += 1
 
+    def _watch(self, socket: int | None) -> None:
+        loop = asyncio.get_running_loop()
+        if self._watched is not None:
+            loop.remove_reader(self._watched)
+        self._watched = socket
+        if socket is not None:
+            loop.add_reader(socket, self._hear)
+
     def _lose(self) -> None:
-        if self._conn is not None and not self._conn.closed:
-            asyncio.get_running_loop().remove_reader(self._conn.fileno())
+        self._watch(None)
         self.forget()
         self._lost.set()
 
@@ -147,7 +156,7 @@ class Changes:
         self.forget()
         self._lost.clear()
         self._conn = conn
-        asyncio.get_running_loop().add_reader(conn.fileno(), self._hear)
+        self._watch(conn.fileno())
         return True
 
     async def _let_go(self) -> None:

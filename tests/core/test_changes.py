@@ -15,6 +15,7 @@ from database_kit import owner_of
 from gateway_kit import Live
 from remembered_kit import expose, read, service, soon
 
+from run402_cli.core import changes
 from run402_cli.core.changes import Remembered
 from run402_cli.core.daemon.batched_log import BatchedLog
 from run402_cli.core.role_connection import RoleConnection
@@ -29,8 +30,12 @@ def project(client: httpx.Client) -> dict[str, Any]:
 
 
 @pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def trips(live: Live, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Who made a round trip: `gateway` on its own connections, `role` on those of requests."""
+    # From here on the listener makes none that nobody asked for.
+    monkeypatch.setattr(changes, "QUIET_SECONDS", 3600.0)
+    live.run(live.gateway.changes.close())
+    live.run(live.gateway.changes.start())
     seen: list[str] = []
     execute, together = psycopg.AsyncConnection.execute, RoleConnection.together
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import socket
+import time
+from typing import Any, NoReturn
 
 import httpx
 import psycopg
@@ -129,3 +132,28 @@ def test_a_session_that_keeps_notifications_from_being_taken_away_is_ended(live:
         with pytest.raises(psycopg.OperationalError):
             hearing.execute("SELECT 1")
         idle.execute("SELECT 1")
+
+
+def test_the_socket_of_a_lost_listener_is_no_longer_looked_at(
+    live: Live, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is that of the next connection, which nobody would hear otherwise."""
+    changes, asked = live.gateway.changes, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    lost = changes._conn
+    assert lost is not None
+
+    async def away() -> NoReturn:
+        raise psycopg.OperationalError("PostgreSQL is away")
+
+    with contextlib.ExitStack() as opened, psycopg.connect(live.database_url, autocommit=True) as admin:
+        # They have their numbers already; the gateway's ends of them have not.
+        ours = [opened.enter_context(socket.socket()) for _ in range(20)]
+        monkeypatch.setattr(changes, "_listen", away)
+        admin.execute("SELECT pg_terminate_backend(%s, 5000)", (lost.info.backend_pid,))
+        while changes._conn is not None:
+            time.sleep(0.001)
+        for one in ours:
+            one.settimeout(10)
+            one.connect((client.base_url.host, client.base_url.port or 80))
+            one.sendall(asked)
+        assert [one.recv(12) for one in ours] == [b"HTTP/1.1 200"] * 20
