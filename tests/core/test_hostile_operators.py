@@ -15,6 +15,7 @@ from copies_kit import branch, in_schema, restore, sql
 from database_kit import role_of
 from deploy_kit import deploy, migration
 from gateway_kit import Live
+from remembered_kit import soon
 
 TYPES = (
     "oid",
@@ -181,7 +182,7 @@ def test_an_archive_opens_no_table_that_is_made_later(client: httpx.Client, live
         project["schema_slot"],
         "CREATE TABLE dark (id serial); CREATE FUNCTION f() RETURNS int RETURN 1",
     )
-    assert read(client, project, "dark") == 401
+    assert soon(lambda: read(client, project, "dark") == 401)
     query = """
         SELECT d.defaclobjtype, a.grantee::regrole::text FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) a
         WHERE d.defaclrole <> a.grantee OR d.defaclnamespace <> 0
