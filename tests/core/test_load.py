@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from run402_cli.core.sql.load_rows import Column
 from run402_cli.core.sql.records import Batch, CsvReader, NdjsonReader
@@ -215,6 +218,33 @@ def test_a_header_without_rows_is_checked(db: Project) -> None:
     assert "no column '70'" in db.rejected("items", "70,q\n")[0]["message"]
     assert "no column 'colour'" in db.rejected("items", "name,colour")[0]["message"]
     assert db.loaded("items", "")["columns"] == []
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_load_that_has_not_ended_is_not_told_as_done(
+    db: Project, project: dict[str, Any], database_url: str, fails: bool
+) -> None:
+    # It waits at its end, in a trigger, for the row that another session holds.
+    db.sql(
+        "create table gates (id int); insert into gates values (1);"
+        "create function wait() returns trigger language plpgsql as $$ begin perform 1 from gates for update;"
+        f" if {fails} then raise exception 'no'; end if; return null; end $$;"
+        "create constraint trigger waits after insert on items deferrable initially deferred"
+        " for each row execute function wait()"
+    )
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url) as held:
+        held.execute(SQL("SELECT 1 FROM {} FOR UPDATE").format(Identifier(project["schema_slot"], "gates")))
+        first = pool.submit(db.load, "items", "name\na\n")
+        while not held.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            assert not first.done(), first.result().text
+        second = db.load("items", "name\na\n")
+        assert (second.status_code, second.json()["code"]) == (409, "LOAD_RUNNING"), second.text
+        assert second.json()["retryable"] is True
+        held.rollback()
+        assert first.result().status_code == (400 if fails else 200)
+    db.sql("drop trigger waits on items")
+    assert db.load("items", "name\na\n").json().get("code", "loaded") == ("loaded" if fails else "ALREADY_LOADED")
+    assert db.sql("select count(*) as n from items") == [{"n": "1"}]
 
 
 @pytest.mark.parametrize("ids", [range(1, 3), range(1, 9_000)])

@@ -52,8 +52,9 @@ def document(surface: Surface, catalog: Catalog, base_path: str) -> str:
     definitions: Json = {}
     parameters = _common_parameters()
     paths: Json = {"/": _root()}
+    usable = frozenset(relation.name for relation in surface.relations)
     for relation in surface.relations:
-        definitions[relation.name] = _definition(relation, catalog)
+        definitions[relation.name] = _definition(relation, catalog, usable)
         parameters |= _parameters(relation)
         paths[f"/{relation.name}"] = _path(relation)
     for routine in surface.routines:
@@ -105,9 +106,9 @@ def _root() -> Json:
 # relations
 
 
-def _definition(relation: UsableRelation, catalog: Catalog) -> Json:
+def _definition(relation: UsableRelation, catalog: Catalog, usable: frozenset[str]) -> Json:
     known = catalog.relations.get(relation.name)
-    properties = {column.name: _property(column, known, catalog) for column in relation.columns}
+    properties = {column.name: _property(column, known, catalog, usable) for column in relation.columns}
     required = [column.name for column in relation.columns if column.required]
     return {
         "type": "object",
@@ -117,7 +118,7 @@ def _definition(relation: UsableRelation, catalog: Catalog) -> Json:
     }
 
 
-def _property(column: UsableColumn, relation: Relation | None, catalog: Catalog) -> Json:
+def _property(column: UsableColumn, relation: Relation | None, catalog: Catalog, usable: frozenset[str]) -> Json:
     found: Json = _schema_of(column.format)
     if column.length:
         found["maxLength"] = column.length
@@ -127,7 +128,7 @@ def _property(column: UsableColumn, relation: Relation | None, catalog: Catalog)
     default = _default(info.default, found.get("type")) if info and info.default else None
     if default is not None:
         found["default"] = default
-    said = [column.comment, _keys(column, relation, catalog) if relation else None]
+    said = [column.comment, _keys(column, relation, catalog, usable) if relation else None]
     if any(said):
         found["description"] = "\n\n".join(part for part in said if part)
     return found
@@ -157,13 +158,16 @@ def _default(text: str, kind: object) -> Any:
     return value if isinstance(value, (bool, int, float)) else None
 
 
-def _keys(column: UsableColumn, relation: Relation, catalog: Catalog) -> str | None:
-    """What generators of clients look for: the notes on keys. A view has those of the columns that it shows."""
+def _keys(column: UsableColumn, relation: Relation, catalog: Catalog, usable: frozenset[str]) -> str | None:
+    """What generators of clients look for: the notes on keys. A view has those of the columns that it shows.
+
+    A table that the role may not use is not named.
+    """
     notes = ["This is a Primary Key.<pk/>"] if column.name in relation.primary_key else []
     refers = column.refers
     for way in catalog.relationships.get(relation.name, ()) if relation.is_view else ():
         leads = way.cardinality == "many-to-one" and way.columns == (column.name,)
-        if leads and not catalog.relations[way.target].is_view:
+        if leads and way.target in usable and not catalog.relations[way.target].is_view:
             refers = [way.target, *way.target_columns]
     if refers:
         table, key = refers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from run402_cli.core.db import Connection
 
@@ -21,6 +21,8 @@ SELECT c.relname, c.relkind::pg_catalog.text, pg_catalog.obj_description(c.oid, 
                  FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class t ON t.oid = o.confrelid
                  JOIN pg_catalog.pg_attribute k ON k.attrelid = t.oid AND k.attnum = o.confkey[1]
                  WHERE o.contype = 'f' AND o.conrelid = c.oid AND o.conkey = ARRAY[a.attnum]
+                 AND (pg_catalog.has_any_column_privilege(u.oid, t.oid, 'SELECT,INSERT,UPDATE')
+                   OR pg_catalog.has_table_privilege(u.oid, t.oid, 'DELETE'))
                  ORDER BY o.conname LIMIT 1),
       'labels', (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
                  WHERE e.enumtypid = a.atttypid)) ORDER BY a.attnum)
@@ -33,6 +35,9 @@ WHERE c.relnamespace = n.oid AND n.nspname = %(schema)s AND u.rolname = %(role)s
     OR pg_catalog.has_table_privilege(u.oid, c.oid, 'DELETE'))
 ORDER BY c.relname
 """
+
+# What is written for a relation is a few times as long as what is read of it.
+MOST_BYTES: Final = 8 * 1024 * 1024
 
 _ABLE = """
 SELECT c.relname, pg_catalog.pg_relation_is_updatable(c.oid, true)
@@ -73,6 +78,20 @@ class UsableRelation:
     updates: bool
     deletes: bool
     columns: tuple[UsableColumn, ...]
+
+
+async def size(conn: Connection, query: str, names: dict[str, str]) -> int:
+    """The bytes of what a query of the document reads: comments and labels may be as long as a project likes."""
+    measured = (
+        f"SELECT coalesce(pg_catalog.sum(pg_catalog.octet_length(told::pg_catalog.text)), 0) FROM ({query}) AS told"
+    )
+    row = await (await conn.execute(measured.encode(), names)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def size_of_relations(conn: Connection, schema: str, role: str) -> int:
+    return await size(conn, _RELATIONS, {"schema": schema, "role": role})
 
 
 async def usable_relations(conn: Connection, schema: str, role: str) -> list[UsableRelation]:

@@ -15,16 +15,21 @@ from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.exchange import PRIVATE, respond
 from run402_cli.core.rest.execute import Role
 from run402_cli.core.rest.media import ranked
-from run402_cli.core.rest.openapi_rows import able_views, as_able, schema_comment, usable_relations
-from run402_cli.core.rest.routines import usable_routines
+from run402_cli.core.rest.openapi_rows import (
+    MOST_BYTES,
+    able_views,
+    as_able,
+    schema_comment,
+    size_of_relations,
+    usable_relations,
+)
+from run402_cli.core.rest.routines import size_of_routines, usable_routines
 from run402_cli.core.rest.schemas import schema_of
 from run402_cli.core.web.http import left
 
 METHODS = ["GET", "HEAD"]
 _MEDIA = "application/openapi+json"
 _TAKEN = (_MEDIA, "application/json", "application/*", "*/*")
-# About what stands in the document for one column, one argument.
-_COLUMN_LENGTH = 500
 
 
 def is_root(request: Request) -> bool:
@@ -49,6 +54,9 @@ async def describe(gateway: Gateway, project: Project, role: Role, request: Requ
     schema, name = project.schema_slot, role_rows.name_of(project.roles, role)
     catalog = (await schema_of(gateway, schema)).catalog
     async with gateway.connection() as conn:
+        size = await size_of_relations(conn, schema, name) + await size_of_routines(conn, schema, name)
+        if size > MOST_BYTES:
+            raise _too_long(size)
         comment = await schema_comment(conn, schema)
         relations, routines = await usable_relations(conn, schema, name), await usable_routines(conn, schema, name)
     if any(relation.kind in ("v", "f") for relation in relations):
@@ -56,8 +64,15 @@ async def describe(gateway: Gateway, project: Project, role: Role, request: Requ
             able = await able_views(conn, schema)
         relations = [as_able(relation, able) for relation in relations]
     surface = openapi.Surface(comment, relations, routines)
-    size = sum(len(relation.columns) for relation in surface.relations)
-    size += sum(1 + len(routine.arguments) for routine in surface.routines)
     write = functools.partial(openapi.document, surface, catalog, request.url.path.rstrip("/"))
-    text = await gateway.aside.run(project.project_id, size * _COLUMN_LENGTH, write)
+    text = await gateway.aside.run(project.project_id, size, write)
     return respond(request, 200, text.encode(), f"{_MEDIA}; charset=utf-8", PRIVATE)
+
+
+def _too_long(size: int) -> RestError:
+    return RestError(
+        400,
+        "RESULT_TOO_LARGE",
+        f"The OpenAPI document would be made of {size} bytes of names, types and comments; {MOST_BYTES} are the most.",
+        hint="Shorten the comments of tables, columns and functions, and the lists of enum types.",
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from run402_cli import suggest
 from run402_cli.core.db import Connection
+from run402_cli.core.rest import openapi_rows
 from run402_cli.core.rest.body import Payload
 from run402_cli.core.rest.errors import RestError
 from run402_cli.core.rest.media import MEDIA_NAME, Handler
@@ -109,6 +110,10 @@ async def load_routines(conn: Connection, schema: str, name: str, role: str) -> 
     if found:
         return Routines(found)
     return Routines(names=tuple(row[0] for row in await (await conn.execute(_NAMES, (schema,))).fetchall()))
+
+
+async def size_of_routines(conn: Connection, schema: str, role: str) -> int:
+    return await openapi_rows.size(conn, _USABLE, {"schema": schema, "role": role})
 
 
 async def usable_routines(conn: Connection, schema: str, role: str) -> list[Routine]:

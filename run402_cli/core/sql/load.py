@@ -255,6 +255,15 @@ async def _note(gateway: Gateway, conn: Connection, project: Project, loaded: di
 
 
 def _already_loaded(table: str, before: load_rows.Loaded) -> GatewayError:
+    if before.running:
+        return GatewayError(
+            409,
+            "load_running",
+            f"The same content is being loaded into {table} by another call, which may still fail. Nothing was loaded now.",
+            hint="Repeat it in a moment: it is loaded then, or ALREADY_LOADED says that the other call has done it.",
+            retryable=True,
+            safe_to_retry=True,
+        )
     return GatewayError(
         409,
         "already_loaded",

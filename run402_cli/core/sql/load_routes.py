@@ -27,8 +27,8 @@ async def load_table(request: Request) -> Response:
     `{status, table, rows, bytes, sha256, columns}`. CSV has a header line; an empty cell is NULL, with quotes an empty text.
     The same content is not loaded into the same table twice within a day, unless `again`.
     Errors: 400 invalid_request, 400 load_rejected (details.rejects: [{line, message, value, column?, detail?, sqlstate?}], at
-    most 20), 400 sql_error, 401 authentication_required, 404 table_not_found, 408 request_timeout, 409 already_loaded,
-    413 request_too_large (bytes: load.MOST_BYTES).
+    most 20), 400 sql_error, 401 authentication_required, 404 table_not_found, 408 request_timeout, 409 already_loaded or
+    load_running, 413 request_too_large (bytes: load.MOST_BYTES).
     """
     gateway, project = gateway_of(request), admitted(request, Project)
     asked = request.query_params

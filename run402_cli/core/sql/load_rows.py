@@ -36,7 +36,11 @@ WHERE %(again)s OR {_GONE}
 RETURNING 1
 """
 _BEFORE = f"""
-SELECT row_count, loaded_at FROM internal.core_load_events AS known
+SELECT row_count, loaded_at, CASE
+  WHEN known.xid::xid8 < pg_snapshot_xmax(pg_current_snapshot())
+  THEN coalesce(pg_xact_status(known.xid::xid8) = 'in progress', false)
+  ELSE false END
+FROM internal.core_load_events AS known
 WHERE project_id = %s AND table_name = %s AND sha256 = %s AND NOT ({_GONE})
 """
 _COLUMNS = """
@@ -58,8 +62,11 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
+    """With `running` its transaction has not ended: whether the rows will be there, nobody knows yet."""
+
     rows: int
     at: datetime
+    running: bool
 
 
 async def columns(conn: Connection, slot: str, table: str) -> dict[str, Column]:

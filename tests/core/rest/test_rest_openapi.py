@@ -135,3 +135,30 @@ def test_functions_with_their_arguments(document: dict[str, Any]) -> None:
     assert "/rpc/many" not in document["paths"], "not granted"
     glue = document["paths"]["/rpc/glue"]["get"]["parameters"][0]
     assert (glue["type"], glue["collectionFormat"], glue["required"]) == ("array", "multi", False)
+
+
+def test_a_key_to_a_table_that_is_not_for_the_role_does_not_name_it(told: Library) -> None:
+    told.sql(
+        "CREATE TABLE hints (id int PRIMARY KEY, d int REFERENCES dark, b int REFERENCES books);"
+        "CREATE VIEW hints_view AS SELECT id, d, b FROM hints; GRANT SELECT ON hints, hints_view TO anon, service_role"
+    )
+    hidden, shown = told.anon.get("/"), told.service.get("/")
+    assert (hidden.status_code, shown.status_code) == (200, 200)
+    for name in ("hints", "hints_view"):
+        of_anon = hidden.json()["definitions"][name]["properties"]
+        assert "description" not in of_anon["d"]
+        assert "`books.id`" in of_anon["b"]["description"]
+        assert "`dark.id`" in shown.json()["definitions"][name]["properties"]["d"]["description"]
+    assert "dark" not in hidden.text
+
+
+@pytest.mark.parametrize("what", ["COLUMN books.title", "FUNCTION add(int, int)", "TABLE books"])
+def test_comments_without_end_are_refused(told: Library, what: str) -> None:
+    comment = f"DO $$ BEGIN EXECUTE 'COMMENT ON {what} IS ' || quote_literal(repeat('long ', 2000000)); END $$"
+    told.sql(comment)
+    try:
+        answer = told.anon.get("/")
+        assert (answer.status_code, answer.json()["code"]) == (400, "RESULT_TOO_LARGE"), answer.text[:300]
+    finally:
+        told.sql(f"COMMENT ON {what} IS NULL")
+    assert told.anon.get("/").status_code == 200
