@@ -22,7 +22,7 @@ from run402_cli.core.functions import frames
 from run402_cli.core.functions.frames import CallFailed, Cause
 
 STDERR_LINES = 60
-END_SECONDS, LOOK_SECONDS = 5.0, 0.02
+END_SECONDS, LOOK_SECONDS, TOLD_SECONDS = 5.0, 0.02, 1.0
 # What an idle worker began to send has to come whole within this.
 REST_SECONDS = 0.2
 FRAME_BYTES, FRAMES_IN_A_TURN = 64, 100
@@ -49,6 +49,8 @@ class Worker:
     home: Path
     memory_mb: int
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=STDERR_LINES))
+    # Reads stderr.
+    listening: threading.Thread | None = None
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
     # The project whose function it runs.
@@ -119,6 +121,10 @@ class Worker:
         while code is None and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
             code = self.process.poll()
+        # What it said at last is read by a thread; a process that it has begun may hold the pipe open.
+        deadline = time.monotonic() + TOLD_SECONDS
+        while self.listening is not None and self.listening.is_alive() and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS)
         told = "\n".join(self.stderr)
         if self.killed_for == "memory" or "heap out of memory" in told or "heap limit" in told:
             return CallFailed("memory", f"the function used more memory than its {self.memory_mb} MB and was stopped")

@@ -207,7 +207,8 @@ class Workers:
             start_new_session=sys.platform != "win32",
         )
         worker = Worker(process, home, program.memory_mb)
-        threading.Thread(target=_read_stderr, args=(worker,), daemon=True).start()
+        worker.listening = threading.Thread(target=_read_stderr, args=(worker,), daemon=True)
+        worker.listening.start()
         return worker
 
     async def _listen(self) -> int:
