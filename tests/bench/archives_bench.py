@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+from measured import run
 
 from run402_cli.archive.format import CAPABILITIES
 from run402_cli.archive.writer import ArchiveWriter
@@ -55,19 +55,6 @@ def _random_file(path: Path, size: int) -> str:
     return digest.hexdigest()
 
 
-def run(command: list[str]) -> tuple[float, int]:
-    """(seconds, peak memory in bytes) of a command that must succeed."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} failed: {process.returncode}")
-    # Linux counts kibibytes, macOS bytes.
-    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def measure(path: Path, runs: int) -> dict[str, Any]:
     size = path.stat().st_size
     cli = [sys.executable, "-m", "run402_cli", "archives", "verify", str(path), "--max-bytes", str(2 * size)]
@@ -76,7 +63,7 @@ def measure(path: Path, runs: int) -> dict[str, Any]:
     memory = dict.fromkeys(commands, 0)
     for number in range(runs + 1):
         for name, command in commands.items():
-            seconds, peak = run(command)
+            seconds, peak, _ = run(command)
             memory[name] = max(memory[name], peak)
             if number:
                 times[name].append(seconds)

@@ -14,7 +14,6 @@ import base64
 import hashlib
 import json
 import os
-import platform
 import shutil
 import socket
 import statistics
@@ -26,24 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from measured import run
 
 RUN402 = str(Path(sys.executable).parent / "run402")
 PIECE = 1 << 20
 ROUNDS, SAMPLE, BIG_ROUNDS = 3, 200, 2
-
-
-def run(command: list[str], env: dict[str, str]) -> tuple[float, float, bytes]:
-    """Wall seconds, peak resident MB and output of a command that must succeed."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(command[:4])} ... failed")
-    peak = usage.ru_maxrss / (2**20 if platform.system() == "Darwin" else 2**10)
-    return time.perf_counter() - begin, peak, out
 
 
 class Sequential:
@@ -87,7 +73,7 @@ def small_files(home: Path, env: dict[str, str], client: Sequential, count: int)
     """Medians of rounds that take turns. A release per file costs the same for each, so a sample of them is scaled up."""
     ours: list[float] = []
     batch: list[float] = []
-    peak = 0.0
+    peak = 0
     for turn in range(ROUNDS):
         paths = _tree(home / f"ours-{turn}", count)
         seconds, resident, _ = run([RUN402, "assets", "put", *map(str, paths), "--key", f"ours-{turn}/"], env)
@@ -113,7 +99,7 @@ def small_files(home: Path, env: dict[str, str], client: Sequential, count: int)
             f"release_per_file_from_{len(sample)}": round(each, 2),
             "sequential_puts": round(single, 2),
         },
-        "peak_mb": round(peak, 1),
+        "peak_mb": round(peak / 2**20, 1),
     }
 
 
@@ -129,7 +115,7 @@ def _tree(folder: Path, count: int) -> list[Path]:
 def big_file(home: Path, env: dict[str, str], base: str, project: dict[str, Any], mib: int) -> dict[str, Any]:
     """Medians of turns; each has new content, because content that is there already is not sent."""
     times: dict[str, list[float]] = {"ours": [], "curl": [], "sha256": []}
-    peak = 0.0
+    peak = 0
     for _ in range(BIG_ROUNDS):
         path = home / "big.bin"
         piece = os.urandom(PIECE)
@@ -151,7 +137,7 @@ def big_file(home: Path, env: dict[str, str], base: str, project: dict[str, Any]
         "ratio_to_curl_and_sha256": round(median["ours"] / (median["curl"] + median["sha256"]), 3),
         "bar": 1.3,
         "seconds": {name: round(value, 2) for name, value in median.items()},
-        "peak_mb": round(peak, 1),
+        "peak_mb": round(peak / 2**20, 1),
         "bar_peak_mb": 150,
     }
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import random
 import shutil
 import socket
@@ -30,6 +29,7 @@ import assets_bench
 import functions_bench
 import rest_bench
 import uploads_bench
+from measured import run
 
 RUN402 = str(Path(sys.executable).parent / "run402")
 ROUNDS = 21
@@ -53,21 +53,6 @@ class Stub(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: Any) -> None:
         pass
-
-
-def run(command: list[str], env: dict[str, str], cwd: Path | None = None) -> tuple[float, int]:
-    """Wall seconds and peak resident bytes of one command that must succeed."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - begin
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed: {errors.decode()}")
-    peak = usage.ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
-    return seconds, peak
 
 
 def medians(commands: dict[str, tuple[list[str], dict[str, str]]]) -> dict[str, float]:
@@ -138,8 +123,8 @@ def deploying(home: Path) -> dict[str, Any]:
     try:
         run([RUN402, "projects", "provision", "--name", "bench"], env)
         apply = [RUN402, "deploy", "apply", "--manifest", str(manifest)]
-        first_seconds, first_peak = run(apply, env)
-        again_seconds, again_peak = run(apply, env)
+        first_seconds, first_peak, _ = run(apply, env)
+        again_seconds, again_peak, _ = run(apply, env)
         events = subprocess.run(apply, env=env, capture_output=True, text=True, check=True).stderr
     finally:
         run([RUN402, "core", "stop"], env)
@@ -183,7 +168,7 @@ def uploading(home: Path, tree: Path) -> dict[str, Any]:
     """First deploy of the tree over a 20 ms link, against the same one object at a time."""
     with behind_a_link(home) as env:
         together = statistics.median(run(apply_command(home, tree), env)[0] for _ in range(3))
-        sequential, _ = run(apply_command(home, tree, "--concurrency", "1"), env)
+        sequential = run(apply_command(home, tree, "--concurrency", "1"), env).seconds
     ratio = round(together / sequential, 3)
     return {"seconds": round(together, 2), "sequential_seconds": round(sequential, 2), "ratio": ratio, "bar": 0.25}
 
@@ -197,7 +182,7 @@ def big_file(home: Path) -> dict[str, Any]:
         for number in range(BIG_BYTES // len(block)):
             file.write(number.to_bytes(8, "big") + block[8:])
     with behind_a_link(home) as env:
-        seconds, peak = run(apply_command(home, tree), env)
+        seconds, peak, _ = run(apply_command(home, tree), env)
     return {"seconds": round(seconds, 2), "peak_mb": round(peak / 2**20, 1), "bar_peak_mb": 150}
 
 

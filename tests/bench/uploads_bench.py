@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from measured import run
 
 RUN402 = str(Path(sys.executable).parent / "run402")
 FILE_BYTES = 2048
@@ -37,19 +38,6 @@ def make_tree(folder: Path, files: int, seed: int) -> None:
         path = folder / f"d{number % 100:02}" / f"f{number:05}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(source.randbytes(FILE_BYTES // 2).hex().encode())
-
-
-def run(command: list[str], env: dict[str, str]) -> tuple[float, int]:
-    """Wall seconds and peak resident bytes of one command that must succeed."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed: {errors.decode()}")
-    return time.perf_counter() - begin, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def provision(env: dict[str, str], name: str) -> dict[str, Any]:
@@ -108,7 +96,7 @@ def report(files: int = 20_000) -> dict[str, Any]:
         run([RUN402, "core", "start", "--use", "--port", str(port)], env)
         curl = curl_rate(f"http://127.0.0.1:{port}", provision(env, "curl"), home / "others", home, env)
         provision(env, "deploy")
-        seconds, peak = run(apply, env)
+        seconds, peak, _ = run(apply, env)
         again, units = [], []
         for _ in range(5):
             units.append(unit(env))
