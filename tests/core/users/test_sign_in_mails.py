@@ -9,12 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import psycopg
 import pytest
+from outbox_kit import Outbox
 
 EMAIL = "ada@example.com"
 BACK = "http://localhost:3000/signed-in?next=/inbox"
 
 
-class App:
+class App(Outbox):
     """An application and its outbox."""
 
     def __init__(self, client: httpx.Client, project: dict[str, Any]) -> None:
@@ -26,15 +27,6 @@ class App:
         body = {"email": email, "redirect_url": BACK, "delivery": "link", **more}
         headers = self.owner if owner else self.anon
         return self.client.post("/auth/v1/magic-link", headers=headers, json=body)
-
-    def mails(self) -> list[dict[str, Any]]:
-        answer = self.client.get("/mailboxes/v1/outbox", headers={"apikey": self.project["service_key"]})
-        return list(answer.json()["messages"])
-
-    def link(self) -> str:
-        found = re.search(r"https?://\S+", self.mails()[0]["body_text"])
-        assert found is not None
-        return found[0]
 
     def link_token(self) -> str:
         return parse_qs(urlsplit(self.link()).query)["token"][0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,12 +9,13 @@ import httpx
 import psycopg
 import pytest
 from database_kit import owner_of
+from outbox_kit import Outbox
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
 EXTRA = {"code_challenge": None, "code_challenge_method": None, "gotrue_meta_security": {"captcha_token": None}}
 
 
-class App:
+class App(Outbox):
     def __init__(self, client: httpx.Client, project: dict[str, Any]) -> None:
         self.client, self.project = client, project
         self.anon = {"apikey": project["anon_key"]}
@@ -32,15 +32,6 @@ class App:
     def change(self, session: dict[str, Any], body: dict[str, Any], method: str = "PUT") -> httpx.Response:
         headers = {**self.anon, "Authorization": f"Bearer {session['access_token']}"}
         return self.client.request(method, "/auth/v1/user", headers=headers, json=body)
-
-    def mails(self) -> list[dict[str, Any]]:
-        answer = self.client.get("/mailboxes/v1/outbox", headers={"apikey": self.project["service_key"]})
-        return list(answer.json()["messages"])
-
-    def link(self) -> str:
-        found = re.search(r"https?://\S+", self.mails()[0]["body_text"])
-        assert found is not None
-        return found[0]
 
     def by_link(self) -> dict[str, Any]:
         given = parse_qs(urlsplit(self.link()).query)["token"][0]
