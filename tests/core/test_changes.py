@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,11 +37,18 @@ def trips(live: Live, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(changes, "QUIET_SECONDS", 3600.0)
     live.run(live.gateway.changes.close())
     live.run(live.gateway.changes.start())
+
+    async def running() -> set[asyncio.Task[Any]]:
+        return asyncio.all_tasks()
+
+    # The gateway's workers, which look after their tables now and then.
+    workers = live.run(running())
     seen: list[str] = []
     execute, together = psycopg.AsyncConnection.execute, RoleConnection.together
 
     async def executed(conn: psycopg.AsyncConnection[Any], *args: Any, **settings: Any) -> Any:
-        seen.append("gateway")
+        if asyncio.current_task() not in workers:
+            seen.append("gateway")
         return await execute(conn, *args, **settings)
 
     async def said(conn: RoleConnection, *args: Any, **settings: Any) -> Any:

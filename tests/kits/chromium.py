@@ -38,6 +38,10 @@ def find() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+class PageLeft(AssertionError):
+    """The page went away while it was asked."""
+
+
 class Page:
     """One tab. `problems` collects uncaught errors and failed loads that its console reported."""
 
@@ -55,6 +59,8 @@ class Page:
         while True:
             message = json.loads(self._socket.recv(timeout=WAIT_S))
             if message.get("id") == self._last:
+                if message.get("error", {}).get("message") == "Inspected target navigated or closed":
+                    raise PageLeft(method)
                 assert "error" not in message, f"{method}: {message['error']}"
                 return dict(message["result"])
             self._note(message)
@@ -76,11 +82,17 @@ class Page:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
+    def _seen(self, script: str) -> Any:
+        """The same for who looks again and again: None while the next page takes the place of this one."""
+        with suppress(PageLeft):
+            return self.value(script)
+        return None
+
     def until(self, script: str) -> Any:
         """The first true value of the expression; the page's text when there is none in time."""
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
-            if found := self.value(script):
+            if found := self._seen(script):
                 return found
             time.sleep(0.05)
         raise AssertionError(f"never true: {script}\n{self.value('document.body.innerText')}\n{self.problems}")
@@ -111,7 +123,7 @@ class Page:
         )
         end, before = time.monotonic() + WAIT_S, None
         while time.monotonic() < end:
-            found = self.value(place)
+            found = self._seen(place)
             if found and found == before:
                 return list(found)
             before = found
