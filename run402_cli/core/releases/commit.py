@@ -27,7 +27,7 @@ from run402_cli.core.releases import operation_rows as operations
 from run402_cli.core.releases import rows as releases
 from run402_cli.core.releases.checks import refuse_failed, run_checks
 from run402_cli.core.releases.diffs import migration_warnings
-from run402_cli.core.releases.migration_scripts import Migration, prepared, readable
+from run402_cli.core.releases.migration_scripts import Migration, prepared
 from run402_cli.core.releases.operation_rows import advance
 from run402_cli.core.releases.plans import Plan
 from run402_cli.core.releases.restore_points import restore_point
@@ -163,8 +163,9 @@ class _Work:
         known = await migrations.recorded(self.conn, self.plan.project_id)
         pending = migrations.pending(wire.migrations, known)
         texts = {m.id: await asyncio.to_thread(self._text, m) for m in pending}
-        scripts = {m.id: await asyncio.to_thread(prepared, m, texts[m.id]) for m in pending}
-        texts = {m.id: await asyncio.to_thread(readable, texts[m.id]) for m in pending}
+        opened = {m.id: await asyncio.to_thread(prepared, m, texts[m.id]) for m in pending}
+        scripts = {name: script for name, (script, _) in opened.items()}
+        texts = {name: text for name, (_, text) in opened.items()}
         if wire.expose is not None:
             await check_expose(self.conn, self.project, wire.expose, list(texts.values()))
         said = await asyncio.to_thread(lambda: list(migration_warnings([(m, texts[m.id]) for m in pending])))

@@ -85,10 +85,14 @@ def readable(text: str) -> str:
         return text
 
 
-def prepared(migration: Migration, text: str) -> Script:
-    """What is run of a migration. GatewayError 400 MIGRATION_FAILED when it names what it may not."""
+def prepared(migration: Migration, text: str) -> tuple[Script, str]:
+    """What is run of a migration, and the SQL of it that is read, as `readable`.
+
+    GatewayError 400 MIGRATION_FAILED when it names what it may not.
+    """
     try:
-        return scripts.prepared(scripts.read(text))
+        found = scripts.read(text)
+        return scripts.prepared(found), found.sql
     except SharedNameError as exc:
         raise invalid_sql(migration, str(exc), exc.hint) from exc
 
