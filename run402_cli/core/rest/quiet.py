@@ -15,7 +15,8 @@ from run402_cli.core.db import Connection
 # project. PostgreSQL notes what a table depends on, but for what is its own from the beginning: of that some functions
 # change the session, or run what a text says (`domain_in` the checks of a type), and a policy may call them. Its expression
 # has their numbers.
-_QUIET: Final = """
+_BY_TEXT: Final = "f.proname ~ '_to_xml|^pg_' OR 'cstring'::regtype = ANY (f.proargtypes)"
+_QUIET: Final = f"""
 WITH own AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
 parts(relid, classid, objid) AS (
   SELECT c.oid, 'pg_class'::regclass, c.oid FROM pg_class c JOIN own ON c.relnamespace = own.oid WHERE c.relkind = 'r'
@@ -43,7 +44,7 @@ parts(relid, classid, objid) AS (
   CROSS JOIN LATERAL regexp_matches(concat(p.polqual::text, p.polwithcheck::text), 'funcid ([0-9]+)', 'g') AS called(number)
   JOIN pg_proc f ON f.oid = number[1]::oid
   WHERE f.pronamespace <> 'auth'::regnamespace AND (
-    f.provolatile = 'v' OR f.proname ~ '_to_xml|^pg_' OR 'cstring'::regtype = ANY (f.proargtypes))
+    f.provolatile = 'v' OR {_BY_TEXT})
 )
 SELECT c.relname, EXISTS (
   SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND (
@@ -64,7 +65,7 @@ SELECT c.relname, EXISTS (
       LEFT JOIN pg_proc f ON f.oid = number[1]::oid
       WHERE f.oid IS NULL OR f.pronamespace NOT IN ('auth'::regnamespace, 'pg_catalog'::regnamespace)
       OR (f.provolatile = 'v' AND f.proname NOT IN ('gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp'))
-      OR f.proname ~ '_to_xml|^pg_' OR 'cstring'::regtype = ANY (f.proargtypes))) AS runs
+      OR {_BY_TEXT})) AS runs
 FROM pg_class c JOIN own ON c.relnamespace = own.oid
 WHERE c.relkind = 'r' AND NOT c.relhassubclass AND c.oid NOT IN (SELECT relid FROM loud)
 AND NOT EXISTS (
