@@ -7,10 +7,14 @@ Python's own parser turns 1.10 into 1.1, 12345678901234567.89 into another numbe
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
 
 # A text that no document holds: what has to be written otherwise than Python does it is marked, and the marks taken out.
 _MARK = f"run402-{os.urandom(12).hex()}"
@@ -175,8 +179,10 @@ def _number(text: str) -> float:
     return value if repr(value) == text else Number(text)
 
 
-def _integer(text: str) -> int | float:
-    return Number(text) if text == "-0" or len(text) > _MOST_DIGITS else int(text)
+def whole(keep: Callable[[str], T], digits: str) -> int | T:
+    """A whole number, or what `keep` makes of one that Python does not read as it is: a minus before a zero, and thousands
+    of digits."""
+    return keep(digits) if digits == "-0" or len(digits) > _MOST_DIGITS else int(digits)
 
 
 # Below the least limit that Python can be given.
@@ -193,4 +199,9 @@ def _no_constant(name: str) -> NoReturn:
 
 
 _ORDINARY = json.JSONDecoder(parse_float=_number, parse_constant=_no_constant, object_pairs_hook=_object)
-_ANY = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_no_constant, object_pairs_hook=_object)
+_ANY = json.JSONDecoder(
+    parse_int=functools.partial(whole, Number),
+    parse_float=_number,
+    parse_constant=_no_constant,
+    object_pairs_hook=_object,
+)

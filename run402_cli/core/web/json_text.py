@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from run402_cli import exact_json
+
 # Reading this many takes about a third of a second.
 MOST_VALUES: Final = 1_000_000
 # To read so many escaped characters takes as long as to read a value.
 _ESCAPES: Final = 16
 _BEGINS: Final = (",", "[", "{")
-# Below the least limit that Python can be given.
-_MOST_DIGITS: Final = 640
 _STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
@@ -49,14 +49,10 @@ def loads(text: str, most: int = MOST_VALUES, *, fraction: Callable[[str], Any] 
     ):
         raise TooManyValues(most)
     try:
-        whole = None if fraction is None else functools.partial(_whole, fraction)
+        whole = None if fraction is None else functools.partial(exact_json.whole, fraction)
         return json.loads(text, parse_constant=_no_constant, parse_float=fraction, parse_int=whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def _whole(fraction: Callable[[str], Any], digits: str) -> Any:
-    return fraction(digits) if digits == "-0" or len(digits) > _MOST_DIGITS else int(digits)
 
 
 def _begins(text: str, start: int, end: int) -> int:
