@@ -41,6 +41,13 @@ class Program:
     env: Mapping[str, str]
 
 
+async def _until(true: Callable[[], bool], seconds: float) -> None:
+    """Returns when it is true, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+
+
 @dataclass(slots=True, eq=False)
 class Worker:
     """One process. `kill` is safe at any time; a call in progress then fails with the cause given."""
@@ -117,14 +124,10 @@ class Worker:
     async def ended(self) -> CallFailed:
         """Why the process is gone."""
         # Without a thread: those are shared by all, and the process may close its socket and live on.
-        code, deadline = self.process.poll(), time.monotonic() + END_SECONDS
-        while code is None and time.monotonic() < deadline:
-            await asyncio.sleep(LOOK_SECONDS)
-            code = self.process.poll()
+        await _until(lambda: self.process.poll() is not None, END_SECONDS)
         # What it said at last is read by a thread; a process that it has begun may hold the pipe open.
-        deadline = time.monotonic() + TOLD_SECONDS
-        while self.listening is not None and self.listening.is_alive() and time.monotonic() < deadline:
-            await asyncio.sleep(LOOK_SECONDS)
+        await _until(lambda: self.listening is None or not self.listening.is_alive(), TOLD_SECONDS)
+        code = self.process.poll()
         told = "\n".join(self.stderr)
         if self.killed_for == "memory" or "heap out of memory" in told or "heap limit" in told:
             return CallFailed("memory", f"the function used more memory than its {self.memory_mb} MB and was stopped")
